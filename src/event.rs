@@ -1,0 +1,29 @@
+//! What can happen to a stream, whoever noticed it.
+
+use crate::CloseReason;
+
+/// One thing that happened to a stream.
+///
+/// The first five come from the peer or the network, by way of a poll's result or of the watcher;
+/// the last three are our own doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The peer will send no more: a FIN, or an end of file.
+    Fin,
+    /// Both directions are over and no error says why: a Unix peer's close, or a write that found a
+    /// broken pipe.
+    HungUp,
+    /// The connection is over, and what ended it cannot be asked any more: the end of an orderly
+    /// shutdown, or an error that somebody has read already.
+    Vanished,
+    /// The connection was reset. `after_fin`: the peer's FIN had come before.
+    Reset { after_fin: bool },
+    /// A fatal error.
+    Failed(CloseReason),
+    /// Our own shutdown of the sending direction is done.
+    ShutDown,
+    /// The stream was dropped, or taken out of its wrapper.
+    Dropped,
+    /// The runtime that watched the stream is gone.
+    RuntimeShutdown,
+}

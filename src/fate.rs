@@ -1,0 +1,251 @@
+//! The one cell of truth about a stream, shared by the stream, its monitors and the watcher.
+//!
+//! # Invariants
+//!
+//! 1. First reason wins: every change goes through [`State::on`], under the lock.
+//! 2. Flag first, then wake: a close stores the state and raises [`CLOSED`] before it takes the lock
+//!    off and wakes whoever had registered. An observer registers under the same lock, after it has
+//!    looked at the state: it either sees the close or is in the list that the close wakes.
+//!
+//! # Why the watcher waits for a call to end
+//!
+//! While the stream is inside a poll of the wrapped stream, that call may be about to learn more than
+//! the watcher sees: it may have read the socket's error, which the kernel tells only once, or may
+//! have done the shutdown whose answer is the FIN that the watcher has just seen. So the watcher's
+//! word is put off until the call has ended and has had its own say. [`BUSY`] and [`DEFERRED`] are bits
+//! of one atomic, so their changes have one order: either the watcher sees the call, or the call's
+//! end sees the watcher's word.
+
+use crate::event::Event;
+use crate::slots::{Key, Slots};
+use crate::state::State;
+use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering};
+use crate::transfer::Counters;
+use crate::{CloseReason, HalfClose, Status};
+use std::mem;
+use std::sync::OnceLock;
+use std::task::{Poll, Waker};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The status is `Closed`.
+const CLOSED: u8 = 1;
+/// A poll of the wrapped stream is under way.
+const BUSY: u8 = 2;
+/// The watcher has left a word for the end of the call that is under way.
+const DEFERRED: u8 = 4;
+
+#[derive(Debug)]
+pub(crate) struct Fate {
+    flags: AtomicU8,
+    cell: Mutex<Cell>,
+    pub(crate) counters: Counters,
+    /// Made for the first subscriber: most streams have none.
+    watch: OnceLock<watch::Sender<Status>>,
+    /// Made for the first who asks.
+    token: OnceLock<CancellationToken>,
+}
+
+#[derive(Debug)]
+struct Cell {
+    state: State,
+    /// What the watcher has to say, while a call is under way.
+    deferred: Option<Event>,
+    /// The task whose write, flush or shutdown is pending.
+    writer: Option<Waker>,
+    /// The tasks that await [`Closed`](crate::Closed).
+    waiters: Slots<Waker>,
+}
+
+impl Fate {
+    pub(crate) fn new(half_close: HalfClose) -> Self {
+        Self {
+            flags: AtomicU8::new(0),
+            cell: Mutex::new(Cell {
+                state: State::new(half_close),
+                deferred: None,
+                writer: None,
+                waiters: Slots::new(),
+            }),
+            counters: Counters::default(),
+            watch: OnceLock::new(),
+            token: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.lock().state.status().clone()
+    }
+
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        // Most of those who ask do so while the stream is open.
+        if !self.is_closed() {
+            return None;
+        }
+        self.lock().state.status().reason().cloned()
+    }
+
+    /// Whether our own shutdown is done.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.lock().state.is_shut_down()
+    }
+
+    /// Marks the beginning of a poll of the wrapped stream. The guard marks its end.
+    pub(crate) fn enter(&self) -> Call<'_> {
+        let before = self.flags.fetch_or(BUSY, Ordering::AcqRel);
+        Call {
+            fate: self,
+            closed: before & CLOSED != 0,
+        }
+    }
+
+    /// Takes in what the stream itself has done or learnt.
+    pub(crate) fn file(&self, event: Event) {
+        self.settle(self.lock(), event);
+    }
+
+    /// Takes in what was seen from outside of the stream: now, or when the call that is under way
+    /// has ended.
+    pub(crate) fn observe(&self, event: Event) {
+        let mut cell = self.lock();
+        if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY != 0 {
+            cell.deferred.get_or_insert(event);
+            return;
+        }
+        self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
+        self.settle(cell, event);
+    }
+
+    fn catch_up(&self) {
+        let mut cell = self.lock();
+        self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
+        if let Some(event) = cell.deferred.take() {
+            self.settle(cell, event);
+        }
+    }
+
+    fn settle(&self, mut cell: MutexGuard<'_, Cell>, event: Event) {
+        let state = cell.state.clone().on(event);
+        let changed = state.status() != cell.state.status();
+        cell.state = state;
+        if !changed {
+            return;
+        }
+        let mut wake = (None, Slots::new());
+        let closed = cell.state.status().is_closed();
+        if closed {
+            // Invariant 2: the flag, then the wakers.
+            self.flags.fetch_or(CLOSED, Ordering::Release);
+            wake = (cell.writer.take(), mem::replace(&mut cell.waiters, wake.1));
+        }
+        // A waker may run anything, even a poll of this very cell: the lock goes first.
+        drop(cell);
+        if let Some(watch) = self.watch.get() {
+            self.publish(watch);
+        }
+        if closed {
+            if let Some(token) = self.token.get() {
+                token.cancel();
+            }
+        }
+        wake.0
+            .into_iter()
+            .chain(wake.1.into_values())
+            .for_each(Waker::wake);
+    }
+
+    /// Registers `waker` for the close, in the place that `key` names.
+    pub(crate) fn poll_closed(&self, key: &mut Option<Key>, waker: &Waker) -> Poll<CloseReason> {
+        let mut cell = self.lock();
+        if let Some(reason) = cell.state.status().reason() {
+            return Poll::Ready(reason.clone());
+        }
+        let replaced = match key.and_then(|key| cell.waiters.get_mut(key)) {
+            Some(place) if place.will_wake(waker) => None,
+            Some(place) => Some(mem::replace(place, waker.clone())),
+            None => {
+                *key = Some(cell.waiters.insert(waker.clone()));
+                None
+            }
+        };
+        // To drop a waker may drop a task, and what that owns may lock this cell.
+        drop(cell);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    /// Takes the waker that `key` names out of the list.
+    pub(crate) fn forget(&self, key: Key) {
+        let waker = self.lock().waiters.remove(key);
+        drop(waker);
+    }
+
+    /// Registers the task whose write is pending, or says why it will never go on.
+    pub(crate) fn park_writer(&self, waker: &Waker) -> Result<(), CloseReason> {
+        let mut cell = self.lock();
+        if let Some(reason) = cell.state.status().reason() {
+            return Err(reason.clone());
+        }
+        let replaced = match &mut cell.writer {
+            Some(writer) if writer.will_wake(waker) => None,
+            writer => writer.replace(waker.clone()),
+        };
+        drop(cell);
+        drop(replaced);
+        Ok(())
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
+        let status = self.status();
+        let watch = self.watch.get_or_init(|| watch::Sender::new(status));
+        // A close between the two lines above found no channel to tell; the state was stored before
+        // it looked, so this sees it.
+        self.publish(watch);
+        watch.subscribe()
+    }
+
+    /// A token that the close cancels. A child: to cancel it is its owner's affair.
+    pub(crate) fn token(&self) -> CancellationToken {
+        let token = self.token.get_or_init(CancellationToken::new);
+        // As in `subscribe`.
+        if self.is_closed() {
+            token.cancel();
+        }
+        token.child_token()
+    }
+
+    /// Puts the status of this moment into the channel. It is read inside of the channel's lock, so
+    /// of two who publish at a time the later one puts the later status.
+    fn publish(&self, watch: &watch::Sender<Status>) {
+        watch.send_if_modified(|published| {
+            let status = self.status();
+            let modified = *published != status;
+            *published = status;
+            modified
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cell> {
+        crate::sync::lock(&self.cell)
+    }
+}
+
+/// A poll of the wrapped stream that is under way.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    fate: &'a Fate,
+    /// The stream was closed when the call began.
+    pub(crate) closed: bool,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if self.fate.flags.fetch_and(!BUSY, Ordering::AcqRel) & DEFERRED != 0 {
+            self.fate.catch_up();
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The cloneable handle on one stream's fate.
+
+use crate::fate::Fate;
+use crate::watcher::Socket;
+use crate::{CloseReason, Closed, Status, Transfer};
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The cloneable handle on one stream's fate.
+///
+/// It works from any task and any thread, `spawn_blocking` and threads without a runtime included. It
+/// never keeps the socket open: when the stream is dropped its descriptor is closed, and every
+/// monitor tells [`CloseReason::Dropped`].
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredStream};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+///
+/// let monitor = stream.monitor();
+/// let elsewhere = tokio::spawn(async move { monitor.closed().await });
+/// drop(client);
+/// assert_eq!(elsewhere.await?, CloseReason::PeerClosed);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Monitor {
+    fate: Arc<Fate>,
+    /// What can be asked; `None` for a stream without a socket.
+    socket: Option<Arc<Socket>>,
+}
+
+impl Monitor {
+    pub(crate) fn new(fate: Arc<Fate>, socket: Option<Arc<Socket>>) -> Self {
+        Self { fate, socket }
+    }
+
+    /// Resolves when the stream is over, with the reason.
+    pub fn closed(&self) -> Closed {
+        Closed::new(self.fate.clone())
+    }
+
+    /// Whether the stream is over, as far as the watcher and the stream's own I/O have told.
+    ///
+    /// One atomic load; no system call. A producer that blocks its runtime's only worker blocks the
+    /// watcher too: it asks the kernel with [`probe`](Self::probe).
+    pub fn is_closed(&self) -> bool {
+        self.fate.is_closed()
+    }
+
+    /// Why the stream is over, if it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.fate.close_reason()
+    }
+
+    /// How the stream stands.
+    pub fn status(&self) -> Status {
+        self.fate.status()
+    }
+
+    /// The watch channel on the stream's status.
+    ///
+    /// The receiver has the present status at once, and outlives the stream: the last value is always
+    /// [`Status::Closed`]. To wait for the end use
+    /// [`wait_for`](watch::Receiver::wait_for)`(Status::is_closed)`: `changed()` does not see what was
+    /// there before the call.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream, Status};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let mut status = stream.monitor().subscribe();
+    /// assert_eq!(*status.borrow(), Status::Open);
+    /// drop(stream);
+    /// let last = status.wait_for(Status::is_closed).await.unwrap().clone();
+    /// assert_eq!(last, Status::Closed(CloseReason::Dropped));
+    /// # }
+    /// ```
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
+        self.fate.subscribe()
+    }
+
+    /// Asks the kernel now, and tells how the stream stands.
+    ///
+    /// For producers that compute or block between two writes, and so keep the watcher from running.
+    /// Needs no runtime. While the stream is open it costs one system call, `poll(2)`, which reads
+    /// nothing; after that, and for a stream without a socket, none.
+    ///
+    /// While another thread is inside a read or a write of the stream, what the kernel says is taken in
+    /// when that call ends: the answer may then be the status before it.
+    ///
+    /// ```
+    /// use hangup::{MonitoredStream, Status};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// let monitor = stream.monitor();
+    ///
+    /// let tokens = std::thread::spawn(move || {
+    ///     let mut tokens = 0;
+    ///     while !monitor.probe().is_closed() {
+    ///         tokens += 1; // computed for somebody
+    ///     }
+    ///     tokens
+    /// });
+    /// drop(client);
+    /// println!("stopped after {} tokens", tokens.join().unwrap());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn probe(&self) -> Status {
+        if let Some(socket) = &self.socket {
+            if !self.is_closed() {
+                socket.examine();
+            }
+        }
+        self.status()
+    }
+
+    /// How many bytes the stream has carried.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (io, _peer) = tokio::io::duplex(64);
+    /// let mut stream = MonitoredStream::unwatched(io);
+    /// let monitor = stream.monitor();
+    /// stream.write_all(b"hello").await?;
+    /// drop(stream);
+    /// assert_eq!(monitor.transfer().accepted, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn transfer(&self) -> Transfer {
+        self.fate.counters.get()
+    }
+
+    /// Runs `future` until it is ready or the stream is over, whichever is first.
+    ///
+    /// # Errors
+    ///
+    /// The reason, if the stream is over before `future` is ready: `future` is then dropped where it
+    /// stands, and is not polled at all if the stream is over from the start.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as `future` is.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let monitor = stream.monitor();
+    /// assert_eq!(monitor.run_until_closed(async { 7 }).await, Ok(7));
+    /// drop(stream);
+    /// assert_eq!(monitor.run_until_closed(async { 7 }).await, Err(CloseReason::Dropped));
+    /// # }
+    /// ```
+    pub async fn run_until_closed<F: Future>(&self, future: F) -> Result<F::Output, CloseReason> {
+        let mut future = pin!(future);
+        let mut closed = pin!(self.closed());
+        std::future::poll_fn(|cx| match closed.as_mut().poll(cx) {
+            Poll::Ready(reason) => Poll::Ready(Err(reason)),
+            Poll::Pending => future.as_mut().poll(cx).map(Ok),
+        })
+        .await
+    }
+
+    /// A token that is cancelled when the stream is over.
+    ///
+    /// Each call gives a token of its own: whoever cancels it cancels what is derived from it, and
+    /// nothing else.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let token = stream.monitor().cancellation_token();
+    /// assert!(!token.is_cancelled());
+    /// drop(stream);
+    /// assert!(token.is_cancelled());
+    /// # }
+    /// ```
+    pub fn cancellation_token(&self) -> CancellationToken {
+        self.fate.token()
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor")
+            .field("status", &self.status())
+            .field("transfer", &self.transfer())
+            .field("watched", &self.socket.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,444 @@
+//! The wrapper: the only file that turns poll results into events.
+
+use crate::event::Event;
+use crate::fate::Fate;
+use crate::watcher::{Registration, Socket, Source};
+use crate::{CloseReason, Closed, Monitor, MonitorConfig};
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pin_project! {
+    /// A byte stream that tells, at once and with the reason, when its peer is gone.
+    ///
+    /// It wraps any [`AsyncRead`] + [`AsyncWrite`] and passes every call on to it. Beside that the
+    /// runtime's watcher hears from the kernel when the peer hangs up, whether or not anything is being
+    /// read or written, and whatever lies unread.
+    ///
+    /// # When it closes
+    ///
+    /// On the peer's FIN (see [`HalfClose`](crate::HalfClose) for the other policy), on a reset, on any
+    /// error of a read or a write but "would block" and "interrupted", when it is dropped, and when the
+    /// runtime that watches it is shut down. From then on
+    /// * writes fail at once with an [`io::Error`] that carries the [`CloseReason`], and a write, flush
+    ///   or shutdown that was pending is woken and fails so too;
+    /// * reads go on: what arrived before the hang-up is still there, and then comes the end of file or
+    ///   the error that the bare stream would give.
+    ///
+    /// The write that finds an error first fails with that error itself; `CloseReason::from(&error)`
+    /// gives the reason of both.
+    ///
+    /// # What cannot be seen
+    ///
+    /// A FIN that waits at the peer behind data for which our receive window has no room (a reset is
+    /// seen); whether a FIN means half-close or close; a peer that vanished without a word. See the
+    /// [crate's documentation](crate#what-cannot-be-seen).
+    ///
+    /// # Cancel safety
+    ///
+    /// It keeps nothing back between two polls: reads and writes are as cancel safe as those of the
+    /// wrapped stream.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let mut stream = MonitoredStream::new(listener.accept().await?.0)?;
+    ///
+    /// drop(client);
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// let error = stream.write_all(b"for nobody").await.unwrap_err();
+    /// assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::PeerClosed));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct MonitoredStream<S> {
+        // Before `io`: fields are dropped in this order, and the watcher lets go of the descriptor
+        // before it is closed (invariant 3).
+        link: Link,
+        #[pin]
+        io: S,
+    }
+}
+
+impl<S: Source> MonitoredStream<S> {
+    /// Wraps `io`, and has its socket watched by the present runtime's watcher.
+    ///
+    /// `io` is anything with one socket under it: a [`TcpStream`](tokio::net::TcpStream), a
+    /// `UnixStream`, a TLS stream over one of them. The runtime should be the one that `io` was made
+    /// in; wherever the stream is moved to, that runtime watches it.
+    ///
+    /// # Errors
+    ///
+    /// * [`NotConnected`](ErrorKind::NotConnected): there is no runtime here, or it is being shut down;
+    /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without I/O (tokio's panic
+    ///   message is printed too, by the panic hook);
+    /// * [`AlreadyExists`](ErrorKind::AlreadyExists): another `MonitoredStream` watches the same socket;
+    /// * whatever the operating system says: the descriptor is closed or no socket, or a limit is
+    ///   reached.
+    ///
+    /// `io` is dropped then, and its connection closed.
+    pub fn new(io: S) -> io::Result<Self> {
+        Self::with_config(io, &MonitorConfig::default())
+    }
+
+    /// As [`new`](Self::new), with another configuration than the default one.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// ```
+    /// use hangup::{HalfClose, MonitorConfig, MonitoredStream, Status};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let config = MonitorConfig::new().half_close(HalfClose::Allowed);
+    /// let mut stream = MonitoredStream::with_config(listener.accept().await?.0, &config)?;
+    ///
+    /// client.shutdown().await?;
+    /// let mut status = stream.monitor().subscribe();
+    /// status.wait_for(|status| *status == Status::PeerFinished).await.unwrap();
+    /// stream.write_all(b"answer").await?;
+    /// stream.shutdown().await?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer).await?;
+    /// assert_eq!(answer, "answer");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_config(io: S, config: &MonitorConfig) -> io::Result<Self> {
+        let fate = Arc::new(Fate::new(config.policy()));
+        let registration = Registration::new(&io, &fate)?;
+        Ok(Self {
+            link: Link {
+                registration: Some(registration),
+                fate,
+            },
+            io,
+        })
+    }
+}
+
+impl<S> MonitoredStream<S> {
+    /// Wraps `io` without watching: for streams without a socket, such as
+    /// [`duplex`](tokio::io::duplex()) or a simulation's.
+    ///
+    /// Hang-ups are then learnt of from the results of reads and writes alone, as they come. Needs no
+    /// runtime.
+    pub fn unwatched(io: S) -> Self {
+        Self::unwatched_with_config(io, &MonitorConfig::default())
+    }
+
+    /// As [`unwatched`](Self::unwatched), with another configuration than the default one.
+    pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
+        Self {
+            link: Link {
+                registration: None,
+                fate: Arc::new(Fate::new(config.policy())),
+            },
+            io,
+        }
+    }
+
+    /// A handle on this stream's fate, for other tasks and threads.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(self.link.fate.clone(), self.link.socket().cloned())
+    }
+
+    /// Resolves when the stream is over, with the reason. The future borrows nothing.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// # let mut stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// # let mut next_event = async || { tokio::task::yield_now().await; "event\n" };
+    /// # tokio::spawn(async move { drop(client) });
+    /// let mut closed = stream.closed();
+    /// let reason = loop {
+    ///     tokio::select! {
+    ///         reason = &mut closed => break reason,
+    ///         event = next_event() => {
+    ///             if let Err(error) = stream.write_all(event.as_bytes()).await {
+    ///                 break (&error).into();
+    ///             }
+    ///         }
+    ///     }
+    /// };
+    /// println!("stopped: {reason}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn closed(&self) -> Closed {
+        Closed::new(self.link.fate.clone())
+    }
+
+    /// Whether the stream is over, as far as the watcher and its own I/O have told. One atomic load.
+    pub fn is_closed(&self) -> bool {
+        self.link.fate.is_closed()
+    }
+
+    /// Why the stream is over, if it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.link.fate.close_reason()
+    }
+
+    /// The wrapped stream.
+    ///
+    /// What is read and written through it is not counted.
+    pub fn get_ref(&self) -> &S {
+        &self.io
+    }
+
+    /// The wrapped stream.
+    ///
+    /// What is read and written through it is not counted, and its errors are not heard of. It must not
+    /// be exchanged for another stream: the watcher would go on watching the first one's socket. Use
+    /// [`into_inner`](Self::into_inner) for that.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.io
+    }
+
+    /// The wrapped stream, pinned. As [`get_mut`](Self::get_mut).
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
+        self.project().io
+    }
+
+    /// Takes the wrapped stream out: it is watched no longer, and stays open.
+    ///
+    /// Monitors tell [`CloseReason::Dropped`], if nothing else was the reason before.
+    pub fn into_inner(self) -> S {
+        self.io
+    }
+}
+
+impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.project();
+        let _call = this.link.fate.enter();
+        let filled = buf.filled().len();
+        let room = buf.remaining() > 0;
+        match this.io.poll_read(cx, buf) {
+            Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
+                Poll::Ready(this.link.end_of_file())
+            }
+            Poll::Ready(Ok(())) => {
+                this.link
+                    .fate
+                    .counters
+                    .add_read(buf.filled().len() - filled);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(this.link.read_failed(error))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.project();
+        this.link.write(cx, |cx| this.io.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.project();
+        this.link
+            .write(cx, |cx| this.io.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.project();
+        let _call = this.link.fate.enter();
+        let polled = this.io.poll_flush(cx);
+        this.link.wrote(cx, polled)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.project();
+        let _call = this.link.fate.enter();
+        let polled = this.io.poll_shutdown(cx);
+        if let Poll::Ready(Ok(())) = polled {
+            this.link.fate.file(Event::ShutDown);
+        }
+        this.link.wrote(cx, polled)
+    }
+}
+
+#[cfg(unix)]
+impl<S: std::os::fd::AsRawFd> std::os::fd::AsRawFd for MonitoredStream<S> {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.io.as_raw_fd()
+    }
+}
+
+#[cfg(unix)]
+impl<S: std::os::fd::AsFd> std::os::fd::AsFd for MonitoredStream<S> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+#[cfg(windows)]
+impl<S: std::os::windows::io::AsRawSocket> std::os::windows::io::AsRawSocket
+    for MonitoredStream<S>
+{
+    fn as_raw_socket(&self) -> std::os::windows::io::RawSocket {
+        self.io.as_raw_socket()
+    }
+}
+
+#[cfg(windows)]
+impl<S: std::os::windows::io::AsSocket> std::os::windows::io::AsSocket for MonitoredStream<S> {
+    fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
+        self.io.as_socket()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonitoredStream")
+            .field("io", &self.io)
+            .field("status", &self.link.fate.status())
+            .field("watched", &self.link.registration.is_some())
+            .finish()
+    }
+}
+
+/// What ties the wrapped stream to its fate.
+struct Link {
+    registration: Option<Registration>,
+    fate: Arc<Fate>,
+}
+
+impl Link {
+    fn socket(&self) -> Option<&Arc<Socket>> {
+        self.registration.as_ref().map(Registration::socket)
+    }
+
+    /// One write of `io`, or the refusal of it (invariant 6).
+    fn write(
+        &self,
+        cx: &mut Context<'_>,
+        io: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let call = self.fate.enter();
+        if call.closed {
+            if let Some(reason) = self.fate.close_reason() {
+                return Poll::Ready(Err(reason.into()));
+            }
+        }
+        let polled = io(cx);
+        if let Poll::Ready(Ok(bytes)) = polled {
+            self.fate.counters.add_accepted(bytes);
+        }
+        self.wrote(cx, polled)
+    }
+
+    /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
+    fn wrote<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match &polled {
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
+                // After our own shutdown it is our own doing (invariant 8).
+                if !self.fate.is_shut_down() {
+                    let event = match self.socket() {
+                        Some(socket) => socket.broken_pipe(),
+                        None => Event::HungUp,
+                    };
+                    self.fate.file(event);
+                }
+            }
+            Poll::Ready(Err(error)) => self.failed(error),
+            Poll::Pending => {
+                if let Err(reason) = self.fate.park_writer(cx.waker()) {
+                    return Poll::Ready(Err(reason.into()));
+                }
+            }
+        }
+        polled
+    }
+
+    /// The read found the end of the input, or the place of an error that the watcher has taken.
+    fn end_of_file(&self) -> io::Result<()> {
+        match self.taken_error() {
+            Some(error) => {
+                self.failed(&error);
+                Err(error)
+            }
+            None => {
+                self.fate.file(Event::Fin);
+                Ok(())
+            }
+        }
+    }
+
+    /// The read failed. A layer between us and the socket that misses the end of its input has met the
+    /// place of an error that the watcher has taken.
+    fn read_failed(&self, error: io::Error) -> io::Error {
+        let taken = match error.kind() {
+            ErrorKind::UnexpectedEof => self.taken_error(),
+            _ => None,
+        };
+        let error = taken.unwrap_or(error);
+        self.failed(&error);
+        error
+    }
+
+    fn taken_error(&self) -> Option<io::Error> {
+        self.socket().and_then(|socket| socket.take_error())
+    }
+
+    /// An error of the wrapped stream, other than a write's broken pipe.
+    fn failed(&self, error: &io::Error) {
+        let event = match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::Interrupted => return,
+            _ if tokio::runtime::is_rt_shutdown_err(error) => Event::RuntimeShutdown,
+            ErrorKind::ConnectionReset => Event::Reset { after_fin: false },
+            _ => Event::Failed(CloseReason::from(error)),
+        };
+        self.fate.file(event);
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // The watcher lets go first: what it still saw of the socket is the peer's doing.
+        self.registration = None;
+        self.fate.file(Event::Dropped);
+    }
+}

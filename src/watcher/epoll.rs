@@ -1,0 +1,219 @@
+//! Linux: a nested epoll.
+//!
+//! The watcher's epoll holds each socket with `EPOLLRDHUP | EPOLLET`, to which the kernel adds
+//! `EPOLLERR` and `EPOLLHUP` (epoll_ctl(2)), and is itself registered with the runtime's reactor. Data
+//! that arrives wakes with `EPOLLIN` only, which is not in that mask, so it never wakes the watcher
+//! (`ep_poll_callback` in fs/eventpoll.c compares the two before it does anything); a FIN, a reset and
+//! an error come with the socket's change of state, whatever lies unread before them.
+
+#![allow(unsafe_code)]
+
+use super::{BATCH, Event, Sight, explain};
+use crate::CloseReason;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_error;
+use std::io::{self, ErrorKind};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+pub(super) type Raw = RawFd;
+pub(crate) use std::os::fd::AsRawFd as Source;
+
+const NOW: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
+
+/// The descriptor's number, if it can be one.
+pub(super) fn raw(source: &impl Source) -> io::Result<Raw> {
+    match source.as_raw_fd() {
+        raw @ 0.. => Ok(raw),
+        raw => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            format!("hangup: cannot watch descriptor {raw}: it is not an open one"),
+        )),
+    }
+}
+
+/// The watcher's epoll.
+#[derive(Debug)]
+pub(super) struct Selector {
+    epoll: AsyncFd<OwnedFd>,
+}
+
+impl Selector {
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)
+            .map_err(|error| explain(&error.into(), "cannot create the watcher's epoll"))?;
+        // tokio has no other way to say that a runtime was built without I/O than to panic.
+        let registered = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: an `OwnedFd` is open and keeps its number for as long as it lives, and the
+            // `AsyncFd`, which never gives it away, owns it.
+            unsafe { AsyncFd::register_with_interest(epoll, Interest::READABLE) }
+        }));
+        match registered {
+            Ok(Ok(epoll)) => Ok(Self { epoll }),
+            Ok(Err(error)) => Err(explain(&error.into(), "cannot register the watcher")),
+            Err(_) => Err(io::Error::new(
+                ErrorKind::Unsupported,
+                "hangup: this runtime has no I/O driver to watch with: build it with `enable_io()` \
+                 or `enable_all()`",
+            )),
+        }
+    }
+
+    pub(super) fn add(&self, raw: Raw, token: u64) -> io::Result<()> {
+        // SAFETY: `raw` is not -1 (`raw()` checked it), and is used for this one call, which takes any
+        // number: one that is no open file's gives EBADF.
+        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+        let flags = EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.epoll, fd, EventData::new_u64(token), flags).map_err(|error| {
+            let why = match error {
+                Errno::BADF => "it is closed",
+                Errno::PERM => "it is not a socket, or of another kind that epoll refuses",
+                Errno::EXIST => "another MonitoredStream of this runtime watches it already",
+                Errno::NOSPC => "the limit of /proc/sys/fs/epoll/max_user_watches is reached",
+                _ => "epoll refuses it",
+            };
+            let what = format!("cannot watch descriptor {raw}: {why}");
+            explain(&error.into(), &what)
+        })
+    }
+
+    pub(super) fn remove(&self, raw: Raw) {
+        // SAFETY: the caller has the stream that owns the descriptor; used for this one call.
+        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+        // It fails only where the user closed the descriptor behind the stream's back, and then the
+        // kernel has taken it out already (epoll(7), question 6).
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
+    pub(super) async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
+        loop {
+            let mut guard = self.epoll.readable().await?;
+            let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; BATCH];
+            let (happened, _) = match epoll::wait(&self.epoll, &mut events, Some(&NOW)) {
+                Ok(happened) => happened,
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            tokens.extend(happened.iter().map(|event| event.data.u64()));
+            // A full batch may have left some behind: the readiness stays. What arrives after a part
+            // batch is a new edge, which `clear_ready` does not clear.
+            if tokens.len() < BATCH {
+                guard.clear_ready();
+            }
+            if !tokens.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Asks the kernel about one socket: one `poll(2)` while nothing has happened to it.
+pub(super) fn examine(raw: Raw) -> Sight {
+    // SAFETY: the caller holds the socket's lock, under which the number is the open stream's.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
+    if !matches!(poll(&mut polled, Some(&NOW)), Ok(1..)) {
+        return Sight::default();
+    }
+    let flags = polled[0].revents();
+    match tcp_state(fd) {
+        Some(tcp::CLOSE) => match take_error(fd) {
+            None => Event::Vanished.into(),
+            Some(error) => error,
+        },
+        // The peer's FIN is in these states only (RFC 9293, section 3.3.2).
+        Some(tcp::CLOSE_WAIT | tcp::LAST_ACK | tcp::CLOSING | tcp::TIME_WAIT) => Event::Fin.into(),
+        // A shutdown of our own receiving side raises RDHUP, and the error queue (time stamps,
+        // zero-copy) raises ERR, on a healthy connection.
+        Some(_) => Sight::default(),
+        None => {
+            if flags.contains(PollFlags::ERR) {
+                if let Some(error) = take_error(fd) {
+                    return error;
+                }
+            }
+            if flags.contains(PollFlags::HUP) {
+                Event::HungUp.into()
+            } else if flags.contains(PollFlags::RDHUP) {
+                Event::Fin.into()
+            } else {
+                Sight::default()
+            }
+        }
+    }
+}
+
+/// A write on TCP finds a broken pipe when a reset came after a FIN (`tcp_reset` in
+/// net/ipv4/tcp_input.c); on other sockets when the peer closed.
+pub(super) fn broken_pipe(raw: Raw) -> Event {
+    // SAFETY: as in `examine`.
+    match tcp_state(unsafe { BorrowedFd::borrow_raw(raw) }) {
+        Some(_) => Event::Reset { after_fin: true },
+        None => Event::HungUp,
+    }
+}
+
+impl From<Event> for Sight {
+    fn from(event: Event) -> Self {
+        Self {
+            event: Some(event),
+            error: None,
+        }
+    }
+}
+
+/// Reads `SO_ERROR`, which the kernel tells once.
+fn take_error(fd: BorrowedFd<'_>) -> Option<Sight> {
+    let errno = socket_error(fd).ok()?.err()?;
+    let (event, error) = match errno {
+        // Reads say end of file after a FIN, and no error: there is nothing to store for them.
+        Errno::PIPE => (Event::Reset { after_fin: true }, None),
+        Errno::CONNRESET => (Event::Reset { after_fin: false }, Some(errno)),
+        _ => (
+            Event::Failed(CloseReason::from(&io::Error::from(errno))),
+            Some(errno),
+        ),
+    };
+    Some(Sight {
+        event: Some(event),
+        error: error.map(Errno::raw_os_error),
+    })
+}
+
+/// The states of include/net/tcp_states.h that matter here.
+mod tcp {
+    pub(super) const TIME_WAIT: u8 = 6;
+    pub(super) const CLOSE: u8 = 7;
+    pub(super) const CLOSE_WAIT: u8 = 8;
+    pub(super) const LAST_ACK: u8 = 9;
+    pub(super) const CLOSING: u8 = 11;
+}
+
+/// The state of a TCP connection; `None` for any other socket.
+///
+/// From `TCP_INFO` (tcp(7)), which unlike `SO_ERROR` nobody consumes.
+fn tcp_state(fd: BorrowedFd<'_>) -> Option<u8> {
+    // `tcpi_state` is the first byte of the structure, and the kernel writes no more than it is asked
+    // for (`do_tcp_getsockopt` in net/ipv4/tcp.c).
+    let mut state = 0_u8;
+    let mut length: libc::socklen_t = 1;
+    // SAFETY: the two pointers are to a live byte and to its length, 1, and `fd` is open.
+    let done = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut state).cast(),
+            &raw mut length,
+        )
+    };
+    (done == 0 && length == 1).then_some(state)
+}

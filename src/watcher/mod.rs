@@ -1,0 +1,85 @@
+//! The watcher: the one object per runtime that watches all sockets for hang-up.
+//!
+//! Nothing here reads, writes or waits for a single socket. One task per runtime waits for the
+//! platform's selector, which names the sockets that have something to tell, and each of those is then
+//! asked what it is.
+//!
+//! # What each platform provides
+//!
+//! * `Raw` and `Source`: what names a socket, and the trait of those that have one; `raw(&source)`.
+//! * `Selector::new() -> io::Result<Selector>`: called within a runtime.
+//! * `Selector::add(&self, Raw, u64) -> io::Result<()>`: watches a socket under a token. What has
+//!   happened to it before counts too.
+//! * `Selector::remove(&self, Raw)`: called once for each socket that was added, while it is open.
+//! * `Selector::wait(&self, &mut Vec<u64>) -> io::Result<()>`: fills in the tokens of sockets that may
+//!   have something to tell, at most [`BATCH`] of them. Cancel safe.
+//! * `examine(Raw) -> Sight`: asks the kernel about one socket.
+//! * `broken_pipe(Raw) -> Event`: what a write's `EPIPE` means for this socket.
+//!
+//! # Invariants
+//!
+//! 3. A handle never keeps the socket open: a [`Socket`] knows its descriptor by number only, and the
+//!    number is taken from it, under its lock, before the stream closes the descriptor. So no call is
+//!    ever made on a number that has come to mean another file.
+//! 4. The watcher never reads, writes or consumes. [`Socket::examine`] is the one place that reads
+//!    `SO_ERROR`; what it reads it stores, and the stream's next read that would have told it does.
+
+mod registry;
+mod socket;
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+#[path = "epoll.rs"]
+mod sys;
+
+#[cfg(all(
+    any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly"
+    ),
+    not(hangup_fallback)
+))]
+#[path = "kqueue.rs"]
+mod sys;
+
+#[cfg(any(
+    hangup_fallback,
+    not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly"
+    ))
+))]
+#[path = "fallback.rs"]
+mod sys;
+
+pub(crate) use registry::Registration;
+pub(crate) use socket::Socket;
+pub(crate) use sys::Source;
+
+use crate::event::Event;
+use std::io;
+
+/// How many sockets one wait names at the most: between two batches the watcher's task lets others
+/// run. 256 hang-ups take about half a millisecond to tell.
+const BATCH: usize = 256;
+
+/// What one look at a socket showed.
+#[derive(Debug, Default)]
+struct Sight {
+    /// What happened to it, if anything did.
+    event: Option<Event>,
+    /// The socket's error, where the look took it out of the socket.
+    error: Option<i32>,
+}
+
+/// An error of ours, in words that say what to do, of the kind and with the cause of `error`.
+fn explain(error: &io::Error, what: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("hangup: {what}: {error}"))
+}

@@ -1,0 +1,161 @@
+//! The runtimes' watchers, and what each one watches.
+
+use super::sys::{self, Selector, Source};
+use super::{BATCH, Socket};
+use crate::event::Event;
+use crate::fate::Fate;
+use crate::slots::{Key, Slots};
+use crate::sync::lock;
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::runtime::{Handle, Id};
+
+/// The watcher of each runtime that has one.
+static WATCHERS: RwLock<Option<HashMap<Id, Arc<Watcher>>>> = RwLock::new(None);
+
+#[derive(Debug)]
+struct Watcher {
+    selector: Selector,
+    /// What is watched; `None` once the runtime is gone.
+    sockets: Mutex<Option<Slots<Arc<Socket>>>>,
+}
+
+/// A socket's place in its runtime's watcher. The drop takes it out.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    watcher: Arc<Watcher>,
+    socket: Arc<Socket>,
+    key: Key,
+}
+
+impl Registration {
+    /// Puts the socket under `source` into the watcher of the present runtime.
+    pub(crate) fn new(source: &impl Source, fate: &Arc<Fate>) -> io::Result<Self> {
+        let raw = sys::raw(source)?;
+        let watcher = Watcher::current()?;
+        let socket = Arc::new(Socket::new(fate.clone(), raw));
+        let key = match lock(&watcher.sockets).as_mut() {
+            Some(sockets) => sockets.insert(socket.clone()),
+            None => return Err(gone()),
+        };
+        // From here on the drop undoes it all, whatever part has been done.
+        let registration = Self {
+            watcher,
+            socket,
+            key,
+        };
+        match registration.watcher.selector.add(raw, key.to_bits()) {
+            Ok(()) => Ok(registration),
+            Err(error) => {
+                // Not ours to remove: the number may be another registration's, or no file's.
+                registration.socket.detach(|_| ());
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &Arc<Socket> {
+        &self.socket
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.socket.detach(|raw| self.watcher.selector.remove(raw));
+        let socket = lock(&self.watcher.sockets)
+            .as_mut()
+            .and_then(|sockets| sockets.remove(self.key));
+        drop(socket);
+    }
+}
+
+impl Watcher {
+    /// The watcher of the present runtime, made if there is none yet.
+    fn current() -> io::Result<Arc<Self>> {
+        let runtime = Handle::try_current().map_err(|error| {
+            io::Error::new(
+                ErrorKind::NotConnected,
+                format!("hangup: a stream is watched by the runtime it is made in: {error}"),
+            )
+        })?;
+        let id = runtime.id();
+        let watchers = WATCHERS.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watcher) = watchers.as_ref().and_then(|watchers| watchers.get(&id)) {
+            return Ok(watcher.clone());
+        }
+        drop(watchers);
+
+        // Two threads may both make one; the second one's is dropped unused.
+        let made = Arc::new(Self {
+            selector: Selector::new()?,
+            sockets: Mutex::new(Some(Slots::new())),
+        });
+        let mut write = WATCHERS.write().unwrap_or_else(PoisonError::into_inner);
+        let watchers = write.get_or_insert_default();
+        if let Some(watcher) = watchers.get(&id) {
+            return Ok(watcher.clone());
+        }
+        watchers.insert(id, made.clone());
+        drop(write);
+        // After the lock: a runtime that is being shut down drops the task, and with it `End`, at once.
+        let end = End {
+            id,
+            watcher: made.clone(),
+        };
+        runtime.spawn(async move {
+            // An error means that the runtime's driver is gone; the drop of `end` says so to all.
+            let _ = end.watcher.run().await;
+        });
+        Ok(made)
+    }
+
+    /// Tells each socket that has something to tell to say it.
+    async fn run(&self) -> io::Result<()> {
+        let mut tokens = Vec::with_capacity(BATCH);
+        let mut sockets = Vec::with_capacity(BATCH);
+        loop {
+            tokens.clear();
+            self.selector.wait(&mut tokens).await?;
+            if let Some(slots) = lock(&self.sockets).as_ref() {
+                // A token whose socket is gone names nothing, even where its place is taken again.
+                let keys = tokens.iter().copied().map(Key::from_bits);
+                sockets.extend(keys.filter_map(|key| slots.get(key).cloned()));
+            }
+            for socket in sockets.drain(..) {
+                socket.examine();
+            }
+            if tokens.len() == BATCH {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Ends the watcher with its task, that is with its runtime.
+struct End {
+    id: Id,
+    watcher: Arc<Watcher>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut watchers = WATCHERS.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watchers) = watchers.as_mut() {
+            watchers.remove(&self.id);
+        }
+        drop(watchers);
+        let sockets = mem::take(&mut *lock(&self.watcher.sockets));
+        for socket in sockets.into_iter().flat_map(Slots::into_values) {
+            socket.fate().file(Event::RuntimeShutdown);
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(
+        ErrorKind::NotConnected,
+        "hangup: the runtime is being shut down, and its watcher with it",
+    )
+}

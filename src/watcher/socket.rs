@@ -1,0 +1,78 @@
+//! One watched socket: its descriptor's number while it is open, and how to ask the kernel about it.
+
+use super::sys::{self, Raw};
+use super::{Event, Sight};
+use crate::fate::Fate;
+use crate::sync::lock;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+/// One watched socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    fate: Arc<Fate>,
+    descriptor: Mutex<Descriptor>,
+}
+
+#[derive(Debug)]
+struct Descriptor {
+    /// `None` once the stream is about to close it (invariant 3).
+    raw: Option<Raw>,
+    /// The socket's error, read by [`Socket::examine`] and not yet told by a read (invariant 4).
+    error: Option<i32>,
+}
+
+impl Socket {
+    pub(super) fn new(fate: Arc<Fate>, raw: Raw) -> Self {
+        Self {
+            fate,
+            descriptor: Mutex::new(Descriptor {
+                raw: Some(raw),
+                error: None,
+            }),
+        }
+    }
+
+    pub(super) fn fate(&self) -> &Fate {
+        &self.fate
+    }
+
+    /// Asks the kernel how the socket stands, and tells the fate.
+    pub(crate) fn examine(&self) {
+        let event = {
+            let mut descriptor = lock(&self.descriptor);
+            let Some(raw) = descriptor.raw else { return };
+            let Sight { event, error } = sys::examine(raw);
+            // Stored before the lock goes: a read that finds an end of file where the error was asks
+            // for it under this lock, and so cannot come too early.
+            descriptor.error = descriptor.error.or(error);
+            event
+        };
+        // Told after the lock has gone: a waker may run anything, even a probe of this socket.
+        if let Some(event) = event {
+            self.fate.observe(event);
+        }
+    }
+
+    /// The error that a look took out of the socket, once: a read would have told it.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        let code = lock(&self.descriptor).error.take()?;
+        Some(io::Error::from_raw_os_error(code))
+    }
+
+    /// What a write's broken pipe means for this socket.
+    pub(crate) fn broken_pipe(&self) -> Event {
+        match lock(&self.descriptor).raw {
+            Some(raw) => sys::broken_pipe(raw),
+            None => Event::HungUp,
+        }
+    }
+
+    /// Forgets the descriptor, and gives it to `last` for a last use. Nothing uses it afterwards.
+    pub(super) fn detach(&self, last: impl FnOnce(Raw)) {
+        let mut descriptor = lock(&self.descriptor);
+        if let Some(raw) = descriptor.raw.take() {
+            last(raw);
+        }
+    }
+}
