@@ -8,37 +8,24 @@
 
 #![allow(unsafe_code)]
 
-use super::{BATCH, Event, Sight, explain};
+#[path = "nested.rs"]
+mod nested;
+
+use super::{BATCH, Event, Raw, Sight, explain};
 use crate::CloseReason;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use tokio::io::Interest;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
-
-pub(super) type Raw = RawFd;
-pub(crate) use std::os::fd::AsRawFd as Source;
 
 const NOW: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 0,
 };
-
-/// The descriptor's number, if it can be one.
-pub(super) fn raw(source: &impl Source) -> io::Result<Raw> {
-    match source.as_raw_fd() {
-        raw @ 0.. => Ok(raw),
-        raw => Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            format!("hangup: cannot watch descriptor {raw}: it is not an open one"),
-        )),
-    }
-}
 
 /// The watcher's epoll.
 #[derive(Debug)]
@@ -50,21 +37,7 @@ impl Selector {
     pub(super) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)
             .map_err(|error| explain(&error.into(), "cannot create the watcher's epoll"))?;
-        // tokio has no other way to say that a runtime was built without I/O than to panic.
-        let registered = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: an `OwnedFd` is open and keeps its number for as long as it lives, and the
-            // `AsyncFd`, which never gives it away, owns it.
-            unsafe { AsyncFd::register_with_interest(epoll, Interest::READABLE) }
-        }));
-        match registered {
-            Ok(Ok(epoll)) => Ok(Self { epoll }),
-            Ok(Err(error)) => Err(explain(&error.into(), "cannot register the watcher")),
-            Err(_) => Err(io::Error::new(
-                ErrorKind::Unsupported,
-                "hangup: this runtime has no I/O driver to watch with: build it with `enable_io()` \
-                 or `enable_all()`",
-            )),
-        }
+        nested::register(epoll).map(|epoll| Self { epoll })
     }
 
     pub(super) fn add(&self, raw: Raw, token: u64) -> io::Result<()> {
@@ -158,15 +131,6 @@ pub(super) fn broken_pipe(raw: Raw) -> Event {
     match tcp_state(unsafe { BorrowedFd::borrow_raw(raw) }) {
         Some(_) => Event::Reset { after_fin: true },
         None => Event::HungUp,
-    }
-}
-
-impl From<Event> for Sight {
-    fn from(event: Event) -> Self {
-        Self {
-            event: Some(event),
-            error: None,
-        }
     }
 }
 

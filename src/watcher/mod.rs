@@ -6,13 +6,12 @@
 //!
 //! # What each platform provides
 //!
-//! * `Raw` and `Source`: what names a socket, and the trait of those that have one; `raw(&source)`.
 //! * `Selector::new() -> io::Result<Selector>`: called within a runtime.
 //! * `Selector::add(&self, Raw, u64) -> io::Result<()>`: watches a socket under a token. What has
 //!   happened to it before counts too.
 //! * `Selector::remove(&self, Raw)`: called once for each socket that was added, while it is open.
 //! * `Selector::wait(&self, &mut Vec<u64>) -> io::Result<()>`: fills in the tokens of sockets that may
-//!   have something to tell, at most [`BATCH`] of them. Cancel safe.
+//!   have something to tell. Cancel safe.
 //! * `examine(Raw) -> Sight`: asks the kernel about one socket.
 //! * `broken_pipe(Raw) -> Event`: what a write's `EPIPE` means for this socket.
 //!
@@ -34,37 +33,47 @@ mod sys;
 #[cfg(all(
     any(
         target_vendor = "apple",
+        target_os = "dragonfly",
         target_os = "freebsd",
         target_os = "netbsd",
         target_os = "openbsd",
-        target_os = "dragonfly"
     ),
+    target_pointer_width = "64", // a token is a kevent's `udata`, a pointer
     not(hangup_fallback)
 ))]
 #[path = "kqueue.rs"]
 mod sys;
 
 #[cfg(any(
-    hangup_fallback,
     not(any(
         target_os = "linux",
         target_os = "android",
-        target_vendor = "apple",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "dragonfly"
-    ))
+        all(
+            any(
+                target_vendor = "apple",
+                target_os = "dragonfly",
+                target_os = "freebsd",
+                target_os = "netbsd",
+                target_os = "openbsd",
+            ),
+            target_pointer_width = "64"
+        )
+    )),
+    hangup_fallback
 ))]
 #[path = "fallback.rs"]
 mod sys;
 
 pub(crate) use registry::Registration;
 pub(crate) use socket::Socket;
-pub(crate) use sys::Source;
+
+#[cfg(unix)]
+pub(crate) use std::os::fd::{AsRawFd as Source, RawFd as Raw};
+#[cfg(windows)]
+pub(crate) use std::os::windows::io::{AsRawSocket as Source, RawSocket as Raw};
 
 use crate::event::Event;
-use std::io;
+use std::io::{self, ErrorKind};
 
 /// How many sockets one wait names at the most: between two batches the watcher's task lets others
 /// run. 256 hang-ups take about half a millisecond to tell.
@@ -77,6 +86,45 @@ struct Sight {
     event: Option<Event>,
     /// The socket's error, where the look took it out of the socket.
     error: Option<i32>,
+}
+
+impl From<Event> for Sight {
+    fn from(event: Event) -> Self {
+        Self {
+            event: Some(event),
+            error: None,
+        }
+    }
+}
+
+/// What names the socket under `source`, if it can be one's name.
+fn raw(source: &impl Source) -> io::Result<Raw> {
+    #[cfg(unix)]
+    let (raw, valid) = (source.as_raw_fd(), source.as_raw_fd() >= 0);
+    #[cfg(windows)]
+    let (raw, valid) = (source.as_raw_socket(), source.as_raw_socket() != Raw::MAX);
+    if valid {
+        return Ok(raw);
+    }
+    Err(io::Error::new(
+        ErrorKind::InvalidInput,
+        "hangup: cannot watch what has no open descriptor",
+    ))
+}
+
+/// What it means that both directions of a socket are over and no error says why, where the system
+/// does not tell more: a Unix peer's close, or the end of a TCP connection.
+#[cfg_attr(
+    all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)),
+    expect(dead_code, reason = "on Linux TCP tells its state")
+)]
+fn ended_without_error(fd: rustix::fd::BorrowedFd<'_>) -> Event {
+    match rustix::net::getsockname(fd) {
+        Ok(address) if address.address_family() == rustix::net::AddressFamily::UNIX => {
+            Event::HungUp
+        }
+        _ => Event::Vanished,
+    }
 }
 
 /// An error of ours, in words that say what to do, of the kind and with the cause of `error`.

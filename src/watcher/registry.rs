@@ -1,7 +1,7 @@
 //! The runtimes' watchers, and what each one watches.
 
-use super::sys::{self, Selector, Source};
-use super::{BATCH, Socket};
+use super::sys::Selector;
+use super::{BATCH, Socket, Source, raw};
 use crate::event::Event;
 use crate::fate::Fate;
 use crate::slots::{Key, Slots};
@@ -33,7 +33,7 @@ pub(crate) struct Registration {
 impl Registration {
     /// Puts the socket under `source` into the watcher of the present runtime.
     pub(crate) fn new(source: &impl Source, fate: &Arc<Fate>) -> io::Result<Self> {
-        let raw = sys::raw(source)?;
+        let raw = raw(source)?;
         let watcher = Watcher::current()?;
         let socket = Arc::new(Socket::new(fate.clone(), raw));
         let key = match lock(&watcher.sockets).as_mut() {
@@ -126,7 +126,7 @@ impl Watcher {
             for socket in sockets.drain(..) {
                 socket.examine();
             }
-            if tokens.len() == BATCH {
+            if tokens.len() >= BATCH {
                 tokio::task::yield_now().await;
             }
         }

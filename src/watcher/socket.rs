@@ -1,7 +1,6 @@
 //! One watched socket: its descriptor's number while it is open, and how to ask the kernel about it.
 
-use super::sys::{self, Raw};
-use super::{Event, Sight};
+use super::{Event, Raw, Sight, sys};
 use crate::fate::Fate;
 use crate::sync::lock;
 use std::io;
