@@ -137,18 +137,14 @@ pub(super) fn broken_pipe(raw: Raw) -> Event {
 /// Reads `SO_ERROR`, which the kernel tells once.
 fn take_error(fd: BorrowedFd<'_>) -> Option<Sight> {
     let errno = socket_error(fd).ok()?.err()?;
-    let (event, error) = match errno {
-        // Reads say end of file after a FIN, and no error: there is nothing to store for them.
-        Errno::PIPE => (Event::Reset { after_fin: true }, None),
-        Errno::CONNRESET => (Event::Reset { after_fin: false }, Some(errno)),
-        _ => (
-            Event::Failed(CloseReason::from(&io::Error::from(errno))),
-            Some(errno),
-        ),
+    let event = match errno {
+        Errno::PIPE => Event::Reset { after_fin: true },
+        Errno::CONNRESET => Event::Reset { after_fin: false },
+        _ => Event::Failed(CloseReason::from(&io::Error::from(errno))),
     };
     Some(Sight {
         event: Some(event),
-        error: error.map(Errno::raw_os_error),
+        error: Some(errno.raw_os_error()),
     })
 }
 

@@ -178,8 +178,8 @@ fn failed(error: Errno) -> Sight {
     let error = io::Error::from(error);
     let event = match error.kind() {
         io::ErrorKind::ConnectionReset => Event::Reset { after_fin: false },
-        // As on Linux: a reset after a FIN, where reads say end of file.
-        io::ErrorKind::BrokenPipe => return Event::Reset { after_fin: true }.into(),
+        // As on Linux.
+        io::ErrorKind::BrokenPipe => Event::Reset { after_fin: true },
         _ => Event::Failed(CloseReason::from(&error)),
     };
     Sight {

@@ -3,7 +3,7 @@
 use super::{Event, Raw, Sight, sys};
 use crate::fate::Fate;
 use crate::sync::lock;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 
 /// One watched socket.
@@ -17,8 +17,10 @@ pub(crate) struct Socket {
 struct Descriptor {
     /// `None` once the stream is about to close it (invariant 3).
     raw: Option<Raw>,
-    /// The socket's error, read by [`Socket::examine`] and not yet told by a read (invariant 4).
+    /// The socket's error, taken by [`Socket::examine`] and not yet told by a read (invariant 4).
     error: Option<i32>,
+    /// What that error meant. Whoever looks next finds the error gone, and must say the same.
+    verdict: Option<Event>,
 }
 
 impl Socket {
@@ -28,6 +30,7 @@ impl Socket {
             descriptor: Mutex::new(Descriptor {
                 raw: Some(raw),
                 error: None,
+                verdict: None,
             }),
         }
     }
@@ -38,25 +41,19 @@ impl Socket {
 
     /// Asks the kernel how the socket stands, and tells the fate.
     pub(crate) fn examine(&self) {
-        let event = {
-            let mut descriptor = lock(&self.descriptor);
-            let Some(raw) = descriptor.raw else { return };
-            let Sight { event, error } = sys::examine(raw);
-            // Stored before the lock goes: a read that finds an end of file where the error was asks
-            // for it under this lock, and so cannot come too early.
-            descriptor.error = descriptor.error.or(error);
-            event
-        };
+        let event = lock(&self.descriptor).look();
         // Told after the lock has gone: a waker may run anything, even a probe of this socket.
         if let Some(event) = event {
             self.fate.observe(event);
         }
     }
 
-    /// The error that a look took out of the socket, once: a read would have told it.
+    /// The error that a look took out of the socket, once, if a read would have told it.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         let code = lock(&self.descriptor).error.take()?;
-        Some(io::Error::from_raw_os_error(code))
+        let error = io::Error::from_raw_os_error(code);
+        // A broken pipe is a reset after a FIN, and reads say end of file after a FIN.
+        (error.kind() != ErrorKind::BrokenPipe).then_some(error)
     }
 
     /// What a write's broken pipe means for this socket.
@@ -73,5 +70,22 @@ impl Socket {
         if let Some(raw) = descriptor.raw.take() {
             last(raw);
         }
+    }
+}
+
+impl Descriptor {
+    /// What the kernel says, now or when it was asked for the error that it tells once. The error is
+    /// stored before the lock goes: a read that finds an end of file in its place asks for it under
+    /// the lock, and so cannot come too early.
+    fn look(&mut self) -> Option<Event> {
+        if self.verdict.is_some() {
+            return self.verdict.clone();
+        }
+        let Sight { event, error } = sys::examine(self.raw?);
+        if error.is_some() {
+            self.error = error;
+            self.verdict = event.clone();
+        }
+        event
     }
 }
