@@ -1,6 +1,6 @@
 //! What the tests share: connected pairs of real sockets, wakers that count, and a deadline.
 
-#![allow(dead_code, unreachable_pub)] // each test program uses a part
+#![allow(dead_code, unused_imports, unreachable_pub)] // each test program uses a part
 
 mod pair;
 mod wakes;
