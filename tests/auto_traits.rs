@@ -1,0 +1,49 @@
+//! What may be sent to and shared with other threads, and how large it is.
+
+use hangup::*;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::mem::size_of;
+use std::panic::UnwindSafe;
+use std::rc::Rc;
+use tokio::net::TcpStream;
+
+fn handle<T: Clone + Debug + Send + Sync + Unpin + 'static>() {}
+fn owner<T: Debug + Send + Sync + Unpin + 'static>() {}
+fn value<T: Clone + Debug + Eq + Hash + Send + Sync + Unpin + UnwindSafe + 'static>() {}
+
+#[test]
+fn auto_traits() {
+    handle::<Monitor>();
+    handle::<Closed>();
+    handle::<MonitorConfig>();
+    owner::<MonitoredStream<TcpStream>>();
+    owner::<MonitoredListener>();
+    value::<CloseReason>();
+    value::<Failure>();
+    value::<HalfClose>();
+    value::<Status>();
+    value::<Transfer>();
+}
+
+/// A future of a `!Send` task may be run until the close, and a `Send` one stays so.
+#[test]
+fn run_until_closed_is_as_send_as_its_future() {
+    fn send<T: Send>(_: &T) {}
+    let stream = MonitoredStream::unwatched(tokio::io::duplex(1).0);
+    let monitor = stream.monitor();
+    send(&monitor.run_until_closed(async {}));
+    let local = Rc::new(());
+    drop(monitor.run_until_closed(async move { drop(local) }));
+}
+
+/// What a monitored stream costs beside the stream, on the usual 64-bit machine.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn sizes() {
+    let wrapper = size_of::<MonitoredStream<TcpStream>>() - size_of::<TcpStream>();
+    assert_eq!(wrapper, 32, "the wrapper: two handles and a key");
+    assert_eq!(size_of::<Monitor>(), 16);
+    assert_eq!(size_of::<Closed>(), 24);
+    assert_eq!(size_of::<CloseReason>(), 32);
+}
