@@ -49,8 +49,8 @@ pub(crate) struct Fate {
 #[derive(Debug)]
 struct Cell {
     state: State,
-    /// What the watcher has to say, while a call is under way.
-    deferred: Option<Event>,
+    /// What the watcher has to say, in order, while a call is under way.
+    deferred: Vec<Event>,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
     /// The tasks that await [`Closed`](crate::Closed).
@@ -63,7 +63,7 @@ impl Fate {
             flags: AtomicU8::new(0),
             cell: Mutex::new(Cell {
                 state: State::new(half_close),
-                deferred: None,
+                deferred: Vec::new(),
                 writer: None,
                 waiters: Slots::new(),
             }),
@@ -113,7 +113,10 @@ impl Fate {
     pub(crate) fn observe(&self, event: Event) {
         let mut cell = self.lock();
         if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY != 0 {
-            cell.deferred.get_or_insert(event);
+            // Who probes all the time while a call lasts sees the same thing again and again.
+            if cell.deferred.last() != Some(&event) {
+                cell.deferred.push(event);
+            }
             return;
         }
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
@@ -123,8 +126,10 @@ impl Fate {
     fn catch_up(&self) {
         let mut cell = self.lock();
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
-        if let Some(event) = cell.deferred.take() {
-            self.settle(cell, event);
+        let deferred = mem::take(&mut cell.deferred);
+        drop(cell);
+        for event in deferred {
+            self.file(event);
         }
     }
 

@@ -135,7 +135,7 @@ impl<S: Source> MonitoredStream<S> {
 
 impl<S> MonitoredStream<S> {
     /// Wraps `io` without watching: for streams without a socket, such as
-    /// [`duplex`](tokio::io::duplex()) or a simulation's.
+    /// `tokio::io::duplex` or a simulation's.
     ///
     /// Hang-ups are then learnt of from the results of reads and writes alone, as they come. Needs no
     /// runtime.
