@@ -8,7 +8,7 @@ mod support;
 use hangup::{MonitoredListener, MonitoredStream};
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
-use support::{Pair, Tcp4, Unix};
+use support::{Pair, Tcp4, Unix, alone};
 use tokio::runtime::Builder;
 
 /// Something with a descriptor's number, and nothing else.
@@ -96,14 +96,7 @@ fn a_runtime_without_io() {
 #[cfg(not(hangup_fallback))]
 #[test]
 fn the_descriptor_limit() {
-    const CHILD: &str = "HANGUP_DESCRIPTOR_LIMIT";
-    if std::env::var_os(CHILD).is_none() {
-        let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "the_descriptor_limit", "--nocapture"])
-            .env(CHILD, "1")
-            .status()
-            .unwrap();
-        assert!(child.success());
+    if !alone("the_descriptor_limit") {
         return;
     }
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -1,10 +1,13 @@
-//! What the tests share: connected pairs of real sockets, wakers that count, and a deadline.
+//! What the tests share: connected pairs of real sockets, wakers that count, a process of one's own,
+//! and a deadline.
 
 #![allow(dead_code, unused_imports, unreachable_pub)] // each test program uses a part
 
+mod alone;
 mod pair;
 mod wakes;
 
+pub use alone::alone;
 pub use pair::{Pair, Peer, Tcp4, Tcp6, Unix};
 pub use wakes::Wakes;
 
