@@ -89,3 +89,31 @@ impl Descriptor {
         event
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::{CloseReason, HalfClose, Status};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    /// Between the two halves of a stream's drop the number may come to mean another file: nobody
+    /// asks about it any more (invariant 3).
+    #[test]
+    fn a_detached_socket_is_not_asked_about() {
+        let (ours, peer) = UnixStream::pair().unwrap();
+        let fate = Arc::new(Fate::new(HalfClose::Closes));
+        let socket = Socket::new(fate.clone(), ours.as_raw_fd());
+        let another = Socket::new(fate.clone(), ours.as_raw_fd());
+        drop(peer);
+        let mut last = None;
+        socket.detach(|raw| last = Some(raw));
+        assert_eq!(last, Some(ours.as_raw_fd()));
+        socket.detach(|_| unreachable!("it was given away once"));
+        socket.examine();
+        assert_eq!(fate.status(), Status::Open);
+        // There was something to hear.
+        another.examine();
+        assert_eq!(fate.close_reason(), Some(CloseReason::PeerClosed));
+    }
+}
