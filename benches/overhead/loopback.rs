@@ -57,6 +57,7 @@ pub(crate) fn compare(case: &Case, meter: &mut Meter, rounds: usize) -> io::Resu
     // Else the last bytes of a slice wait for the peer's delayed acknowledgement.
     stream.set_nodelay(true)?;
     peer.set_nodelay(true)?;
+    peer.set_nonblocking(true)?;
     let (slice, call) = (case.size * case.calls, case.call);
     let peer = thread::spawn(move || match call {
         Call::Read => give(peer, slice),
@@ -133,12 +134,12 @@ fn take(mut stream: TcpStream, slice: usize) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 20];
     let mut left = slice;
     loop {
-        match stream.read(&mut buffer)? {
+        match awake(|| stream.read(&mut buffer))? {
             0 => return Ok(()),
             read => left -= read,
         }
         if left == 0 {
-            stream.write_all(&[0])?;
+            awake(|| stream.write(&[0]))?;
             left = slice;
         }
     }
@@ -147,8 +148,22 @@ fn take(mut stream: TcpStream, slice: usize) -> io::Result<()> {
 /// The other end of reads: one byte asks it for all of a slice.
 fn give(mut stream: TcpStream, slice: usize) -> io::Result<()> {
     let buffer = vec![0; slice];
-    while stream.read(&mut [0])? > 0 {
-        stream.write_all(&buffer)?;
+    while awake(|| stream.read(&mut [0]))? > 0 {
+        let mut left = slice;
+        while left > 0 {
+            left -= awake(|| stream.write(&buffer[..left]))?;
+        }
     }
     Ok(())
+}
+
+/// A call of the other end. It stays awake where it has to wait: to wake it now and then would cost
+/// the measured side more than all that is to be measured, and at random.
+fn awake(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::yield_now(),
+            done => return done,
+        }
+    }
 }

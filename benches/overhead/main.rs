@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         small.push(("in memory", name, comparison.more_nanoseconds()));
     }
 
-    println!("\nTCP over loopback, a thread with a large buffer at the other end");
+    println!("\nTCP over loopback, a thread with a large buffer, always awake, at the other end");
     heading();
     let rounds = if thorough { 200 } else { 2 };
     let mut large = Vec::new();
