@@ -5,6 +5,7 @@ use hangup::MonitoredStream;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Builder;
 
@@ -12,7 +13,8 @@ pub(crate) const SMALL: usize = 64;
 const MIDDLE: usize = 4 * 1024;
 pub(crate) const LARGE: usize = 64 * 1024;
 
-/// What is called, with how many bytes, and how often in a slice: for some milliseconds.
+/// What is called, with how many bytes, and how often in a slice: for about a millisecond, so that most
+/// slices are over before the scheduler takes the processor away.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) size: usize,
@@ -29,13 +31,13 @@ enum Call {
 }
 
 pub(crate) const CASES: &[Case] = &[
-    case("write 64 B", Call::Write, SMALL, 4096),
-    case("write 4 KiB", Call::Write, MIDDLE, 1024),
-    case("write 64 KiB", Call::Write, LARGE, 128),
-    case("write 4 x 1 KiB", Call::WriteVectored, MIDDLE, 1024),
-    case("read 64 B", Call::Read, SMALL, 4096),
-    case("read 4 KiB", Call::Read, MIDDLE, 1024),
-    case("read 64 KiB", Call::Read, LARGE, 128),
+    case("write 64 B", Call::Write, SMALL, 512),
+    case("write 4 KiB", Call::Write, MIDDLE, 256),
+    case("write 64 KiB", Call::Write, LARGE, 32),
+    case("write 4 x 1 KiB", Call::WriteVectored, MIDDLE, 256),
+    case("read 64 B", Call::Read, SMALL, 512),
+    case("read 4 KiB", Call::Read, MIDDLE, 256),
+    case("read 64 KiB", Call::Read, LARGE, 32),
 ];
 
 const fn case(name: &'static str, call: Call, size: usize, calls: usize) -> Case {
@@ -50,7 +52,7 @@ const fn case(name: &'static str, call: Call, size: usize, calls: usize) -> Case
 /// Compares on one connection, which is wrapped for the monitored slices and taken out again: the two
 /// have the same socket and the same other end. A current-thread runtime, so that the counter of
 /// instructions sees all that the calls are the cause of.
-pub(crate) fn compare(case: &Case, meter: &mut Meter, rounds: usize) -> io::Result<Comparison> {
+pub(crate) fn compare(case: &Case, meter: &mut Meter, time: Duration) -> io::Result<Comparison> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let peer = TcpStream::connect(listener.local_addr()?)?;
     let (stream, _) = listener.accept()?;
@@ -69,7 +71,7 @@ pub(crate) fn compare(case: &Case, meter: &mut Meter, rounds: usize) -> io::Resu
     stream.set_nonblocking(true)?;
     let mut stream = Some(tokio::net::TcpStream::from_std(stream)?);
     let mut buffer = vec![0; case.size];
-    let compared = Comparison::run(rounds, || {
+    let compared = Comparison::run(time, || {
         let mut bare = stream.take().ok_or(io::ErrorKind::NotConnected)?;
         let before = meter.slice(|| runtime.block_on(case.run(&mut bare, &mut buffer)))?;
         let mut wrapped = MonitoredStream::new(bare)?;

@@ -12,9 +12,10 @@ mod loopback;
 mod memory;
 mod slices;
 
-use slices::{Comparison, Meter};
+use slices::{Comparison, Meter, Quartiles};
 use std::error::Error;
 use std::thread;
+use std::time::Duration;
 
 /// The least part of the bare stream's throughput, in writes and reads of 64 KiB.
 const THROUGHPUT: f64 = 0.98;
@@ -22,9 +23,13 @@ const THROUGHPUT: f64 = 0.98;
 /// The most nanoseconds more for a small call.
 const SMALL_CALL: f64 = 40.0;
 
+/// For how long each case is measured.
+const TIME: Duration = Duration::from_secs(4);
+
 fn main() -> Result<(), Box<dyn Error>> {
     let thorough = std::env::args().any(|argument| argument == "--bench");
 
+    let time = if thorough { TIME } else { Duration::ZERO };
     println!("{} cores", thread::available_parallelism()?);
     if !thorough {
         println!("a short run, too short to measure: `cargo bench --bench overhead` does");
@@ -39,23 +44,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\na stream in memory that is always ready, calls of 64 B");
     heading();
-    let rounds = if thorough { 1000 } else { 2 };
     let mut small = Vec::new();
-    for (name, comparison) in memory::compare(&mut meter, rounds)? {
+    for (name, comparison) in memory::compare(&mut meter, time)? {
         line(name, &comparison);
         small.push(("in memory", name, comparison.more_nanoseconds()));
     }
 
     println!("\nTCP over loopback, a thread with a large buffer, always awake, at the other end");
     heading();
-    let rounds = if thorough { 200 } else { 2 };
     let mut large = Vec::new();
     for case in loopback::CASES {
-        let comparison = loopback::compare(case, &mut meter, rounds)?;
+        let comparison = loopback::compare(case, &mut meter, time)?;
         line(case.name, &comparison);
         match case.size {
             loopback::SMALL => small.push(("TCP", case.name, comparison.more_nanoseconds())),
-            loopback::LARGE => large.push((case.name, comparison.throughput()[1])),
+            loopback::LARGE => large.push((case.name, comparison.throughput())),
             _ => {}
         }
     }
@@ -77,7 +80,12 @@ fn heading() {
 }
 
 fn line(name: &str, comparison: &Comparison) {
-    let ratios = |[low, middle, high]: [f64; 3]| format!("{low:.3} / {middle:.3} / {high:.3}");
+    let ratios = |ratios: Quartiles| {
+        let Quartiles {
+            low, median, high, ..
+        } = ratios;
+        format!("{low:.3} / {median:.3} / {high:.3}")
+    };
     let instructions = match comparison.instructions() {
         Some((bare, more)) => format!("{bare:>9.1} {more:>7.1}"),
         None => format!("{:>9} {:>7}", "-", "-"),
@@ -88,20 +96,35 @@ fn line(name: &str, comparison: &Comparison) {
         ratios(comparison.throughput()),
         ratios(comparison.noise()),
         comparison.nanoseconds(),
-        comparison.more_nanoseconds(),
+        comparison.more_nanoseconds().median,
     );
 }
 
 /// Prints whether the targets are reached.
-fn judge(small: &[(&str, &str, f64)], large: &[(&str, f64)]) {
-    let word = |reached| if reached { "reached" } else { "missed" };
+fn judge(small: &[(&str, &str, Quartiles)], large: &[(&str, Quartiles)]) {
     println!();
     for (name, ratio) in large {
-        let word = word(*ratio >= THROUGHPUT);
-        println!("target: throughput of {name} at least {THROUGHPUT} of bare: {ratio:.3}, {word}");
+        let (median, off) = (ratio.median, ratio.uncertainty());
+        println!(
+            "target: throughput of {name} at least {THROUGHPUT} of bare: {median:.3} ± {off:.3}, {}",
+            verdict(median - THROUGHPUT, off),
+        );
     }
     for (place, name, more) in small {
-        let word = word(*more <= SMALL_CALL);
-        println!("target: {name}, {place}, at most {SMALL_CALL} ns more a call: {more:.1}, {word}");
+        let (median, off) = (more.median, more.uncertainty());
+        println!(
+            "target: {name}, {place}, at most {SMALL_CALL} ns more a call: {median:.1} ± {off:.1}, {}",
+            verdict(SMALL_CALL - median, off),
+        );
+    }
+}
+
+/// By how much a target is reached, and how far that may be off.
+fn verdict(margin: f64, off: f64) -> &'static str {
+    match (margin >= 0.0, margin.abs() > off) {
+        (true, true) => "reached",
+        (true, false) => "reached, but within the noise",
+        (false, true) => "missed",
+        (false, false) => "missed, but within the noise",
     }
 }

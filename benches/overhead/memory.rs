@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const SIZE: usize = 64;
@@ -49,18 +50,18 @@ impl AsyncWrite for Ready {
 /// Compares writes and reads.
 pub(crate) fn compare(
     meter: &mut Meter,
-    rounds: usize,
+    time: Duration,
 ) -> io::Result<[(&'static str, Comparison); 2]> {
     let mut bare = Ready;
     let mut monitored = MonitoredStream::unwatched(Ready);
-    let writes = Comparison::run(rounds, || {
+    let writes = Comparison::run(time, || {
         Ok(Round {
             before: meter.slice(|| writes(&mut bare))?,
             monitored: meter.slice(|| writes(&mut monitored))?,
             after: meter.slice(|| writes(&mut bare))?,
         })
     })?;
-    let reads = Comparison::run(rounds, || {
+    let reads = Comparison::run(time, || {
         Ok(Round {
             before: meter.slice(|| reads(&mut bare))?,
             monitored: meter.slice(|| reads(&mut monitored))?,

@@ -63,14 +63,8 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// The mean of the two bare slices.
-    fn bare(&self, value: impl Fn(&Slice) -> f64) -> f64 {
-        f64::midpoint(value(&self.before), value(&self.after))
-    }
-
-    /// How much more the monitored slice has than that.
-    fn more(&self, value: impl Fn(&Slice) -> f64) -> f64 {
-        value(&self.monitored) - self.bare(value)
+    fn bare(&self) -> [&Slice; 2] {
+        [&self.before, &self.after]
     }
 }
 
@@ -80,62 +74,100 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// Runs `round` so many times, and a tenth as often before that to warm up.
+    /// Repeats `round` for so long, once at the least, and a tenth as long before that to warm up.
     pub(crate) fn run(
-        rounds: usize,
+        time: Duration,
         mut round: impl FnMut() -> io::Result<Round>,
     ) -> io::Result<Self> {
-        for _ in 0..rounds / 10 {
-            round()?;
+        let mut rounds = Vec::new();
+        for time in [time / 10, time] {
+            rounds.clear();
+            let begin = Instant::now();
+            while rounds.is_empty() || begin.elapsed() < time {
+                rounds.push(round()?);
+            }
         }
-        let rounds = (0..rounds).map(|_| round()).collect::<io::Result<_>>()?;
         Ok(Self { rounds })
     }
 
     /// The bare stream's throughput.
     pub(crate) fn megabytes_per_second(&self) -> f64 {
-        1.0 / self.median(|round| round.bare(Slice::seconds_per_byte)) / 1e6
+        1.0 / self.bare(Slice::seconds_per_byte).median / 1e6
     }
 
     /// The bare stream's time of a call.
     pub(crate) fn nanoseconds(&self) -> f64 {
-        self.median(|round| round.bare(Slice::nanoseconds_per_call))
+        self.bare(Slice::nanoseconds_per_call).median
     }
 
     /// How much longer a monitored call takes.
-    pub(crate) fn more_nanoseconds(&self) -> f64 {
-        self.median(|round| round.more(Slice::nanoseconds_per_call))
+    pub(crate) fn more_nanoseconds(&self) -> Quartiles {
+        self.pairs(|bare, monitored| monitored.nanoseconds_per_call() - bare.nanoseconds_per_call())
     }
 
     /// The bare stream's instructions of a call, and how many more a monitored call has.
     pub(crate) fn instructions(&self) -> Option<(f64, f64)> {
         self.rounds.first()?.before.instructions?;
         let value = |slice: &Slice| slice.instructions_per_call().unwrap_or_default();
-        Some((
-            self.median(|round| round.bare(value)),
-            self.median(|round| round.more(value)),
-        ))
+        let more = self.pairs(|bare, monitored| value(monitored) - value(bare));
+        Some((self.bare(value).median, more.median))
     }
 
-    /// The monitored stream's throughput divided by the bare one's: the quartiles.
-    pub(crate) fn throughput(&self) -> [f64; 3] {
-        self.quartiles(|round| {
-            round.bare(Slice::seconds_per_byte) / round.monitored.seconds_per_byte()
-        })
+    /// The monitored stream's throughput divided by the bare one's.
+    pub(crate) fn throughput(&self) -> Quartiles {
+        self.pairs(|bare, monitored| bare.seconds_per_byte() / monitored.seconds_per_byte())
     }
 
     /// The same of the two bare slices, of which the later one is taken for the monitored one.
-    pub(crate) fn noise(&self) -> [f64; 3] {
-        self.quartiles(|round| round.before.seconds_per_byte() / round.after.seconds_per_byte())
+    pub(crate) fn noise(&self) -> Quartiles {
+        Quartiles::of(
+            self.rounds
+                .iter()
+                .map(|round| round.before.seconds_per_byte() / round.after.seconds_per_byte()),
+        )
     }
 
-    fn median(&self, value: impl Fn(&Round) -> f64) -> f64 {
-        self.quartiles(value)[1]
+    fn bare(&self, value: impl Fn(&Slice) -> f64) -> Quartiles {
+        Quartiles::of(self.rounds.iter().flat_map(Round::bare).map(value))
     }
 
-    fn quartiles(&self, value: impl Fn(&Round) -> f64) -> [f64; 3] {
-        let mut values: Vec<f64> = self.rounds.iter().map(value).collect();
+    /// Of the monitored slices, each with the bare one before it and with the one after it: each
+    /// pair as likely to be disturbed in the one as in the other.
+    fn pairs(&self, value: impl Fn(&Slice, &Slice) -> f64) -> Quartiles {
+        Quartiles::of(
+            self.rounds
+                .iter()
+                .flat_map(|round| round.bare().map(|bare| value(bare, &round.monitored))),
+        )
+    }
+}
+
+/// How values are spread.
+#[derive(Clone, Copy)]
+pub(crate) struct Quartiles {
+    pub(crate) low: f64,
+    pub(crate) median: f64,
+    pub(crate) high: f64,
+    count: usize,
+}
+
+impl Quartiles {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
         values.sort_unstable_by(f64::total_cmp);
-        [1, 2, 3].map(|quarter| values[values.len() * quarter / 4])
+        let [low, median, high] = [1, 2, 3].map(|quarter| values[values.len() * quarter / 4]);
+        Self {
+            low,
+            median,
+            high,
+            count: values.len(),
+        }
+    }
+
+    /// How far the median may be off: two standard errors, of which one is 1.253 / sqrt(count) standard
+    /// deviations, and a standard deviation is the distance of the outer quartiles / 1.349, where the
+    /// values are spread normally.
+    pub(crate) fn uncertainty(&self) -> f64 {
+        2.0 * 1.253 / 1.349 * (self.high - self.low) / (self.count as f64).sqrt()
     }
 }
