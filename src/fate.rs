@@ -73,6 +73,7 @@ impl Fate {
         }
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.flags.load(Ordering::Acquire) & CLOSED != 0
     }
@@ -95,46 +96,43 @@ impl Fate {
     }
 
     /// Marks the beginning of a poll of the wrapped stream. The guard marks its end.
+    #[inline]
     pub(crate) fn enter(&self) -> Call<'_> {
-        let before = self.flags.fetch_or(BUSY, Ordering::AcqRel);
+        self.flags.fetch_or(BUSY, Ordering::AcqRel);
         Call {
             fate: self,
-            closed: before & CLOSED != 0,
+            closed: self.is_closed(),
         }
     }
 
     /// Takes in what the stream itself has done or learnt.
     pub(crate) fn file(&self, event: Event) {
-        self.settle(self.lock(), event);
+        self.settle(self.lock(), [event]);
     }
 
     /// Takes in what was seen from outside of the stream: now, or when the call that is under way
     /// has ended.
     pub(crate) fn observe(&self, event: Event) {
         let mut cell = self.lock();
-        if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY != 0 {
-            // Who probes all the time while a call lasts sees the same thing again and again.
-            if cell.deferred.last() != Some(&event) {
-                cell.deferred.push(event);
-            }
-            return;
+        // Who probes all the time while a call lasts sees the same thing again and again.
+        if cell.deferred.last() != Some(&event) {
+            cell.deferred.push(event);
         }
-        self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
-        self.settle(cell, event);
+        if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY == 0 {
+            self.catch_up(cell);
+        }
     }
 
-    fn catch_up(&self) {
-        let mut cell = self.lock();
+    /// Takes in what was put off. No call is under way, or it is at its end.
+    #[cold]
+    fn catch_up(&self, mut cell: MutexGuard<'_, Cell>) {
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
         let deferred = mem::take(&mut cell.deferred);
-        drop(cell);
-        for event in deferred {
-            self.file(event);
-        }
+        self.settle(cell, deferred);
     }
 
-    fn settle(&self, mut cell: MutexGuard<'_, Cell>, event: Event) {
-        let state = cell.state.clone().on(event);
+    fn settle(&self, mut cell: MutexGuard<'_, Cell>, events: impl IntoIterator<Item = Event>) {
+        let state = events.into_iter().fold(cell.state.clone(), State::on);
         let changed = state.status() != cell.state.status();
         cell.state = state;
         if !changed {
@@ -248,9 +246,12 @@ pub(crate) struct Call<'a> {
 }
 
 impl Drop for Call<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if self.fate.flags.fetch_and(!BUSY, Ordering::AcqRel) & DEFERRED != 0 {
-            self.fate.catch_up();
+        // A subtraction, which unlike `fetch_and` is one instruction even where its result is used. The
+        // bit is set: polls take `&mut`, so there is one call at a time, and only its end takes it off.
+        if self.fate.flags.fetch_sub(BUSY, Ordering::AcqRel) & DEFERRED != 0 {
+            self.fate.catch_up(self.fate.lock());
         }
     }
 }

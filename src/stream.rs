@@ -365,6 +365,7 @@ impl Link {
         let polled = io(cx);
         if let Poll::Ready(Ok(bytes)) = polled {
             self.fate.counters.add_accepted(bytes);
+            return polled;
         }
         self.wrote(cx, polled)
     }

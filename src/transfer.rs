@@ -26,10 +26,12 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    #[inline]
     pub(crate) fn add_read(&self, bytes: usize) {
         add(&self.read, bytes);
     }
 
+    #[inline]
     pub(crate) fn add_accepted(&self, bytes: usize) {
         add(&self.accepted, bytes);
     }
@@ -45,6 +47,7 @@ impl Counters {
 
 /// A plain load and store: a stream is read and written through `&mut`, so a counter has one writer,
 /// and no other thread can come between the two.
+#[inline]
 fn add(counter: &AtomicU64, bytes: usize) {
     counter.store(counter.load(Relaxed) + bytes as u64, Relaxed);
 }
