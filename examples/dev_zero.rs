@@ -5,7 +5,8 @@
 //! cargo run --release --example dev_zero -- --every 1000 --naive
 //! ```
 //!
-//! Connect to either with `curl`, leave with Ctrl-C, and see when each of them notices.
+//! Connect to either with the command that it prints, leave with Ctrl-C, and see when each of them
+//! notices.
 
 use hangup::{CloseReason, Closed, MonitoredListener, MonitoredStream};
 use indicatif::HumanCount;
@@ -36,8 +37,9 @@ Prints one line a client: who it was, how many bytes the kernel accepted for it,
 over, how long after the hang-up the sending stopped, and how much was produced in that time.
 
 To see the difference, run `dev_zero --every 1000` with and without `--naive`, connect with the
-command that it prints, and leave with Ctrl-C. A naive sender learns of the hang-up with the second
-chunk that it sends to nobody: the first one is accepted, and answered by a reset.";
+command that it prints (any client that takes raw bytes will do; to curl that is gopher), and leave
+with Ctrl-C. A naive sender learns of the hang-up with the second chunk that it sends to nobody: the
+first one is accepted, and answered by a reset.";
 
 struct Options {
     listen: SocketAddr,
@@ -189,7 +191,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let listener = MonitoredListener::bind(options.listen).await?;
     let address = listener.local_addr()?;
-    println!("listening on {address}; try: curl --http0.9 --output /dev/null http://{address}");
+    println!("listening on {address}; try: curl --output /dev/null gopher://{address}/");
 
     let mut clients = JoinSet::new();
     let mut accepted = 0;
