@@ -66,7 +66,6 @@ impl Way {
             Self::FinPipelined => client.write_all(REQUEST).await?,
             Self::FinBody => client.write_all(&[0; BODY]).await?,
             Self::FinEvents => {
-                // With data unread, the close would send a reset in place of the FIN.
                 client.read_exact(&mut [0; EVENT.len()]).await?;
             }
             Self::FinBulk => {
@@ -84,6 +83,13 @@ impl Way {
     ) -> io::Result<(Instant, Option<TcpStream>)> {
         if self == Self::ResetIdle {
             client.set_zero_linger()?;
+        }
+        if self == Self::FinEvents {
+            // With an event unread, the close would send a reset in place of the FIN.
+            while client
+                .try_read(&mut [0; EVENT.len()])
+                .is_ok_and(|bytes| bytes > 0)
+            {}
         }
         let began = Instant::now();
         if self == Self::FinBulk {

@@ -47,7 +47,7 @@ impl http_body::Body for Watched {
         match &frame {
             Some(Ok(frame)) => self.ledger.read(frame.data_ref().map_or(0, Bytes::len)),
             Some(Err(error)) => self.ledger.failed(error),
-            None => {}
+            None => self.ledger.ended(),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
     }

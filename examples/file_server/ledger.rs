@@ -109,7 +109,8 @@ impl Ledger {
     /// `bytes` were read for the body.
     pub(crate) fn read(&self, bytes: usize) {
         if let Some(download) = &mut self.page().download {
-            download.read += bytes as u64;
+            // Of a file that has grown, HTTP sends no more than it has promised.
+            download.read = (download.read + bytes as u64).min(download.bytes);
         }
     }
 
@@ -117,6 +118,15 @@ impl Ledger {
     pub(crate) fn failed(&self, error: &impl ToString) {
         if let Some(download) = &mut self.page().download {
             download.error = Some(error.to_string());
+        }
+    }
+
+    /// The end of the body was read.
+    pub(crate) fn ended(&self) {
+        if let Some(download) = &mut self.page().download {
+            if download.read < download.bytes {
+                download.error = Some("the file has become shorter".to_owned());
+            }
         }
     }
 

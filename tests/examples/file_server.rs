@@ -4,6 +4,7 @@ use crate::process::{DEADLINE, Example, binary, directory, has_curl, millisecond
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -205,6 +206,21 @@ fn each_response_of_a_connection_is_accounted_for() {
     );
 }
 
+/// A log is truncated while somebody fetches it.
+#[test]
+fn a_file_that_becomes_shorter_is_told() {
+    let mut server = Server::start("shorter");
+    server.sparse("large.bin", LARGE);
+    let mut client = server.begin("/large.bin", "");
+    server.sparse("large.bin", 1);
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert!((rest.len() as u64) < LARGE);
+    let line = server.example.line("GET /large.bin 200: ");
+    let end = " of 67,108,864 bytes accepted, the file has become shorter";
+    assert!(line.ends_with(end), "{line}");
+}
+
 #[test]
 fn ranges_heads_and_conditions() {
     let server = Server::start("conditions");
@@ -369,11 +385,8 @@ fn there_is_no_way_out_of_the_root() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn links_out_of_the_root_and_pipes_are_not_found() {
-    use std::os::unix::fs::symlink;
-
     let server = Server::start("links");
     let root: &Path = &server.root;
     fs::write(root.join("../secret.txt"), "secret").unwrap();
