@@ -1,6 +1,6 @@
 //! `dev_zero`, with and without `hangup`.
 
-use crate::process::{Example, binary, has_curl, milliseconds, number};
+use crate::process::{Example, binary, has, milliseconds, number};
 use std::io::Read;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -50,7 +50,7 @@ fn a_naive_paced_sender_learns_two_sends_late() {
 
 #[test]
 fn curl_is_killed_under_bulk() {
-    if !has_curl() {
+    if !has("curl") {
         return;
     }
     let (mut example, address) = start(&[]);

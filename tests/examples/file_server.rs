@@ -1,6 +1,6 @@
 //! `file_server`, with curl and raw sockets for clients.
 
-use crate::process::{DEADLINE, Example, binary, directory, has_curl, milliseconds, number};
+use crate::process::{DEADLINE, Example, binary, directory, has, milliseconds, number};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -31,7 +31,11 @@ impl Server {
     }
 
     fn run(command: &mut Command, root: PathBuf) -> Self {
-        let mut example = Example::start(command.args(["--listen", "127.0.0.1:0"]));
+        Self::watch(command.args(["--listen", "127.0.0.1:0"]), root)
+    }
+
+    fn watch(command: &mut Command, root: PathBuf) -> Self {
+        let mut example = Example::start(command);
         let line = example.line("serving ");
         let address = line.split("http://").nth(1).unwrap();
         let address = address.split('/').next().unwrap().to_owned();
@@ -121,7 +125,7 @@ fn bytes_read(server: &Server) -> u64 {
 /// write then, as curl takes less than it could send.
 #[test]
 fn curl_is_killed_in_mid_download() {
-    if !has_curl() {
+    if !has("curl") {
         return;
     }
     let mut server = Server::start("killed");
@@ -206,6 +210,34 @@ fn each_response_of_a_connection_is_accounted_for() {
     );
 }
 
+/// On a terminal a large download has a bar, which makes place for its line when it is over.
+#[test]
+fn a_terminal_gets_progress_bars() {
+    if !has("script") {
+        return;
+    }
+    let root = directory("terminal").join("root");
+    fs::create_dir(&root).unwrap();
+    let command = format!(
+        "'{}' --root '{}' --listen 127.0.0.1:0",
+        binary("file_server").display(),
+        root.display()
+    );
+    // Runs the command on a pseudo-terminal, and prints what that gets.
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]);
+    let mut server = Server::watch(&mut script, root);
+    server.sparse("large.bin", LARGE);
+    let mut client = server.begin("/large.bin", "");
+    client.read_exact(&mut vec![0; 16 * 1024 * 1024]).unwrap();
+    drop(client);
+
+    let line = server.example.line("GET /large.bin 200: ");
+    let (bar, line) = line.split_once("MiB of 64.00 MiB, ").unwrap();
+    assert!(bar.contains(" % "), "{bar:?}");
+    assert!(line.contains(" of 67,108,864 bytes accepted, "), "{line:?}");
+}
+
 /// A log is truncated while somebody fetches it.
 #[test]
 fn a_file_that_becomes_shorter_is_told() {
@@ -282,7 +314,7 @@ fn ranges_heads_and_conditions() {
 /// What a user types: curl resumes a download, and asks for what is new.
 #[test]
 fn curl_resumes_and_revalidates() {
-    if !has_curl() {
+    if !has("curl") {
         return;
     }
     let server = Server::start("curl");

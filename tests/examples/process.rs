@@ -38,15 +38,15 @@ pub(crate) fn binary(example: &str) -> PathBuf {
     binary
 }
 
-/// Whether curl is there; says so in the test's output if it is not.
-pub(crate) fn has_curl() -> bool {
-    let found = Command::new("curl")
+/// Whether the program is there; says so in the test's output if it is not.
+pub(crate) fn has(program: &str) -> bool {
+    let found = Command::new(program)
         .arg("--version")
         .stdout(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
     if !found {
-        println!("skipped: there is no curl here (Debian: apt-get install curl)");
+        println!("skipped: there is no {program} here");
     }
     found
 }
