@@ -12,6 +12,7 @@ use hangup::{CloseReason, Closed, MonitoredListener, MonitoredStream};
 use indicatif::HumanCount;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -177,19 +178,27 @@ async fn serve(
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = match Options::parse(lexopt::Parser::from_env()) {
-        Ok(Some(options)) => Arc::new(options),
+async fn main() -> ExitCode {
+    let (error, status) = match Options::parse(lexopt::Parser::from_env()) {
+        Ok(Some(options)) => match listen(Arc::new(options)).await {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (error.to_string(), 1),
+        },
         Ok(None) => {
             println!("{HELP}");
-            return Ok(());
+            return ExitCode::SUCCESS;
         }
-        Err(error) => {
-            eprintln!("dev_zero: {error}\nTry `dev_zero --help`.");
-            std::process::exit(2);
-        }
+        Err(error) => (format!("{error}\nTry `dev_zero --help`."), 2),
     };
-    let listener = MonitoredListener::bind(options.listen).await?;
+    eprintln!("dev_zero: {error}");
+    ExitCode::from(status)
+}
+
+/// Serves as many clients as the options say.
+async fn listen(options: Arc<Options>) -> Result<(), Box<dyn std::error::Error>> {
+    let listener = MonitoredListener::bind(options.listen)
+        .await
+        .map_err(|error| format!("--listen {}: {error}", options.listen))?;
     let address = listener.local_addr()?;
     println!("listening on {address}; try: curl --output /dev/null gopher://{address}/");
 

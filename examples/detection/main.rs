@@ -23,29 +23,33 @@ use options::Options;
 use server::Server;
 use std::collections::BTreeMap;
 use std::io;
+use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use way::Way;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = match Options::parse(lexopt::Parser::from_env()) {
-        Ok(Some(options)) => options,
+async fn main() -> ExitCode {
+    let (error, status) = match Options::parse(lexopt::Parser::from_env()) {
+        Ok(Some(options)) => {
+            let seconds = options.limit.as_secs() + 1;
+            eprintln!("measuring for {seconds} seconds or so");
+            match measure(&options).await {
+                Ok(rows) => {
+                    print!("{}", table::draw(&rows, &options));
+                    return ExitCode::SUCCESS;
+                }
+                Err(error) => (error.to_string(), 1),
+            }
+        }
         Ok(None) => {
             println!("{}", options::HELP);
-            return Ok(());
+            return ExitCode::SUCCESS;
         }
-        Err(error) => {
-            eprintln!("detection: {error}\nTry `detection --help`.");
-            std::process::exit(2);
-        }
+        Err(error) => (format!("{error}\nTry `detection --help`."), 2),
     };
-    eprintln!(
-        "measuring for {} seconds or so",
-        options.limit.as_secs() + 1
-    );
-    print!("{}", table::draw(&measure(&options).await?, &options));
-    Ok(())
+    eprintln!("detection: {error}");
+    ExitCode::from(status)
 }
 
 /// Under bulk writing one cell after the other is measured: each keeps the machine busy. The rest

@@ -26,22 +26,29 @@ use options::Options;
 use report::Report;
 use site::Site;
 use std::pin::pin;
+use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = match Options::parse(lexopt::Parser::from_env()) {
-        Ok(Some(options)) => options,
+async fn main() -> ExitCode {
+    let (error, status) = match Options::parse(lexopt::Parser::from_env()) {
+        Ok(Some(options)) => match serve(&options).await {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (error.to_string(), 1),
+        },
         Ok(None) => {
             println!("{}", options::HELP);
-            return Ok(());
+            return ExitCode::SUCCESS;
         }
-        Err(error) => {
-            eprintln!("file_server: {error}\nTry `file_server --help`.");
-            std::process::exit(2);
-        }
+        Err(error) => (format!("{error}\nTry `file_server --help`."), 2),
     };
+    eprintln!("file_server: {error}");
+    ExitCode::from(status)
+}
+
+/// Serves until Ctrl-C.
+async fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let report = Report::new();
     let site = Site::open(&options.root)
         .map_err(|error| format!("--root {}: {error}", options.root.display()))?;
