@@ -1,0 +1,41 @@
+//! The watcher that reads: beside the sending, a read stands ready to meet the end of the input.
+//!
+//! What it reads instead of the end belongs to somebody else: the next request, or the body that the
+//! handler has not asked for. It has to be kept, so there is a bound to how much is read; and when the
+//! bound is reached, the watcher is blind.
+
+use crate::work::Work;
+use std::future::pending;
+use std::pin::pin;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+
+pub(crate) async fn serve(stream: TcpStream, mut work: Work, read_ahead: usize) -> String {
+    let (reader, mut writer) = stream.into_split();
+    let mut end = pin!(end_of_input(reader, read_ahead));
+    loop {
+        tokio::select! {
+            biased;
+            reason = &mut end => return reason,
+            sent = async { writer.write_all(work.next().await).await } => {
+                if let Err(error) = sent {
+                    return error.kind().to_string();
+                }
+            }
+        }
+    }
+}
+
+async fn end_of_input(mut reader: OwnedReadHalf, read_ahead: usize) -> String {
+    let mut kept = vec![0; read_ahead];
+    let mut filled = 0;
+    while filled < kept.len() {
+        match reader.read(&mut kept[filled..]).await {
+            Ok(0) => return "end of file".to_owned(),
+            Ok(bytes) => filled += bytes,
+            Err(error) => return error.kind().to_string(),
+        }
+    }
+    pending().await
+}

@@ -1,0 +1,84 @@
+//! A file server that stops reading a file at once when its client leaves.
+//!
+//! ```sh
+//! cargo run --release --example file_server -- --root DIR
+//! ```
+//!
+//! All of HTTP is axum's, hyper's and tower-http's. What is here: a listener that hands them
+//! [`MonitoredStream`](hangup::MonitoredStream)s, a response body that ends with the stream, and the
+//! account of each download.
+
+mod body;
+mod connection;
+mod if_range;
+mod interrupts;
+mod ledger;
+mod listener;
+mod listing;
+mod options;
+mod report;
+mod root;
+mod site;
+
+use interrupts::interrupts;
+use listener::{Listener, Peer};
+use options::Options;
+use report::Report;
+use site::Site;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let (error, status) = match Options::parse(lexopt::Parser::from_env()) {
+        Ok(Some(options)) => match serve(&options).await {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (error.to_string(), 1),
+        },
+        Ok(None) => {
+            println!("{}", options::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => (format!("{error}\nTry `file_server --help`."), 2),
+    };
+    eprintln!("file_server: {error}");
+    ExitCode::from(status)
+}
+
+/// Serves until Ctrl-C.
+async fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
+    let report = Report::new();
+    let site = Site::open(&options.root)
+        .map_err(|error| format!("--root {}: {error}", options.root.display()))?;
+    let listener = Listener::bind(options.listen, report.clone())
+        .await
+        .map_err(|error| format!("--listen {}: {error}", options.listen))?;
+    let mut interrupts = interrupts()?;
+    report.line(&format!(
+        "serving {} on http://{}/ (Ctrl-C: finish the running downloads, then end)",
+        options.root.display(),
+        axum::serve::Listener::local_addr(&listener)?
+    ));
+
+    let service = site
+        .into_router()
+        .into_make_service_with_connect_info::<Peer>();
+    let drain = Arc::new(Notify::new());
+    let draining = drain.clone();
+    let server = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { draining.notified().await });
+    let mut server = pin!(server.into_future());
+    tokio::select! {
+        ended = &mut server => return Ok(ended?),
+        _ = interrupts.recv() => drain.notify_one(),
+    }
+    report.line("draining: no new connections; Ctrl-C again ends the running downloads");
+    tokio::select! {
+        ended = &mut server => ended?,
+        // What still runs is dropped together with the runtime, and accounted for as it goes.
+        _ = interrupts.recv() => {}
+    }
+    Ok(())
+}

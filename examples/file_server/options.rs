@@ -1,0 +1,51 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub(crate) const HELP: &str = "\
+Serves a directory over HTTP/1.1, and stops reading a file at once when its client leaves.
+
+Usage: file_server --root DIR [--listen ADDR]
+
+Options:
+  --root DIR      the directory to serve; nothing outside of it is, not even by a symbolic link
+  --listen ADDR   where to listen [default: 127.0.0.1:8080; port 0 takes a free one]
+  -h, --help      print this help
+
+GET and HEAD, ranges, conditional requests, content types, index.html, and a listing for a directory
+without one. Files that are neither a file nor a directory (sockets, pipes, devices) are not found.
+
+Standard output gets one line a response: the client, the request, the status, how many bytes of the
+body the kernel accepted of how many (accepted is not delivered: the last of them may have been in
+the socket's buffer), and \"complete\" or the reason why the stream is over. If the client hung up:
+how long after that the reading stopped, how many bytes were read in that time, and how many in all.
+
+If standard error is a terminal, it shows a progress bar for each download.
+
+Ctrl-C drains: no new connections, running downloads go on. A second Ctrl-C ends those too. The exit
+status is 0 both times.";
+
+pub(crate) struct Options {
+    pub(crate) root: PathBuf,
+    pub(crate) listen: SocketAddr,
+}
+
+impl Options {
+    /// The command line; `None` if it asks for help.
+    pub(crate) fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
+        use lexopt::prelude::*;
+        let mut root = None;
+        let mut listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        while let Some(arg) = args.next()? {
+            match arg {
+                Long("root") => root = Some(PathBuf::from(args.value()?)),
+                Long("listen") => listen = args.value()?.parse()?,
+                Short('h') | Long("help") => return Ok(None),
+                _ => return Err(arg.unexpected()),
+            }
+        }
+        let root = root.ok_or("--root DIR is missing")?;
+        Ok(Some(Self { root, listen }))
+    }
+}

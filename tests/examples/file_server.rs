@@ -1,0 +1,556 @@
+//! `file_server`, with curl and raw sockets for clients.
+
+use crate::process::{DEADLINE, Example, binary, directory, has, milliseconds, number};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What the server reads of a file at a time.
+const CHUNK: u64 = 64 * 1024;
+/// More than HTTP and the sockets buffer, so that its download waits for the client.
+const LARGE: u64 = 64 * 1024 * 1024;
+const HUGE: u64 = 1024 * 1024 * 1024;
+
+struct Server {
+    example: Example,
+    address: String,
+    root: PathBuf,
+}
+
+impl Server {
+    fn start(test: &str) -> Self {
+        let root = directory(test).join("root");
+        fs::create_dir(&root).unwrap();
+        let mut command = Command::new(binary("file_server"));
+        command.arg("--root").arg(&root);
+        Self::run(&mut command, root)
+    }
+
+    fn run(command: &mut Command, root: PathBuf) -> Self {
+        Self::watch(command.args(["--listen", "127.0.0.1:0"]), root)
+    }
+
+    fn watch(command: &mut Command, root: PathBuf) -> Self {
+        let mut example = Example::start(command);
+        let line = example.line("serving ");
+        let address = line.split("http://").nth(1).unwrap();
+        let address = address.split('/').next().unwrap().to_owned();
+        Self {
+            example,
+            address,
+            root,
+        }
+    }
+
+    /// A file that takes no room on the disk.
+    fn sparse(&self, name: &str, bytes: u64) {
+        let file = File::create(self.root.join(name)).unwrap();
+        file.set_len(bytes).unwrap();
+    }
+
+    fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(&self.address).unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        client
+    }
+
+    /// Asks by a raw socket, in a connection of its own. Returns all of the answer.
+    fn ask(&self, path: &str, headers: &str) -> String {
+        self.request("GET", path, headers)
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &str) -> String {
+        let mut client = self.connect();
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Asks for a file, and reads the beginning of the answer.
+    fn begin(&self, path: &str, more: &str) -> TcpStream {
+        let mut client = self.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n{more}");
+        client.write_all(request.as_bytes()).unwrap();
+        let mut head = [0; 15];
+        client.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK");
+        client
+    }
+
+    fn curl(&self, path: &str) -> Command {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--path-as-is",
+            "--max-time",
+            "30",
+        ]);
+        curl.arg(format!("http://{}{path}", self.address));
+        curl
+    }
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or(answer)
+}
+
+fn header<'a>(answer: &'a str, name: &str) -> &'a str {
+    let head = answer.split("\r\n\r\n").next().unwrap();
+    head.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        .unwrap_or_else(|| panic!("no {name} in {head}"))
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").unwrap().1
+}
+
+/// All the bytes that the process has read from files so far.
+#[cfg(target_os = "linux")]
+fn bytes_read(server: &Server) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{}/io", server.example.id())).unwrap();
+    let rchar = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+    rchar.unwrap().parse().unwrap()
+}
+
+/// A user starts a large download with curl, and kills it in the middle. The server is blocked in a
+/// write then, as curl takes less than it could send.
+#[test]
+fn curl_is_killed_in_mid_download() {
+    if !has("curl") {
+        return;
+    }
+    let mut server = Server::start("killed");
+    server.sparse("huge.bin", HUGE);
+    #[cfg(target_os = "linux")]
+    let before = bytes_read(&server);
+
+    let mut curl = server
+        .curl("/huge.bin")
+        .args(["--no-buffer", "--limit-rate", "8M"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut taken = vec![1; 4 * 1024 * 1024];
+    let mut output = curl.stdout.take().unwrap();
+    output.read_exact(&mut taken).unwrap();
+    curl.kill().unwrap();
+    curl.wait().unwrap();
+
+    let line = server.example.line("GET /huge.bin 200: ");
+    assert!(
+        line.contains("reset by peer") || line.contains("closed by peer"),
+        "{line}"
+    );
+    assert_eq!(number(&line, " bytes accepted, "), HUGE);
+    let accepted = number(&line, " of 1,073,741,824 ");
+    let read = number(&line, " in all");
+    assert!(accepted >= taken.len() as u64, "{line}");
+    assert!(accepted <= read && read < HUGE, "{line}");
+    assert!(number(&line, " bytes read after it") <= CHUNK, "{line}");
+
+    // The kernel's count agrees: nothing was read that the line does not know of.
+    let answer = server.ask("/", "");
+    assert!(body(&answer).contains("huge.bin"));
+    #[cfg(target_os = "linux")]
+    assert!(bytes_read(&server) - before <= read + 2 * CHUNK, "{line}");
+}
+
+/// The client sends a second request behind the first one, says that no more will come, and takes
+/// no more. The bare server would not see the FIN behind what it has not read, and wait for ever.
+#[test]
+fn a_hang_up_behind_a_pipelined_request_wakes_the_blocked_write() {
+    let mut server = Server::start("pipelined");
+    server.sparse("huge.bin", HUGE);
+    let client = server.begin("/huge.bin", "GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.shutdown(Shutdown::Write).unwrap();
+
+    let line = server.example.line("GET /huge.bin 200: ");
+    assert!(line.contains(" accepted, closed by peer; "), "{line}");
+    assert!(number(&line, " bytes read after it") <= CHUNK, "{line}");
+    assert!(milliseconds(&line, " ms after") < 5000.0, "{line}");
+    drop(client);
+}
+
+#[test]
+fn each_response_of_a_connection_is_accounted_for() {
+    let mut server = Server::start("pipeline");
+    fs::write(server.root.join("hello.txt"), "hello").unwrap();
+    server.sparse("million", 1_000_000);
+    let mut client = server.connect();
+    for (path, close) in [
+        ("/hello.txt", ""),
+        ("/million", ""),
+        ("/none", "Connection: close\r\n"),
+    ] {
+        write!(client, "GET {path} HTTP/1.1\r\nHost: test\r\n{close}\r\n").unwrap();
+    }
+    let mut answers = Vec::new();
+    client.read_to_end(&mut answers).unwrap();
+
+    let lines = ["/hello.txt 200", "/million 200", "/none 404"];
+    let lines = lines.map(|what| server.example.line(&format!("GET {what}: ")));
+    assert!(
+        lines[0].ends_with(": 5 of 5 bytes accepted, complete"),
+        "{lines:?}"
+    );
+    let million = ": 1,000,000 of 1,000,000 bytes accepted, complete";
+    assert!(lines[1].ends_with(million), "{lines:?}");
+    assert!(
+        lines[2].ends_with(": 10 of 10 bytes accepted, complete"),
+        "{lines:?}"
+    );
+}
+
+/// On a terminal a large download has a bar, which makes place for its line when it is over.
+#[test]
+fn a_terminal_gets_progress_bars() {
+    if !has("script") {
+        return;
+    }
+    let root = directory("terminal").join("root");
+    fs::create_dir(&root).unwrap();
+    let command = format!(
+        "'{}' --root '{}' --listen 127.0.0.1:0",
+        binary("file_server").display(),
+        root.display()
+    );
+    // Runs the command on a pseudo-terminal, and prints what that gets.
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]);
+    let mut server = Server::watch(&mut script, root);
+    server.sparse("large.bin", LARGE);
+    let mut client = server.begin("/large.bin", "");
+    client.read_exact(&mut vec![0; 16 * 1024 * 1024]).unwrap();
+    drop(client);
+
+    let line = server.example.line("GET /large.bin 200: ");
+    let (bar, line) = line.split_once("MiB of 64.00 MiB, ").unwrap();
+    assert!(bar.contains(" % "), "{bar:?}");
+    assert!(line.contains(" of 67,108,864 bytes accepted, "), "{line:?}");
+}
+
+/// A log is truncated while somebody fetches it.
+#[test]
+fn a_file_that_becomes_shorter_is_told() {
+    let mut server = Server::start("shorter");
+    server.sparse("large.bin", LARGE);
+    let mut client = server.begin("/large.bin", "");
+    server.sparse("large.bin", 1);
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert!((rest.len() as u64) < LARGE);
+    let line = server.example.line("GET /large.bin 200: ");
+    let end = " of 67,108,864 bytes accepted, the file has become shorter";
+    assert!(line.ends_with(end), "{line}");
+}
+
+#[test]
+fn ranges_heads_and_conditions() {
+    let server = Server::start("conditions");
+    fs::write(server.root.join("digits.txt"), "0123456789").unwrap();
+    fs::write(server.root.join("page.html"), "<p>").unwrap();
+    fs::write(server.root.join("data"), "?").unwrap();
+
+    let whole = server.ask("/digits.txt", "");
+    assert_eq!((status(&whole), body(&whole)), ("200", "0123456789"));
+    assert_eq!(header(&whole, "content-type"), "text/plain");
+    assert_eq!(header(&whole, "accept-ranges"), "bytes");
+    let page = server.ask("/page.html", "");
+    assert_eq!(header(&page, "content-type"), "text/html");
+    let data = server.ask("/data", "");
+    assert_eq!(header(&data, "content-type"), "application/octet-stream");
+
+    let head = server.request("HEAD", "/digits.txt", "");
+    assert_eq!((status(&head), body(&head)), ("200", ""));
+    assert_eq!(header(&head, "content-length"), "10");
+    assert_eq!(status(&server.request("DELETE", "/digits.txt", "")), "405");
+
+    for (range, part, content_range) in [
+        ("0-3", "0123", "bytes 0-3/10"),
+        ("4-", "456789", "bytes 4-9/10"),
+        ("-2", "89", "bytes 8-9/10"),
+    ] {
+        let answer = server.ask("/digits.txt", &format!("Range: bytes={range}\r\n"));
+        assert_eq!((status(&answer), body(&answer)), ("206", part));
+        assert_eq!(header(&answer, "content-range"), content_range);
+    }
+    let beyond = server.ask("/digits.txt", "Range: bytes=10-\r\n");
+    assert_eq!(status(&beyond), "416");
+    assert_eq!(header(&beyond, "content-range"), "bytes */10");
+
+    let (tag, date) = (header(&whole, "etag"), header(&whole, "last-modified"));
+    let ask = |headers: &str| {
+        let answer = server.ask("/digits.txt", headers);
+        (status(&answer).to_owned(), body(&answer).len())
+    };
+    let part = "Range: bytes=0-3\r\n";
+    for (headers, expected) in [
+        (format!("If-None-Match: {tag}\r\n"), ("304", 0)),
+        ("If-None-Match: \"other\"\r\n".to_owned(), ("200", 10)),
+        (format!("If-Modified-Since: {date}\r\n"), ("304", 0)),
+        (
+            "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n".to_owned(),
+            ("200", 10),
+        ),
+        ("If-Match: \"other\"\r\n".to_owned(), ("412", 0)),
+        (format!("{part}If-Range: {tag}\r\n"), ("206", 4)),
+        (format!("{part}If-Range: {date}\r\n"), ("206", 4)),
+        (format!("{part}If-Range: \"other\"\r\n"), ("200", 10)),
+    ] {
+        let (status, length) = ask(&headers);
+        assert_eq!((status.as_str(), length), expected, "{headers}");
+    }
+}
+
+/// What a user types: curl resumes a download, and asks for what is new.
+#[test]
+fn curl_resumes_and_revalidates() {
+    if !has("curl") {
+        return;
+    }
+    let server = Server::start("curl");
+    let content: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    fs::write(server.root.join("numbers.bin"), &content).unwrap();
+    let copy = server.root.join("../copy.bin");
+    let copy = copy.to_str().unwrap();
+
+    fs::write(copy, &content[..5_000_000]).unwrap();
+    let resumed = server
+        .curl("/numbers.bin")
+        .args(["--continue-at", "-", "--output", copy])
+        .status()
+        .unwrap();
+    assert!(resumed.success());
+    assert!(fs::read(copy).unwrap() == content, "the copy differs");
+
+    let again = server
+        .curl("/numbers.bin")
+        .args(["--time-cond", copy, "--write-out", "%{http_code}"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), "304");
+}
+
+#[test]
+fn a_directory_is_listed() {
+    let server = Server::start("listing");
+    let odd = "a <b> & \"c\" #?%.txt";
+    fs::write(server.root.join(odd), "odd").unwrap();
+    fs::create_dir_all(server.root.join("sub/empty")).unwrap();
+    fs::create_dir(server.root.join("home")).unwrap();
+    fs::write(server.root.join("home/index.html"), "welcome").unwrap();
+
+    let listing = server.ask("/", "");
+    assert_eq!(header(&listing, "content-type"), "text/html; charset=utf-8");
+    let link = "<a href=\"a%20%3Cb%3E%20%26%20%22c%22%20%23%3F%25.txt\">\
+        a &lt;b&gt; &amp; &quot;c&quot; #?%.txt</a> (3 B)";
+    assert!(body(&listing).contains(link), "{listing}");
+    assert!(
+        body(&listing).contains("<a href=\"sub/\">sub/</a>"),
+        "{listing}"
+    );
+    assert!(!body(&listing).contains("../"), "{listing}");
+    let answer = server.ask("/a%20%3Cb%3E%20%26%20%22c%22%20%23%3F%25.txt", "");
+    assert_eq!(body(&answer), "odd");
+
+    let sub = server.ask("/sub/", "");
+    assert!(body(&sub).contains("<h1>/sub/</h1>"), "{sub}");
+    assert!(body(&sub).contains("<a href=\"../\">../</a>"), "{sub}");
+    assert!(
+        body(&sub).contains("<a href=\"empty/\">empty/</a>"),
+        "{sub}"
+    );
+    assert_eq!(header(&server.ask("/sub", ""), "location"), "/sub/");
+    assert_eq!(body(&server.ask("/home/", "")), "welcome");
+    let head = server.request("HEAD", "/", "");
+    assert_eq!((status(&head), body(&head)), ("200", ""));
+}
+
+#[test]
+fn there_is_no_way_out_of_the_root() {
+    let server = Server::start("root");
+    let outside = server.root.join("../secret.txt");
+    fs::write(&outside, "secret").unwrap();
+    let outside = outside.canonicalize().unwrap();
+    let outside = outside.to_str().unwrap();
+    fs::create_dir(server.root.join("sub")).unwrap();
+    fs::write(server.root.join("inside.txt"), "inside").unwrap();
+
+    for path in [
+        "/../secret.txt",
+        "/sub/../../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/%2E%2E%2Fsecret.txt",
+        "/..%2fsecret.txt",
+        "/sub/..%2f..%2fsecret.txt",
+        "/..%5csecret.txt",
+        "/%252e%252e/secret.txt",
+        "/../",
+        "/%2e%2e/",
+        "/sub/%2e%2e/%2e%2e/",
+        "/%2e%2e%2f",
+        "/inside.txt%00",
+        "/%00/",
+        "/inside.txt/",
+        "/inside.txt/..",
+        outside,
+        &format!("/{outside}"),
+        &outside.replace('/', "%2f"),
+        &format!("/%2f{}", &outside[1..]),
+    ] {
+        let answer = server.ask(path, "");
+        // A request target that does not begin with a slash is none.
+        assert!(
+            ["404", "400"].contains(&status(&answer)),
+            "{path}: {answer}"
+        );
+        assert!(!answer.contains("secret"), "{path}: {answer}");
+    }
+}
+
+#[test]
+fn links_out_of_the_root_and_pipes_are_not_found() {
+    let server = Server::start("links");
+    let root: &Path = &server.root;
+    fs::write(root.join("../secret.txt"), "secret").unwrap();
+    fs::write(root.join("inside.txt"), "inside").unwrap();
+    symlink("inside.txt", root.join("good")).unwrap();
+    symlink("../secret.txt", root.join("relative")).unwrap();
+    symlink(root.join("../secret.txt"), root.join("absolute")).unwrap();
+    symlink("..", root.join("parent")).unwrap();
+    let pipe = Command::new("mkfifo").arg(root.join("pipe")).status();
+    assert!(pipe.unwrap().success());
+
+    assert_eq!(body(&server.ask("/good", "")), "inside");
+    for path in [
+        "/relative",
+        "/absolute",
+        "/parent",
+        "/parent/",
+        "/parent/secret.txt",
+        "/parent/root/inside.txt",
+        "/pipe",
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = server.request(method, path, "");
+            assert_eq!(status(&answer), "404", "{path}: {answer}");
+            assert!(!answer.contains("secret"), "{path}: {answer}");
+        }
+    }
+    let listing = server.ask("/", "");
+    assert!(body(&listing).contains("good"), "{listing}");
+    for name in ["relative", "absolute", "parent", "pipe"] {
+        assert!(!body(&listing).contains(name), "{listing}");
+    }
+}
+
+/// Waits until nobody listens any more.
+fn wait_until_refused(server: &Server) {
+    let deadline = Instant::now() + DEADLINE;
+    while TcpStream::connect(&server.address).is_ok() {
+        assert!(Instant::now() < deadline, "still accepts connections");
+    }
+}
+
+#[test]
+fn ctrl_c_drains() {
+    let mut server = Server::start("drain");
+    server.sparse("large.bin", LARGE);
+    let mut client = server.begin("/large.bin", "");
+    let mut idle = server.connect();
+    server.example.interrupt();
+    server.example.line("draining");
+    wait_until_refused(&server);
+    // A connection without a request has nothing to finish.
+    assert_eq!(idle.read(&mut [0]).unwrap(), 0);
+
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    let head = rest.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!((rest.len() - head) as u64, LARGE);
+    let line = server.example.line("GET /large.bin 200: ");
+    assert!(line.ends_with(" bytes accepted, complete"), "{line}");
+    let (status, _) = server.example.end();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_second_ctrl_c_ends_the_running_downloads() {
+    let mut server = Server::start("twice");
+    server.sparse("large.bin", LARGE);
+    let client = server.begin("/large.bin", "");
+    server.example.interrupt();
+    server.example.line("draining");
+    server.example.interrupt();
+    let line = server.example.line("GET /large.bin 200: ");
+    // Whichever the runtime drops first, the connection or its watcher.
+    let local = [" accepted, stream dropped", " accepted, runtime shut down"];
+    assert!(local.iter().any(|end| line.ends_with(end)), "{line}");
+    let (status, _) = server.example.end();
+    assert_eq!(status.code(), Some(0));
+    drop(client);
+}
+
+/// More clients come than the server may have descriptors. It neither ends nor spins, and serves
+/// again when some have left.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_limit_on_descriptors_is_survived() {
+    let root = directory("descriptors").join("root");
+    fs::create_dir(&root).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 32; exec \"$0\" \"$@\""]);
+    command.arg(binary("file_server")).arg("--root").arg(&root);
+    let mut server = Server::run(&mut command, root);
+
+    let clients: Vec<_> = (0..64).map(|_| server.connect()).collect();
+    server.example.line("cannot accept, will try on: ");
+    let before = processor_time(&server);
+    server.example.silent_for(Duration::from_secs(2));
+    assert!(processor_time(&server) - before < Duration::from_secs(1));
+
+    drop(clients);
+    assert_eq!(status(&server.ask("/", "")), "200");
+}
+
+/// The processor time that the server has used.
+#[cfg(target_os = "linux")]
+fn processor_time(server: &Server) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.example.id())).unwrap();
+    let nanoseconds = tasks.map(|task| {
+        let schedstat = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+        let time = schedstat.split(' ').next().unwrap();
+        time.parse::<u64>().unwrap()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+#[test]
+fn what_cannot_be_served_is_told() {
+    let output = Command::new(binary("file_server"))
+        .args(["--root", "/no/such/directory"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(told.contains("/no/such/directory"), "{told}");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = Command::new(binary("file_server"))
+        .args(["--root", ".", "--listen", &address])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(told.contains(&address), "{told}");
+}

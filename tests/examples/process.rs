@@ -1,0 +1,179 @@
+//! Runs an example, and reads what it prints.
+
+use std::env;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// For what must come: no machine is that slow.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The path of an example's binary, of the profile that this test was built with.
+///
+/// `cargo test` builds the examples; `cargo test --test examples` does not, so this sees to it that
+/// they are there and of this source.
+pub(crate) fn binary(example: &str) -> PathBuf {
+    static PROFILE: OnceLock<PathBuf> = OnceLock::new();
+    let profile = PROFILE.get_or_init(|| {
+        let test = env::current_exe().unwrap();
+        // target/<profile>/deps/<test>
+        let profile = test.ancestors().nth(2).unwrap().to_owned();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.args(["build", "--quiet", "--examples", "--target-dir"]);
+        cargo.arg(profile.parent().unwrap());
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success(), "{cargo:?} failed");
+        profile
+    });
+    let binary = profile.join("examples").join(example);
+    let binary = binary.with_extension(env::consts::EXE_EXTENSION);
+    assert!(binary.exists(), "{} is missing", binary.display());
+    binary
+}
+
+/// Whether the program is there; says so in the test's output if it is not.
+pub(crate) fn has(program: &str) -> bool {
+    let found = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !found {
+        println!("skipped: there is no {program} here");
+    }
+    found
+}
+
+/// A fresh directory for one test.
+pub(crate) fn directory(test: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("examples-{test}"));
+    match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+        _ => {}
+    }
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// A running example. Killed when dropped.
+pub(crate) struct Example {
+    child: Child,
+    lines: Receiver<String>,
+    /// What was printed before the last line that was waited for.
+    seen: Vec<String>,
+}
+
+impl Example {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        pump(child.stdout.take().unwrap(), sender.clone());
+        pump(child.stderr.take().unwrap(), sender);
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the next line that contains `part`.
+    pub(crate) fn line(&mut self, part: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(line) => self.seen.push(line),
+                Err(error) => panic!("no line with {part:?}: {error}; before: {:#?}", self.seen),
+            }
+        }
+    }
+
+    /// Asserts that nothing is printed for `time`.
+    pub(crate) fn silent_for(&self, time: Duration) {
+        assert_eq!(
+            self.lines.recv_timeout(time),
+            Err(RecvTimeoutError::Timeout)
+        );
+    }
+
+    /// As Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        let status = Command::new("kill")
+            .args(["-INT", &self.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end. Returns what was still printed.
+    pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>) {
+        let deadline = Instant::now() + DEADLINE;
+        let mut rest = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => rest.push(line),
+                // Both of its outputs are closed.
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("still running; it printed {rest:#?}"),
+            }
+        }
+        (self.child.wait().unwrap(), rest)
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pump(output: impl Read + Send + 'static, lines: Sender<String>) {
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            let Ok(line) = line else { return };
+            if lines.send(line).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// The number that stands before `after` in `line`: the digits with their commas.
+pub(crate) fn number(line: &str, after: &str) -> u64 {
+    let end = line
+        .find(after)
+        .unwrap_or_else(|| panic!("no {after:?} in {line:?}"));
+    let number = line[..end].rsplit(' ').next().unwrap();
+    number
+        .replace(',', "")
+        .parse()
+        .unwrap_or_else(|_| panic!("no number before {after:?} in {line:?}"))
+}
+
+/// The milliseconds that stand before `after` in `line`.
+pub(crate) fn milliseconds(line: &str, after: &str) -> f64 {
+    let end = line
+        .find(after)
+        .unwrap_or_else(|| panic!("no {after:?} in {line:?}"));
+    line[..end].rsplit(' ').next().unwrap().parse().unwrap()
+}
