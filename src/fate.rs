@@ -105,6 +105,11 @@ impl Fate {
         }
     }
 
+    /// Whether a poll of the wrapped stream is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & BUSY != 0
+    }
+
     /// Takes in what the stream itself has done or learnt.
     pub(crate) fn file(&self, event: Event) {
         self.settle(self.lock(), [event]);

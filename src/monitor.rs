@@ -150,7 +150,17 @@ impl Monitor {
     /// # }
     /// ```
     pub fn transfer(&self) -> Transfer {
-        self.fate.counters.get()
+        let counters = &self.fate.counters;
+        // In this order: what is acknowledged was accepted before.
+        let acknowledged = self
+            .socket
+            .as_ref()
+            .and_then(|socket| socket.acknowledged());
+        Transfer {
+            read: counters.read(),
+            accepted: counters.accepted(),
+            acknowledged,
+        }
     }
 
     /// Runs `future` until it is ready or the stream is over, whichever is first.

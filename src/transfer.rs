@@ -14,7 +14,15 @@ pub struct Transfer {
     pub accepted: u64,
     /// Accepted bytes that the peer's TCP has acknowledged; `None` where that is not known.
     ///
-    /// Not known yet for any stream.
+    /// Never more than `accepted`, and exact: what `TCP_INFO` and `SIOCOUTQ` tell (tcp(7)) of the
+    /// socket, at the moment of the question, or when the stream was dropped if it is. Known on Linux
+    /// (4.19 or later) for a stream that is TCP itself. Not known above TLS, where the socket carries
+    /// other bytes than the stream: the first ones that differ end it. Nor is it for Unix sockets.
+    ///
+    /// Acknowledged is not processed: the bytes are in the memory of the peer's kernel, and a program
+    /// that dies there has not read them. Nor is it all that arrived: a kernel may put an
+    /// acknowledgement off for a moment (RFC 1122, section 4.2.3.2), and a reset that comes meanwhile
+    /// acknowledges nothing.
     pub acknowledged: Option<u64>,
 }
 
@@ -36,12 +44,12 @@ impl Counters {
         add(&self.accepted, bytes);
     }
 
-    pub(crate) fn get(&self) -> Transfer {
-        Transfer {
-            read: self.read.load(Relaxed),
-            accepted: self.accepted.load(Relaxed),
-            acknowledged: None,
-        }
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Relaxed)
+    }
+
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted.load(Relaxed)
     }
 }
 

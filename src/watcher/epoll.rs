@@ -11,7 +11,7 @@
 #[path = "nested.rs"]
 mod nested;
 
-use super::{BATCH, Event, Raw, Sight, explain};
+use super::{BATCH, Backlog, Event, Raw, Sight, explain};
 use crate::CloseReason;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -150,6 +150,7 @@ fn take_error(fd: BorrowedFd<'_>) -> Option<Sight> {
 
 /// The states of include/net/tcp_states.h that matter here.
 mod tcp {
+    pub(super) const FIN_WAIT1: u8 = 4;
     pub(super) const TIME_WAIT: u8 = 6;
     pub(super) const CLOSE: u8 = 7;
     pub(super) const CLOSE_WAIT: u8 = 8;
@@ -158,22 +159,69 @@ mod tcp {
 }
 
 /// The state of a TCP connection; `None` for any other socket.
-///
-/// From `TCP_INFO` (tcp(7)), which unlike `SO_ERROR` nobody consumes.
 fn tcp_state(fd: BorrowedFd<'_>) -> Option<u8> {
     // `tcpi_state` is the first byte of the structure, and the kernel writes no more than it is asked
     // for (`do_tcp_getsockopt` in net/ipv4/tcp.c).
-    let mut state = 0_u8;
-    let mut length: libc::socklen_t = 1;
-    // SAFETY: the two pointers are to a live byte and to its length, 1, and `fd` is open.
+    tcp_info::<1>(fd).map(|info| info[0])
+}
+
+/// The first `N` bytes of `TCP_INFO` (tcp(7)), which unlike `SO_ERROR` nobody consumes; `None` for a
+/// socket that is not TCP, and where the kernel knows fewer.
+fn tcp_info<const N: usize>(fd: BorrowedFd<'_>) -> Option<[u8; N]> {
+    let mut info = [0_u8; N];
+    let mut length = libc::socklen_t::try_from(N).ok()?;
+    // SAFETY: the two pointers are to live bytes and to their number, and `fd` is open.
     let done = unsafe {
         libc::getsockopt(
             fd.as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
-            (&raw mut state).cast(),
+            info.as_mut_ptr().cast(),
             &raw mut length,
         )
     };
-    (done == 0 && length == 1).then_some(state)
+    (done == 0 && usize::try_from(length) == Ok(N)).then_some(info)
+}
+
+/// How much TCP has been given to send, and how much of it the peer has not acknowledged.
+///
+/// `shut_down`: whether our shutdown is done, where the state does not say so any more.
+pub(super) fn backlog(raw: Raw, shut_down: bool) -> Option<Backlog> {
+    // SAFETY: as in `examine`.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    // Offsets of `struct tcp_info` in include/uapi/linux/tcp.h, which only ever grows; libc's
+    // structure ends before these fields for some C libraries. `bytes_sent` came with Linux 4.19.
+    let info = tcp_info::<216>(fd)?;
+    let u32_at = |at: usize| {
+        info[at..]
+            .first_chunk()
+            .map(|bytes| u32::from_ne_bytes(*bytes))
+    };
+    let u64_at = |at: usize| {
+        info[at..]
+            .first_chunk()
+            .map(|bytes| u64::from_ne_bytes(*bytes))
+    };
+    let (not_sent, sent, retransmitted) = (u32_at(144)?, u64_at(200)?, u64_at(208)?);
+    // Everything from the oldest byte that is not acknowledged on (`SIOCOUTQ`, tcp(7)).
+    let unacknowledged = outq(fd)?;
+    // A FIN takes a place behind the last byte (RFC 9293, section 3.4), until it is acknowledged.
+    let fin = match info[0] {
+        tcp::FIN_WAIT1 | tcp::LAST_ACK | tcp::CLOSING => true,
+        tcp::CLOSE => shut_down,
+        _ => false,
+    };
+    let fin = u64::from(fin);
+    Some(Backlog {
+        written: sent.checked_sub(retransmitted)? + u64::from(not_sent).saturating_sub(fin),
+        unacknowledged: unacknowledged.saturating_sub(fin),
+    })
+}
+
+/// `SIOCOUTQ`.
+fn outq(fd: BorrowedFd<'_>) -> Option<u64> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the request takes a pointer to an int that it fills in, and `fd` is open.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    (done == 0).then(|| u64::try_from(bytes).ok())?
 }

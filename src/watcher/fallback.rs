@@ -14,7 +14,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{Event, Raw, Sight, ended_without_error};
+use super::{Backlog, Event, Raw, Sight, ended_without_error};
 use crate::CloseReason;
 use crate::sync::lock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -165,6 +165,11 @@ pub(super) fn examine(raw: Raw) -> Sight {
         }
     }
     Sight::default()
+}
+
+/// Not known here.
+pub(super) fn backlog(_: Raw, _: bool) -> Option<Backlog> {
+    None
 }
 
 /// A write finds a broken pipe when both directions are over.

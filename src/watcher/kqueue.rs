@@ -15,7 +15,7 @@
 #[path = "nested.rs"]
 mod nested;
 
-use super::{BATCH, Event, Raw, Sight, ended_without_error, explain};
+use super::{BATCH, Backlog, Event, Raw, Sight, ended_without_error, explain};
 use crate::CloseReason;
 use rustix::event::kqueue::kqueue;
 use std::io;
@@ -106,6 +106,11 @@ pub(super) fn examine(raw: Raw) -> Sight {
         event: Some(event),
         error: None,
     }
+}
+
+/// Not known here.
+pub(super) fn backlog(_: Raw, _: bool) -> Option<Backlog> {
+    None
 }
 
 /// A write finds a broken pipe when both directions are over: after a reset on TCP, after the peer's

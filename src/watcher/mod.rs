@@ -14,6 +14,7 @@
 //!   have something to tell. Cancel safe.
 //! * `examine(Raw) -> Sight`: asks the kernel about one socket.
 //! * `broken_pipe(Raw) -> Event`: what a write's `EPIPE` means for this socket.
+//! * `backlog(Raw, bool) -> Option<Backlog>`: what the system has still to deliver, where it tells.
 //!
 //! # Invariants
 //!
@@ -23,6 +24,7 @@
 //! 4. The watcher never reads, writes or consumes. [`Socket::examine`] is the one place that reads
 //!    `SO_ERROR`; what it reads it stores, and the stream's next read that would have told it does.
 
+mod delivery;
 mod registry;
 mod socket;
 
@@ -86,6 +88,15 @@ struct Sight {
     event: Option<Event>,
     /// The socket's error, where the look took it out of the socket.
     error: Option<i32>,
+}
+
+/// What a socket has been given to send since it was made.
+#[derive(Debug, Clone, Copy)]
+struct Backlog {
+    /// All of it, in bytes.
+    written: u64,
+    /// The last ones of them, those that the peer has not acknowledged.
+    unacknowledged: u64,
 }
 
 impl From<Event> for Sight {

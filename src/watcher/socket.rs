@@ -1,5 +1,6 @@
 //! One watched socket: its descriptor's number while it is open, and how to ask the kernel about it.
 
+use super::delivery::Delivery;
 use super::{Event, Raw, Sight, sys};
 use crate::fate::Fate;
 use crate::sync::lock;
@@ -21,6 +22,7 @@ struct Descriptor {
     error: Option<i32>,
     /// What that error meant. Whoever looks next finds the error gone, and must say the same.
     verdict: Option<Event>,
+    delivery: Delivery,
 }
 
 impl Socket {
@@ -31,6 +33,7 @@ impl Socket {
                 raw: Some(raw),
                 error: None,
                 verdict: None,
+                delivery: Delivery::new(raw),
             }),
         }
     }
@@ -64,10 +67,19 @@ impl Socket {
         }
     }
 
+    /// How many of the accepted bytes the peer has acknowledged; of a stream that was dropped, had
+    /// acknowledged by then.
+    pub(crate) fn acknowledged(&self) -> Option<u64> {
+        let Descriptor { raw, delivery, .. } = &mut *lock(&self.descriptor);
+        delivery.acknowledged(*raw, &self.fate)
+    }
+
     /// Forgets the descriptor, and gives it to `last` for a last use. Nothing uses it afterwards.
     pub(super) fn detach(&self, last: impl FnOnce(Raw)) {
         let mut descriptor = lock(&self.descriptor);
         if let Some(raw) = descriptor.raw.take() {
+            // For those who ask afterwards.
+            descriptor.delivery.acknowledged(Some(raw), &self.fate);
             last(raw);
         }
     }
