@@ -1,5 +1,7 @@
 //! Know at once, and with the reason, that the peer of an async stream is gone.
 
+pub mod errors;
+
 mod closed;
 mod config;
 mod event;
