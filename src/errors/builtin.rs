@@ -1,6 +1,6 @@
 //! The built-in rules: what one error says by itself, without those inside it.
 
-use super::{ErrorClass, OsError, Platform};
+use super::{ErrorClass, OsError, Platform, chain};
 use crate::CloseReason;
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Write};
@@ -22,6 +22,8 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<Verdict> {
         reason.class()
     } else if error.is::<tokio::time::error::Elapsed>() {
         ErrorClass::Timeout
+    } else if chain::held(error).is_some() {
+        return None;
     } else if RUSTLS.contains(&Word::of(error).as_str()) {
         ErrorClass::Tls
     } else {
@@ -60,12 +62,16 @@ fn judge_kind(error: &io::Error, kind: ErrorKind) -> Option<ErrorClass> {
     if let Some(reason) = payload.and_then(|payload| payload.downcast_ref::<CloseReason>()) {
         return Some(reason.class());
     }
+    // What the payload says in words counts only if it has no error inside that can be asked: to put an
+    // OS error in words takes an allocation.
+    let is_wrapper = payload.is_some_and(|payload| {
+        payload.is::<io::Error>() || chain::held(payload).is_some() || payload.source().is_some()
+    });
+    let says = |text| !is_wrapper && begins(error, text);
     let class = match kind {
-        ErrorKind::UnexpectedEof if TLS_CUT_SHORT.iter().any(|text| begins(error, text)) => {
-            ErrorClass::Tls
-        }
-        ErrorKind::InvalidInput if begins(error, NO_ADDRESS) => ErrorClass::Resolution,
-        ErrorKind::InvalidData => {
+        ErrorKind::UnexpectedEof if TLS_CUT_SHORT.iter().any(|text| says(text)) => ErrorClass::Tls,
+        ErrorKind::InvalidInput if says(NO_ADDRESS) => ErrorClass::Resolution,
+        ErrorKind::InvalidData if !is_wrapper => {
             let word = Word::of(payload?);
             let is_tls = |names: &[&str]| names.contains(&word.as_str());
             if !is_tls(RUSTLS) && !is_tls(RUSTLS_IN_INVALID_DATA) {
@@ -75,10 +81,11 @@ fn judge_kind(error: &io::Error, kind: ErrorKind) -> Option<ErrorClass> {
         }
         _ => class_of_kind(kind),
     };
-    if class != ErrorClass::Other {
-        return Some(class);
+    match class {
+        ErrorClass::Other if says(LOOKUP_FAILED) => Some(ErrorClass::Resolution),
+        ErrorClass::Other => None,
+        class => Some(class),
     }
-    begins(error, LOOKUP_FAILED).then_some(ErrorClass::Resolution)
 }
 
 fn class_of_kind(kind: ErrorKind) -> ErrorClass {

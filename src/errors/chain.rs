@@ -40,9 +40,14 @@ impl<'a> Iterator for Chain<'a> {
 }
 
 fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        return error.get_ref().map(|payload| payload as _);
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => error.get_ref().map(|payload| payload as _),
+        None => held(error).or_else(|| error.source()),
     }
+}
+
+/// The error in a `Box` or an `Arc`, which has nothing to say by itself.
+pub(super) fn held<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(held) = error.downcast_ref::<Box<io::Error>>() {
         return Some(&**held);
     }
@@ -52,5 +57,5 @@ fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
     if let Some(held) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
         return Some(&**held);
     }
-    error.source()
+    None
 }

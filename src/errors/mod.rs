@@ -72,7 +72,9 @@
 //!
 //! # Cost
 //!
-//! Nothing here allocates or locks, and an error with an OS code takes one search in a table.
+//! Nothing here allocates or locks, and an error with an OS code takes one search in a table. An error
+//! that no rule knows is asked for the beginning of its `Debug` output, and the innermost one without a
+//! code for that of its `Display`: what these do is their own.
 
 mod bsd;
 mod builtin;
