@@ -2,6 +2,7 @@
 //! pure, and are tested on every platform.
 
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what a test sets up it fails by")]
 
 use hangup::CloseReason;
 use hangup::errors::{ErrorClass, classify, is_connection_error, is_not_ready};

@@ -1,5 +1,7 @@
 //! Real errors of TLS, by tokio-rustls over TCP on this machine, and the class of each.
 
+#![allow(clippy::unwrap_used, reason = "what a test sets up it fails by")]
+
 use hangup::errors::{Classifier, ErrorClass, classify, classify_error, is_connection_error};
 use hangup::{CloseReason, MonitoredStream};
 use std::error::Error;

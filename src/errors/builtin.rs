@@ -194,7 +194,7 @@ impl Word {
     /// Room for the longest name that is looked for, and one byte more to tell a longer one.
     const CAPACITY: usize = 32;
 
-    fn of(error: &dyn Debug) -> Self {
+    fn of(error: impl Debug) -> Self {
         let mut word = Self {
             bytes: [0; Self::CAPACITY],
             len: 0,
