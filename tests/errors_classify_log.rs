@@ -255,7 +255,7 @@ const LINES: &[(Platform, &str, ErrorClass, Option<&str>)] = {
             Linux,
             "Os { code: 104, kind: ConnectionReset, message: \"Connection reset by peer\" }",
             Disconnected,
-            None,
+            Some("ECONNRESET"),
         ),
         (
             Linux,

@@ -47,7 +47,16 @@ impl fmt::Display for Finding {
 pub(crate) fn read(line: &str, platform: Platform) -> Option<Finding> {
     numbered_by_itself(line, platform)
         .or_else(|| words(line).find_map(|word| name(word, platform)))
-        .or_else(|| words(line).find_map(|word| exception(word, platform)))
+        .or_else(|| {
+            let finding = words(line).find_map(|word| exception(word, platform))?;
+            // A number that agrees names the error more closely.
+            let numbered = number(line, platform).filter(|error| error.class == finding.class);
+            Some(if finding.error.is_none() {
+                numbered.unwrap_or(finding)
+            } else {
+                finding
+            })
+        })
         .or_else(|| message(line, platform, RESOLUTION))
         .or_else(|| number(line, platform))
         .or_else(|| message(line, platform, MESSAGES))
