@@ -48,8 +48,12 @@
 //!
 //! # What it cannot know
 //!
-//! * An error that keeps what is inside it to itself: no `source`, or thiserror's `transparent` around
-//!   an `io::Error`, which passes on the source and hides the error. h2's is such a one outside of hyper.
+//! * An error that keeps what is inside it to itself: no `source`, as with h2's own errors outside of
+//!   hyper, or thiserror's `transparent` around an `io::Error`, which passes on the source and hides the
+//!   error.
+//! * An error with which a library tells of something that no system call told it: hyper's when the
+//!   peer's FIN came before the answer (`is_incomplete_message`), reqwest's when its own timer ran out
+//!   (`is_timeout`).
 //! * `rustls::Error`'s `General` and `Other`, and other TLS libraries, but for Schannel's codes on
 //!   Windows.
 //! * Where a code came from: `ENOSPC` of a file and of a socket are the same.
