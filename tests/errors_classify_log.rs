@@ -8,8 +8,9 @@ mod line;
 use hangup::errors::{ErrorClass, OsError, Platform};
 use proptest::prelude::*;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::SystemTime;
 
 use Platform::{FreeBsd, Linux, MacOs, OpenBsd, Windows};
 
@@ -438,7 +439,14 @@ proptest! {
     }
 }
 
-/// The example's program, which cargo has built beside the tests.
+fn modified(path: &Path) -> SystemTime {
+    let metadata = path
+        .metadata()
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    metadata.modified().unwrap()
+}
+
+/// The example's program, which cargo builds beside all tests, but not beside a single one.
 fn program() -> Command {
     let mut path: PathBuf = std::env::current_exe().unwrap();
     path.pop();
@@ -447,11 +455,16 @@ fn program() -> Command {
     }
     path.push("examples");
     path.push(format!("classify_log{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        path.exists(),
-        "{} is not built: cargo build --examples",
-        path.display()
-    );
+    let built = modified(&path);
+    for source in ["main.rs", "line.rs"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("examples/classify_log")
+            .join(source);
+        assert!(
+            built >= modified(&source),
+            "the example is out of date: cargo build --examples"
+        );
+    }
     Command::new(path)
 }
 
