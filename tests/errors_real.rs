@@ -239,6 +239,10 @@ fn run_inside(launcher: &mut Command, name: &str) {
         status.success() && stdout.contains("1 passed"),
         "{stdout}\n{stderr}"
     );
+    // What it left out, it says to us only.
+    for line in stdout.lines().filter(|line| line.starts_with("skipped")) {
+        println!("{line}");
+    }
 }
 
 /// Runs the test `name` once more in a network namespace of its own. Says so where that is not allowed.
