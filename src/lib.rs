@@ -96,6 +96,8 @@
 //! body, or a paused reader. tokio's `ready(Interest::READABLE)` does not read, and spins on unread
 //! data. The watcher is told by the kernel of the hang-up itself (`EPOLLRDHUP`, epoll_ctl(2)).
 
+pub mod errors;
+
 mod closed;
 mod config;
 mod event;

@@ -1,5 +1,6 @@
 //! Why a stream is over.
 
+use crate::errors::{self, Chain, ErrorClass, Verdict};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -61,7 +62,7 @@ pub enum CloseReason {
     Truncated,
     /// TLS failed: an alert, or a record that cannot be read.
     ///
-    /// No built-in rule gives this reason yet: such an error is [`Failed`](Self::Failed).
+    /// rustls' errors are known; those of other TLS libraries are [`Failed`](Self::Failed).
     Tls,
     /// An error of another kind.
     Failed(Failure),
@@ -77,18 +78,21 @@ pub enum CloseReason {
 ///
 /// ```
 /// use hangup::CloseReason;
+/// use hangup::errors::ErrorClass;
 /// use std::io;
 ///
 /// let error = io::Error::new(io::ErrorKind::StorageFull, "no room for the spool");
 /// let CloseReason::Failed(failure) = CloseReason::from(&error) else { panic!() };
 /// assert_eq!(failure.kind(), io::ErrorKind::StorageFull);
 /// assert_eq!(failure.code(), None);
+/// assert_eq!(failure.class(), ErrorClass::LocalResources);
 /// assert_eq!(failure.to_string(), "no room for the spool");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Failure {
     kind: ErrorKind,
     code: Option<i32>,
+    class: ErrorClass,
     message: Arc<str>,
 }
 
@@ -101,6 +105,11 @@ impl Failure {
     /// The operating system's code (`errno` on Unix), where the error had one.
     pub fn code(&self) -> Option<i32> {
         self.code
+    }
+
+    /// What the error means for a sender.
+    pub fn class(&self) -> ErrorClass {
+        self.class
     }
 }
 
@@ -125,18 +134,7 @@ impl CloseReason {
     /// assert_eq!(CloseReason::carried_by(&io::ErrorKind::BrokenPipe.into()), None);
     /// ```
     pub fn carried_by(error: &io::Error) -> Option<&Self> {
-        let mut next: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
-        while let Some(error) = next {
-            if let Some(reason) = error.downcast_ref() {
-                return Some(reason);
-            }
-            // An `io::Error` gives the source *of* its payload as its own: look at the payload.
-            next = match error.downcast_ref::<io::Error>() {
-                Some(error) => error.get_ref().map(|inner| inner as _),
-                None => error.source(),
-            };
-        }
-        None
+        Chain::new(error).find_map(|error| error.downcast_ref())
     }
 
     /// Whether it was our side that ended the stream: [`Finished`](Self::Finished),
@@ -150,6 +148,35 @@ impl CloseReason {
     /// ```
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Finished | Self::Dropped | Self::RuntimeShutdown)
+    }
+
+    /// What the reason means for a sender whose message it stopped.
+    ///
+    /// It is the class of the error that the reason was made from. One case differs: an
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) that is not TLS's is
+    /// [`Disconnected`](ErrorClass::Disconnected) by itself, and [`Tls`](ErrorClass::Tls) as
+    /// [`Truncated`](Self::Truncated).
+    ///
+    /// ```
+    /// use hangup::CloseReason;
+    /// use hangup::errors::ErrorClass;
+    ///
+    /// assert_eq!(CloseReason::PeerClosed.class(), ErrorClass::Disconnected);
+    /// assert_eq!(CloseReason::Stalled.class(), ErrorClass::Timeout);
+    /// assert!(CloseReason::Unreachable.class().is_connection());
+    /// ```
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::PeerClosed
+            | Self::Finished
+            | Self::Reset
+            | Self::Dropped
+            | Self::RuntimeShutdown => ErrorClass::Disconnected,
+            Self::TimedOut | Self::Stalled => ErrorClass::Timeout,
+            Self::Unreachable => ErrorClass::Network,
+            Self::Truncated | Self::Tls => ErrorClass::Tls,
+            Self::Failed(failure) => failure.class,
+        }
     }
 
     fn kind(&self) -> ErrorKind {
@@ -193,23 +220,27 @@ impl From<CloseReason> for io::Error {
 }
 
 /// The reason that the error carries, or else what the error means when a read or a write of a
-/// stream fails with it.
+/// stream fails with it, by the classification of [`errors`](crate::errors).
 impl From<&io::Error> for CloseReason {
     fn from(error: &io::Error) -> Self {
         if let Some(reason) = Self::carried_by(error) {
             return reason.clone();
         }
-        match error.kind() {
-            ErrorKind::BrokenPipe => Self::PeerClosed,
-            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Self::Reset,
-            ErrorKind::TimedOut => Self::TimedOut,
-            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
-                Self::Unreachable
-            }
-            ErrorKind::UnexpectedEof => Self::Truncated,
-            kind => Self::Failed(Failure {
-                kind,
+        let Verdict { class, kind } = errors::verdict(error);
+        match (class, kind) {
+            (_, Some(ErrorKind::UnexpectedEof)) => Self::Truncated,
+            (ErrorClass::Tls, _) => Self::Tls,
+            (ErrorClass::Timeout, _) => Self::TimedOut,
+            (ErrorClass::Network, _) => Self::Unreachable,
+            (ErrorClass::Disconnected, Some(ErrorKind::BrokenPipe)) => Self::PeerClosed,
+            (
+                ErrorClass::Disconnected,
+                Some(ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted),
+            ) => Self::Reset,
+            _ => Self::Failed(Failure {
+                kind: error.kind(),
                 code: error.raw_os_error(),
+                class,
                 message: error.to_string().into(),
             }),
         }

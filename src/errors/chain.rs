@@ -1,0 +1,61 @@
+//! The errors inside an error.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
+/// How many errors a walk looks at: an error that is its own source must not hold up a sender for
+/// ever. Any limit above a chain's depth will do, and real ones are a handful deep.
+const LIMIT: usize = 64;
+
+/// The error itself and those inside it, from the outside in.
+///
+/// `source()` alone misses some: an `io::Error` gives the source *of* its payload as its own, and a
+/// `Box` or an `Arc` of an error that of the error it holds. Here the payload and the held error come
+/// first.
+#[derive(Debug)]
+pub(crate) struct Chain<'a> {
+    next: Option<&'a (dyn Error + 'static)>,
+    left: usize,
+}
+
+impl<'a> Chain<'a> {
+    pub(crate) fn new(error: &'a (dyn Error + 'static)) -> Self {
+        Self {
+            next: Some(error),
+            left: LIMIT,
+        }
+    }
+}
+
+impl<'a> Iterator for Chain<'a> {
+    type Item = &'a (dyn Error + 'static);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let error = self.next?;
+        self.next = inside(error);
+        Some(error)
+    }
+}
+
+fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => error.get_ref().map(|payload| payload as _),
+        None => held(error).or_else(|| error.source()),
+    }
+}
+
+/// The error in a `Box` or an `Arc`, which has nothing to say by itself.
+pub(super) fn held<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(held) = error.downcast_ref::<Box<io::Error>>() {
+        return Some(&**held);
+    }
+    if let Some(held) = error.downcast_ref::<Arc<io::Error>>() {
+        return Some(&**held);
+    }
+    if let Some(held) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return Some(&**held);
+    }
+    None
+}
