@@ -75,6 +75,9 @@ impl Monitor {
     /// [`wait_for`](watch::Receiver::wait_for)`(Status::is_closed)`: `changed()` does not see what was
     /// there before the call.
     ///
+    /// Let go of the [`Ref`](watch::Ref) that `borrow()` gives before the stream is dropped or written
+    /// to on the same thread, and before an await: whoever tells the next status waits for it.
+    ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream, Status};
     ///
