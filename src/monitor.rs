@@ -98,8 +98,8 @@ impl Monitor {
     /// Asks the kernel now, and tells how the stream stands.
     ///
     /// For producers that compute or block between two writes, and so keep the watcher from running.
-    /// Needs no runtime. While the stream is open it costs one system call, `poll(2)`, which reads
-    /// nothing; after that, and for a stream without a socket, none.
+    /// Needs no runtime. While the stream is open it costs one system call for TCP and two for
+    /// other sockets, which read nothing; after that, and for a stream without a socket, none.
     ///
     /// While another thread is inside a read or a write of the stream, what the kernel says is taken in
     /// when that call ends: the answer may then be the status before it.

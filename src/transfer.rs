@@ -16,8 +16,9 @@ pub struct Transfer {
     ///
     /// Never more than `accepted`, and exact: what `TCP_INFO` and `SIOCOUTQ` tell (tcp(7)) of the
     /// socket, at the moment of the question, or when the stream was dropped if it is. Known on Linux
-    /// (4.19 or later) for a stream that is TCP itself. Not known above TLS, where the socket carries
-    /// other bytes than the stream: the first ones that differ end it. Nor is it for Unix sockets.
+    /// (4.19 or later) for a stream that is TCP itself and was wrapped before anything was sent. Not
+    /// known above TLS, where the socket carries other bytes than the stream, nor for Unix sockets. (0
+    /// of 0 is known of all.)
     ///
     /// Acknowledged is not processed: the bytes are in the memory of the peer's kernel, and a program
     /// that dies there has not read them. Nor is it all that arrived: a kernel may put an

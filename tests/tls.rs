@@ -67,6 +67,8 @@ async fn above_the_tls_stream() {
         (monitor.transfer().accepted, monitor.transfer().read),
         (5, 14)
     );
+    // The socket's acknowledged bytes are none of these.
+    assert_eq!(monitor.transfer().acknowledged, None);
     assert_eq!(monitor.probe(), Status::Open);
     // close_notify, then the FIN, while nobody reads.
     soon("the peer's shutdown", peer.shutdown()).await.unwrap();

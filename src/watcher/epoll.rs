@@ -88,39 +88,39 @@ impl Selector {
     }
 }
 
-/// Asks the kernel about one socket: one `poll(2)` while nothing has happened to it.
+/// Asks the kernel about one socket: one system call while nothing has happened to it.
 pub(super) fn examine(raw: Raw) -> Sight {
     // SAFETY: the caller holds the socket's lock, under which the number is the open stream's.
     let fd = unsafe { BorrowedFd::borrow_raw(raw) };
-    let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
-    if !matches!(poll(&mut polled, Some(&NOW)), Ok(1..)) {
-        return Sight::default();
-    }
-    let flags = polled[0].revents();
     match tcp_state(fd) {
-        Some(tcp::CLOSE) => match take_error(fd) {
-            None => Event::Vanished.into(),
-            Some(error) => error,
-        },
+        Some(tcp::CLOSE) => take_error(fd).unwrap_or_else(|| Event::Vanished.into()),
         // The peer's FIN is in these states only (RFC 9293, section 3.3.2).
         Some(tcp::CLOSE_WAIT | tcp::LAST_ACK | tcp::CLOSING | tcp::TIME_WAIT) => Event::Fin.into(),
         // A shutdown of our own receiving side raises RDHUP, and the error queue (time stamps,
         // zero-copy) raises ERR, on a healthy connection.
         Some(_) => Sight::default(),
-        None => {
-            if flags.contains(PollFlags::ERR) {
-                if let Some(error) = take_error(fd) {
-                    return error;
-                }
-            }
-            if flags.contains(PollFlags::HUP) {
-                Event::HungUp.into()
-            } else if flags.contains(PollFlags::RDHUP) {
-                Event::Fin.into()
-            } else {
-                Sight::default()
-            }
+        None => examine_untold(fd),
+    }
+}
+
+/// The same for a socket that has no state to tell.
+fn examine_untold(fd: BorrowedFd<'_>) -> Sight {
+    let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
+    if !matches!(poll(&mut polled, Some(&NOW)), Ok(1..)) {
+        return Sight::default();
+    }
+    let flags = polled[0].revents();
+    if flags.contains(PollFlags::ERR) {
+        if let Some(error) = take_error(fd) {
+            return error;
         }
+    }
+    if flags.contains(PollFlags::HUP) {
+        Event::HungUp.into()
+    } else if flags.contains(PollFlags::RDHUP) {
+        Event::Fin.into()
+    } else {
+        Sight::default()
     }
 }
 

@@ -33,7 +33,7 @@ impl Socket {
                 raw: Some(raw),
                 error: None,
                 verdict: None,
-                delivery: Delivery::new(raw),
+                delivery: Delivery::default(),
             }),
         }
     }
