@@ -10,7 +10,7 @@
 //! and the tokens are the real ones: loom does not switch inside of them, and sees each of their
 //! operations as one step.
 
-#![allow(dead_code)] // the files below have more than is used here
+#![allow(dead_code, unreachable_pub)] // the files below are parts of a library
 
 use hangup::{CloseReason, HalfClose, Status};
 use loom::future::block_on;
@@ -30,7 +30,7 @@ mod sync {
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap()
+        mutex.lock().expect("a panic ends the model")
     }
 
     pub(crate) mod watch {
@@ -83,7 +83,7 @@ use event::Event;
 use fate::Fate;
 
 /// Enough for each order of the two or three steps that race in these models.
-const PREEMPTIONS: usize = 3;
+const PREEMPTIONS: usize = 5;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();

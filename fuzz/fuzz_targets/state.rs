@@ -12,7 +12,7 @@
 //! each time.
 
 #![no_main]
-#![allow(dead_code)] // the files below have more than is used here
+#![allow(dead_code, unreachable_pub)] // the files below are parts of a library
 
 use arbitrary::Arbitrary;
 use hangup::{CloseReason, HalfClose, Status};
