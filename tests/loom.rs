@@ -5,10 +5,11 @@
 //! `LOOM_MAX_PREEMPTIONS` says otherwise.
 //!
 //! Loom runs its threads in turns on one, and switches between them in its own operations only. So
-//! no std lock may be held over one of them, and tokio's watch channel, which [`Fate`] publishes to
-//! under the channel's lock, has a stand-in here that does the same under a lock of loom's. `OnceLock`
-//! and the tokens are the real ones: loom does not switch inside of them, and sees each of their
-//! operations as one step.
+//! * no std lock may be held over one of them: tokio's watch channel, which [`Fate`] publishes to
+//!   under the channel's lock, has a stand-in here that does the same under a lock of loom's;
+//! * loom does not see the `OnceLock`s. Where a model has one thread only that may fill them, it
+//!   switches while they are being filled: that is, after the filler has looked at the cell and
+//!   before the close can find what is filled in.
 
 #![allow(dead_code, unreachable_pub)] // the files below are parts of a library
 
@@ -22,19 +23,55 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-// `tokio::sync::watch` is, in the files below, `sync::watch` of this one.
+// In the files below `tokio::sync` and `tokio_util::sync` are the `sync` of this one.
 extern crate self as tokio;
+extern crate self as tokio_util;
+extern crate tokio_util as real_tokio_util;
 
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU8, Ordering};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Whether to switch while a `OnceLock` is being filled. A second filler would block for ever.
+        pub(crate) static SWITCHES: Cell<bool> = const { Cell::new(false) };
+    }
+
+    fn switch() {
+        if SWITCHES.get() {
+            loom::thread::yield_now();
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct CancellationToken(real_tokio_util::sync::CancellationToken);
+
+    impl CancellationToken {
+        pub(crate) fn new() -> Self {
+            switch();
+            Self(real_tokio_util::sync::CancellationToken::new())
+        }
+
+        pub(crate) fn child_token(&self) -> Self {
+            Self(self.0.child_token())
+        }
+
+        pub(crate) fn cancel(&self) {
+            self.0.cancel();
+        }
+
+        pub(crate) fn is_cancelled(&self) -> bool {
+            self.0.is_cancelled()
+        }
+    }
 
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().expect("a panic ends the model")
     }
 
     pub(crate) mod watch {
-        use super::{Mutex, lock};
+        use super::{Mutex, lock, switch};
         use std::sync::Arc;
 
         #[derive(Debug)]
@@ -44,6 +81,7 @@ mod sync {
 
         impl<T> Sender<T> {
             pub(crate) fn new(value: T) -> Self {
+                switch();
                 Self(Arc::new(Mutex::new(value)))
             }
 
@@ -86,6 +124,12 @@ use fate::Fate;
 const PREEMPTIONS: usize = 5;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
+    explore_with(false, model);
+}
+
+/// As `explore`; with `switches` for models in which one thread only subscribes or asks for a token.
+fn explore_with(switches: bool, model: impl Fn() + Send + Sync + 'static) {
+    sync::SWITCHES.set(switches);
     let mut builder = Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS));
     builder.check(model);
@@ -242,20 +286,22 @@ fn the_flag_comes_with_the_reason() {
 /// Invariants 1 and 2: the channel ends with the last status, whoever published last.
 #[test]
 fn the_channel_ends_with_the_close() {
-    explore(|| {
-        let fate = fate(HalfClose::Allowed);
-        let filers = [
-            spawn(&fate, |fate| fate.file(Event::Fin)),
-            spawn(&fate, |fate| {
-                fate.file(Event::Reset { after_fin: false });
-            }),
-        ];
-        let channel = fate.subscribe();
-        for filer in filers {
-            filer.join().unwrap();
-        }
-        assert_eq!(channel.get(), Status::Closed(CloseReason::Reset));
-    });
+    for switches in [false, true] {
+        explore_with(switches, || {
+            let fate = fate(HalfClose::Allowed);
+            let filers = [
+                spawn(&fate, |fate| fate.file(Event::Fin)),
+                spawn(&fate, |fate| {
+                    fate.file(Event::Reset { after_fin: false });
+                }),
+            ];
+            let channel = fate.subscribe();
+            for filer in filers {
+                filer.join().unwrap();
+            }
+            assert_eq!(channel.get(), Status::Closed(CloseReason::Reset));
+        });
+    }
 }
 
 /// Invariant 2: two who subscribe first at a time share the channel that the close finds.
@@ -276,14 +322,15 @@ fn the_first_subscribers_share_a_channel() {
 /// Invariant 2.
 #[test]
 fn a_token_is_cancelled_by_the_close() {
-    explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
-        let token = fate.token();
-        filer.join().unwrap();
-        assert!(token.is_cancelled());
-        assert!(fate.token().is_cancelled());
-    });
+    for switches in [false, true] {
+        explore_with(switches, || {
+            let fate = fate(HalfClose::Closes);
+            let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+            let token = fate.token();
+            filer.join().unwrap();
+            assert!(token.is_cancelled());
+        });
+    }
 }
 
 /// Invariant 8: a call does the shutdown, the peer answers with its FIN, and the watcher sees the FIN
