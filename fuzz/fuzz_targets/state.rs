@@ -33,6 +33,8 @@ mod closed;
 mod event;
 #[path = "../../src/fate.rs"]
 mod fate;
+#[path = "../../tests/state_model/judge.rs"]
+mod judge;
 #[path = "../../src/slots.rs"]
 mod slots;
 #[path = "../../src/state.rs"]
@@ -45,6 +47,7 @@ mod transfer;
 use closed::Closed;
 use event::Event;
 use fate::Fate;
+use judge::{anything_local, judge};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -79,20 +82,16 @@ enum Choice {
     Fresh,
 }
 
-#[derive(Arbitrary, Clone, Debug)]
+#[derive(Arbitrary, Debug)]
 enum Happening {
-    Fin,
-    HungUp,
-    Vanished,
-    Reset { after_fin: bool },
-    Failed(Error),
+    Seen(Seen),
     ShutDown,
     Dropped,
     RuntimeShutdown,
 }
 
 /// What the watcher can see: nothing that we do ourselves.
-#[derive(Arbitrary, Clone, Debug)]
+#[derive(Arbitrary, Debug)]
 enum Seen {
     Fin,
     HungUp,
@@ -101,7 +100,7 @@ enum Seen {
     Failed(Error),
 }
 
-#[derive(Arbitrary, Clone, Debug)]
+#[derive(Arbitrary, Debug)]
 enum Error {
     TimedOut,
     Unreachable,
@@ -123,13 +122,7 @@ impl Error {
 impl Happening {
     fn event(&self) -> Event {
         match self {
-            Self::Fin => Event::Fin,
-            Self::HungUp => Event::HungUp,
-            Self::Vanished => Event::Vanished,
-            Self::Reset { after_fin } => Event::Reset {
-                after_fin: *after_fin,
-            },
-            Self::Failed(error) => Event::Failed(error.reason()),
+            Self::Seen(seen) => seen.event(),
             Self::ShutDown => Event::ShutDown,
             Self::Dropped => Event::Dropped,
             Self::RuntimeShutdown => Event::RuntimeShutdown,
@@ -137,49 +130,17 @@ impl Happening {
     }
 }
 
-impl From<&Seen> for Happening {
-    fn from(seen: &Seen) -> Self {
-        match seen {
-            Seen::Fin => Self::Fin,
-            Seen::HungUp => Self::HungUp,
-            Seen::Vanished => Self::Vanished,
-            Seen::Reset { after_fin } => Self::Reset {
+impl Seen {
+    fn event(&self) -> Event {
+        match self {
+            Self::Fin => Event::Fin,
+            Self::HungUp => Event::HungUp,
+            Self::Vanished => Event::Vanished,
+            Self::Reset { after_fin } => Event::Reset {
                 after_fin: *after_fin,
             },
-            Seen::Failed(error) => Self::Failed(error.clone()),
+            Self::Failed(error) => Event::Failed(error.reason()),
         }
-    }
-}
-
-/// How the stream stands after all that happened to it.
-fn judge(allowed: bool, history: &[Happening]) -> Status {
-    for (index, happening) in history.iter().enumerate() {
-        let before = &history[..index];
-        let ours_is_done = before.iter().any(|h| matches!(h, Happening::ShutDown));
-        let theirs_is_done = before.iter().any(|h| matches!(h, Happening::Fin));
-        let orderly_or = |reason| match ours_is_done {
-            true => CloseReason::Finished,
-            false => reason,
-        };
-        return Status::Closed(match happening {
-            // With one direction over the stream goes on; under the other policy a FIN is the end.
-            Happening::ShutDown if !theirs_is_done => continue,
-            Happening::Fin if allowed && !ours_is_done => continue,
-            Happening::ShutDown => CloseReason::Finished,
-            Happening::Fin | Happening::HungUp => orderly_or(CloseReason::PeerClosed),
-            Happening::Vanished => orderly_or(CloseReason::Reset),
-            Happening::Reset { after_fin } => match *after_fin && !allowed && !ours_is_done {
-                true => CloseReason::PeerClosed,
-                false => CloseReason::Reset,
-            },
-            Happening::Failed(error) => error.reason(),
-            Happening::Dropped => CloseReason::Dropped,
-            Happening::RuntimeShutdown => CloseReason::RuntimeShutdown,
-        });
-    }
-    match history.iter().any(|h| matches!(h, Happening::Fin)) {
-        true => Status::PeerFinished,
-        false => Status::Open,
     }
 }
 
@@ -288,17 +249,17 @@ fuzz_target!(|input: Input| {
     let mut tokens: Vec<Token> = Vec::new();
 
     // What has happened, and what the watcher has seen during the present call.
-    let mut history: Vec<Happening> = Vec::new();
-    let mut put_off: Vec<Happening> = Vec::new();
+    let mut history: Vec<Event> = Vec::new();
+    let mut put_off: Vec<Event> = Vec::new();
     let mut status = Status::Open;
 
     let end = [Operation::Leave, Operation::File(Happening::Dropped)];
     for operation in input.operations.into_iter().chain(end) {
         // The model's side of what happens comes first: the wakers look at it.
         match &operation {
-            Operation::File(happening) => history.push(happening.clone()),
-            Operation::Observe(seen) if call.is_some() => put_off.push(seen.into()),
-            Operation::Observe(seen) => history.push(seen.into()),
+            Operation::File(happening) => history.push(happening.event()),
+            Operation::Observe(seen) if call.is_some() => put_off.push(seen.event()),
+            Operation::Observe(seen) => history.push(seen.event()),
             Operation::Leave => history.append(&mut put_off),
             _ => {}
         }
@@ -311,13 +272,8 @@ fuzz_target!(|input: Input| {
                 wakers.accounts[index].due += 1;
             }
             // Invariant 8.
-            let ours = history.iter().any(|happening| {
-                matches!(
-                    happening,
-                    Happening::ShutDown | Happening::Dropped | Happening::RuntimeShutdown
-                )
-            });
-            assert!(ours || !status.reason().is_some_and(CloseReason::is_local));
+            let reason = status.reason();
+            assert!(anything_local(&history) || !reason.is_some_and(CloseReason::is_local));
         }
 
         match operation {
@@ -330,7 +286,7 @@ fuzz_target!(|input: Input| {
             Operation::Enter => {}
             Operation::Leave => drop(call.take()),
             Operation::File(happening) => fate.file(happening.event()),
-            Operation::Observe(seen) => fate.observe(Happening::from(&seen).event()),
+            Operation::Observe(seen) => fate.observe(seen.event()),
             Operation::NewClosed => futures.push((Closed::new(fate.clone()), None)),
             Operation::CloneClosed(index) => {
                 if let Some(index) = pick(&futures, index) {
@@ -398,7 +354,10 @@ fuzz_target!(|input: Input| {
         assert_eq!(fate.close_reason().as_ref(), status.reason());
         for Subscription { receiver, seen } in &subscriptions {
             assert_eq!(*receiver.borrow(), status);
-            assert_eq!(receiver.has_changed().expect("the sender lives"), *seen != status);
+            assert_eq!(
+                receiver.has_changed().expect("the sender lives"),
+                *seen != status
+            );
         }
         for Token { token, cancelled } in &tokens {
             assert_eq!(token.is_cancelled(), *cancelled || status.is_closed());

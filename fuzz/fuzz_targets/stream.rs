@@ -166,14 +166,33 @@ impl Failing {
 #[derive(Arbitrary, Debug)]
 enum Operation {
     /// `filled` bytes are in the buffer before the call, `room` is left.
-    Read { filled: u8, room: u8, waker: u8 },
-    Write { length: u8, waker: u8 },
-    WriteVectored { lengths: [u8; 3], waker: u8 },
-    Flush { waker: u8 },
-    Shutdown { waker: u8 },
+    Read {
+        filled: u8,
+        room: u8,
+        waker: u8,
+    },
+    Write {
+        length: u8,
+        waker: u8,
+    },
+    WriteVectored {
+        lengths: [u8; 3],
+        waker: u8,
+    },
+    Flush {
+        waker: u8,
+    },
+    Shutdown {
+        waker: u8,
+    },
     NewClosed,
-    PollClosed { index: u8, waker: u8 },
-    DropClosed { index: u8 },
+    PollClosed {
+        index: u8,
+        waker: u8,
+    },
+    DropClosed {
+        index: u8,
+    },
 }
 
 /// The byte at a place of the input or of the output: a lost, doubled or moved one shows.
@@ -233,7 +252,9 @@ impl AsyncRead for Scripted {
                     self.handed_out += 1;
                 }
                 // What had no room comes next.
-                if let Some(rest) = u8::try_from(there - bytes).ok().and_then(|n| n.checked_sub(1))
+                if let Some(rest) = u8::try_from(there - bytes)
+                    .ok()
+                    .and_then(|n| n.checked_sub(1))
                 {
                     self.reads.push_front(Read::Bytes(rest));
                 }
@@ -592,7 +613,12 @@ fuzz_target!(|input: Input| {
         check(&model, &stream, &bare, &monitor, &counts);
         // What was taken is what was given, in order, with nothing between.
         let taken = &stream.get_ref().taken;
-        assert!(taken.iter().zip(0..).all(|(got, place)| *got == byte(place)));
+        assert!(
+            taken
+                .iter()
+                .zip(0..)
+                .all(|(got, place)| *got == byte(place))
+        );
     }
 
     let transfer = monitor.transfer();
