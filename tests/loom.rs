@@ -1,8 +1,7 @@
 //! Every interleaving of the shared cell's observers with the events that they observe, by loom.
 //!
 //! The cell is compiled here once more, from its source, with loom's locks and atomics in the place
-//! of std's. By default at most [`PREEMPTIONS`] switches are forced upon a thread;
-//! `LOOM_MAX_PREEMPTIONS` says otherwise.
+//! of std's. Nothing bounds the search: each model is explored to its end.
 //!
 //! Loom runs its threads in turns on one, and switches between them in its own operations only. So
 //! * no std lock may be held over one of them: tokio's watch channel, which [`Fate`] publishes to
@@ -15,7 +14,6 @@
 
 use hangup::{CloseReason, HalfClose, Status};
 use loom::future::block_on;
-use loom::model::Builder;
 use loom::thread;
 use std::future::Future;
 use std::pin::Pin;
@@ -120,9 +118,6 @@ use closed::Closed;
 use event::Event;
 use fate::Fate;
 
-/// Enough for each order of the two or three steps that race in these models.
-const PREEMPTIONS: usize = 5;
-
 fn explore(model: impl Fn() + Send + Sync + 'static) {
     explore_with(false, model);
 }
@@ -130,9 +125,7 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
 /// As `explore`; with `switches` for models in which one thread only subscribes or asks for a token.
 fn explore_with(switches: bool, model: impl Fn() + Send + Sync + 'static) {
     sync::SWITCHES.set(switches);
-    let mut builder = Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS));
-    builder.check(model);
+    loom::model(model);
 }
 
 fn fate(half_close: HalfClose) -> Arc<Fate> {
