@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Lints, as errors, on everything that is built.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo clippy --workspace --all-targets --all-features --locked -- -D warnings

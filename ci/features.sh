@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Every set of features, each checked alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! cargo hack --version >/dev/null 2>&1; then
+    echo "skipped: the feature powerset: cargo-hack is not installed (cargo install cargo-hack --locked)"
+    exit 0
+fi
+cargo hack check --feature-powerset --no-dev-deps

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The library, without its dev-dependencies, on the oldest Rust that Cargo.toml promises.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+msrv=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+if ! cargo "+$msrv" --version >/dev/null 2>&1 &&
+    ! rustup toolchain install "$msrv" --profile minimal --no-self-update >/dev/null 2>&1; then
+    echo "skipped: the MSRV: Rust $msrv cannot be had here"
+    exit 0
+fi
+if ! grep -qwF "$msrv" README.md; then
+    echo "msrv: Cargo.toml says $msrv, README.md does not" >&2
+    exit 1
+fi
+cargo "+$msrv" check --lib --all-features --locked
+cargo "+$msrv" check --lib --no-default-features --locked
+echo "msrv: the library builds with Rust $msrv"

@@ -1,0 +1,375 @@
+//! Lists of operations into the state machine and the shared cell, against a plain model.
+//!
+//! Checked after every operation:
+//!
+//! 1. First reason wins, and every observer tells the same one: the status, the close reason, the
+//!    [`Closed`] futures, the watch channel and the tokens.
+//! 2. Flag first, then wake: the close wakes every registered waker exactly once, nothing wakes one
+//!    before or after it, and a waker that looks at the cell while it is woken sees the close.
+//! 8. Local actions are not the peer's.
+//!
+//! The model knows no transitions: it keeps the whole history, and works the status out from it anew
+//! each time.
+
+#![no_main]
+#![allow(dead_code, unreachable_pub)] // the files below are parts of a library
+
+use arbitrary::Arbitrary;
+use hangup::{CloseReason, HalfClose, Status};
+use libfuzzer_sys::fuzz_target;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+// The cell is no part of the library's interface, and is compiled here from its source.
+#[path = "../../src/closed.rs"]
+mod closed;
+#[path = "../../src/event.rs"]
+mod event;
+#[path = "../../src/fate.rs"]
+mod fate;
+#[path = "../../tests/state_model/judge.rs"]
+mod judge;
+#[path = "../../src/slots.rs"]
+mod slots;
+#[path = "../../src/state.rs"]
+mod state;
+#[path = "../../src/sync.rs"]
+mod sync;
+#[path = "../../src/transfer.rs"]
+mod transfer;
+
+use closed::Closed;
+use event::Event;
+use fate::Fate;
+use judge::{anything_local, judge};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    half_close_allowed: bool,
+    operations: Vec<Operation>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Operation {
+    Enter,
+    Leave,
+    File(Happening),
+    Observe(Seen),
+    NewClosed,
+    CloneClosed(u8),
+    PollClosed(u8, Choice),
+    DropClosed(u8),
+    ParkWriter(Choice),
+    Subscribe,
+    ReadSubscription(u8),
+    DropSubscription(u8),
+    Token,
+    CancelToken(u8),
+}
+
+/// Which waker registers.
+#[derive(Arbitrary, Debug)]
+enum Choice {
+    /// One of a few that are used again and again.
+    Kept(u8),
+    /// One that the cell alone holds, so that it is dropped where the cell lets go of it.
+    Fresh,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Happening {
+    Seen(Seen),
+    ShutDown,
+    Dropped,
+    RuntimeShutdown,
+}
+
+/// What the watcher can see: nothing that we do ourselves.
+#[derive(Arbitrary, Debug)]
+enum Seen {
+    Fin,
+    HungUp,
+    Vanished,
+    Reset { after_fin: bool },
+    Failed(Error),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Error {
+    TimedOut,
+    Unreachable,
+    Truncated,
+    Other(u8),
+}
+
+impl Error {
+    fn reason(&self) -> CloseReason {
+        match self {
+            Self::TimedOut => CloseReason::TimedOut,
+            Self::Unreachable => CloseReason::Unreachable,
+            Self::Truncated => CloseReason::Truncated,
+            Self::Other(text) => CloseReason::from(&io::Error::other(format!("error {text}"))),
+        }
+    }
+}
+
+impl Happening {
+    fn event(&self) -> Event {
+        match self {
+            Self::Seen(seen) => seen.event(),
+            Self::ShutDown => Event::ShutDown,
+            Self::Dropped => Event::Dropped,
+            Self::RuntimeShutdown => Event::RuntimeShutdown,
+        }
+    }
+}
+
+impl Seen {
+    fn event(&self) -> Event {
+        match self {
+            Self::Fin => Event::Fin,
+            Self::HungUp => Event::HungUp,
+            Self::Vanished => Event::Vanished,
+            Self::Reset { after_fin } => Event::Reset {
+                after_fin: *after_fin,
+            },
+            Self::Failed(error) => Event::Failed(error.reason()),
+        }
+    }
+}
+
+/// A waker that counts, and that looks at the cell when it is woken and when it is dropped.
+struct Counting {
+    fate: Weak<Fate>,
+    wakes: Arc<AtomicUsize>,
+}
+
+impl Wake for Counting {
+    fn wake(self: Arc<Self>) {
+        self.wakes.fetch_add(1, Ordering::Relaxed);
+        let Some(fate) = self.fate.upgrade() else {
+            return;
+        };
+        // Invariant 2. To ask is also to take the cell's lock, which must be free here.
+        assert!(fate.is_closed(), "woken before the flag");
+        let reason = fate.close_reason().expect("woken before the reason");
+        let mut context = Context::from_waker(Waker::noop());
+        let late = Pin::new(&mut Closed::new(fate.clone())).poll(&mut context);
+        assert_eq!(late, Poll::Ready(reason));
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        if let Some(fate) = self.fate.upgrade() {
+            fate.status();
+        }
+    }
+}
+
+/// A waker's count, and what the count must be.
+struct Account {
+    wakes: Arc<AtomicUsize>,
+    due: usize,
+}
+
+struct Wakers {
+    fate: Weak<Fate>,
+    kept: Vec<Waker>,
+    /// Those of the kept ones come first.
+    accounts: Vec<Account>,
+}
+
+impl Wakers {
+    fn new(fate: Weak<Fate>) -> Self {
+        let mut wakers = Self {
+            fate,
+            kept: Vec::new(),
+            accounts: Vec::new(),
+        };
+        wakers.kept = (0..3).map(|_| wakers.make().0).collect();
+        wakers
+    }
+
+    fn make(&mut self) -> (Waker, usize) {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        self.accounts.push(Account {
+            wakes: wakes.clone(),
+            due: 0,
+        });
+        let fate = self.fate.clone();
+        let waker = Waker::from(Arc::new(Counting { fate, wakes }));
+        (waker, self.accounts.len() - 1)
+    }
+
+    fn choose(&mut self, choice: &Choice) -> (Waker, usize) {
+        match choice {
+            Choice::Kept(index) => {
+                let index = usize::from(*index) % self.kept.len();
+                (self.kept[index].clone(), index)
+            }
+            Choice::Fresh => self.make(),
+        }
+    }
+}
+
+struct Subscription {
+    receiver: watch::Receiver<Status>,
+    seen: Status,
+}
+
+struct Token {
+    token: CancellationToken,
+    cancelled: bool,
+}
+
+fn pick<T>(list: &[T], index: u8) -> Option<usize> {
+    (!list.is_empty()).then(|| usize::from(index) % list.len())
+}
+
+fuzz_target!(|input: Input| {
+    let allowed = input.half_close_allowed;
+    let fate = Arc::new(Fate::new(match allowed {
+        true => HalfClose::Allowed,
+        false => HalfClose::Closes,
+    }));
+
+    // What there is, and beside each thing the account of the waker that it has registered.
+    let mut call = None;
+    let mut wakers = Wakers::new(Arc::downgrade(&fate));
+    let mut futures: Vec<(Closed, Option<usize>)> = Vec::new();
+    let mut writer: Option<usize> = None;
+    let mut subscriptions: Vec<Subscription> = Vec::new();
+    let mut tokens: Vec<Token> = Vec::new();
+
+    // What has happened, and what the watcher has seen during the present call.
+    let mut history: Vec<Event> = Vec::new();
+    let mut put_off: Vec<Event> = Vec::new();
+    let mut status = Status::Open;
+
+    let end = [Operation::Leave, Operation::File(Happening::Dropped)];
+    for operation in input.operations.into_iter().chain(end) {
+        // The model's side of what happens comes first: the wakers look at it.
+        match &operation {
+            Operation::File(happening) => history.push(happening.event()),
+            Operation::Observe(seen) if call.is_some() => put_off.push(seen.event()),
+            Operation::Observe(seen) => history.push(seen.event()),
+            Operation::Leave => history.append(&mut put_off),
+            _ => {}
+        }
+        let before = std::mem::replace(&mut status, judge(allowed, &history));
+        // Invariant 1.
+        assert!(!before.is_closed() || before == status);
+        if status.is_closed() && !before.is_closed() {
+            let registered = futures.iter_mut().filter_map(|(_, waker)| waker.take());
+            for index in registered.chain(writer.take()) {
+                wakers.accounts[index].due += 1;
+            }
+            // Invariant 8.
+            let reason = status.reason();
+            assert!(anything_local(&history) || !reason.is_some_and(CloseReason::is_local));
+        }
+
+        match operation {
+            Operation::Enter if call.is_none() => {
+                let entered = fate.enter();
+                assert_eq!(entered.closed, status.is_closed());
+                call = Some(entered);
+            }
+            // A stream has one call at a time.
+            Operation::Enter => {}
+            Operation::Leave => drop(call.take()),
+            Operation::File(happening) => fate.file(happening.event()),
+            Operation::Observe(seen) => fate.observe(seen.event()),
+            Operation::NewClosed => futures.push((Closed::new(fate.clone()), None)),
+            Operation::CloneClosed(index) => {
+                if let Some(index) = pick(&futures, index) {
+                    futures.push((futures[index].0.clone(), None));
+                }
+            }
+            Operation::PollClosed(index, choice) => {
+                if let Some(index) = pick(&futures, index) {
+                    let (waker, account) = wakers.choose(&choice);
+                    let (future, registered) = &mut futures[index];
+                    match Pin::new(future).poll(&mut Context::from_waker(&waker)) {
+                        Poll::Ready(reason) => assert_eq!(Some(&reason), status.reason()),
+                        Poll::Pending => {
+                            assert!(!status.is_closed());
+                            *registered = Some(account);
+                        }
+                    }
+                }
+            }
+            Operation::DropClosed(index) => {
+                if let Some(index) = pick(&futures, index) {
+                    drop(futures.swap_remove(index));
+                }
+            }
+            Operation::ParkWriter(choice) => {
+                let (waker, account) = wakers.choose(&choice);
+                match fate.park_writer(&waker) {
+                    Err(reason) => assert_eq!(Some(&reason), status.reason()),
+                    Ok(()) => {
+                        assert!(!status.is_closed());
+                        writer = Some(account);
+                    }
+                }
+            }
+            Operation::Subscribe => subscriptions.push(Subscription {
+                receiver: fate.subscribe(),
+                seen: status.clone(),
+            }),
+            Operation::ReadSubscription(index) => {
+                if let Some(index) = pick(&subscriptions, index) {
+                    let subscription = &mut subscriptions[index];
+                    subscription.seen = subscription.receiver.borrow_and_update().clone();
+                }
+            }
+            Operation::DropSubscription(index) => {
+                if let Some(index) = pick(&subscriptions, index) {
+                    drop(subscriptions.swap_remove(index));
+                }
+            }
+            Operation::Token => tokens.push(Token {
+                token: fate.token(),
+                cancelled: false,
+            }),
+            Operation::CancelToken(index) => {
+                if let Some(index) = pick(&tokens, index) {
+                    tokens[index].token.cancel();
+                    tokens[index].cancelled = true;
+                }
+            }
+        }
+
+        // Invariant 1: all tell the same.
+        assert_eq!(fate.status(), status);
+        assert_eq!(fate.is_closed(), status.is_closed());
+        assert_eq!(fate.close_reason().as_ref(), status.reason());
+        for Subscription { receiver, seen } in &subscriptions {
+            assert_eq!(*receiver.borrow(), status);
+            assert_eq!(
+                receiver.has_changed().expect("the sender lives"),
+                *seen != status
+            );
+        }
+        for Token { token, cancelled } in &tokens {
+            assert_eq!(token.is_cancelled(), *cancelled || status.is_closed());
+        }
+        // Invariant 2: each one once, and none else.
+        for account in &wakers.accounts {
+            assert_eq!(account.wakes.load(Ordering::Relaxed), account.due);
+        }
+    }
+    // Late observers.
+    for (future, _) in &mut futures {
+        let late = Pin::new(future).poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(late, Poll::Ready(status.reason().expect("closed").clone()));
+    }
+});

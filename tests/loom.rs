@@ -1,0 +1,393 @@
+//! Every interleaving of the shared cell's observers with the events that they observe, by loom.
+//!
+//! The cell is compiled here once more, from its source, with loom's locks and atomics in the place
+//! of std's. Nothing bounds the search: each model is explored to its end.
+//!
+//! Loom runs its threads in turns on one, and switches between them in its own operations only. So
+//! * no std lock may be held over one of them: tokio's watch channel, which [`Fate`] publishes to
+//!   under the channel's lock, has a stand-in here that does the same under a lock of loom's;
+//! * loom does not see the `OnceLock`s. Where a model has one thread only that may fill them, it
+//!   switches while they are being filled: that is, after the filler has looked at the cell and
+//!   before the close can find what is filled in.
+
+#![allow(dead_code, unreachable_pub)] // the files below are parts of a library
+
+use hangup::{CloseReason, HalfClose, Status};
+use loom::future::block_on;
+use loom::thread;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+
+// In the files below `tokio::sync` and `tokio_util::sync` are the `sync` of this one.
+extern crate self as tokio;
+extern crate self as tokio_util;
+extern crate tokio_util as real_tokio_util;
+
+mod sync {
+    pub(crate) use loom::sync::atomic::{AtomicU8, Ordering};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Whether to switch while a `OnceLock` is being filled. A second filler would block for ever.
+        pub(crate) static SWITCHES: Cell<bool> = const { Cell::new(false) };
+    }
+
+    fn switch() {
+        if SWITCHES.get() {
+            loom::thread::yield_now();
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct CancellationToken(real_tokio_util::sync::CancellationToken);
+
+    impl CancellationToken {
+        pub(crate) fn new() -> Self {
+            switch();
+            Self(real_tokio_util::sync::CancellationToken::new())
+        }
+
+        pub(crate) fn child_token(&self) -> Self {
+            Self(self.0.child_token())
+        }
+
+        pub(crate) fn cancel(&self) {
+            self.0.cancel();
+        }
+
+        pub(crate) fn is_cancelled(&self) -> bool {
+            self.0.is_cancelled()
+        }
+    }
+
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().expect("a panic ends the model")
+    }
+
+    pub(crate) mod watch {
+        use super::{Mutex, lock, switch};
+        use std::sync::Arc;
+
+        #[derive(Debug)]
+        pub(crate) struct Sender<T>(Arc<Mutex<T>>);
+
+        pub(crate) struct Receiver<T>(Arc<Mutex<T>>);
+
+        impl<T> Sender<T> {
+            pub(crate) fn new(value: T) -> Self {
+                switch();
+                Self(Arc::new(Mutex::new(value)))
+            }
+
+            /// As in tokio, `modify` runs under the channel's lock.
+            pub(crate) fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
+                modify(&mut lock(&self.0))
+            }
+
+            pub(crate) fn subscribe(&self) -> Receiver<T> {
+                Receiver(self.0.clone())
+            }
+        }
+
+        impl<T: Clone> Receiver<T> {
+            pub(crate) fn get(&self) -> T {
+                lock(&self.0).clone()
+            }
+        }
+    }
+}
+
+#[path = "../src/closed.rs"]
+mod closed;
+#[path = "../src/event.rs"]
+mod event;
+#[path = "../src/fate.rs"]
+mod fate;
+#[path = "../src/slots.rs"]
+mod slots;
+#[path = "../src/state.rs"]
+mod state;
+#[path = "../src/transfer.rs"]
+mod transfer;
+
+use closed::Closed;
+use event::Event;
+use fate::Fate;
+
+fn explore(model: impl Fn() + Send + Sync + 'static) {
+    explore_with(false, model);
+}
+
+/// As `explore`; with `switches` for models in which one thread only subscribes or asks for a token.
+fn explore_with(switches: bool, model: impl Fn() + Send + Sync + 'static) {
+    sync::SWITCHES.set(switches);
+    loom::model(model);
+}
+
+fn fate(half_close: HalfClose) -> Arc<Fate> {
+    Arc::new(Fate::new(half_close))
+}
+
+fn spawn<T: 'static>(
+    fate: &Arc<Fate>,
+    run: impl FnOnce(Arc<Fate>) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let fate = fate.clone();
+    thread::spawn(move || run(fate))
+}
+
+/// A waker that counts, and that finds the cell closed whenever it is woken (invariant 2).
+struct Counting {
+    fate: Weak<Fate>,
+    wakes: AtomicUsize,
+}
+
+impl Counting {
+    fn new(fate: &Arc<Fate>) -> Arc<Self> {
+        Arc::new(Self {
+            fate: Arc::downgrade(fate),
+            wakes: AtomicUsize::new(0),
+        })
+    }
+
+    fn wakes(&self) -> usize {
+        self.wakes.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl Wake for Counting {
+    fn wake(self: Arc<Self>) {
+        let fate = self.fate.upgrade().expect("the cell lives");
+        assert!(fate.is_closed(), "woken before the flag");
+        assert!(fate.close_reason().is_some(), "woken before the reason");
+        self.wakes
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+fn poll(closed: &mut Closed, waker: &Arc<Counting>) -> Poll<CloseReason> {
+    let waker = Waker::from(waker.clone());
+    Pin::new(closed).poll(&mut Context::from_waker(&waker))
+}
+
+/// Invariants 1 and 2. A lost wake-up is a deadlock, which loom reports.
+#[test]
+fn who_awaits_the_close_is_told_the_first_reason() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let waiter = spawn(&fate, |fate| block_on(Closed::new(fate)));
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        fate.file(Event::Reset { after_fin: false });
+        let reason = waiter.join().unwrap();
+        filer.join().unwrap();
+        assert_eq!(fate.status(), Status::Closed(reason));
+    });
+}
+
+/// Invariant 2: told at once, or woken exactly once.
+#[test]
+fn a_poll_sees_the_close_or_is_woken_by_it() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let waker = Counting::new(&fate);
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let mut closed = Closed::new(fate.clone());
+        let polled = poll(&mut closed, &waker);
+        filer.join().unwrap();
+        assert_eq!(waker.wakes(), usize::from(polled.is_pending()));
+        assert_eq!(
+            poll(&mut closed, &waker),
+            Poll::Ready(CloseReason::PeerClosed)
+        );
+    });
+}
+
+/// Invariant 2, for a future that is moved from one task to another.
+#[test]
+fn the_last_waker_is_the_one_that_is_woken() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let wakers = [Counting::new(&fate), Counting::new(&fate)];
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let mut closed = Closed::new(fate.clone());
+        let first = poll(&mut closed, &wakers[0]);
+        let second = poll(&mut closed, &wakers[1]);
+        filer.join().unwrap();
+        let wakes = [wakers[0].wakes(), wakers[1].wakes()];
+        match (first, second) {
+            (Poll::Pending, Poll::Pending) => assert_eq!(wakes, [0, 1]),
+            (Poll::Pending, Poll::Ready(_)) => assert_eq!(wakes, [1, 0]),
+            (Poll::Ready(_), _) => assert_eq!(wakes, [0, 0]),
+        }
+    });
+}
+
+/// Invariant 2: a dropped future takes its waker along, or the close has it already.
+#[test]
+fn a_dropped_future_takes_nobody_elses_waker() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let wakers = [Counting::new(&fate), Counting::new(&fate)];
+        let mut stays = Closed::new(fate.clone());
+        assert!(poll(&mut stays, &wakers[0]).is_pending());
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let mut goes = Closed::new(fate.clone());
+        let polled = poll(&mut goes, &wakers[1]);
+        drop(goes);
+        filer.join().unwrap();
+        assert_eq!(wakers[0].wakes(), 1);
+        assert!(wakers[1].wakes() <= usize::from(polled.is_pending()));
+    });
+}
+
+/// Invariants 2 and 6: a pending write is refused or woken, never left.
+#[test]
+fn a_writer_is_refused_or_woken() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let waker = Counting::new(&fate);
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let parked = fate.park_writer(&Waker::from(waker.clone()));
+        filer.join().unwrap();
+        assert_eq!(waker.wakes(), usize::from(parked.is_ok()));
+        assert_eq!(
+            fate.park_writer(Waker::noop()),
+            Err(CloseReason::PeerClosed)
+        );
+    });
+}
+
+/// Invariant 2: whoever sees the flag gets the reason.
+#[test]
+fn the_flag_comes_with_the_reason() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let call = fate.enter();
+        assert!(!call.closed || fate.close_reason().is_some());
+        drop(call);
+        assert!(!fate.is_closed() || fate.close_reason().is_some());
+        filer.join().unwrap();
+        assert!(fate.is_closed());
+    });
+}
+
+/// Invariants 1 and 2: the channel ends with the last status, whoever published last.
+#[test]
+fn the_channel_ends_with_the_close() {
+    for switches in [false, true] {
+        explore_with(switches, || {
+            let fate = fate(HalfClose::Allowed);
+            let filers = [
+                spawn(&fate, |fate| fate.file(Event::Fin)),
+                spawn(&fate, |fate| {
+                    fate.file(Event::Reset { after_fin: false });
+                }),
+            ];
+            let channel = fate.subscribe();
+            for filer in filers {
+                filer.join().unwrap();
+            }
+            assert_eq!(channel.get(), Status::Closed(CloseReason::Reset));
+        });
+    }
+}
+
+/// Invariant 2: two who subscribe first at a time share the channel that the close finds.
+#[test]
+fn the_first_subscribers_share_a_channel() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let other = spawn(&fate, |fate| fate.subscribe());
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let channels = [fate.subscribe(), other.join().unwrap()];
+        filer.join().unwrap();
+        for channel in channels {
+            assert_eq!(channel.get(), Status::Closed(CloseReason::PeerClosed));
+        }
+    });
+}
+
+/// Invariant 2.
+#[test]
+fn a_token_is_cancelled_by_the_close() {
+    for switches in [false, true] {
+        explore_with(switches, || {
+            let fate = fate(HalfClose::Closes);
+            let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+            let token = fate.token();
+            filer.join().unwrap();
+            assert!(token.is_cancelled());
+        });
+    }
+}
+
+/// Invariant 8: a call does the shutdown, the peer answers with its FIN, and the watcher sees the FIN
+/// before the call has come to say that it did the shutdown.
+#[test]
+fn what_the_watcher_saw_during_a_call_waits_for_its_end() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let waker = Counting::new(&fate);
+        fate.park_writer(&Waker::from(waker.clone())).unwrap();
+        let call = fate.enter();
+        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin));
+        fate.file(Event::ShutDown);
+        drop(call);
+        watcher.join().unwrap();
+        assert_eq!(fate.status(), Status::Closed(CloseReason::Finished));
+        assert_eq!(waker.wakes(), 1);
+    });
+}
+
+/// Invariant 2: no word of the watcher's is left behind between two calls.
+#[test]
+fn what_the_watcher_saw_is_taken_in_at_the_latest_by_the_calls_end() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let waker = Counting::new(&fate);
+        fate.park_writer(&Waker::from(waker.clone())).unwrap();
+        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin));
+        drop(fate.enter());
+        drop(fate.enter());
+        watcher.join().unwrap();
+        assert_eq!(fate.status(), Status::Closed(CloseReason::PeerClosed));
+        assert_eq!(waker.wakes(), 1);
+    });
+}
+
+/// Invariant 2. A FIN that did not close the stream and then a reset were both seen during one call,
+/// and the second was forgotten: nobody was ever told of the reset.
+#[test]
+fn all_that_the_watcher_saw_during_a_call_counts() {
+    explore(|| {
+        let fate = fate(HalfClose::Allowed);
+        let watcher = spawn(&fate, |fate| {
+            fate.observe(Event::Fin);
+            fate.observe(Event::Reset { after_fin: false });
+        });
+        drop(fate.enter());
+        watcher.join().unwrap();
+        assert_eq!(fate.status(), Status::Closed(CloseReason::Reset));
+    });
+}
+
+/// As above, with a monitor's probe beside the watcher.
+#[test]
+fn two_who_saw_something_are_both_heard() {
+    explore(|| {
+        let fate = fate(HalfClose::Allowed);
+        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin));
+        let probe = spawn(&fate, |fate| {
+            fate.observe(Event::Reset { after_fin: false });
+        });
+        drop(fate.enter());
+        watcher.join().unwrap();
+        probe.join().unwrap();
+        assert_eq!(fate.status(), Status::Closed(CloseReason::Reset));
+    });
+}

@@ -1,0 +1,46 @@
+//! What a whole history of events comes to: a plain model of the state machine, without a state.
+
+use crate::event::Event;
+use hangup::{CloseReason, Status};
+
+/// How the stream stands after all that happened to it. `allowed`: a FIN does not close it.
+pub(crate) fn judge(allowed: bool, history: &[Event]) -> Status {
+    for (index, event) in history.iter().enumerate() {
+        let before = &history[..index];
+        let ours_is_done = before.contains(&Event::ShutDown);
+        let theirs_is_done = before.contains(&Event::Fin);
+        let orderly_or = |reason| match ours_is_done {
+            true => CloseReason::Finished,
+            false => reason,
+        };
+        return Status::Closed(match event {
+            // With one direction over the stream goes on; under the other policy a FIN is the end.
+            Event::ShutDown if !theirs_is_done => continue,
+            Event::Fin if allowed && !ours_is_done => continue,
+            Event::ShutDown => CloseReason::Finished,
+            Event::Fin | Event::HungUp => orderly_or(CloseReason::PeerClosed),
+            Event::Vanished => orderly_or(CloseReason::Reset),
+            Event::Reset { after_fin } => match *after_fin && !allowed && !ours_is_done {
+                true => CloseReason::PeerClosed,
+                false => CloseReason::Reset,
+            },
+            Event::Failed(reason) => reason.clone(),
+            Event::Dropped => CloseReason::Dropped,
+            Event::RuntimeShutdown => CloseReason::RuntimeShutdown,
+        });
+    }
+    match history.contains(&Event::Fin) {
+        true => Status::PeerFinished,
+        false => Status::Open,
+    }
+}
+
+/// Whether anything in `history` was our own doing.
+pub(crate) fn anything_local(history: &[Event]) -> bool {
+    history.iter().any(|event| {
+        matches!(
+            event,
+            Event::ShutDown | Event::Dropped | Event::RuntimeShutdown
+        )
+    })
+}

@@ -1,0 +1,68 @@
+//! Every history of up to [`LENGTH`] events through the state machine, against a model that looks at
+//! the whole history at once.
+
+#![allow(dead_code)] // the state machine's file is a part of a library
+
+#[path = "../../src/event.rs"]
+mod event;
+mod judge;
+#[path = "../../src/state.rs"]
+mod state;
+
+use event::Event;
+use hangup::{CloseReason, HalfClose, Status};
+use judge::{anything_local, judge};
+use state::State;
+
+/// Three events can play a part in a status; after that all must stay as it is.
+const LENGTH: usize = if cfg!(miri) { 3 } else { 5 };
+
+const EVENTS: [Event; 10] = [
+    Event::Fin,
+    Event::HungUp,
+    Event::Vanished,
+    Event::Reset { after_fin: false },
+    Event::Reset { after_fin: true },
+    Event::Failed(CloseReason::TimedOut),
+    Event::Failed(CloseReason::Truncated),
+    Event::ShutDown,
+    Event::Dropped,
+    Event::RuntimeShutdown,
+];
+
+/// Tries all continuations of `history`, which has led to `state`. Gives how many there are.
+fn try_all(allowed: bool, history: &mut Vec<Event>, state: &State) -> usize {
+    if history.len() == LENGTH {
+        return 0;
+    }
+    let mut tried = 0;
+    for event in EVENTS {
+        history.push(event.clone());
+        let next = state.clone().on(event);
+        let status = next.status();
+        assert_eq!(*status, judge(allowed, history), "{history:?}");
+        // Invariant 1.
+        assert!(
+            !state.status().is_closed() || state.status() == status,
+            "{history:?}"
+        );
+        // Invariant 8.
+        assert!(
+            anything_local(history) || !status.reason().is_some_and(CloseReason::is_local),
+            "{history:?}"
+        );
+        tried += 1 + try_all(allowed, history, &next);
+        history.pop();
+    }
+    tried
+}
+
+#[test]
+fn every_history_comes_to_what_the_model_says() {
+    for half_close in [HalfClose::Closes, HalfClose::Allowed] {
+        let state = State::new(half_close);
+        assert_eq!(*state.status(), Status::Open);
+        let tried = try_all(half_close == HalfClose::Allowed, &mut Vec::new(), &state);
+        assert_eq!(tried, (1..=LENGTH as u32).map(|n| 10_usize.pow(n)).sum());
+    }
+}
