@@ -1,13 +1,7 @@
-//! The locks and atomics of the shared cell: std's, or loom's when its interleavings are explored.
+//! The locks and atomics of the shared cell. All of them come from here, so that a model checker's can
+//! take their place (`tests/loom.rs`).
 
-#[cfg(not(hangup_loom))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicU8, Ordering},
-};
-
-#[cfg(hangup_loom)]
-pub(crate) use loom::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU8, Ordering},
 };
