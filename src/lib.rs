@@ -103,6 +103,7 @@ mod fate;
 mod listener;
 mod monitor;
 mod reason;
+mod silent_death;
 mod slots;
 mod state;
 mod status;

@@ -96,7 +96,7 @@ impl<S: Source> MonitoredStream<S> {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new), and those of [`MonitorConfig::silent_death`].
     ///
     /// ```
     /// use hangup::{HalfClose, MonitorConfig, MonitoredStream, Status};
@@ -121,8 +121,13 @@ impl<S: Source> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn with_config(io: S, config: &MonitorConfig) -> io::Result<Self> {
+        let timers = config.timers()?;
         let fate = Arc::new(Fate::new(config.policy()));
         let registration = Registration::new(&io, &fate)?;
+        if let Some(timers) = timers {
+            let armed = registration.socket().lend(|socket| timers.arm(socket));
+            armed.unwrap_or(Ok(()))?;
+        }
         Ok(Self {
             link: Link {
                 registration: Some(registration),
