@@ -35,8 +35,8 @@ pin_project! {
     /// # What cannot be seen
     ///
     /// A FIN that waits at the peer behind data for which our receive window has no room (a reset is
-    /// seen); whether a FIN means half-close or close; a peer that vanished without a word. See the
-    /// [crate's documentation](crate#what-cannot-be-seen).
+    /// seen); whether a FIN means half-close or close; without [timers](MonitorConfig::silent_death) a
+    /// peer that vanished without a word. See the [crate's documentation](crate#what-cannot-be-seen).
     ///
     /// # Cancel safety
     ///
