@@ -1,5 +1,9 @@
 //! How a stream is watched.
 
+use crate::silent_death::Timers;
+use std::io;
+use std::time::Duration;
+
 /// What a FIN means while we are still sending.
 ///
 /// A FIN says that the peer will send no more. Whether it still reads cannot be seen: half-close
@@ -27,6 +31,7 @@ pub enum HalfClose {
 /// # Default
 ///
 /// * half-close: [`HalfClose::Closes`]
+/// * silent death: off
 ///
 /// ```
 /// use hangup::{HalfClose, MonitorConfig};
@@ -37,6 +42,7 @@ pub enum HalfClose {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MonitorConfig {
     half_close: HalfClose,
+    silent_death: Option<Duration>,
 }
 
 impl MonitorConfig {
@@ -57,5 +63,103 @@ impl MonitorConfig {
 
     pub(crate) fn policy(&self) -> HalfClose {
         self.half_close
+    }
+
+    /// Has the operating system find out within this time that a silent peer is gone. Default: off.
+    ///
+    /// A peer that loses its power or its network says nothing, and without a timer it is never missed.
+    /// This arms two: keepalive (`SO_KEEPALIVE`), which asks an idle peer whether it is there, and
+    /// `TCP_USER_TIMEOUT`, which bounds the wait for an acknowledgement. One does not do for the other:
+    /// keepalive never fires with data in flight or behind a zero window, the user timeout never on an
+    /// idle connection (tcp(7), RFC 9293, section 3.8.3). The close is [`TimedOut`] or, if the network
+    /// has answered in the peer's place, [`Unreachable`].
+    ///
+    /// # It ends peers that are alive
+    ///
+    /// A peer that reads nothing has a zero window, and one whose window stays zero for three quarters
+    /// of the time is ended, alive or not. To a slow reader that happens too: its kernel opens a closed
+    /// window when there is much room again. Measured on Linux 6.18: when 0.13 MB of the receive buffer
+    /// had been read, and up to 1.2 MB where the buffer had grown. For that a reader of R bytes a second
+    /// takes up to 1.2 MB / R.
+    ///
+    /// Choose ten minutes where clients may be slow: readers of 3 kB/s and more are safe then. Less only
+    /// where you know how fast they read: with one minute, those of 30 kB/s.
+    ///
+    /// # The exact bound
+    ///
+    /// The patience, *P*, is three quarters of `within`, rounded down to whole seconds. The rest is for
+    /// the coarseness of the system's timers, which on Linux are late by up to an eighth, and for the
+    /// first retransmission. The probes' interval *i* is an eighth of *P*, and their number *n* is 4; of
+    /// a short *P* they are one second and as many as fit. On Linux:
+    ///
+    /// | the connection is | the clock starts with | the stream closes |
+    /// |---|---|---|
+    /// | idle | the last packet from the peer | after *P*: *P* − *n i* of silence, then *n* probes, *i* apart |
+    /// | with data in flight | the first retransmission: one or two retransmission time-outs (RTO) after the oldest byte was sent | *P* later; the last timer is set to that very time |
+    /// | with a zero window | the first window probe: one RTO after the window closed | *P* later, whether the peer answers the probes or not, if the window has not opened |
+    ///
+    /// So not before *P*, and not after `within`, as long as the RTO is at most a twelfth of `within`. It
+    /// is about 0.2 s more than the round trip, and 1 s until one has been measured. With `within` of
+    /// 60 s that is P = 45 s: a probe after 25 s, and three more, 5 s apart.
+    ///
+    /// * The idle clock runs from the last sign of life, which may be *P* − *n i* before the peer is gone.
+    /// * What is written while the idle clock runs starts the other one: from the moment the peer is gone
+    ///   it may then take twice as long.
+    /// * Where the network answers in the peer's place (ICMP, or no carrier), Linux sets the
+    ///   retransmission timer anew without regard to the user timeout: up to half of *P* later.
+    /// * Retransmissions and window probes come at ever longer intervals, the last one before the end
+    ///   maybe at half of *P*. A link that comes back later than that may come too late.
+    /// * With a zero window and a peer that answers no more the kernel may give up earlier on its own,
+    ///   after `tcp_retries2` probes: about a quarter of an hour.
+    ///
+    /// # Elsewhere
+    ///
+    /// macOS, FreeBSD, NetBSD, DragonFly and Windows get keepalive with the same times, and no user
+    /// timeout: the bound is that of the idle connection, and with data in flight or a zero window the
+    /// system's own patience may decide. None of that was run. On other systems, which cannot set these
+    /// times, wrapping a TCP stream fails with [`Unsupported`].
+    ///
+    /// # What it applies to
+    ///
+    /// The options are set when the stream is wrapped, and stay set on a socket that is taken out again.
+    /// A stream above or below TLS is as good as a bare one. On a Unix socket there is nothing to set:
+    /// its peer is in the same kernel, and cannot vanish without a word. An
+    /// [unwatched](crate::MonitoredStream::unwatched) stream has no socket. `None` leaves the socket as
+    /// it is.
+    ///
+    /// # Errors
+    ///
+    /// A time below 4 s (keepalive counts in seconds, and wants two probes) or above 24 h makes
+    /// [`with_config`](crate::MonitoredStream::with_config) fail with [`InvalidInput`], whatever kind of
+    /// socket is wrapped.
+    ///
+    /// ```
+    /// use hangup::{MonitorConfig, MonitoredListener};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let config = MonitorConfig::new().silent_death(Duration::from_secs(600));
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.with_config(config);
+    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// assert!(socket2::SockRef::from(stream.get_ref()).keepalive()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`TimedOut`]: crate::CloseReason::TimedOut
+    /// [`Unreachable`]: crate::CloseReason::Unreachable
+    /// [`InvalidInput`]: io::ErrorKind::InvalidInput
+    /// [`Unsupported`]: io::ErrorKind::Unsupported
+    #[must_use]
+    pub fn silent_death(mut self, within: impl Into<Option<Duration>>) -> Self {
+        self.silent_death = within.into();
+        self
+    }
+
+    /// The timers of [`silent_death`](Self::silent_death), if it is on.
+    pub(crate) fn timers(&self) -> io::Result<Option<Timers>> {
+        self.silent_death.map(Timers::new).transpose()
     }
 }

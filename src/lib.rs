@@ -65,8 +65,8 @@
 //! * A FIN that waits at the peer behind data for which our receive window has no room. A reset is seen.
 //!   Way out: read.
 //! * Whether a FIN means half-close or close, until something that we send is answered by a reset.
-//! * A peer that vanished without a word: only timers tell. Arm keepalive for the idle connection and
-//!   `TCP_USER_TIMEOUT` for data in flight (tcp(7)); when they run out, the watcher tells.
+//! * A peer that vanished without a word: only timers tell. [`MonitorConfig::silent_death`] arms the
+//!   system's; when they run out, the watcher tells.
 //! * A peer that is there and reads nothing.
 //! * What the peer's program has done with the bytes. Accepted means that our kernel took them.
 //! * Anything, by the watcher, while every worker of its runtime is blocked: [`Monitor::probe`] asks the
@@ -105,6 +105,7 @@ mod fate;
 mod listener;
 mod monitor;
 mod reason;
+mod silent_death;
 mod slots;
 mod state;
 mod status;

@@ -35,8 +35,8 @@ pin_project! {
     /// # What cannot be seen
     ///
     /// A FIN that waits at the peer behind data for which our receive window has no room (a reset is
-    /// seen); whether a FIN means half-close or close; a peer that vanished without a word. See the
-    /// [crate's documentation](crate#what-cannot-be-seen).
+    /// seen); whether a FIN means half-close or close; without [timers](MonitorConfig::silent_death) a
+    /// peer that vanished without a word. See the [crate's documentation](crate#what-cannot-be-seen).
     ///
     /// # Cancel safety
     ///
@@ -96,7 +96,7 @@ impl<S: Source> MonitoredStream<S> {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new), and those of [`MonitorConfig::silent_death`].
     ///
     /// ```
     /// use hangup::{HalfClose, MonitorConfig, MonitoredStream, Status};
@@ -121,8 +121,13 @@ impl<S: Source> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn with_config(io: S, config: &MonitorConfig) -> io::Result<Self> {
+        let timers = config.timers()?;
         let fate = Arc::new(Fate::new(config.policy()));
         let registration = Registration::new(&io, &fate)?;
+        if let Some(timers) = timers {
+            let armed = registration.socket().lend(|socket| timers.arm(socket));
+            armed.unwrap_or(Ok(()))?;
+        }
         Ok(Self {
             link: Link {
                 registration: Some(registration),

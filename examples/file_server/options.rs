@@ -1,16 +1,22 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
 Serves a directory over HTTP/1.1, and stops reading a file at once when its client leaves.
 
-Usage: file_server --root DIR [--listen ADDR]
+Usage: file_server --root DIR [--listen ADDR] [--silent-death SECONDS]
 
 Options:
   --root DIR      the directory to serve; nothing outside of it is, not even by a symbolic link
   --listen ADDR   where to listen [default: 127.0.0.1:8080; port 0 takes a free one]
+  --silent-death SECONDS
+                  find out within this time (4 to 86400) that a client has vanished without a word; a
+                  client that reads nothing for three quarters of it is ended too, so 600 is none too
+                  many [default: never]
   -h, --help      print this help
 
 GET and HEAD, ranges, conditional requests, content types, index.html, and a listing for a directory
@@ -29,7 +35,11 @@ status is 0 both times.";
 pub(crate) struct Options {
     pub(crate) root: PathBuf,
     pub(crate) listen: SocketAddr,
+    pub(crate) silent_death: Option<Duration>,
 }
+
+/// What [`MonitorConfig::silent_death`](hangup::MonitorConfig::silent_death) takes, in seconds.
+const SILENT_DEATH: RangeInclusive<u64> = 4..=86_400;
 
 impl Options {
     /// The command line; `None` if it asks for help.
@@ -37,15 +47,27 @@ impl Options {
         use lexopt::prelude::*;
         let mut root = None;
         let mut listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let mut silent_death = None;
         while let Some(arg) = args.next()? {
             match arg {
                 Long("root") => root = Some(PathBuf::from(args.value()?)),
                 Long("listen") => listen = args.value()?.parse()?,
+                Long("silent-death") => {
+                    let seconds = args.value()?.parse()?;
+                    if !SILENT_DEATH.contains(&seconds) {
+                        return Err("--silent-death SECONDS is not 4 to 86400".into());
+                    }
+                    silent_death = Some(Duration::from_secs(seconds));
+                }
                 Short('h') | Long("help") => return Ok(None),
                 _ => return Err(arg.unexpected()),
             }
         }
         let root = root.ok_or("--root DIR is missing")?;
-        Ok(Some(Self { root, listen }))
+        Ok(Some(Self {
+            root,
+            listen,
+            silent_death,
+        }))
     }
 }

@@ -134,6 +134,12 @@ pub(super) fn broken_pipe(raw: Raw) -> Event {
     }
 }
 
+/// Lends the socket to safe code.
+pub(super) fn lend<T>(raw: Raw, user: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: as in `examine`, and `user` must take any lifetime, so it cannot keep it.
+    user(unsafe { BorrowedFd::borrow_raw(raw) })
+}
+
 /// Reads `SO_ERROR`, which the kernel tells once.
 fn take_error(fd: BorrowedFd<'_>) -> Option<Sight> {
     let errno = socket_error(fd).ok()?.err()?;

@@ -178,6 +178,12 @@ pub(super) fn broken_pipe(raw: Raw) -> Event {
     ended_without_error(unsafe { BorrowedFd::borrow_raw(raw) })
 }
 
+/// Lends the socket to safe code.
+pub(super) fn lend<T>(raw: Raw, user: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: as in `examine`, and `user` must take any lifetime, so it cannot keep it.
+    user(unsafe { BorrowedFd::borrow_raw(raw) })
+}
+
 /// The socket's error, which the system has told and will not tell again.
 fn failed(error: Errno) -> Sight {
     let error = io::Error::from(error);

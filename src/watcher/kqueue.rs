@@ -120,6 +120,12 @@ pub(super) fn broken_pipe(raw: Raw) -> Event {
     ended_without_error(unsafe { BorrowedFd::borrow_raw(raw) })
 }
 
+/// Lends the socket to safe code.
+pub(super) fn lend<T>(raw: Raw, user: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: as in `examine`, and `user` must take any lifetime, so it cannot keep it.
+    user(unsafe { BorrowedFd::borrow_raw(raw) })
+}
+
 const EOF: i64 = libc::EV_EOF as i64;
 
 /// One change of a kqueue's list. The types of the fields differ from system to system.

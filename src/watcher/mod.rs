@@ -15,6 +15,7 @@
 //! * `examine(Raw) -> Sight`: asks the kernel about one socket.
 //! * `broken_pipe(Raw) -> Event`: what a write's `EPIPE` means for this socket.
 //! * `backlog(Raw, bool) -> Option<Backlog>`: what the system has still to deliver, where it tells.
+//! * `lend(Raw, impl FnOnce(BorrowedFd) -> T) -> T`: the descriptor in the form that safe calls take.
 //!
 //! # Invariants
 //!

@@ -4,6 +4,7 @@ use super::delivery::Delivery;
 use super::{Event, Raw, Sight, sys};
 use crate::fate::Fate;
 use crate::sync::lock;
+use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 
@@ -72,6 +73,12 @@ impl Socket {
     pub(crate) fn acknowledged(&self) -> Option<u64> {
         let Descriptor { raw, delivery, .. } = &mut *lock(&self.descriptor);
         delivery.acknowledged(*raw, &self.fate)
+    }
+
+    /// Lends the descriptor to `user`, if the stream still has it.
+    pub(crate) fn lend<T>(&self, user: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        let descriptor = lock(&self.descriptor);
+        descriptor.raw.map(|raw| sys::lend(raw, user))
     }
 
     /// Forgets the descriptor, and gives it to `last` for a last use. Nothing uses it afterwards.

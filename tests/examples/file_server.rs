@@ -453,6 +453,39 @@ fn links_out_of_the_root_and_pipes_are_not_found() {
     }
 }
 
+/// A client that is there and reads nothing shows, without a network to cut, that the time reaches the
+/// socket of each connection.
+#[test]
+#[cfg(target_os = "linux")]
+fn silent_death_is_found_out() {
+    let root = directory("silent_death");
+    let mut command = Command::new(binary("file_server"));
+    command.arg("--root").arg(&root);
+    let mut server = Server::run(command.args(["--silent-death", "4"]), root);
+    server.sparse("huge", HUGE);
+    let start = Instant::now();
+    let client = server.begin("/huge", "");
+    let line = server.example.line("/huge");
+    assert!(line.contains("timed out"), "{line}");
+    let after = start.elapsed();
+    assert!(after > Duration::from_secs(3), "{after:?}");
+    assert!(after < DEADLINE, "{after:?}");
+    drop(client);
+}
+
+#[test]
+fn a_silent_death_that_no_timer_fits_is_refused() {
+    for seconds in ["0", "3", "86401", "-1", "soon"] {
+        let told = Command::new(binary("file_server"))
+            .args(["--root", ".", "--silent-death", seconds])
+            .output()
+            .unwrap();
+        assert_eq!(told.status.code(), Some(2), "{told:?}");
+        let errors = String::from_utf8_lossy(&told.stderr);
+        assert!(errors.contains("file_server --help"), "{errors}");
+    }
+}
+
 /// Waits until nobody listens any more.
 fn wait_until_refused(server: &Server) {
     let deadline = Instant::now() + DEADLINE;
