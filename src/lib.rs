@@ -100,6 +100,7 @@ pub mod errors;
 
 mod closed;
 mod config;
+mod drain;
 mod event;
 mod fate;
 mod listener;
@@ -111,6 +112,7 @@ mod state;
 mod status;
 mod stream;
 mod sync;
+mod timer;
 mod transfer;
 mod watcher;
 

@@ -166,6 +166,11 @@ impl Monitor {
         }
     }
 
+    /// Whether the stream is inside of a read or a write at this moment.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.fate.is_busy()
+    }
+
     /// Runs `future` until it is ready or the stream is over, whichever is first.
     ///
     /// # Errors

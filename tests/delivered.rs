@@ -124,6 +124,107 @@ async fn a_peer_that_does_not_read() {
     assert_eq!(monitor.transfer(), at_the_drop);
 }
 
+#[tokio::test]
+async fn drained_when_the_peer_reads() {
+    let (ours, mut peer) = Tcp4::pair();
+    let mut stream = MonitoredStream::new(ours).unwrap();
+    soon("nothing to drain", stream.drained()).await.unwrap();
+    let client = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        all.len()
+    });
+    soon("a write", stream.write_all(&[b'x'; 3_000_000]))
+        .await
+        .unwrap();
+    soon("the rest", stream.drained()).await.unwrap();
+    assert_eq!(stream.monitor().transfer().acknowledged, Some(3_000_000));
+    drop(stream);
+    assert_eq!(client.join().unwrap(), 3_000_000);
+}
+
+#[tokio::test]
+async fn not_drained_for_the_reason_why() {
+    let (ours, peer) = Tcp4::pair();
+    let mut stream = MonitoredStream::new(ours).unwrap();
+    let monitor = stream.monitor();
+    // More than the two kernels hold: something is left for ever.
+    let writer = tokio::spawn(async move {
+        while stream.write_all(&[b'x'; 65536]).await.is_ok() {}
+        stream
+    });
+    soon("the kernels to fill up", async {
+        while monitor.transfer().accepted < 1_000_000 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let (never, ()) = soon("the reason", async {
+        tokio::join!(monitor.drained(), async { peer.reset() })
+    })
+    .await;
+    let error = never.unwrap_err();
+    assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::Reset));
+    drop(soon("the writer", writer).await.unwrap());
+
+    let (ours, _peer) = Unix::pair();
+    let mut stream = MonitoredStream::new(ours).unwrap();
+    soon("a write", stream.write_all(b"x")).await.unwrap();
+    let error = soon("the answer", stream.drained()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn finished_when_the_peer_has_it_all() {
+    let (ours, mut peer) = Tcp4::pair();
+    let mut stream = MonitoredStream::new(ours).unwrap();
+    soon("a write", stream.write_all(b"all of it"))
+        .await
+        .unwrap();
+    let transfer = soon("the end", stream.finish(support::DEADLINE)).await;
+    assert_eq!(transfer.unwrap().acknowledged, Some(9));
+    // The peer's program has not even read it yet.
+    let mut all = String::new();
+    peer.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "all of it");
+
+    // A Unix socket does not know: the peer's own end is the answer.
+    let (ours, mut peer) = Unix::pair();
+    let mut stream = MonitoredStream::new(ours).unwrap();
+    soon("a write", stream.write_all(b"all of it"))
+        .await
+        .unwrap();
+    let client = std::thread::spawn(move || peer.read_to_string(&mut String::new()).unwrap());
+    let transfer = soon("the end", stream.finish(support::DEADLINE)).await;
+    assert_eq!(transfer.unwrap().acknowledged, None);
+    assert_eq!(stream.close_reason(), Some(CloseReason::Finished));
+    assert_eq!(client.join().unwrap(), 9);
+}
+
+#[tokio::test]
+async fn not_finished_within_the_time() {
+    let (ours, mut peer) = Tcp4::pair();
+    let mut stream = MonitoredStream::new(ours).unwrap();
+    let monitor = stream.monitor();
+    let patience = std::time::Duration::from_millis(300);
+    let blocked = tokio::time::timeout(patience, async {
+        loop {
+            stream.write_all(&[b'x'; 65536]).await.unwrap();
+        }
+    });
+    assert!(blocked.await.is_err());
+    let error = soon("the time", stream.finish(patience)).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(CloseReason::carried_by(&error), None);
+    let told = checked(monitor.transfer());
+    assert!(told.acknowledged < Some(told.accepted));
+    // The peer is there after all, and the stream is too.
+    let client = std::thread::spawn(move || peer.read_to_end(&mut Vec::new()).unwrap());
+    let transfer = soon("the end", stream.finish(support::DEADLINE)).await;
+    assert_eq!(transfer.unwrap().acknowledged, Some(told.accepted));
+    assert_eq!(client.join().unwrap() as u64, told.accepted);
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Cut {
     /// The client half-closes, and reads no more.
