@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// | `Truncated` | [`UnexpectedEof`](ErrorKind::UnexpectedEof) |
 /// | `Tls` | [`InvalidData`](ErrorKind::InvalidData) |
 /// | `Failed` | the kind of the [`Failure`] |
-/// | `Dropped`, `RuntimeShutdown` | [`ConnectionAborted`](ErrorKind::ConnectionAborted) |
+/// | `Aborted`, `Dropped`, `RuntimeShutdown` | [`ConnectionAborted`](ErrorKind::ConnectionAborted) |
 ///
 /// ```
 /// use hangup::CloseReason;
@@ -53,9 +53,8 @@ pub enum CloseReason {
     TimedOut,
     /// The network or the host cannot be reached any more.
     Unreachable,
-    /// The peer is alive and does not drain what we send.
-    ///
-    /// No built-in policy gives this reason yet.
+    /// The peer is alive and does not drain what we send: less than the
+    /// [`StallPolicy`](crate::StallPolicy) asks for.
     Stalled,
     /// The input ended in the middle of something: a TLS stream without its close_notify.
     Truncated,
@@ -65,6 +64,8 @@ pub enum CloseReason {
     Tls,
     /// An error of another kind.
     Failed(Failure),
+    /// We ended the stream with [`abort`](crate::Monitor::abort).
+    Aborted,
     /// We dropped the stream, or took it out of its wrapper.
     Dropped,
     /// The runtime that watched the stream was shut down.
@@ -140,7 +141,7 @@ impl CloseReason {
     }
 
     /// Whether it was our side that ended the stream: [`Finished`](Self::Finished),
-    /// [`Dropped`](Self::Dropped) or [`RuntimeShutdown`](Self::RuntimeShutdown).
+    /// [`Aborted`](Self::Aborted), [`Dropped`](Self::Dropped) or [`RuntimeShutdown`](Self::RuntimeShutdown).
     ///
     /// ```
     /// use hangup::CloseReason;
@@ -149,7 +150,16 @@ impl CloseReason {
     /// assert!(!CloseReason::PeerClosed.is_local());
     /// ```
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Finished | Self::Dropped | Self::RuntimeShutdown)
+        matches!(
+            self,
+            Self::Finished | Self::Aborted | Self::Dropped | Self::RuntimeShutdown
+        )
+    }
+
+    /// Whether it was decided on this side of the connection: no read that waits would hear of it from
+    /// the system.
+    pub(crate) fn ends_reads(&self) -> bool {
+        matches!(self, Self::Stalled | Self::Aborted)
     }
 
     fn kind(&self) -> ErrorKind {
@@ -161,7 +171,7 @@ impl CloseReason {
             Self::Truncated => ErrorKind::UnexpectedEof,
             Self::Tls => ErrorKind::InvalidData,
             Self::Failed(failure) => failure.kind,
-            Self::Dropped | Self::RuntimeShutdown => ErrorKind::ConnectionAborted,
+            Self::Aborted | Self::Dropped | Self::RuntimeShutdown => ErrorKind::ConnectionAborted,
         }
     }
 }
@@ -178,6 +188,7 @@ impl fmt::Display for CloseReason {
             Self::Truncated => "truncated",
             Self::Tls => "TLS failed",
             Self::Failed(failure) => return write!(f, "failed: {failure}"),
+            Self::Aborted => "stream aborted",
             Self::Dropped => "stream dropped",
             Self::RuntimeShutdown => "runtime shut down",
         })

@@ -11,11 +11,12 @@
 #[path = "nested.rs"]
 mod nested;
 
-use super::{BATCH, Backlog, Event, Raw, Sight, explain};
+use super::{BATCH, Backlog, Event, Raw, Sight, explain, reset_at_close};
 use crate::CloseReason;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::connect_unspec;
 use rustix::net::sockopt::socket_error;
 use std::io;
 use std::mem::MaybeUninit;
@@ -131,6 +132,39 @@ pub(super) fn broken_pipe(raw: Raw) -> Event {
     match tcp_state(unsafe { BorrowedFd::borrow_raw(raw) }) {
         Some(_) => Event::Reset { after_fin: true },
         None => Event::HungUp,
+    }
+}
+
+/// By what TCP has acknowledged, or what a Unix peer has read.
+pub(super) fn drained(raw: Raw, accepted: u64) -> u64 {
+    // SAFETY: as in `examine`.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    // `tcpi_bytes_acked`, at offset 120 of `struct tcp_info` since Linux 4.1.
+    if let Some(info) = tcp_info::<128>(fd) {
+        if let Some(acknowledged) = info.last_chunk() {
+            return u64::from_ne_bytes(*acknowledged);
+        }
+    }
+    // What waits in the peer's queue is counted with the memory around it, and so may be more than all
+    // that was accepted; it is less than 2^31 (`unix_outq_len` in net/unix/af_unix.c).
+    match outq(fd) {
+        Some(waiting) => (accepted + (1 << 31)).saturating_sub(waiting),
+        None => accepted,
+    }
+}
+
+/// It does, as any reset does.
+pub(super) const RESET_WAKES: bool = true;
+
+/// Resets a connection at once. Of all calls on an open descriptor `connect` to no address does
+/// (connect(2); `tcp_disconnect` in net/ipv4/tcp.c): it sends the reset and frees what is queued. With
+/// `SO_LINGER` a reset is sent only at the close, and `shutdown` sends a FIN behind the queued data.
+pub(super) fn reset(raw: Raw) {
+    // SAFETY: as in `examine`.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    let disconnected = tcp_state(fd).is_some() && connect_unspec(fd).is_ok();
+    if !disconnected {
+        reset_at_close(fd);
     }
 }
 
