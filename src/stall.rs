@@ -7,9 +7,9 @@
 //!
 //! The clock runs while a write, flush or shutdown is pending, and stands still in between: a peer that
 //! takes one byte, so that the write goes on and is pending again at once, gains nothing by it. It starts
-//! anew when nothing was pending for a whole window. What has drained is looked at ten times in a window,
-//! and compared with what had drained ten looks before. So every window is judged, wherever it begins,
-//! and a peer that stops is found out within a window and a tenth.
+//! anew when nothing was pending for a whole window. What has drained is looked at twelve times in a
+//! window, and compared with what had drained twelve looks before. So every window is judged, wherever it
+//! begins, and a peer that stops is found out within a window and a twelfth.
 
 use crate::event::Event;
 use std::future::Future;
@@ -22,8 +22,9 @@ use tokio::runtime::Handle;
 use tokio::task::coop;
 use tokio::time::Sleep;
 
-/// How many looks there are in a window.
-const LOOKS: u32 = 10;
+/// How many looks there are in a window: a peer is found out within a window and a tenth, with some time
+/// left for a busy runtime.
+const LOOKS: u32 = 12;
 
 /// The shortest window: tokio's timer counts milliseconds, and a look takes one of them.
 const SHORTEST: Duration = Duration::from_millis(LOOKS as u64);
@@ -39,7 +40,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// stream that falls below it closes with [`CloseReason::Stalled`](crate::CloseReason::Stalled).
 ///
 /// The time counts only while a write, a flush or a shutdown of the stream is pending: a program that
-/// sends nothing, or less than its peer takes, is never in a window. It costs a timer and ten looks at the
+/// sends nothing, or less than its peer takes, is never in a window. The stream is closed at most a window
+/// and a tenth after the peer has stopped, if the runtime is not busy for longer. It costs a timer and twelve looks at the
 /// socket in each window, while a call is pending; otherwise neither timer nor wake-up. (A program that
 /// drops the future of a pending write, say for another branch of a `select!`, may be woken once more.)
 ///
@@ -71,7 +73,7 @@ pub struct StallPolicy {
 impl StallPolicy {
     /// At least `bytes` in each `window`.
     ///
-    /// No bytes at all count as one byte. A window is at least ten milliseconds, and at most a year.
+    /// No bytes at all count as one byte. A window is at least twelve milliseconds, and at most a year.
     pub fn new(bytes: u64, window: Duration) -> Self {
         Self {
             bytes: bytes.max(1),
