@@ -1,5 +1,6 @@
 //! How a stream is watched.
 
+use crate::StallPolicy;
 use crate::silent_death::Timers;
 use std::io;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub enum HalfClose {
 /// # Default
 ///
 /// * half-close: [`HalfClose::Closes`]
+/// * stall policy: none
+/// * reset on abort: no
 /// * silent death: off
 ///
 /// ```
@@ -42,6 +45,8 @@ pub enum HalfClose {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MonitorConfig {
     half_close: HalfClose,
+    stall: Option<StallPolicy>,
+    reset_on_abort: bool,
     silent_death: Option<Duration>,
 }
 
@@ -63,6 +68,34 @@ impl MonitorConfig {
 
     pub(crate) fn policy(&self) -> HalfClose {
         self.half_close
+    }
+
+    /// How much the peer must drain while there is something to send. Default: no policy, and a peer that
+    /// reads nothing blocks a writer for ever.
+    ///
+    /// A peer that falls below it closes the stream with
+    /// [`CloseReason::Stalled`](crate::CloseReason::Stalled): a pending call of the stream is woken and
+    /// fails with it. What a policy measures, and how to choose one: [`StallPolicy`].
+    #[must_use]
+    pub fn stall(mut self, policy: StallPolicy) -> Self {
+        self.stall = Some(policy);
+        self
+    }
+
+    /// Whether a peer that has stalled is reset, as by [`Monitor::abort`](crate::Monitor::abort).
+    /// Default: no.
+    ///
+    /// Without a reset the kernel keeps what it has accepted, up to some megabytes a connection, and
+    /// goes on offering it to the peer after the stream is dropped, for minutes. With one that memory is
+    /// free at once; what the peer has sent and we have not read is lost with it.
+    #[must_use]
+    pub fn reset_on_abort(mut self, reset: bool) -> Self {
+        self.reset_on_abort = reset;
+        self
+    }
+
+    pub(crate) fn stall_policy(&self) -> Option<(StallPolicy, bool)> {
+        Some((self.stall?, self.reset_on_abort))
     }
 
     /// Has the operating system find out within this time that a silent peer is gone. Default: off.

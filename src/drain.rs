@@ -50,7 +50,7 @@ impl Monitor {
     /// # fn main() {}
     /// ```
     pub async fn drained(&self) -> io::Result<()> {
-        let _timer = timer::runtime("to wait for acknowledgements")?;
+        let _timer = timer::runtime("`drained`")?;
         let mut pause = FIRST_LOOK;
         loop {
             // In this order: what is acknowledged after the end will not be heard of.

@@ -4,8 +4,8 @@ use crate::CloseReason;
 
 /// One thing that happened to a stream.
 ///
-/// The first five come from the peer or the network, by way of a poll's result or of the watcher;
-/// the last three are our own doing.
+/// The first six come from the peer or the network, by way of a poll's result, of the watcher or of the
+/// stall policy's clock; the last four are our own doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The peer will send no more: a FIN, or an end of file.
@@ -20,8 +20,12 @@ pub(crate) enum Event {
     Reset { after_fin: bool },
     /// A fatal error.
     Failed(CloseReason),
+    /// The peer does not drain what we send.
+    Stalled,
     /// Our own shutdown of the sending direction is done.
     ShutDown,
+    /// We reset the connection.
+    Aborted,
     /// The stream was dropped, or taken out of its wrapper.
     Dropped,
     /// The runtime that watched the stream is gone.

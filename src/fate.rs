@@ -34,6 +34,8 @@ const CLOSED: u8 = 1;
 const BUSY: u8 = 2;
 /// The watcher has left a word for the end of the call that is under way.
 const DEFERRED: u8 = 4;
+/// We reset the connection, or are about to.
+const RESET: u8 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Fate {
@@ -53,6 +55,8 @@ struct Cell {
     deferred: Vec<Event>,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
+    /// The task whose read is pending, where only we can tell it of an end that we made.
+    reader: Option<Waker>,
     /// The tasks that await [`Closed`](crate::Closed).
     waiters: Slots<Waker>,
 }
@@ -65,6 +69,7 @@ impl Fate {
                 state: State::new(half_close),
                 deferred: Vec::new(),
                 writer: None,
+                reader: None,
                 waiters: Slots::new(),
             }),
             counters: Counters::default(),
@@ -93,6 +98,24 @@ impl Fate {
     /// Whether our own shutdown is done.
     pub(crate) fn is_shut_down(&self) -> bool {
         self.lock().state.is_shut_down()
+    }
+
+    /// Says that the connection is about to be reset by us.
+    pub(crate) fn begin_reset(&self) {
+        self.flags.fetch_or(RESET, Ordering::AcqRel);
+    }
+
+    /// Whether the connection is reset by us, or is about to be.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & RESET != 0
+    }
+
+    /// The reason that takes the place of what calls find on a connection that we have reset.
+    pub(crate) fn reset_reason(&self) -> Option<CloseReason> {
+        if !self.is_reset() {
+            return None;
+        }
+        self.close_reason()
     }
 
     /// Marks the beginning of a poll of the wrapped stream. The guard marks its end.
@@ -143,12 +166,15 @@ impl Fate {
         if !changed {
             return;
         }
-        let mut wake = (None, Slots::new());
-        let closed = cell.state.status().is_closed();
+        let (mut writer, mut reader, mut waiters) = (None, None, Slots::new());
+        let ends_reads = cell.state.status().reason().map(ends_reads);
+        let closed = ends_reads.is_some();
         if closed {
             // Invariant 2: the flag, then the wakers.
             self.flags.fetch_or(CLOSED, Ordering::Release);
-            wake = (cell.writer.take(), mem::replace(&mut cell.waiters, wake.1));
+            writer = cell.writer.take();
+            reader = cell.reader.take();
+            mem::swap(&mut waiters, &mut cell.waiters);
         }
         // A waker may run anything, even a poll of this very cell: the lock goes first.
         drop(cell);
@@ -160,9 +186,10 @@ impl Fate {
                 token.cancel();
             }
         }
-        wake.0
+        writer
             .into_iter()
-            .chain(wake.1.into_values())
+            .chain(reader.filter(|_| ends_reads == Some(true)))
+            .chain(waiters.into_values())
             .for_each(Waker::wake);
     }
 
@@ -207,6 +234,25 @@ impl Fate {
         Ok(())
     }
 
+    /// Registers the task whose read is pending, or says why it will never go on. After most ends it
+    /// may: what comes is the system's to tell.
+    pub(crate) fn park_reader(&self, waker: &Waker) -> Result<(), CloseReason> {
+        let mut cell = self.lock();
+        if let Some(reason) = cell.state.status().reason() {
+            return match ends_reads(reason) {
+                true => Err(reason.clone()),
+                false => Ok(()),
+            };
+        }
+        let replaced = match &mut cell.reader {
+            Some(reader) if reader.will_wake(waker) => None,
+            reader => reader.replace(waker.clone()),
+        };
+        drop(cell);
+        drop(replaced);
+        Ok(())
+    }
+
     pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
         let status = self.status();
         let watch = self.watch.get_or_init(|| watch::Sender::new(status));
@@ -240,6 +286,11 @@ impl Fate {
     fn lock(&self) -> MutexGuard<'_, Cell> {
         crate::sync::lock(&self.cell)
     }
+}
+
+/// Whether no read goes on after this end: it was ours, and the system knows nothing of it.
+fn ends_reads(reason: &CloseReason) -> bool {
+    matches!(reason, CloseReason::Stalled | CloseReason::Aborted)
 }
 
 /// A poll of the wrapped stream that is under way.

@@ -52,6 +52,8 @@
 //! | a reset | [`Reset`](CloseReason::Reset) |
 //! | the system's keepalive or user timeout ran out | [`TimedOut`](CloseReason::TimedOut) |
 //! | the network or the host is unreachable, and the system gave up | [`Unreachable`](CloseReason::Unreachable) |
+//! | the peer drains less than the [`StallPolicy`] asks for | [`Stalled`](CloseReason::Stalled) |
+//! | [`abort`](Monitor::abort), by us | [`Aborted`](CloseReason::Aborted) |
 //! | any other error of a read or a write | [`Failed`](CloseReason::Failed) and others |
 //! | the stream is dropped, or taken out of its wrapper | [`Dropped`](CloseReason::Dropped) |
 //! | the runtime is shut down | [`RuntimeShutdown`](CloseReason::RuntimeShutdown) |
@@ -67,7 +69,7 @@
 //! * Whether a FIN means half-close or close, until something that we send is answered by a reset.
 //! * A peer that vanished without a word: only timers tell. [`MonitorConfig::silent_death`] arms the
 //!   system's; when they run out, the watcher tells.
-//! * A peer that is there and reads nothing.
+//! * A peer that is there and reads nothing: only time tells. Way out: a [`StallPolicy`].
 //! * What the peer's program has done with the bytes. Accepted means that our kernel took them.
 //! * Anything, by the watcher, while every worker of its runtime is blocked: [`Monitor::probe`] asks the
 //!   kernel directly.
@@ -108,6 +110,7 @@ mod monitor;
 mod reason;
 mod silent_death;
 mod slots;
+mod stall;
 mod state;
 mod status;
 mod stream;
@@ -121,6 +124,7 @@ pub use config::{HalfClose, MonitorConfig};
 pub use listener::MonitoredListener;
 pub use monitor::Monitor;
 pub use reason::{CloseReason, Failure};
+pub use stall::StallPolicy;
 pub use status::Status;
 pub use stream::MonitoredStream;
 pub use transfer::Transfer;

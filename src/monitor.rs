@@ -1,5 +1,6 @@
 //! The cloneable handle on one stream's fate.
 
+use crate::event::Event;
 use crate::fate::Fate;
 use crate::watcher::Socket;
 use crate::{CloseReason, Closed, Status, Transfer};
@@ -202,6 +203,53 @@ impl Monitor {
             Poll::Pending => future.as_mut().poll(cx).map(Ok),
         })
         .await
+    }
+
+    /// Ends the stream now, with [`CloseReason::Aborted`]: pending calls of the stream are woken and fail
+    /// with it, and the peer is reset.
+    ///
+    /// On Linux a TCP connection is reset at once, and its memory in the kernel freed, although the
+    /// stream keeps its descriptor until it is dropped: what the kernel had accepted and not yet sent is
+    /// dropped, and so is what had arrived and was not yet read. The peer's reads fail with a reset, after
+    /// or instead of what it had still to read. Reads of the stream fail with the reason;
+    /// [`transfer`](Self::transfer) tells what was acknowledged until then.
+    ///
+    /// On other systems the reset is sent, and the memory freed, when the stream is dropped (`SO_LINGER`
+    /// of zero). A Unix socket is shut down in both directions: what its peer has not read yet stays
+    /// readable there. Of a stream without a socket only our side ends, and what had arrived stays
+    /// readable.
+    ///
+    /// Works from any thread, and needs no runtime. A stream that is over for another reason keeps that
+    /// reason and is reset all the same, if it was not dropped; after the drop nothing happens.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let mut stream = MonitoredStream::new(listener.accept().await?.0)?;
+    ///
+    /// let monitor = stream.monitor();
+    /// std::thread::spawn(move || monitor.abort());
+    /// let error = loop {
+    ///     // The client reads nothing.
+    ///     if let Err(error) = stream.write_all(&[0; 65536]).await {
+    ///         break error;
+    ///     }
+    /// };
+    /// assert_eq!(CloseReason::from(&error), CloseReason::Aborted);
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn abort(&self) {
+        match &self.socket {
+            Some(socket) => socket.abort(Event::Aborted),
+            None => self.fate.file(Event::Aborted),
+        }
     }
 
     /// A token that is cancelled when the stream is over.

@@ -27,7 +27,7 @@ use std::sync::Arc;
 /// | `Truncated` | [`UnexpectedEof`](ErrorKind::UnexpectedEof) |
 /// | `Tls` | [`InvalidData`](ErrorKind::InvalidData) |
 /// | `Failed` | the kind of the [`Failure`] |
-/// | `Dropped`, `RuntimeShutdown` | [`ConnectionAborted`](ErrorKind::ConnectionAborted) |
+/// | `Aborted`, `Dropped`, `RuntimeShutdown` | [`ConnectionAborted`](ErrorKind::ConnectionAborted) |
 ///
 /// ```
 /// use hangup::CloseReason;
@@ -54,9 +54,8 @@ pub enum CloseReason {
     TimedOut,
     /// The network or the host cannot be reached any more.
     Unreachable,
-    /// The peer is alive and does not drain what we send.
-    ///
-    /// No built-in policy gives this reason yet.
+    /// The peer is alive and does not drain what we send: less than the
+    /// [`StallPolicy`](crate::StallPolicy) asks for.
     Stalled,
     /// The input ended in the middle of something: a TLS stream without its close_notify.
     Truncated,
@@ -66,6 +65,8 @@ pub enum CloseReason {
     Tls,
     /// An error of another kind.
     Failed(Failure),
+    /// We ended the stream with [`abort`](crate::Monitor::abort).
+    Aborted,
     /// We dropped the stream, or took it out of its wrapper.
     Dropped,
     /// The runtime that watched the stream was shut down.
@@ -138,7 +139,7 @@ impl CloseReason {
     }
 
     /// Whether it was our side that ended the stream: [`Finished`](Self::Finished),
-    /// [`Dropped`](Self::Dropped) or [`RuntimeShutdown`](Self::RuntimeShutdown).
+    /// [`Aborted`](Self::Aborted), [`Dropped`](Self::Dropped) or [`RuntimeShutdown`](Self::RuntimeShutdown).
     ///
     /// ```
     /// use hangup::CloseReason;
@@ -147,7 +148,10 @@ impl CloseReason {
     /// assert!(!CloseReason::PeerClosed.is_local());
     /// ```
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Finished | Self::Dropped | Self::RuntimeShutdown)
+        matches!(
+            self,
+            Self::Finished | Self::Aborted | Self::Dropped | Self::RuntimeShutdown
+        )
     }
 
     /// What the reason means for a sender whose message it stopped.
@@ -170,6 +174,7 @@ impl CloseReason {
             Self::PeerClosed
             | Self::Finished
             | Self::Reset
+            | Self::Aborted
             | Self::Dropped
             | Self::RuntimeShutdown => ErrorClass::Disconnected,
             Self::TimedOut | Self::Stalled => ErrorClass::Timeout,
@@ -188,7 +193,7 @@ impl CloseReason {
             Self::Truncated => ErrorKind::UnexpectedEof,
             Self::Tls => ErrorKind::InvalidData,
             Self::Failed(failure) => failure.kind,
-            Self::Dropped | Self::RuntimeShutdown => ErrorKind::ConnectionAborted,
+            Self::Aborted | Self::Dropped | Self::RuntimeShutdown => ErrorKind::ConnectionAborted,
         }
     }
 }
@@ -205,6 +210,7 @@ impl fmt::Display for CloseReason {
             Self::Truncated => "truncated",
             Self::Tls => "TLS failed",
             Self::Failed(failure) => return write!(f, "failed: {failure}"),
+            Self::Aborted => "stream aborted",
             Self::Dropped => "stream dropped",
             Self::RuntimeShutdown => "runtime shut down",
         })

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! 1. First reason wins: once the status is `Closed`, no event changes it.
-//! 8. Local actions are not the peer's: our own shutdown, drop or runtime shutdown never gives a
+//! 8. Local actions are not the peer's: our own shutdown, abort, drop or runtime shutdown never gives a
 //!    reason that blames the peer, and turns the peer's FIN into `Finished`.
 //!
 //! (The numbers are those of the list in `docs/architecture.md`.)
@@ -68,6 +68,8 @@ impl State {
             // Without a shutdown of ours only an error ends both directions of a TCP connection.
             Event::Reset { .. } | Event::Vanished => CloseReason::Reset,
             Event::Failed(reason) => reason,
+            Event::Stalled => CloseReason::Stalled,
+            Event::Aborted => CloseReason::Aborted,
             Event::Dropped => CloseReason::Dropped,
             Event::RuntimeShutdown => CloseReason::RuntimeShutdown,
         };

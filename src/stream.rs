@@ -2,7 +2,8 @@
 
 use crate::event::Event;
 use crate::fate::Fate;
-use crate::watcher::{Registration, Socket, Source};
+use crate::stall::{Stall, Step};
+use crate::watcher::{RESET_WAKES, Registration, Socket, Source};
 use crate::{CloseReason, Closed, Monitor, MonitorConfig};
 use pin_project_lite::pin_project;
 use std::fmt;
@@ -22,12 +23,14 @@ pin_project! {
     /// # When it closes
     ///
     /// On the peer's FIN (see [`HalfClose`](crate::HalfClose) for the other policy), on a reset, on any
-    /// error of a read or a write but "would block" and "interrupted", when it is dropped, and when the
+    /// error of a read or a write but "would block" and "interrupted", when its peer stalls (see
+    /// [`StallPolicy`](crate::StallPolicy)), when it is [aborted](Self::abort) or dropped, and when the
     /// runtime that watches it is shut down. From then on
     /// * writes fail at once with an [`io::Error`] that carries the [`CloseReason`], and a write, flush
     ///   or shutdown that was pending is woken and fails so too;
     /// * reads go on: what arrived before the hang-up is still there, and then comes the end of file or
-    ///   the error that the bare stream would give.
+    ///   the error that the bare stream would give. (If it was us who ended it, because the peer stalled
+    ///   or by an abort, a read that would wait is woken and fails with the reason.)
     ///
     /// The write that finds an error first fails with that error itself; `CloseReason::from(&error)`
     /// gives the reason of both.
@@ -81,8 +84,8 @@ impl<S: Source> MonitoredStream<S> {
     /// # Errors
     ///
     /// * [`NotConnected`](ErrorKind::NotConnected): there is no runtime here, or it is being shut down;
-    /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without I/O (tokio's panic
-    ///   message is printed too, by the panic hook);
+    /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without I/O, or without timers for
+    ///   a stall policy (tokio's panic message is printed too, by the panic hook);
     /// * [`AlreadyExists`](ErrorKind::AlreadyExists): another `MonitoredStream` watches the same socket;
     /// * whatever the operating system says: the descriptor is closed or no socket, or a limit is
     ///   reached.
@@ -122,6 +125,7 @@ impl<S: Source> MonitoredStream<S> {
     /// ```
     pub fn with_config(io: S, config: &MonitorConfig) -> io::Result<Self> {
         let timers = config.timers()?;
+        let stall = stall(config)?;
         let fate = Arc::new(Fate::new(config.policy()));
         let registration = Registration::new(&io, &fate)?;
         if let Some(timers) = timers {
@@ -132,6 +136,7 @@ impl<S: Source> MonitoredStream<S> {
             link: Link {
                 registration: Some(registration),
                 fate,
+                stall,
             },
             io,
         })
@@ -149,11 +154,18 @@ impl<S> MonitoredStream<S> {
     }
 
     /// As [`unwatched`](Self::unwatched), with another configuration than the default one.
+    ///
+    /// # Panics
+    ///
+    /// If the configuration has a [stall policy](MonitorConfig::stall), and this is not called within a
+    /// runtime that has timers.
     pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
+        let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
         Self {
             link: Link {
                 registration: None,
                 fate: Arc::new(Fate::new(config.policy())),
+                stall,
             },
             io,
         }
@@ -204,6 +216,32 @@ impl<S> MonitoredStream<S> {
     /// Why the stream is over, if it is.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.link.fate.close_reason()
+    }
+
+    /// Ends the stream now, with [`CloseReason::Aborted`], and resets the peer.
+    ///
+    /// As [`Monitor::abort`]. The descriptor stays open until the stream is dropped; only then the kernel
+    /// has nothing left of it.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// stream.abort();
+    /// assert_eq!(stream.close_reason(), Some(CloseReason::Aborted));
+    /// drop(stream);
+    /// let error = client.read_u8().await.unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn abort(&self) {
+        self.monitor().abort();
     }
 
     /// The wrapped stream.
@@ -257,7 +295,7 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(this.link.read_failed(error))),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => this.link.reading(cx),
         }
     }
 }
@@ -288,19 +326,23 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.project();
-        let _call = this.link.fate.enter();
+        let call = this.link.fate.enter();
         let polled = this.io.poll_flush(cx);
-        this.link.wrote(cx, polled)
+        let polled = this.link.wrote(cx, polled);
+        drop(call);
+        this.link.judge(Step::Flush, cx, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.project();
-        let _call = this.link.fate.enter();
+        let call = this.link.fate.enter();
         let polled = this.io.poll_shutdown(cx);
         if let Poll::Ready(Ok(())) = polled {
             this.link.fate.file(Event::ShutDown);
         }
-        this.link.wrote(cx, polled)
+        let polled = this.link.wrote(cx, polled);
+        drop(call);
+        this.link.judge(Step::Shutdown, cx, polled)
     }
 }
 
@@ -348,6 +390,15 @@ impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
 struct Link {
     registration: Option<Registration>,
     fate: Arc<Fate>,
+    /// The stall policy, if there is one.
+    stall: Option<Box<Stall>>,
+}
+
+/// The stall policy of `config`, with the timer of the present runtime.
+fn stall(config: &MonitorConfig) -> io::Result<Option<Box<Stall>>> {
+    let stall = config.stall_policy();
+    let stall = stall.map(|(policy, reset)| Stall::new(policy, reset));
+    Ok(stall.transpose()?.map(Box::new))
 }
 
 impl Link {
@@ -357,7 +408,7 @@ impl Link {
 
     /// One write of `io`, or the refusal of it (invariant 6).
     fn write(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         io: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
@@ -370,13 +421,67 @@ impl Link {
         let polled = io(cx);
         if let Poll::Ready(Ok(bytes)) = polled {
             self.fate.counters.add_accepted(bytes);
+            if let Some(stall) = &mut self.stall {
+                stall.done(Step::Write);
+            }
             return polled;
         }
-        self.wrote(cx, polled)
+        let polled = self.wrote(cx, polled);
+        drop(call);
+        self.judge(Step::Write, cx, polled)
+    }
+
+    /// What the stall policy says of a write, flush or shutdown that has ended or is pending. Asked
+    /// between two calls, when the counters are exact.
+    fn judge<T>(
+        &mut self,
+        step: Step,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let Some(stall) = &mut self.stall else {
+            return polled;
+        };
+        if polled.is_ready() {
+            stall.done(step);
+            return polled;
+        }
+        let socket = self.registration.as_ref().map(Registration::socket);
+        let drained = || match socket {
+            Some(socket) => socket.drained(),
+            None => self.fate.counters.accepted(),
+        };
+        let Some(event) = stall.pending(step, cx, drained) else {
+            return polled;
+        };
+        match socket {
+            Some(socket) if stall.reset && event == Event::Stalled => socket.abort(event),
+            _ => self.fate.file(event),
+        }
+        match self.fate.close_reason() {
+            Some(reason) => Poll::Ready(Err(reason.into())),
+            None => polled,
+        }
+    }
+
+    /// A read is pending. An end of our own making wakes it, and takes its place.
+    fn reading(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let unheard = self.stall.is_some() || self.registration.is_none() || !RESET_WAKES;
+        if unheard {
+            if let Err(reason) = self.fate.park_reader(cx.waker()) {
+                return Poll::Ready(Err(reason.into()));
+            }
+        }
+        Poll::Pending
     }
 
     /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
     fn wrote<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(_)) = &polled {
+            if let Some(reason) = self.fate.reset_reason() {
+                return Poll::Ready(Err(reason.into()));
+            }
+        }
         match &polled {
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
@@ -401,6 +506,9 @@ impl Link {
 
     /// The read found the end of the input, or the place of an error that the watcher has taken.
     fn end_of_file(&self) -> io::Result<()> {
+        if let Some(reason) = self.fate.reset_reason() {
+            return Err(reason.into());
+        }
         match self.taken_error() {
             Some(error) => {
                 self.failed(&error);
@@ -416,6 +524,9 @@ impl Link {
     /// The read failed. A layer between us and the socket that misses the end of its input has met the
     /// place of an error that the watcher has taken.
     fn read_failed(&self, error: io::Error) -> io::Error {
+        if let Some(reason) = self.fate.reset_reason() {
+            return reason.into();
+        }
         let taken = match error.kind() {
             ErrorKind::UnexpectedEof => self.taken_error(),
             _ => None,

@@ -22,6 +22,7 @@ fn auto_traits() {
     value::<CloseReason>();
     value::<Failure>();
     value::<HalfClose>();
+    value::<StallPolicy>();
     value::<Status>();
     value::<Transfer>();
 }
@@ -42,7 +43,7 @@ fn run_until_closed_is_as_send_as_its_future() {
 #[test]
 fn sizes() {
     let wrapper = size_of::<MonitoredStream<TcpStream>>() - size_of::<TcpStream>();
-    assert_eq!(wrapper, 32, "the wrapper: two handles and a key");
+    assert_eq!(wrapper, 40, "the wrapper: three handles and a key");
     assert_eq!(size_of::<Monitor>(), 16);
     assert_eq!(size_of::<Closed>(), 24);
     assert_eq!(size_of::<CloseReason>(), 32);

@@ -3,7 +3,8 @@
 //! Only TCP knows, and it knows of its own bytes. Those are the accepted ones if nothing between the
 //! stream and the socket makes others of them, as TLS does, and nothing was sent before. That is not
 //! asked but measured: between two calls of the stream the socket must have been given just as many
-//! bytes as the stream has accepted. If it ever was not, nothing is told any more.
+//! bytes as the stream has accepted (or one more, for a connection that we opened). If it ever was not,
+//! nothing is told any more.
 
 use super::{Backlog, Raw, sys};
 use crate::fate::Fate;
@@ -46,10 +47,12 @@ impl Delivery {
             } = sys::backlog(raw, fate.is_shut_down())?;
             between_calls &= !fate.is_busy() && accepted == fate.counters.accepted();
             if between_calls {
-                self.agreed = Some(written == accepted);
+                self.agreed = Some(written == accepted || written == accepted + 1);
             }
             if self.agreed == Some(true) {
-                return Some(written.saturating_sub(unacknowledged).min(accepted));
+                // The bytes that are not counted yet are among the last ones: not too many are told.
+                let told = accepted.saturating_sub(unacknowledged);
+                return self.acknowledged.max(Some(told));
             }
         }
         None

@@ -11,11 +11,12 @@
 #[path = "nested.rs"]
 mod nested;
 
-use super::{BATCH, Backlog, Event, Raw, Sight, explain};
+use super::{BATCH, Backlog, Event, Raw, Sight, explain, reset_at_close};
 use crate::CloseReason;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::connect_unspec;
 use rustix::net::sockopt::socket_error;
 use std::io;
 use std::mem::MaybeUninit;
@@ -140,6 +141,36 @@ pub(super) fn lend<T>(raw: Raw, user: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
     user(unsafe { BorrowedFd::borrow_raw(raw) })
 }
 
+/// By what TCP has acknowledged, or what a Unix peer has read.
+pub(super) fn drained(raw: Raw, accepted: u64) -> u64 {
+    // SAFETY: as in `examine`.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    if let Some((_, acknowledged)) = acknowledged(fd) {
+        return acknowledged;
+    }
+    // What waits in the peer's queue is counted with the memory around it, and so may be more than all
+    // that was accepted; it is less than 2^31 (`unix_outq_len` in net/unix/af_unix.c).
+    match outq(fd) {
+        Some(waiting) => (accepted + (1 << 31)).saturating_sub(waiting),
+        None => accepted,
+    }
+}
+
+/// It does, as any reset does.
+pub(super) const RESET_WAKES: bool = true;
+
+/// Resets a connection at once. Of all calls on an open descriptor `connect` to no address does
+/// (connect(2); `tcp_disconnect` in net/ipv4/tcp.c): it sends the reset and frees what is queued. With
+/// `SO_LINGER` a reset is sent only at the close, and `shutdown` sends a FIN behind the queued data.
+pub(super) fn reset(raw: Raw) {
+    // SAFETY: as in `examine`.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    let disconnected = tcp_state(fd).is_some() && connect_unspec(fd).is_ok();
+    if !disconnected {
+        reset_at_close(fd);
+    }
+}
+
 /// Reads `SO_ERROR`, which the kernel tells once.
 fn take_error(fd: BorrowedFd<'_>) -> Option<Sight> {
     let errno = socket_error(fd).ok()?.err()?;
@@ -157,6 +188,7 @@ fn take_error(fd: BorrowedFd<'_>) -> Option<Sight> {
 /// The states of include/net/tcp_states.h that matter here.
 mod tcp {
     pub(super) const FIN_WAIT1: u8 = 4;
+    pub(super) const FIN_WAIT2: u8 = 5;
     pub(super) const TIME_WAIT: u8 = 6;
     pub(super) const CLOSE: u8 = 7;
     pub(super) const CLOSE_WAIT: u8 = 8;
@@ -195,33 +227,36 @@ fn tcp_info<const N: usize>(fd: BorrowedFd<'_>) -> Option<[u8; N]> {
 pub(super) fn backlog(raw: Raw, shut_down: bool) -> Option<Backlog> {
     // SAFETY: as in `examine`.
     let fd = unsafe { BorrowedFd::borrow_raw(raw) };
-    // Offsets of `struct tcp_info` in include/uapi/linux/tcp.h, which only ever grows; libc's
-    // structure ends before these fields for some C libraries. `bytes_sent` came with Linux 4.19.
-    let info = tcp_info::<216>(fd)?;
-    let u32_at = |at: usize| {
-        info[at..]
-            .first_chunk()
-            .map(|bytes| u32::from_ne_bytes(*bytes))
-    };
-    let u64_at = |at: usize| {
-        info[at..]
-            .first_chunk()
-            .map(|bytes| u64::from_ne_bytes(*bytes))
-    };
-    let (not_sent, sent, retransmitted) = (u32_at(144)?, u64_at(200)?, u64_at(208)?);
-    // Everything from the oldest byte that is not acknowledged on (`SIOCOUTQ`, tcp(7)).
-    let unacknowledged = outq(fd)?;
-    // A FIN takes a place behind the last byte (RFC 9293, section 3.4), until it is acknowledged.
-    let fin = match info[0] {
-        tcp::FIN_WAIT1 | tcp::LAST_ACK | tcp::CLOSING => true,
-        tcp::CLOSE => shut_down,
-        _ => false,
-    };
-    let fin = u64::from(fin);
-    Some(Backlog {
-        written: sent.checked_sub(retransmitted)? + u64::from(not_sent).saturating_sub(fin),
-        unacknowledged: unacknowledged.saturating_sub(fin),
-    })
+    let mut before = acknowledged(fd)?;
+    for _ in 0..8 {
+        // Everything from the oldest byte that is not acknowledged on (`SIOCOUTQ`, tcp(7)).
+        let unacknowledged = outq(fd)?;
+        let now = acknowledged(fd)?;
+        // The two numbers are of one moment if no acknowledgement came between.
+        if before == now {
+            let (state, acknowledged) = now;
+            // A FIN takes a place behind the last byte (RFC 9293, section 3.4).
+            let fin = match state {
+                tcp::FIN_WAIT1 | tcp::FIN_WAIT2 | tcp::TIME_WAIT => 1,
+                tcp::LAST_ACK | tcp::CLOSING => 1,
+                tcp::CLOSE => u64::from(shut_down),
+                _ => 0,
+            };
+            return Some(Backlog {
+                written: (acknowledged + unacknowledged).checked_sub(fin)?,
+                unacknowledged: unacknowledged.saturating_sub(fin),
+            });
+        }
+        before = now;
+    }
+    None
+}
+
+/// The state, and `tcpi_bytes_acked`: at offset 120 of `struct tcp_info` (include/uapi/linux/tcp.h) since
+/// Linux 4.1. Of a connection that we opened it counts the SYN too.
+fn acknowledged(fd: BorrowedFd<'_>) -> Option<(u8, u64)> {
+    let info = tcp_info::<128>(fd)?;
+    Some((info[0], u64::from_ne_bytes(*info.last_chunk()?)))
 }
 
 /// `SIOCOUTQ`.

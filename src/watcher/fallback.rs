@@ -14,7 +14,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{Backlog, Event, Raw, Sight, ended_without_error};
+use super::{Backlog, Event, Raw, Sight, ended_without_error, reset_at_close};
 use crate::CloseReason;
 use crate::sync::lock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -165,6 +165,19 @@ pub(super) fn examine(raw: Raw) -> Sight {
         }
     }
     Sight::default()
+}
+
+/// By what is accepted: how much of it has left is not known here.
+pub(super) fn drained(_: Raw, accepted: u64) -> u64 {
+    accepted
+}
+
+/// A reset that is sent at the close wakes nobody before it.
+pub(super) const RESET_WAKES: bool = false;
+
+pub(super) fn reset(raw: Raw) {
+    // SAFETY: as in `examine`.
+    reset_at_close(unsafe { BorrowedFd::borrow_raw(raw) });
 }
 
 /// Not known here.

@@ -15,7 +15,7 @@
 #[path = "nested.rs"]
 mod nested;
 
-use super::{BATCH, Backlog, Event, Raw, Sight, ended_without_error, explain};
+use super::{BATCH, Backlog, Event, Raw, Sight, ended_without_error, explain, reset_at_close};
 use crate::CloseReason;
 use rustix::event::kqueue::kqueue;
 use std::io;
@@ -106,6 +106,19 @@ pub(super) fn examine(raw: Raw) -> Sight {
         event: Some(event),
         error: None,
     }
+}
+
+/// By what is accepted: how much of it has left is not known here.
+pub(super) fn drained(_: Raw, accepted: u64) -> u64 {
+    accepted
+}
+
+/// A reset that is sent at the close wakes nobody before it.
+pub(super) const RESET_WAKES: bool = false;
+
+pub(super) fn reset(raw: Raw) {
+    // SAFETY: as in `examine`.
+    reset_at_close(unsafe { BorrowedFd::borrow_raw(raw) });
 }
 
 /// Not known here.

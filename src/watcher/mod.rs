@@ -14,6 +14,10 @@
 //!   have something to tell. Cancel safe.
 //! * `examine(Raw) -> Sight`: asks the kernel about one socket.
 //! * `broken_pipe(Raw) -> Event`: what a write's `EPIPE` means for this socket.
+//! * `drained(Raw, u64) -> u64`: a number that grows by what the system gets rid of to the peer, given the
+//!   accepted bytes.
+//! * `reset(Raw)`: resets a connection, or has it reset when it is closed.
+//! * `RESET_WAKES`: whether that wakes a read that waits for the socket.
 //! * `backlog(Raw, bool) -> Option<Backlog>`: what the system has still to deliver, where it tells.
 //! * `lend(Raw, impl FnOnce(BorrowedFd) -> T) -> T`: the descriptor in the form that safe calls take.
 //!
@@ -94,7 +98,7 @@ struct Sight {
 /// What a socket has been given to send since it was made.
 #[derive(Debug, Clone, Copy)]
 struct Backlog {
-    /// All of it, in bytes.
+    /// All of it, in bytes, or one more.
     written: u64,
     /// The last ones of them, those that the peer has not acknowledged.
     unacknowledged: u64,
@@ -138,6 +142,22 @@ fn ended_without_error(fd: rustix::fd::BorrowedFd<'_>) -> Event {
         _ => Event::Vanished,
     }
 }
+
+/// Has the connection reset when it is closed, where the system has no earlier way; a Unix socket, which
+/// knows no reset, is shut down.
+fn reset_at_close(fd: rustix::fd::BorrowedFd<'_>) {
+    use rustix::net;
+    // An error means that the connection is over already.
+    let _ = match net::getsockname(fd) {
+        Ok(address) if address.address_family() == net::AddressFamily::UNIX => {
+            net::shutdown(fd, net::Shutdown::Both)
+        }
+        _ => net::sockopt::set_socket_linger(fd, Some(std::time::Duration::ZERO)),
+    };
+}
+
+/// Whether a read that waits for the socket is woken when we reset it.
+pub(crate) const RESET_WAKES: bool = sys::RESET_WAKES;
 
 /// An error of ours, in words that say what to do, of the kind and with the cause of `error`.
 fn explain(error: &io::Error, what: &str) -> io::Error {

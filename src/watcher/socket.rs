@@ -7,6 +7,8 @@ use crate::sync::lock;
 use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// One watched socket.
 #[derive(Debug)]
@@ -24,7 +26,13 @@ struct Descriptor {
     /// What that error meant. Whoever looks next finds the error gone, and must say the same.
     verdict: Option<Event>,
     delivery: Delivery,
+    /// The connection was reset by us: there is nothing to ask about any more.
+    reset: bool,
 }
+
+/// How long to wait for the end of a call that is under way on another thread: a call does not block, and
+/// so ends at once, if its thread runs.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 impl Socket {
     pub(super) fn new(fate: Arc<Fate>, raw: Raw) -> Self {
@@ -35,6 +43,7 @@ impl Socket {
                 error: None,
                 verdict: None,
                 delivery: Delivery::default(),
+                reset: false,
             }),
         }
     }
@@ -71,8 +80,30 @@ impl Socket {
     /// How many of the accepted bytes the peer has acknowledged; of a stream that was dropped, had
     /// acknowledged by then.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
-        let Descriptor { raw, delivery, .. } = &mut *lock(&self.descriptor);
-        delivery.acknowledged(*raw, &self.fate)
+        lock(&self.descriptor).acknowledged(&self.fate)
+    }
+
+    /// A number that grows by each byte that leaves the system's memory for the peer's, as far as the
+    /// system tells; else by each accepted byte.
+    pub(crate) fn drained(&self) -> u64 {
+        let accepted = self.fate.counters.accepted();
+        match lock(&self.descriptor).raw {
+            Some(raw) => sys::drained(raw, accepted),
+            None => accepted,
+        }
+    }
+
+    /// Ends the stream with `event`, and resets its connection.
+    pub(crate) fn abort(&self, event: Event) {
+        // In this order: who hears of the end and drops the stream at once resets it by that.
+        self.fate.begin_reset();
+        self.fate.file(event);
+        // What the call under way has sent is counted at its end, and then writes are refused.
+        let began = Instant::now();
+        while self.fate.is_busy() && began.elapsed() < PATIENCE {
+            thread::yield_now();
+        }
+        lock(&self.descriptor).reset(&self.fate);
     }
 
     /// Lends the descriptor to `user`, if the stream still has it.
@@ -84,9 +115,12 @@ impl Socket {
     /// Forgets the descriptor, and gives it to `last` for a last use. Nothing uses it afterwards.
     pub(super) fn detach(&self, last: impl FnOnce(Raw)) {
         let mut descriptor = lock(&self.descriptor);
+        // For those who ask afterwards.
+        descriptor.acknowledged(&self.fate);
+        if self.fate.is_reset() {
+            descriptor.reset(&self.fate);
+        }
         if let Some(raw) = descriptor.raw.take() {
-            // For those who ask afterwards.
-            descriptor.delivery.acknowledged(Some(raw), &self.fate);
             last(raw);
         }
     }
@@ -100,12 +134,32 @@ impl Descriptor {
         if self.verdict.is_some() {
             return self.verdict.clone();
         }
+        if self.reset {
+            return None;
+        }
         let Sight { event, error } = sys::examine(self.raw?);
         if error.is_some() {
             self.error = error;
             self.verdict = event.clone();
         }
         event
+    }
+
+    /// How many of the accepted bytes the peer has acknowledged: now, or at the end.
+    fn acknowledged(&mut self, fate: &Fate) -> Option<u64> {
+        self.delivery
+            .acknowledged(self.raw.filter(|_| !self.reset), fate)
+    }
+
+    /// Resets the connection, once.
+    fn reset(&mut self, fate: &Fate) {
+        let Some(raw) = self.raw.filter(|_| !self.reset) else {
+            return;
+        };
+        // For those who ask afterwards: the system forgets it.
+        self.acknowledged(fate);
+        self.reset = true;
+        sys::reset(raw);
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) fn judge(allowed: bool, history: &[Event]) -> Status {
                 false => CloseReason::Reset,
             },
             Event::Failed(reason) => reason.clone(),
+            Event::Stalled => CloseReason::Stalled,
+            Event::Aborted => CloseReason::Aborted,
             Event::Dropped => CloseReason::Dropped,
             Event::RuntimeShutdown => CloseReason::RuntimeShutdown,
         });
@@ -40,7 +42,7 @@ pub(crate) fn anything_local(history: &[Event]) -> bool {
     history.iter().any(|event| {
         matches!(
             event,
-            Event::ShutDown | Event::Dropped | Event::RuntimeShutdown
+            Event::ShutDown | Event::Aborted | Event::Dropped | Event::RuntimeShutdown
         )
     })
 }

@@ -17,7 +17,7 @@ use state::State;
 /// Three events can play a part in a status; after that all must stay as it is.
 const LENGTH: usize = if cfg!(miri) { 3 } else { 5 };
 
-const EVENTS: [Event; 10] = [
+const EVENTS: [Event; 12] = [
     Event::Fin,
     Event::HungUp,
     Event::Vanished,
@@ -25,7 +25,9 @@ const EVENTS: [Event; 10] = [
     Event::Reset { after_fin: true },
     Event::Failed(CloseReason::TimedOut),
     Event::Failed(CloseReason::Truncated),
+    Event::Stalled,
     Event::ShutDown,
+    Event::Aborted,
     Event::Dropped,
     Event::RuntimeShutdown,
 ];
@@ -63,6 +65,9 @@ fn every_history_comes_to_what_the_model_says() {
         let state = State::new(half_close);
         assert_eq!(*state.status(), Status::Open);
         let tried = try_all(half_close == HalfClose::Allowed, &mut Vec::new(), &state);
-        assert_eq!(tried, (1..=LENGTH as u32).map(|n| 10_usize.pow(n)).sum());
+        assert_eq!(
+            tried,
+            (1..=LENGTH as u32).map(|n| EVENTS.len().pow(n)).sum()
+        );
     }
 }
