@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use crate::report::Report;
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
-use hangup::MonitoredListener;
+use hangup::{MonitorConfig, MonitoredListener};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,8 +20,12 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) async fn bind(address: SocketAddr, report: Report) -> io::Result<Self> {
-        let listener = MonitoredListener::bind(address).await?;
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        config: MonitorConfig,
+        report: Report,
+    ) -> io::Result<Self> {
+        let listener = MonitoredListener::bind(address).await?.with_config(config);
         Ok(Self { listener, report })
     }
 }

@@ -20,6 +20,7 @@ mod report;
 mod root;
 mod site;
 
+use hangup::MonitorConfig;
 use interrupts::interrupts;
 use listener::{Listener, Peer};
 use options::Options;
@@ -52,7 +53,12 @@ async fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let report = Report::new();
     let site = Site::open(&options.root)
         .map_err(|error| format!("--root {}: {error}", options.root.display()))?;
-    let listener = Listener::bind(options.listen, report.clone())
+    // A client that has stalled is worth none of the kernel's memory.
+    let mut config = MonitorConfig::new().reset_on_abort(true);
+    if let Some(policy) = options.stall {
+        config = config.stall(policy);
+    }
+    let listener = Listener::bind(options.listen, config, report.clone())
         .await
         .map_err(|error| format!("--listen {}: {error}", options.listen))?;
     let mut interrupts = interrupts()?;

@@ -1,16 +1,21 @@
 //! The command line.
 
+use hangup::StallPolicy;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
 Serves a directory over HTTP/1.1, and stops reading a file at once when its client leaves.
 
-Usage: file_server --root DIR [--listen ADDR]
+Usage: file_server --root DIR [--listen ADDR] [--stall BYTES/SECONDS]
 
 Options:
   --root DIR      the directory to serve; nothing outside of it is, not even by a symbolic link
   --listen ADDR   where to listen [default: 127.0.0.1:8080; port 0 takes a free one]
+  --stall BYTES/SECONDS
+                  reset a client that takes fewer bytes than this in that time while there is more for
+                  it [default: 65536/60; \"off\" lets it block its download for ever]
   -h, --help      print this help
 
 GET and HEAD, ranges, conditional requests, content types, index.html, and a listing for a directory
@@ -18,7 +23,8 @@ without one. Files that are neither a file nor a directory (sockets, pipes, devi
 
 Standard output gets one line a response: the client, the request, the status, how many bytes of the
 body the kernel accepted of how many (accepted is not delivered: the last of them may have been in
-the socket's buffer), and \"complete\" or the reason why the stream is over. If the client hung up:
+the socket's buffer), and \"complete\" or the reason why the stream is over and how many bytes the
+client's system had acknowledged by then. If the client hung up:
 how long after that the reading stopped, how many bytes were read in that time, and how many in all.
 
 If standard error is a terminal, it shows a progress bar for each download.
@@ -29,6 +35,7 @@ status is 0 both times.";
 pub(crate) struct Options {
     pub(crate) root: PathBuf,
     pub(crate) listen: SocketAddr,
+    pub(crate) stall: Option<StallPolicy>,
 }
 
 impl Options {
@@ -37,15 +44,38 @@ impl Options {
         use lexopt::prelude::*;
         let mut root = None;
         let mut listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let mut stall = Some(StallPolicy::new(65536, Duration::from_secs(60)));
         while let Some(arg) = args.next()? {
             match arg {
                 Long("root") => root = Some(PathBuf::from(args.value()?)),
                 Long("listen") => listen = args.value()?.parse()?,
+                Long("stall") => stall = args.value()?.parse_with(parse_stall)?,
                 Short('h') | Long("help") => return Ok(None),
                 _ => return Err(arg.unexpected()),
             }
         }
         let root = root.ok_or("--root DIR is missing")?;
-        Ok(Some(Self { root, listen }))
+        Ok(Some(Self {
+            root,
+            listen,
+            stall,
+        }))
+    }
+}
+
+/// BYTES/SECONDS, or "off".
+fn parse_stall(text: &str) -> Result<Option<StallPolicy>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let parsed = text.split_once('/').and_then(|(bytes, seconds)| {
+        let seconds = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
+        Some((bytes.parse().ok()?, seconds))
+    });
+    match parsed {
+        Some((bytes, seconds)) if bytes > 0 && !seconds.is_zero() => {
+            Ok(Some(StallPolicy::new(bytes, seconds)))
+        }
+        _ => Err("it is BYTES/SECONDS, say 65536/60, or \"off\"".to_owned()),
     }
 }
