@@ -262,11 +262,8 @@ async fn a_flush_between() {
 async fn out_of_budget_is_not_blocked() {
     let (mut stream, mut peer) = memory();
     let wakes = Wakes::new();
-    loop {
-        match write(&mut stream, &wakes, 1) {
-            Poll::Ready(written) => assert_eq!(written.unwrap(), 1),
-            Poll::Pending => break,
-        }
+    while let Poll::Ready(written) = write(&mut stream, &wakes, 1) {
+        assert_eq!(written.unwrap(), 1);
         let mut byte = [0];
         let mut byte = ReadBuf::new(&mut byte);
         let _ = wakes.with(|cx| Pin::new(&mut peer).poll_read(cx, &mut byte));
@@ -383,6 +380,7 @@ fn a_runtime_is_dropped() {
     let first = build();
     let (mut stream, _peer) = first.block_on(async { memory() });
     drop(first);
-    let error = build().block_on(async { stream.write_all(&[b'x'; 65]).await.unwrap_err() });
+    let written = build().block_on(soon("the end", stream.write_all(&[b'x'; 65])));
+    let error = written.unwrap_err();
     assert_eq!(CloseReason::from(&error), CloseReason::RuntimeShutdown);
 }
