@@ -1,9 +1,11 @@
 //! Waiting until the peer has acknowledged what it was sent.
 
 use crate::{CloseReason, Monitor, MonitoredStream, Transfer, timer};
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
+use std::pin::Pin;
 use std::time::Duration;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 
 /// The kernel tells nobody of an acknowledgement, so it is asked: at first after this time, which is
 /// more than a round trip on a local network,
@@ -121,7 +123,7 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
         let _timer = timer::runtime("`finish`")?;
         let monitor = self.monitor();
         let ended = tokio::time::timeout(within, async {
-            self.shutdown().await?;
+            poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await?;
             match monitor.drained().await {
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
                     match monitor.closed().await {

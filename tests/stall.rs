@@ -218,6 +218,17 @@ async fn a_write_that_was_given_up() {
     assert!(write(&mut stream, &wakes, 1).is_pending());
     take(&mut peer, 1).await;
     assert!(matches!(write(&mut stream, &wakes, 1), Poll::Ready(Ok(1))));
+    // However often, and however little fits into one write: 64 bytes of 1000, and all of it is taken.
+    let policy = StallPolicy::new(1000, WINDOW);
+    let (io, mut healthy) = tokio::io::duplex(64);
+    let config = MonitorConfig::new().stall(policy);
+    let mut often = MonitoredStream::unwatched_with_config(io, &config);
+    for _ in 0..20 {
+        assert!(matches!(write(&mut often, &wakes, 64), Poll::Ready(Ok(64))));
+        assert!(write(&mut often, &wakes, 1).is_pending());
+        advance(3 * WINDOW).await;
+        take(&mut healthy, 64).await;
+    }
     // If it comes back in time, its window goes on.
     let began = Instant::now();
     let error = loop {
@@ -228,6 +239,22 @@ async fn a_write_that_was_given_up() {
     };
     assert_eq!(CloseReason::from(&error), CloseReason::Stalled);
     assert!(began.elapsed() <= WINDOW + LOOK);
+}
+
+/// A program flushes while another's write is pending: that has nothing to do, and ends no window.
+#[tokio::test(start_paused = true)]
+async fn a_flush_between() {
+    let (mut stream, _peer) = memory();
+    let wakes = Wakes::new();
+    assert!(matches!(
+        write(&mut stream, &wakes, 64),
+        Poll::Ready(Ok(64))
+    ));
+    assert!(write(&mut stream, &wakes, 1).is_pending());
+    let flushed = wakes.with(|cx| Pin::new(&mut stream).poll_flush(cx));
+    assert!(matches!(flushed, Poll::Ready(Ok(()))));
+    advance(LOOK).await;
+    assert_eq!(wakes.count(), 1);
 }
 
 /// A task that waits for its cooperative budget is not blocked by its peer.
@@ -247,6 +274,14 @@ async fn out_of_budget_is_not_blocked() {
     assert_eq!(wakes.count(), 1);
     advance(WINDOW).await;
     assert_eq!(wakes.count(), 1, "no timer");
+    // Nor has a window begun: when the peer blocks it, it has a whole one.
+    while write(&mut stream, &wakes, 64).is_ready() {}
+    for look in 1..=11 {
+        advance(LOOK).await;
+        assert!(write(&mut stream, &wakes, 1).is_pending(), "{look}");
+    }
+    advance(LOOK).await;
+    assert_stalled(write(&mut stream, &wakes, 1));
 }
 
 /// Another task's pending read is told; what has arrived is read (5).
@@ -345,6 +380,7 @@ fn a_runtime_is_dropped() {
     let first = build();
     let (mut stream, _peer) = first.block_on(async { memory() });
     drop(first);
-    let error = build().block_on(async { stream.write_all(&[b'x'; 65]).await.unwrap_err() });
+    let written = build().block_on(soon("the end", stream.write_all(&[b'x'; 65])));
+    let error = written.unwrap_err();
     assert_eq!(CloseReason::from(&error), CloseReason::RuntimeShutdown);
 }

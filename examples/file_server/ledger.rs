@@ -179,9 +179,14 @@ impl Ledger {
 
     /// The bytes of the body that the kernel accepted.
     fn accepted(&self, download: &Download) -> u64 {
+        Self::of_body(download, self.monitor.transfer().accepted)
+    }
+
+    /// The bytes of the body among the first `bytes` of the connection.
+    fn of_body(download: &Download, bytes: u64) -> u64 {
         let before = download.before.unwrap_or(u64::MAX);
-        let accepted = self.monitor.transfer().accepted.saturating_sub(before);
-        accepted
+        bytes
+            .saturating_sub(before)
             .saturating_sub(download.head.unwrap_or(0))
             .min(download.read)
     }
@@ -213,6 +218,10 @@ impl Ledger {
             (Some(error), _) => line += error,
             (None, Some(reason)) => line += &reason.to_string(),
             (None, None) => line += "not sent to the end",
+        }
+        if let Some(acknowledged) = self.monitor.transfer().acknowledged {
+            let acknowledged = Self::of_body(download, acknowledged);
+            line += &format!(", {} bytes acknowledged", HumanCount(acknowledged));
         }
         if let (Some(hung_up), Some(stopped)) = (self.hung_up.get(), download.stopped) {
             let late = stopped.saturating_duration_since(*hung_up);

@@ -53,7 +53,13 @@ async fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let report = Report::new();
     let site = Site::open(&options.root)
         .map_err(|error| format!("--root {}: {error}", options.root.display()))?;
-    let config = MonitorConfig::new().silent_death(options.silent_death);
+    // A client that has stalled is worth none of the kernel's memory.
+    let mut config = MonitorConfig::new()
+        .silent_death(options.silent_death)
+        .reset_on_abort(true);
+    if let Some(policy) = options.stall {
+        config = config.stall(policy);
+    }
     let listener = Listener::bind(options.listen, config, report.clone())
         .await
         .map_err(|error| format!("--listen {}: {error}", options.listen))?;

@@ -156,12 +156,54 @@ fn curl_is_killed_in_mid_download() {
     assert!(accepted >= taken.len() as u64, "{line}");
     assert!(accepted <= read && read < HUGE, "{line}");
     assert!(number(&line, " bytes read after it") <= CHUNK, "{line}");
+    #[cfg(target_os = "linux")]
+    assert!(number(&line, " bytes acknowledged") <= accepted, "{line}");
 
     // The kernel's count agrees: nothing was read that the line does not know of.
     let answer = server.ask("/", "");
     assert!(body(&answer).contains("huge.bin"));
     #[cfg(target_os = "linux")]
     assert!(bytes_read(&server) - before <= read + 2 * CHUNK, "{line}");
+}
+
+/// A client takes the beginning and then nothing, and stays: without a policy it would hold its download,
+/// and what the kernel has accepted of it, for as long as it likes.
+#[test]
+fn a_client_that_stalls_is_reset() {
+    let root = directory("stalls").join("root");
+    fs::create_dir(&root).unwrap();
+    let mut command = Command::new(binary("file_server"));
+    command.arg("--root").arg(&root).args(["--stall", "1/0.5"]);
+    let mut server = Server::run(&mut command, root);
+    server.sparse("huge.bin", HUGE);
+    let mut client = server.begin("/huge.bin", "");
+    let line = server.example.line("GET /huge.bin 200: ");
+    assert!(line.contains("peer stalled"), "{line}");
+    #[cfg(target_os = "linux")]
+    {
+        let accepted = number(&line, " of 1,073,741,824 ");
+        let acknowledged = number(&line, " bytes acknowledged");
+        assert!(0 < acknowledged && acknowledged < accepted, "{line}");
+        let mut rest = Vec::new();
+        let reset = client.read_to_end(&mut rest).unwrap_err();
+        assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
+        assert!(acknowledged <= rest.len() as u64, "{line}");
+    }
+    #[cfg(not(target_os = "linux"))]
+    drop(client.read_to_end(&mut Vec::new()));
+}
+
+#[test]
+fn a_policy_that_cannot_be_read() {
+    for policy in ["", "1", "1/", "/1", "0/1", "1/0", "1/-1", "1/x", "-1/1"] {
+        let output = Command::new(binary("file_server"))
+            .args(["--root", ".", "--stall", policy])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{policy:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("BYTES/SECONDS"), "{said}");
+    }
 }
 
 /// The client sends a second request behind the first one, says that no more will come, and takes
