@@ -216,7 +216,7 @@ fn a_hang_up_behind_a_pipelined_request_wakes_the_blocked_write() {
     client.shutdown(Shutdown::Write).unwrap();
 
     let line = server.example.line("GET /huge.bin 200: ");
-    assert!(line.contains(" accepted, closed by peer; "), "{line}");
+    assert!(line.contains(" accepted, closed by peer"), "{line}");
     assert!(number(&line, " bytes read after it") <= CHUNK, "{line}");
     assert!(milliseconds(&line, " ms after") < 5000.0, "{line}");
     drop(client);
@@ -292,7 +292,7 @@ fn a_file_that_becomes_shorter_is_told() {
     assert!((rest.len() as u64) < LARGE);
     let line = server.example.line("GET /large.bin 200: ");
     let end = " of 67,108,864 bytes accepted, the file has become shorter";
-    assert!(line.ends_with(end), "{line}");
+    assert!(line.contains(end), "{line}");
 }
 
 #[test]
@@ -569,7 +569,7 @@ fn a_second_ctrl_c_ends_the_running_downloads() {
     let line = server.example.line("GET /large.bin 200: ");
     // Whichever the runtime drops first, the connection or its watcher.
     let local = [" accepted, stream dropped", " accepted, runtime shut down"];
-    assert!(local.iter().any(|end| line.ends_with(end)), "{line}");
+    assert!(local.iter().any(|end| line.contains(end)), "{line}");
     let (status, _) = server.example.end();
     assert_eq!(status.code(), Some(0));
     drop(client);
