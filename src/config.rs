@@ -35,6 +35,7 @@ pub enum HalfClose {
 /// * stall policy: none
 /// * reset on abort: no
 /// * silent death: off
+/// * drain of unread input: none
 ///
 /// ```
 /// use hangup::{HalfClose, MonitorConfig};
@@ -48,6 +49,7 @@ pub struct MonitorConfig {
     stall: Option<StallPolicy>,
     reset_on_abort: bool,
     silent_death: Option<Duration>,
+    drain_unread: Option<usize>,
 }
 
 impl MonitorConfig {
@@ -194,5 +196,29 @@ impl MonitorConfig {
     /// The timers of [`silent_death`](Self::silent_death), if it is on.
     pub(crate) fn timers(&self) -> io::Result<Option<Timers>> {
         self.silent_death.map(Timers::new).transpose()
+    }
+
+    /// Has writes, flushes and shutdowns move up to `limit` bytes of unread input to the side, so that a
+    /// FIN behind it can be seen. Default: no; zero is no too.
+    ///
+    /// A peer whose data our receive window has no more room for keeps its FIN back behind that data
+    /// (RFC 9293, section 3.8.6): a server that only sends never hears of it. With this each write first
+    /// reads what there is, into a buffer of the stream's own, from which later reads take it in order.
+    /// The window opens, the rest of the data comes, and so does the FIN.
+    ///
+    /// It costs `limit` bytes of memory for each connection whose peer sends that much unasked, and a read
+    /// for each write. A peer that sends more than fits into the kernel's buffer and this one is not seen
+    /// through. While the stream is neither written nor read nothing is moved.
+    ///
+    /// It applies to streams that are watched; [`into_inner`](crate::MonitoredStream::into_inner) loses
+    /// what was moved and not read.
+    #[must_use]
+    pub fn drain_unread(mut self, limit: usize) -> Self {
+        self.drain_unread = (limit > 0).then_some(limit);
+        self
+    }
+
+    pub(crate) fn unread_limit(&self) -> Option<usize> {
+        self.drain_unread
     }
 }

@@ -65,7 +65,7 @@
 //! # What cannot be seen
 //!
 //! * A FIN that waits at the peer behind data for which our receive window has no room. A reset is seen.
-//!   Way out: read.
+//!   Way out: read, or [`MonitorConfig::drain_unread`].
 //! * Whether a FIN means half-close or close, until something that we send is answered by a reset.
 //! * A peer that vanished without a word: only timers tell. [`MonitorConfig::silent_death`] arms the
 //!   system's; when they run out, the watcher tells.
@@ -117,6 +117,7 @@ mod stream;
 mod sync;
 mod timer;
 mod transfer;
+mod unread;
 mod watcher;
 
 pub use closed::Closed;

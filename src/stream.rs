@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::fate::Fate;
 use crate::stall::{Stall, Step};
+use crate::unread::Unread;
 use crate::watcher::{RESET_WAKES, Registration, Socket, Source};
 use crate::{CloseReason, Closed, Monitor, MonitorConfig};
 use pin_project_lite::pin_project;
@@ -69,6 +70,7 @@ pin_project! {
         // Before `io`: fields are dropped in this order, and the watcher lets go of the descriptor
         // before it is closed (invariant 3).
         link: Link,
+        unread: Option<Box<Unread<S>>>,
         #[pin]
         io: S,
     }
@@ -92,9 +94,31 @@ impl<S: Source> MonitoredStream<S> {
     ///
     /// `io` is dropped then, and its connection closed.
     pub fn new(io: S) -> io::Result<Self> {
-        Self::with_config(io, &MonitorConfig::default())
+        Self::wrap(io, &MonitorConfig::default(), None)
     }
 
+    fn wrap(io: S, config: &MonitorConfig, unread: Option<Box<Unread<S>>>) -> io::Result<Self> {
+        let timers = config.timers()?;
+        let stall = stall(config)?;
+        let fate = Arc::new(Fate::new(config.policy()));
+        let registration = Registration::new(&io, &fate)?;
+        if let Some(timers) = timers {
+            let armed = registration.socket().lend(|socket| timers.arm(socket));
+            armed.unwrap_or(Ok(()))?;
+        }
+        Ok(Self {
+            link: Link {
+                registration: Some(registration),
+                fate,
+                stall,
+            },
+            unread,
+            io,
+        })
+    }
+}
+
+impl<S: Source + AsyncRead> MonitoredStream<S> {
     /// As [`new`](Self::new), with another configuration than the default one.
     ///
     /// # Errors
@@ -124,22 +148,8 @@ impl<S: Source> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn with_config(io: S, config: &MonitorConfig) -> io::Result<Self> {
-        let timers = config.timers()?;
-        let stall = stall(config)?;
-        let fate = Arc::new(Fate::new(config.policy()));
-        let registration = Registration::new(&io, &fate)?;
-        if let Some(timers) = timers {
-            let armed = registration.socket().lend(|socket| timers.arm(socket));
-            armed.unwrap_or(Ok(()))?;
-        }
-        Ok(Self {
-            link: Link {
-                registration: Some(registration),
-                fate,
-                stall,
-            },
-            io,
-        })
+        let unread = config.unread_limit().map(Unread::new).map(Box::new);
+        Self::wrap(io, config, unread)
     }
 }
 
@@ -167,6 +177,7 @@ impl<S> MonitoredStream<S> {
                 fate: Arc::new(Fate::new(config.policy())),
                 stall,
             },
+            unread: None,
             io,
         }
     }
@@ -267,6 +278,8 @@ impl<S> MonitoredStream<S> {
 
     /// Takes the wrapped stream out: it is watched no longer, and stays open.
     ///
+    /// Input that was [moved to the side](MonitorConfig::drain_unread) and not read yet is lost.
+    ///
     /// Monitors tell [`CloseReason::Dropped`], if nothing else was the reason before.
     pub fn into_inner(self) -> S {
         self.io
@@ -283,6 +296,14 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
         let _call = this.link.fate.enter();
         let filled = buf.filled().len();
         let room = buf.remaining() > 0;
+        if let Some(unread) = this.unread {
+            if let Some(read) = unread.read(buf) {
+                let bytes = buf.filled().len() - filled;
+                this.link.fate.counters.add_read(bytes);
+                return Poll::Ready(read);
+            }
+            unread.park(None);
+        }
         match this.io.poll_read(cx, buf) {
             Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
                 Poll::Ready(this.link.end_of_file())
@@ -295,7 +316,12 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(this.link.read_failed(error))),
-            Poll::Pending => this.link.reading(cx),
+            Poll::Pending => {
+                if let Some(unread) = this.unread {
+                    unread.park(Some(cx.waker()));
+                }
+                this.link.reading(cx)
+            }
         }
     }
 }
@@ -306,7 +332,8 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
+        let mut this = self.project();
+        this.link.make_way(this.unread, this.io.as_mut(), cx);
         this.link.write(cx, |cx| this.io.poll_write(cx, buf))
     }
 
@@ -315,7 +342,8 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
+        let mut this = self.project();
+        this.link.make_way(this.unread, this.io.as_mut(), cx);
         this.link
             .write(cx, |cx| this.io.poll_write_vectored(cx, bufs))
     }
@@ -325,7 +353,8 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.project();
+        let mut this = self.project();
+        this.link.make_way(this.unread, this.io.as_mut(), cx);
         let call = this.link.fate.enter();
         let polled = this.io.poll_flush(cx);
         let polled = this.link.wrote(cx, polled);
@@ -334,7 +363,8 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.project();
+        let mut this = self.project();
+        this.link.make_way(this.unread, this.io.as_mut(), cx);
         let call = this.link.fate.enter();
         let polled = this.io.poll_shutdown(cx);
         if let Poll::Ready(Ok(())) = polled {
@@ -404,6 +434,22 @@ fn stall(config: &MonitorConfig) -> io::Result<Option<Box<Stall>>> {
 impl Link {
     fn socket(&self) -> Option<&Arc<Socket>> {
         self.registration.as_ref().map(Registration::socket)
+    }
+
+    /// Moves what is unread to the side, if that was asked for: its end may be behind it.
+    #[inline]
+    fn make_way<S>(&self, unread: &mut Option<Box<Unread<S>>>, io: Pin<&mut S>, cx: &Context<'_>) {
+        if let Some(unread) = unread {
+            let _call = self.fate.enter();
+            let ended = match unread.fill(io, cx) {
+                Some(Ok(())) => self.end_of_file(),
+                Some(Err(error)) => Err(self.read_failed(error)),
+                None => return,
+            };
+            if let Err(error) = ended {
+                unread.fail(error);
+            }
+        }
     }
 
     /// One write of `io`, or the refusal of it (invariant 6).

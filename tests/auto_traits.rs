@@ -43,7 +43,10 @@ fn run_until_closed_is_as_send_as_its_future() {
 #[test]
 fn sizes() {
     let wrapper = size_of::<MonitoredStream<TcpStream>>() - size_of::<TcpStream>();
-    assert_eq!(wrapper, 40, "the wrapper: three handles and a key");
+    assert_eq!(
+        wrapper, 48,
+        "the wrapper: two handles, a key, the policy, the side buffer"
+    );
     assert_eq!(size_of::<Monitor>(), 16);
     assert_eq!(size_of::<Closed>(), 24);
     assert_eq!(size_of::<CloseReason>(), 32);
