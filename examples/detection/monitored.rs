@@ -1,13 +1,18 @@
 //! The same loop with `hangup`.
 
 use crate::work::Work;
-use hangup::{CloseReason, MonitoredStream};
+use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
 use std::io;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+/// Short, so that the table is soon there: a real one gives slow clients more time.
+pub(crate) const WINDOW: Duration = Duration::from_secs(1);
+
 pub(crate) async fn serve(stream: TcpStream, mut work: Work) -> io::Result<String> {
-    let mut stream = MonitoredStream::new(stream)?;
+    let config = MonitorConfig::new().stall(StallPolicy::new(64 * 1024, WINDOW));
+    let mut stream = MonitoredStream::with_config(stream, &config)?;
     let mut closed = stream.closed();
     loop {
         tokio::select! {

@@ -1,6 +1,7 @@
 //! The table.
 
 use crate::cell::Outcome;
+use crate::monitored::WINDOW;
 use crate::options::Options;
 use crate::server::Server;
 use crate::way::Way;
@@ -29,10 +30,11 @@ pub(crate) fn draw(rows: &BTreeMap<Way, Vec<Outcome>>, options: &Options) -> Str
         below, what it was told. \"never\" is: not within {} s.\n\
         * The naive send loop learns from writes alone: an idle handler writes nothing.\n\
         * The read-loop watcher has to keep what it reads, and stops after {} B (--read-ahead).\n\
-        * A client that is alive and does not read has not hung up: nobody is told. `hangup` has no\n  \
-          stall policy yet.\n",
+        * A client that is alive and does not read has not hung up. `hangup` has a stall policy here:\n  \
+          at least 64 KiB in {} s, while there is something to send.\n",
         options.limit.as_secs(),
         options.read_ahead,
+        WINDOW.as_secs(),
     );
     table
 }
