@@ -57,6 +57,8 @@ struct Cell {
     writer: Option<Waker>,
     /// The task whose read is pending, where only we can tell it of an end that we made.
     reader: Option<Waker>,
+    /// The end was of our own making, and no read that waits hears of it from the system.
+    ends_reads: bool,
     /// The tasks that await [`Closed`](crate::Closed).
     waiters: Slots<Waker>,
 }
@@ -70,6 +72,7 @@ impl Fate {
                 deferred: Vec::new(),
                 writer: None,
                 reader: None,
+                ends_reads: false,
                 waiters: Slots::new(),
             }),
             counters: Counters::default(),
@@ -160,20 +163,25 @@ impl Fate {
     }
 
     fn settle(&self, mut cell: MutexGuard<'_, Cell>, events: impl IntoIterator<Item = Event>) {
-        let state = events.into_iter().fold(cell.state.clone(), State::on);
+        let mut state = cell.state.clone();
+        for event in events {
+            // The two that close whatever is open, and that nobody else knows of.
+            let ours = matches!(event, Event::Stalled | Event::Aborted);
+            cell.ends_reads |= ours && !state.status().is_closed();
+            state = state.on(event);
+        }
         let changed = state.status() != cell.state.status();
         cell.state = state;
         if !changed {
             return;
         }
         let (mut writer, mut reader, mut waiters) = (None, None, Slots::new());
-        let ends_reads = cell.state.status().reason().map(ends_reads);
-        let closed = ends_reads.is_some();
+        let closed = cell.state.status().is_closed();
         if closed {
             // Invariant 2: the flag, then the wakers.
             self.flags.fetch_or(CLOSED, Ordering::Release);
             writer = cell.writer.take();
-            reader = cell.reader.take();
+            reader = cell.reader.take().filter(|_| cell.ends_reads);
             mem::swap(&mut waiters, &mut cell.waiters);
         }
         // A waker may run anything, even a poll of this very cell: the lock goes first.
@@ -188,7 +196,7 @@ impl Fate {
         }
         writer
             .into_iter()
-            .chain(reader.filter(|_| ends_reads == Some(true)))
+            .chain(reader)
             .chain(waiters.into_values())
             .for_each(Waker::wake);
     }
@@ -239,7 +247,7 @@ impl Fate {
     pub(crate) fn park_reader(&self, waker: &Waker) -> Result<(), CloseReason> {
         let mut cell = self.lock();
         if let Some(reason) = cell.state.status().reason() {
-            return match ends_reads(reason) {
+            return match cell.ends_reads {
                 true => Err(reason.clone()),
                 false => Ok(()),
             };
@@ -286,11 +294,6 @@ impl Fate {
     fn lock(&self) -> MutexGuard<'_, Cell> {
         crate::sync::lock(&self.cell)
     }
-}
-
-/// Whether no read goes on after this end: it was ours, and the system knows nothing of it.
-fn ends_reads(reason: &CloseReason) -> bool {
-    matches!(reason, CloseReason::Stalled | CloseReason::Aborted)
 }
 
 /// A poll of the wrapped stream that is under way.

@@ -270,3 +270,47 @@ async fn the_cooperative_budget_is_the_bare_streams() {
     assert!(expected > 1);
     assert_eq!(polls(MonitoredStream::unwatched(wrapped)).await, expected);
 }
+
+/// Scenario: the wrapped stream has a stall policy of its own below it, and a write fails with the error
+/// that carries `Stalled`; a read of the same stream is pending, and its data is still to come.
+///
+/// Bug: the outer stream took the reason for a stall that it had found out itself, for which it has to
+/// wake and to end the reads that wait, and failed a read that the bare stream would have gone on with.
+#[test]
+fn a_stall_of_the_stream_below_does_not_end_reads() {
+    struct StalledBelow;
+    impl AsyncRead for StalledBelow {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+    impl AsyncWrite for StalledBelow {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(CloseReason::Stalled.into()))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut stream = MonitoredStream::unwatched(StalledBelow);
+    assert!(pin(&mut stream).poll_write(cx, b"x").is_ready());
+    assert_eq!(stream.close_reason(), Some(CloseReason::Stalled));
+    let mut bytes = [0; 4];
+    assert!(
+        pin(&mut stream)
+            .poll_read(cx, &mut ReadBuf::new(&mut bytes))
+            .is_pending()
+    );
+}
