@@ -530,7 +530,10 @@ impl Link {
         }
         match &polled {
             Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            Poll::Ready(Err(error))
+                if error.kind() == ErrorKind::BrokenPipe
+                    && CloseReason::carried_by(error).is_none() =>
+            {
                 // After our own shutdown it is our own doing (invariant 8).
                 if !self.fate.is_shut_down() {
                     let event = match self.socket() {
