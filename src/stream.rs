@@ -530,15 +530,13 @@ impl Link {
         }
         match &polled {
             Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error))
-                if error.kind() == ErrorKind::BrokenPipe
-                    && CloseReason::carried_by(error).is_none() =>
-            {
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
                 // After our own shutdown it is our own doing (invariant 8).
                 if !self.fate.is_shut_down() {
-                    let event = match self.socket() {
-                        Some(socket) => socket.broken_pipe(),
-                        None => Event::HungUp,
+                    let event = match (CloseReason::carried_by(error), self.socket()) {
+                        (Some(reason), _) => Event::Failed(reason.clone()),
+                        (None, Some(socket)) => socket.broken_pipe(),
+                        (None, None) => Event::HungUp,
                     };
                     self.fate.file(event);
                 }
