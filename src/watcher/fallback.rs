@@ -14,7 +14,12 @@
 
 #![allow(unsafe_code)]
 
-use super::{Backlog, Event, Raw, Sight, ended_without_error, reset_at_close};
+#[path = "untold.rs"]
+mod untold;
+
+pub(super) use untold::{RESET_WAKES, backlog, broken_pipe, drained, lend, reset};
+
+use super::{Event, Raw, Sight, ended_without_error};
 use crate::CloseReason;
 use crate::sync::lock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -165,36 +170,6 @@ pub(super) fn examine(raw: Raw) -> Sight {
         }
     }
     Sight::default()
-}
-
-/// By what is accepted: how much of it has left is not known here.
-pub(super) fn drained(_: Raw, accepted: u64) -> u64 {
-    accepted
-}
-
-/// A reset that is sent at the close wakes nobody before it.
-pub(super) const RESET_WAKES: bool = false;
-
-pub(super) fn reset(raw: Raw) {
-    // SAFETY: as in `examine`.
-    reset_at_close(unsafe { BorrowedFd::borrow_raw(raw) });
-}
-
-/// Not known here.
-pub(super) fn backlog(_: Raw, _: bool) -> Option<Backlog> {
-    None
-}
-
-/// A write finds a broken pipe when both directions are over.
-pub(super) fn broken_pipe(raw: Raw) -> Event {
-    // SAFETY: as in `examine`.
-    ended_without_error(unsafe { BorrowedFd::borrow_raw(raw) })
-}
-
-/// Lends the socket to safe code.
-pub(super) fn lend<T>(raw: Raw, user: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    // SAFETY: as in `examine`, and `user` must take any lifetime, so it cannot keep it.
-    user(unsafe { BorrowedFd::borrow_raw(raw) })
 }
 
 /// The socket's error, which the system has told and will not tell again.

@@ -14,8 +14,12 @@
 
 #[path = "nested.rs"]
 mod nested;
+#[path = "untold.rs"]
+mod untold;
 
-use super::{BATCH, Backlog, Event, Raw, Sight, ended_without_error, explain, reset_at_close};
+pub(super) use untold::{RESET_WAKES, backlog, broken_pipe, drained, lend, reset};
+
+use super::{BATCH, Event, Raw, Sight, ended_without_error, explain};
 use crate::CloseReason;
 use rustix::event::kqueue::kqueue;
 use std::io;
@@ -106,37 +110,6 @@ pub(super) fn examine(raw: Raw) -> Sight {
         event: Some(event),
         error: None,
     }
-}
-
-/// By what is accepted: how much of it has left is not known here.
-pub(super) fn drained(_: Raw, accepted: u64) -> u64 {
-    accepted
-}
-
-/// A reset that is sent at the close wakes nobody before it.
-pub(super) const RESET_WAKES: bool = false;
-
-pub(super) fn reset(raw: Raw) {
-    // SAFETY: as in `examine`.
-    reset_at_close(unsafe { BorrowedFd::borrow_raw(raw) });
-}
-
-/// Not known here.
-pub(super) fn backlog(_: Raw, _: bool) -> Option<Backlog> {
-    None
-}
-
-/// A write finds a broken pipe when both directions are over: after a reset on TCP, after the peer's
-/// close on others.
-pub(super) fn broken_pipe(raw: Raw) -> Event {
-    // SAFETY: as in `examine`.
-    ended_without_error(unsafe { BorrowedFd::borrow_raw(raw) })
-}
-
-/// Lends the socket to safe code.
-pub(super) fn lend<T>(raw: Raw, user: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    // SAFETY: as in `examine`, and `user` must take any lifetime, so it cannot keep it.
-    user(unsafe { BorrowedFd::borrow_raw(raw) })
 }
 
 const EOF: i64 = libc::EV_EOF as i64;
