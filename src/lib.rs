@@ -40,6 +40,8 @@
 //!   [`cancellation_token`](Monitor::cancellation_token) for what takes one,
 //!   [`subscribe`](Monitor::subscribe) for a watch channel, [`probe`](Monitor::probe) for producers that
 //!   compute or block, and [`transfer`](Monitor::transfer) for how many bytes were read and accepted.
+//! * [`stream.send_file()`](MonitoredStream::send_file) has the kernel send a range of a file, and stops
+//!   when the peer is gone.
 //! * A write on a closed stream fails at once, and a blocked one is woken and fails, with an
 //!   [`io::Error`](std::io::Error) that carries the reason.
 //!
@@ -108,6 +110,8 @@ mod fate;
 mod listener;
 mod monitor;
 mod reason;
+#[cfg(any(unix, windows))]
+mod send_file;
 mod silent_death;
 mod slots;
 mod stall;

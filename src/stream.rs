@@ -13,6 +13,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+use {std::task::ready, tokio::io::Interest, tokio::net::TcpStream};
 
 pin_project! {
     /// A byte stream that tells, at once and with the reason, when its peer is gone.
@@ -283,6 +285,29 @@ impl<S> MonitoredStream<S> {
     /// Monitors tell [`CloseReason::Dropped`], if nothing else was the reason before.
     pub fn into_inner(self) -> S {
         self.io
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+impl MonitoredStream<TcpStream> {
+    /// A write that is done by `send`, which is called when the socket has room.
+    pub(crate) fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.link
+            .make_way(&mut self.unread, Pin::new(&mut self.io), cx);
+        let io = &self.io;
+        self.link.write(cx, |cx| {
+            loop {
+                ready!(io.poll_write_ready(cx))?;
+                match io.try_io(Interest::WRITABLE, || send(io)) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    sent => return Poll::Ready(sent),
+                }
+            }
+        })
     }
 }
 
