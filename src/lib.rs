@@ -105,6 +105,8 @@ mod config;
 mod drain;
 mod event;
 mod fate;
+mod hold;
+mod layer;
 mod listener;
 mod monitor;
 mod reason;
@@ -122,6 +124,7 @@ mod watcher;
 
 pub use closed::Closed;
 pub use config::{HalfClose, MonitorConfig};
+pub use layer::Lower;
 pub use listener::MonitoredListener;
 pub use monitor::Monitor;
 pub use reason::{CloseReason, Failure};
