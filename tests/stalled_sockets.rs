@@ -12,7 +12,6 @@ use hangup::{
 };
 use std::io::Read;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -124,6 +123,7 @@ async fn a_peer_that_is_slow() {
 mod under_tls {
     use super::*;
     use tls::Setup;
+    use tokio_rustls::{client, server};
 
     async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         ours: S,
