@@ -274,6 +274,12 @@ impl MonitorConfig {
         self
     }
 
+    /// Has a FIN held for the usual time, if nothing else was said.
+    #[cfg(feature = "tls")]
+    pub(crate) fn hold_usually(&mut self) {
+        self.hold_fin.get_or_insert(crate::hold::USUAL);
+    }
+
     pub(crate) fn holds_fin(&self) -> bool {
         self.hold_fin.is_some_and(|within| !within.is_zero())
     }

@@ -2,7 +2,7 @@
 
 use crate::unread::Unread;
 use crate::watcher::Registration;
-use crate::{Closed, MonitoredStream};
+use crate::{CloseReason, Closed, MonitoredStream};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -46,8 +46,8 @@ impl<S> MonitoredStream<S> {
     ///
     /// # Errors
     ///
-    /// The error of `wrap`, after the stream has closed for it; or, if the stream closes while `wrap` waits,
-    /// one that carries the [`CloseReason`](crate::CloseReason). As [`with_config`](Self::with_config) where
+    /// The error of `wrap`, after the stream has closed for it; or, if the stream has closed for another
+    /// reason meanwhile, one that carries the [`CloseReason`]. As [`with_config`](Self::with_config) where
     /// the runtime has no timers.
     ///
     /// # Cancel safety
@@ -110,7 +110,15 @@ impl<S> MonitoredStream<S> {
             let call = link.fate.enter();
             match wrapping.as_mut().poll(cx) {
                 Poll::Ready(Ok(upper)) => return Poll::Ready(Ok(upper)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(link.layering_failed(error))),
+                Poll::Ready(Err(error)) => {
+                    let error = link.layering_failed(error);
+                    // Somebody else may have been first, with another reason (invariant 1).
+                    let told = link.fate.close_reason();
+                    return Poll::Ready(Err(match told {
+                        Some(told) if told != CloseReason::from(&error) => told.into(),
+                        _ => error,
+                    }));
+                }
                 Poll::Pending => drop(call),
             }
             closed

@@ -53,6 +53,12 @@ impl MonitoredListener {
         self
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn hold_usually(mut self) -> Self {
+        self.config.hold_usually();
+        self
+    }
+
     /// Waits for the next connection.
     ///
     /// # Errors

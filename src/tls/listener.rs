@@ -66,7 +66,8 @@ impl TlsListener {
     /// Takes its connections from `listener`, and has `acceptor` do the handshakes.
     pub fn new(listener: MonitoredListener, acceptor: TlsAcceptor) -> Self {
         Self {
-            listener,
+            // From the first moment: a client may leave before its handshake's task has its turn.
+            listener: listener.hold_usually(),
             acceptor,
             patience: PATIENCE,
             limit: LIMIT,
