@@ -556,7 +556,7 @@ impl Link {
     fn sent<S, T>(
         &self,
         unread: &mut Option<Box<Unread<S>>>,
-        mut io: Pin<&mut S>,
+        io: Pin<&mut S>,
         cx: &Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
@@ -566,16 +566,13 @@ impl Link {
         let Some((sight, unread)) = ahead else {
             return self.wrote(cx, polled);
         };
-        let polled = match polled {
-            // The peer has ended, and how is still to be read.
-            Poll::Ready(Err(error)) if self.is_peers_end(&error) => {
-                self.read_ahead(sight, unread, io.as_mut(), cx);
-                match self.fate.is_closed() {
-                    true => Poll::Pending,
-                    false => return self.wrote(cx, Poll::Ready(Err(error))),
-                }
+        let polled = match (polled, self.socket()) {
+            // The peer has ended, and how is still to be read, for which the runtime may not be ready yet.
+            (Poll::Ready(Err(error)), Some(socket)) if self.is_peers_end(&error) => {
+                socket.hear_broken_pipe();
+                self.wrote(cx, Poll::Pending)
             }
-            polled => self.wrote(cx, polled),
+            (polled, _) => self.wrote(cx, polled),
         };
         // A FIN may have been heard before there was a waker to wake.
         if polled.is_pending() {
@@ -592,7 +589,7 @@ impl Link {
     /// Whether an error of the sending side says no more than that the peer has ended.
     fn is_peers_end(&self, error: &io::Error) -> bool {
         let ours = self.fate.is_shut_down() || self.fate.is_reset();
-        error.kind() == ErrorKind::BrokenPipe && !ours
+        error.kind() == ErrorKind::BrokenPipe && !ours && CloseReason::carried_by(error).is_none()
     }
 
     /// What the result of a write, flush or shutdown means. A pending one is woken by the close.

@@ -9,10 +9,10 @@ mod support;
 #[path = "support/tls.rs"]
 mod tls;
 
-use hangup::{CloseReason, Lower, Monitor, MonitorConfig, MonitoredStream, Status};
+use hangup::{CloseReason, HalfClose, Lower, Monitor, MonitorConfig, MonitoredStream, Status};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use support::{Pair, Tcp4, reason, soon};
+use support::{Pair, Peer, Tcp4, reason, soon};
 use tls::{BROKEN_RECORDS, Setup};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -127,10 +127,19 @@ const PLACES: [Place; 3] = [Place::Layered, Place::Above, Place::Below];
 
 type Layered = MonitoredStream<server::TlsStream<Lower<TcpStream>>>;
 
-/// A connection whose monitor was there before the handshake.
+/// A connection whose monitor was there before the handshake. A FIN is held for as long as it takes to find
+/// out what it means.
 async fn layered(version: &'static SupportedProtocolVersion) -> (Layered, Client) {
+    let config = MonitorConfig::new().hold_fin(support::DEADLINE);
+    layered_with(version, &config).await
+}
+
+async fn layered_with(
+    version: &'static SupportedProtocolVersion,
+    config: &MonitorConfig,
+) -> (Layered, Client) {
     let (ours, peer) = Tcp4::pair();
-    let stream = MonitoredStream::new(ours).unwrap();
+    let stream = MonitoredStream::with_config(ours, config).unwrap();
     let (connector, acceptor) = Setup::of(version).make();
     let accepting = stream.layer(|lower| acceptor.accept(lower));
     let (ours, peer) = soon("the handshake", async {
@@ -203,15 +212,24 @@ async fn end_of(
     server: Server,
     way: Leaves,
 ) -> (CloseReason, Duration) {
+    // Who reads or writes is not told by the end of the time.
+    let within = match server {
+        Server::IsIdle => Duration::from_millis(3),
+        _ => support::DEADLINE,
+    };
+    let config = MonitorConfig::new().hold_fin(within);
     if place == Place::Layered {
-        let (stream, peer) = layered(version).await;
+        let (stream, peer) = match server {
+            // The usual time.
+            Server::IsIdle => layered_with(version, &MonitorConfig::new()).await,
+            _ => layered(version).await,
+        };
         let monitor = stream.monitor();
         return end(stream, peer, &monitor, way, server).await;
     }
     let (ours, peer) = Tcp4::pair();
     if place == Place::Above {
         let (ours, peer) = tls::handshake(Setup::of(version), ours, peer).await;
-        let config = MonitorConfig::new().hold_fin(Duration::from_millis(3));
         let stream = MonitoredStream::with_config(ours, &config).unwrap();
         let monitor = stream.monitor();
         return end(stream, peer, &monitor, way, server).await;
@@ -245,5 +263,180 @@ async fn each_way_has_its_reason() {
             _ => way.reason(),
         };
         println!("{place:?} {server:?} {way:?}: {told:?} after {after:?}");
+    }
+}
+
+/// The client reads, says its last word, and closes with data on its way to it, which is answered by a reset:
+/// the server's write finds a broken pipe before or after the watcher has heard the FIN.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_behind_the_last_word_changes_nothing() {
+    for round in 0..200 {
+        // An alert is not among them: the client is in the midst of a record, where rustls does not
+        // find the fault.
+        let way = [Orderly, Truncated, BadRecord][round % 3];
+        let (mut stream, mut peer) = layered(VERSIONS[round % 2]).await;
+        let monitor = stream.monitor();
+        let writing = tokio::spawn(async move {
+            loop {
+                if let Err(error) = stream.write_all(&[0; 16384]).await {
+                    return CloseReason::from(&error);
+                }
+            }
+        });
+        soon("input", peer.read_exact(&mut [0; 65536]))
+            .await
+            .unwrap();
+        let (_, kept) = leave(peer, way).await;
+        // A reset needs data that nobody will read.
+        drop(kept);
+        let told = reason(&monitor).await;
+        let written = soon("the end of the writes", writing).await.unwrap();
+        assert_eq!(written, told, "what the writer is told, round {round}");
+        assert_eq!(told, way.reason(), "round {round}, {way:?}");
+    }
+}
+
+/// What a peer has said before it left is read after the writer was told why it left (invariant 5).
+#[tokio::test]
+async fn a_blocked_writer_loses_no_input() {
+    for version in VERSIONS {
+        for way in WAYS {
+            let (mut stream, mut peer) = layered(version).await;
+            say(&mut stream, &mut peer).await;
+            let words: Vec<u8> = (0..40_000_u32).map(|at| (at % 251) as u8).collect();
+            soon("a full connection", block(&mut stream)).await;
+            soon("the client's words", peer.write_all(&words))
+                .await
+                .unwrap();
+            soon("a flush", peer.flush()).await.unwrap();
+            let kept = leave(peer, way).await;
+            let error = soon("the end", async {
+                loop {
+                    if let Err(error) = stream.write_all(&[0; 65536]).await {
+                        break error;
+                    }
+                }
+            })
+            .await;
+            assert_eq!(
+                CloseReason::from(&error),
+                way.reason(),
+                "{version:?} {way:?}"
+            );
+            assert_eq!(stream.close_reason(), Some(way.reason()));
+            let mut heard = Vec::new();
+            let end = soon("the input", stream.read_to_end(&mut heard)).await;
+            // rustls tells of an alert and of a bad record before it gives out what came with them.
+            assert!(words.starts_with(&heard), "{version:?} {way:?}");
+            if matches!(way, Orderly | Truncated) {
+                assert_eq!(heard.len(), words.len(), "{version:?} {way:?}");
+            }
+            match end {
+                // The write has had the socket's error.
+                _ if way == Reset => {}
+                Ok(_) => assert_eq!(way, Orderly),
+                Err(error) => assert_eq!(CloseReason::from(&error), way.reason()),
+            }
+            drop(kept);
+        }
+    }
+}
+
+/// More than a writer looks through: the FIN waits its time, and the reader gets all of it.
+#[tokio::test]
+async fn behind_too_much_input_there_is_only_a_fin() {
+    let (mut stream, mut peer) = layered_with(&TLS13, &MonitorConfig::new()).await;
+    say(&mut stream, &mut peer).await;
+    soon("a full connection", block(&mut stream)).await;
+    let words = vec![7; 100_000];
+    soon("the client's words", peer.write_all(&words))
+        .await
+        .unwrap();
+    soon("a flush", peer.flush()).await.unwrap();
+    let kept = leave(peer, Truncated).await;
+    while soon("a write", stream.write_all(&[0; 65536])).await.is_ok() {}
+    assert_eq!(stream.close_reason(), Some(CloseReason::PeerClosed));
+    let mut heard = Vec::new();
+    let end = soon("the input", stream.read_to_end(&mut heard)).await;
+    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+    assert!(heard == words);
+    drop(kept);
+}
+
+/// A half-close is not the end where it is allowed; an end without close_notify is.
+#[tokio::test]
+async fn half_closed_above_tls() {
+    for way in [Orderly, Truncated] {
+        let config = MonitorConfig::new()
+            .half_close(HalfClose::Allowed)
+            .hold_fin(support::DEADLINE);
+        let (mut stream, peer) = layered_with(&TLS13, &config).await;
+        let mut status = stream.monitor().subscribe();
+        let (_, kept) = leave(peer, way).await;
+        // Each write looks for the meaning of the FIN, once it was heard.
+        soon("the peer's end", async {
+            while *status.borrow_and_update() == Status::Open {
+                let _ = stream.write_all(b"event").await;
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        match way {
+            Orderly => {
+                assert_eq!(*status.borrow(), Status::PeerFinished);
+                stream.write_all(b"more").await.unwrap();
+                stream.shutdown().await.unwrap();
+                assert_eq!(stream.close_reason(), Some(CloseReason::Finished));
+            }
+            _ => assert_eq!(stream.close_reason(), Some(CloseReason::Truncated)),
+        }
+        drop(kept);
+    }
+}
+
+/// Whoever asks while the runtime is blocked is answered when the time is over, and not before.
+#[tokio::test]
+async fn a_probe_of_a_held_fin() {
+    let within = Duration::from_millis(100);
+    let (ours, peer) = Tcp4::pair();
+    let config = MonitorConfig::new().hold_fin(within);
+    let stream = MonitoredStream::with_config(ours, &config).unwrap();
+    let monitor = stream.monitor();
+    let began = Instant::now();
+    peer.finish();
+    let asking = std::thread::spawn(move || {
+        while !monitor.probe().is_closed() {
+            assert!(began.elapsed() < support::DEADLINE);
+            std::thread::yield_now();
+        }
+        began.elapsed()
+    });
+    // The only thread of the runtime is in here.
+    assert!(asking.join().unwrap() >= within);
+    assert_eq!(stream.close_reason(), Some(CloseReason::PeerClosed));
+
+    // Zero is as without.
+    let (ours, peer) = Tcp4::pair();
+    let config = MonitorConfig::new().hold_fin(Duration::ZERO);
+    let stream = MonitoredStream::with_config(ours, &config).unwrap();
+    peer.finish();
+    assert!(stream.monitor().probe().is_closed());
+}
+
+/// Our own shutdown comes first: the end is `Finished`, by whomever it is heard (invariant 8).
+#[tokio::test]
+async fn after_our_own_shutdown() {
+    for server in [Server::Reads, Server::IsIdle] {
+        let (mut stream, mut peer) = layered_with(&TLS13, &MonitorConfig::new()).await;
+        say(&mut stream, &mut peer).await;
+        let monitor = stream.monitor();
+        soon("our shutdown", stream.shutdown()).await.unwrap();
+        assert_eq!(soon("the end", peer.read(&mut [0])).await.unwrap(), 0);
+        let kept = leave(peer, Orderly).await;
+        if server == Server::Reads {
+            assert_eq!(soon("the end", stream.read(&mut [0])).await.unwrap(), 0);
+        }
+        assert_eq!(reason(&monitor).await, CloseReason::Finished);
+        drop(kept);
     }
 }

@@ -8,7 +8,7 @@ use crate::hold::{self, Hold, Wait};
 use crate::sync::lock;
 use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,9 +60,27 @@ impl Socket {
     /// Asks the kernel how the socket stands, and tells the fate.
     pub(crate) fn examine(self: &Arc<Self>) {
         let mut descriptor = lock(&self.descriptor);
-        let Some(event) = descriptor.look() else {
+        if let Some(event) = descriptor.look() {
+            self.tell(descriptor, event);
+        }
+    }
+
+    /// Takes in what a write's broken pipe means, which has used up the socket's error, where a protocol
+    /// above the socket may still say more.
+    pub(crate) fn hear_broken_pipe(self: &Arc<Self>) {
+        let mut descriptor = lock(&self.descriptor);
+        let Some(raw) = descriptor.raw else {
             return;
         };
+        let event = descriptor
+            .verdict
+            .get_or_insert_with(|| sys::broken_pipe(raw))
+            .clone();
+        self.tell(descriptor, event);
+    }
+
+    /// Tells the fate of `event`, now or when its meaning had its time.
+    fn tell(self: &Arc<Self>, mut descriptor: MutexGuard<'_, Descriptor>, event: Event) {
         let wait = descriptor.hold(&event);
         // Told after the lock has gone: a waker may run anything, even a probe of this socket.
         drop(descriptor);
