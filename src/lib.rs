@@ -38,6 +38,7 @@
 //! * [`stream.monitor()`](MonitoredStream::monitor) is a cloneable handle for elsewhere:
 //!   [`run_until_closed`](Monitor::run_until_closed) for futures,
 //!   [`cancellation_token`](Monitor::cancellation_token) for what takes one,
+//!   [`with_grace`](Monitor::with_grace) for what a client may come back for,
 //!   [`subscribe`](Monitor::subscribe) for a watch channel, [`probe`](Monitor::probe) for producers that
 //!   compute or block, and [`transfer`](Monitor::transfer) for how many bytes were read and accepted.
 //! * A write on a closed stream fails at once, and a blocked one is woken and fails, with an
@@ -100,11 +101,13 @@
 
 pub mod errors;
 
+mod accept;
 mod closed;
 mod config;
 mod drain;
 mod event;
 mod fate;
+mod grace;
 mod listener;
 mod monitor;
 mod reason;
@@ -122,6 +125,7 @@ mod watcher;
 
 pub use closed::Closed;
 pub use config::{HalfClose, MonitorConfig};
+pub use grace::{Grace, GraceOver};
 pub use listener::MonitoredListener;
 pub use monitor::Monitor;
 pub use reason::{CloseReason, Failure};
