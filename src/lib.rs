@@ -81,6 +81,16 @@
 //! either order (`MonitoredStream<TlsStream<TcpStream>>` or `TlsStream<MonitoredStream<TcpStream>>`).
 //! Others learn from their own reads and writes: [`MonitoredStream::unwatched`].
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what |
+//! |---|---|
+//! | `axum` | a listener, extractors and a middleware for axum; brings `http` |
+//! | `http` | bodies, streams and producers that end with the connection, for hyper and any other |
+//! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; brings `http` |
+//!
 //! # Platforms
 //!
 //! Linux uses a nested epoll, one per runtime. macOS and the BSDs use a nested kqueue: type-checked, not
@@ -99,7 +109,13 @@
 //! body, or a paused reader. tokio's `ready(Interest::READABLE)` does not read, and spins on unread
 //! data. The watcher is told by the kernel of the hang-up itself (`EPOLLRDHUP`, epoll_ctl(2)).
 
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod errors;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "tonic")]
+pub mod tonic;
 
 mod accept;
 mod closed;
