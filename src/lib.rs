@@ -38,6 +38,7 @@
 //! * [`stream.monitor()`](MonitoredStream::monitor) is a cloneable handle for elsewhere:
 //!   [`run_until_closed`](Monitor::run_until_closed) for futures,
 //!   [`cancellation_token`](Monitor::cancellation_token) for what takes one,
+//!   [`with_grace`](Monitor::with_grace) for what a client may come back for,
 //!   [`subscribe`](Monitor::subscribe) for a watch channel, [`probe`](Monitor::probe) for producers that
 //!   compute or block, and [`transfer`](Monitor::transfer) for how many bytes were read and accepted.
 //! * A write on a closed stream fails at once, and a blocked one is woken and fails, with an
@@ -80,6 +81,16 @@
 //! either order (`MonitoredStream<TlsStream<TcpStream>>` or `TlsStream<MonitoredStream<TcpStream>>`).
 //! Others learn from their own reads and writes: [`MonitoredStream::unwatched`].
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what |
+//! |---|---|
+//! | `axum` | a listener, extractors and a middleware for axum; brings `http` |
+//! | `http` | bodies, streams and producers that end with the connection, for hyper and any other |
+//! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; brings `http` |
+//!
 //! # Platforms
 //!
 //! Linux uses a nested epoll, one per runtime. macOS and the BSDs use a nested kqueue: type-checked, not
@@ -98,15 +109,23 @@
 //! body, or a paused reader. tokio's `ready(Interest::READABLE)` does not read, and spins on unread
 //! data. The watcher is told by the kernel of the hang-up itself (`EPOLLRDHUP`, epoll_ctl(2)).
 
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod errors;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "tonic")]
+pub mod tonic;
 
+mod accept;
 mod closed;
 mod config;
 mod drain;
 mod event;
 mod fate;
+mod grace;
 mod hold;
 mod layer;
 mod listener;
@@ -126,6 +145,7 @@ mod watcher;
 
 pub use closed::Closed;
 pub use config::{HalfClose, MonitorConfig};
+pub use grace::{Grace, GraceOver};
 pub use layer::Lower;
 pub use listener::MonitoredListener;
 pub use monitor::Monitor;

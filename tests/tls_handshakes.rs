@@ -340,5 +340,9 @@ async fn a_thousand_aborted_handshakes_leave_nothing_behind() {
     assert_eq!(left(&listening.listener).await, before);
     let after = heap();
     println!("heap: {bytes} bytes before, {after} after {ABORTED} more; {before:?}");
-    assert!(after < bytes + ABORTED, "{bytes} bytes, and then {after}");
+    // Less than the smallest thing that there is of each connection; lists may grow.
+    assert!(
+        after < bytes + ABORTED * 64,
+        "{bytes} bytes, and then {after}"
+    );
 }
