@@ -54,6 +54,7 @@
 //! | the system's keepalive or user timeout ran out | [`TimedOut`](CloseReason::TimedOut) |
 //! | the network or the host is unreachable, and the system gave up | [`Unreachable`](CloseReason::Unreachable) |
 //! | the peer drains less than the [`StallPolicy`] asks for | [`Stalled`](CloseReason::Stalled) |
+//! | TLS: an end without close_notify, an alert, a record that cannot be read | [`Truncated`](CloseReason::Truncated), [`TlsAlert`](CloseReason::TlsAlert), [`Tls`](CloseReason::Tls) |
 //! | [`abort`](Monitor::abort), by us | [`Aborted`](CloseReason::Aborted) |
 //! | any other error of a read or a write | [`Failed`](CloseReason::Failed) and others |
 //! | the stream is dropped, or taken out of its wrapper | [`Dropped`](CloseReason::Dropped) |
@@ -78,7 +79,8 @@
 //! # Which streams
 //!
 //! Whatever has one socket under it is watched: `TcpStream`, `UnixStream`, and TLS streams over them, in
-//! either order (`MonitoredStream<TlsStream<TcpStream>>` or `TlsStream<MonitoredStream<TcpStream>>`).
+//! either order (`MonitoredStream<TlsStream<TcpStream>>` or `TlsStream<MonitoredStream<TcpStream>>`) or in both
+//! places ([`MonitoredStream::layer`]).
 //! Others learn from their own reads and writes: [`MonitoredStream::unwatched`].
 //!
 //! # Features
@@ -89,6 +91,7 @@
 //! |---|---|
 //! | `axum` | a listener, extractors and a middleware for axum; brings `http` |
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and any other |
+//! | `tls` | TLS by tokio-rustls, monitored from before the handshake; `ring`, `aws-lc-rs` and `tls12` choose its cryptography |
 //! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; brings `http` |
 //!
 //! # Platforms

@@ -1,7 +1,9 @@
 //! A listener whose connections are monitored from before their TLS handshake.
 
 use super::ServerStream;
+use crate::accept::Accept;
 use crate::{CloseReason, Monitor, MonitoredListener, MonitoredStream};
+use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -130,6 +132,34 @@ impl TlsListener {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(ServerStream, SocketAddr)>> {
+        self.poll(cx, |listener, cx| listener.poll_accept(cx))
+    }
+
+    /// Waits for the next connection whose handshake is done, as [`accept`](Self::accept), for servers that
+    /// an error is not to end: as [`MonitoredListener::accept_next`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if the future is dropped, no connection is lost.
+    pub async fn accept_next(&mut self) -> (ServerStream, SocketAddr) {
+        let mut accept = Accept::default();
+        let next = poll_fn(|cx| {
+            self.poll(cx, |listener, cx| {
+                accept.poll(listener, cx).map(Ok::<_, Infallible>)
+            })
+        });
+        let Ok(accepted) = next.await;
+        accepted
+    }
+
+    fn poll<E>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut next: impl FnMut(
+            &MonitoredListener,
+            &mut Context<'_>,
+        ) -> Poll<Result<(MonitoredStream<TcpStream>, SocketAddr), E>>,
+    ) -> Poll<Result<(ServerStream, SocketAddr), E>> {
         loop {
             while let Poll::Ready(Some(ended)) = self.handshakes.poll_join_next(cx) {
                 if let Some(accepted) = self.ended(ended) {
@@ -139,7 +169,7 @@ impl TlsListener {
             if self.handshakes.len() >= self.limit {
                 return Poll::Pending;
             }
-            match self.listener.poll_accept(cx) {
+            match next(&self.listener, cx) {
                 Poll::Ready(Ok((stream, peer))) => self.begin(stream, peer),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
