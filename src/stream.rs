@@ -307,13 +307,12 @@ impl MonitoredStream<TcpStream> {
         cx: &mut Context<'_>,
         mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.link
-            .make_way(&mut self.unread, Pin::new(&mut self.io), cx);
-        let io = &self.io;
-        self.link.write(cx, |cx| {
+        let Self { link, unread, io } = self;
+        link.make_way(unread, Pin::new(&mut *io), cx);
+        link.write(unread, Pin::new(io), cx, |io, cx| {
             loop {
                 ready!(io.poll_write_ready(cx))?;
-                match io.try_io(Interest::WRITABLE, || send(io)) {
+                match io.try_io(Interest::WRITABLE, || send(&io)) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     sent => return Poll::Ready(sent),
                 }

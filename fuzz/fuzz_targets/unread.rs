@@ -126,7 +126,7 @@ impl AsyncRead for Scripted {
 
 fuzz_target!(|input: Input| {
     let limit = usize::from(input.limit) + 1;
-    let mut unread: Unread<Scripted> = Unread::new(limit);
+    let mut unread: Unread<Scripted> = Unread::new(limit, false);
     let mut io = Scripted {
         answers: input.answers.into(),
         handed_out: 0,
@@ -146,7 +146,11 @@ fuzz_target!(|input: Input| {
         match operation {
             Operation::Fill => {
                 let moved = io.handed_out;
-                match unread.fill(Pin::new(&mut io), &Context::from_waker(&writing)) {
+                match unread.fill(
+                    unread.limit(),
+                    Pin::new(&mut io),
+                    &Context::from_waker(&writing),
+                ) {
                     None => {}
                     Some(Ok(())) => io.seen = true,
                     Some(Err(failed)) => {
