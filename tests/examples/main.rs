@@ -1,10 +1,14 @@
-//! The examples, run as a user runs them, with real clients: curl and raw sockets.
+//! The examples, run as a user runs them, with real clients: curl, raw sockets and Chromium.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, unreachable_pub, reason = "other test programs use it too")]
+#[path = "../support/browser.rs"]
+mod browser;
 mod process;
 
+mod dashboard;
 mod detection;
 mod dev_zero;
 mod file_server;
