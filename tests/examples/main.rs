@@ -7,6 +7,7 @@
 #[path = "../support/browser.rs"]
 mod browser;
 mod process;
+mod server;
 
 mod dashboard;
 mod detection;

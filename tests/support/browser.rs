@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tungstenite::{Error, Message, WebSocket};
 
 /// For each call and each event.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(30);
 /// Chromium lives no longer than this many seconds, even if the test is killed.
 const LIFE: &str = "300";
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -66,16 +66,17 @@ impl Browser {
         tab
     }
 
-    /// Lets tabs download into `directory`.
+    /// Lets tabs download into `directory`, which is there.
     pub fn download_to(&self, directory: &Path) {
+        // Downloads to a path with `..` in it are given up without a word.
+        let directory = directory.canonicalize().unwrap();
         let params = json!({
             "behavior": "allow", "downloadPath": directory, "eventsEnabled": true
         });
         self.call(None, "Browser.setDownloadBehavior", params);
     }
 
-    /// Waits until a download begins, which `directory` and `url` do not tell apart from others.
-    /// Returns what [`cancel`](Self::cancel) asks for.
+    /// Waits until the next download begins. Returns what [`cancel`](Self::cancel) asks for.
     pub fn download_begun(&self) -> String {
         text(&self.event("Browser.downloadWillBegin")["guid"])
     }
