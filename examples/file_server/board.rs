@@ -80,6 +80,7 @@ impl Board {
             let reason = match ledger.monitor.close_reason() {
                 // Their texts are without number.
                 Some(CloseReason::Failed(_)) | None => "failed".to_owned(),
+                Some(reason) if reason.is_local() => format!("{reason}, by this server"),
                 Some(reason) => reason.to_string(),
             };
             *state.totals.reasons.entry(reason).or_default() += 1;

@@ -4,9 +4,12 @@
 //! events.
 
 pub(crate) mod access;
+mod ended;
 mod feed;
+mod open;
 mod pace;
 mod page;
+mod table;
 mod words;
 
 use crate::board::Board;

@@ -5,6 +5,7 @@ const snapshot = document.getElementById("snapshot");
 const feed = document.getElementById("feed");
 const news = document.getElementById("news");
 const pause = document.getElementById("pause");
+const still = matchMedia("(prefers-reduced-motion: reduce)");
 let source = null;
 let announced = newest();
 
@@ -48,14 +49,16 @@ function newest() {
   return row ? Number(row.id.slice(1)) : 0;
 }
 
-// Reads out what was cut short, and nothing else.
+// Shows which rows are new, and reads out what was cut short, and nothing else.
 function announce() {
-  const cut = [...document.querySelectorAll("#ended tr.cut")].filter((row) => Number(row.id.slice(1)) > announced);
+  const fresh = [...document.querySelectorAll("#ended tbody tr")].filter((row) => Number(row.id.slice(1)) > announced);
   announced = newest();
+  if (!still.matches) fresh.forEach((row) => row.animate({ opacity: [0.2, 1] }, 700));
+  const cut = fresh.filter((row) => row.className === "cut");
   if (cut.length === 0) return;
   const cell = (name) => cut[0].querySelector(`.${name}`).textContent;
   const others = cut.length > 1 ? `, and ${cut.length - 1} more` : "";
-  news.textContent = `${cell("request")} for ${cell("client")}: ${cell("outcome")}${others}`;
+  news.textContent = `${cell("request")} for ${cell("client")} ended: ${cell("outcome")}${others}`;
 }
 
 // Makes `old` like `next`, and touches nothing that is the same: a selection and a reader's place stay.
