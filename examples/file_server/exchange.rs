@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode, Uri};
 use std::fmt;
 
+#[derive(Clone)]
 pub(crate) struct Exchange {
     pub(crate) method: Method,
     pub(crate) target: Uri,

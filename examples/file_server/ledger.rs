@@ -73,7 +73,7 @@ struct Download {
 
 /// How a download stands.
 pub(crate) struct Progress {
-    pub(crate) request: String,
+    pub(crate) exchange: Exchange,
     pub(crate) audience: Audience,
     pub(crate) bytes: u64,
     pub(crate) begun: Instant,
@@ -145,7 +145,7 @@ impl Ledger {
     /// The response that is being sent.
     pub(crate) fn progress(&self) -> Option<Progress> {
         self.page().download.as_ref().map(|download| Progress {
-            request: download.exchange.to_string(),
+            exchange: download.exchange.clone(),
             audience: download.audience,
             bytes: download.bytes,
             begun: download.begun,
@@ -248,10 +248,11 @@ impl Ledger {
             return;
         }
         let ended = self.end(download);
-        self.report.line(&ended.line());
+        let line = ended.line();
         if let Some(board) = &self.board {
             board.ended(ended);
         }
+        self.report.line(&line);
     }
 
     fn end(&self, download: Download) -> Ended {

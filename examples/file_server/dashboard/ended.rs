@@ -30,7 +30,7 @@ fn line(number: u64, ended: &Ended, now: Instant) -> String {
     let delivered = acknowledged.map_or_else(|| "unknown".to_owned(), size);
     let cells = [
         ended.client.to_string(),
-        format!("<bdi>{}</bdi>", request(&ended.exchange.to_string())),
+        format!("<bdi>{}</bdi>", request(&ended.exchange)),
         outcome,
         format!("{delivered} of {}", size(ended.bytes)),
         time(ended.at.saturating_duration_since(ended.begun)),

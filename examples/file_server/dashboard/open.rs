@@ -44,7 +44,7 @@ pub(crate) fn open(view: &View, paces: &mut Paces, now: Instant) -> String {
             None => Line::new("idle", "none at present".to_owned(), "idle"),
             Some(progress) => match progress.audience {
                 Audience::Onlooker => {
-                    let request = request(&progress.request);
+                    let request = request(&progress.exchange);
                     Line::new("onlooker", request, "watches this dashboard")
                 }
                 Audience::Client => download(number, ledger, &progress, paces, now),
@@ -110,7 +110,7 @@ fn download(
     let acknowledged = transfer.acknowledged.map(|bytes| progress.of_body(bytes));
     let delivered = acknowledged.unwrap_or(accepted);
     let Pace { rate, stalled } = paces.look(number, progress.begun, delivered, now);
-    let request = request(&progress.request);
+    let request = request(&progress.exchange);
     let (kind, status) = match stalled {
         Some(still) => ("stalled", format!("stalled for {}", time(still))),
         None => ("sending", "sending".to_owned()),

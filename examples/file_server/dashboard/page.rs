@@ -44,7 +44,7 @@ fn totals(view: &View, now: Instant) -> String {
         ("Connections so far", count(totals.connections)),
         ("Ended responses", count(totals.responses)),
         ("Cut short", count(totals.cut_short)),
-        ("Accepted in ended responses", size(totals.accepted)),
+        ("Accepted by ended ones", size(totals.accepted)),
         ("Up for", time(now.saturating_duration_since(view.since))),
     ];
     let facts: String = facts

@@ -1,5 +1,6 @@
 //! Sizes, times and names, as they are shown.
 
+use crate::exchange::Exchange;
 use crate::html::escape;
 use indicatif::{HumanBytes, HumanCount};
 use percent_encoding::percent_decode_str;
@@ -43,11 +44,13 @@ pub(crate) fn ago(then: Duration) -> String {
     }
 }
 
-/// A request, readable: not percent-encoded, with whatever could pass for something else spelt out.
-pub(crate) fn request(encoded: &str) -> String {
-    let decoded = percent_decode_str(encoded).decode_utf8_lossy();
+/// A request and its status, readable: not percent-encoded, with whatever could pass for something else
+/// spelt out.
+pub(crate) fn request(exchange: &Exchange) -> String {
+    let request = format!("{} {}", exchange.method, exchange.target);
+    let request = percent_decode_str(&request).decode_utf8_lossy();
     let mut shown = String::new();
-    for (index, char) in decoded.chars().enumerate() {
+    for (index, char) in request.chars().enumerate() {
         if index == LONGEST {
             shown.push('…');
             break;
@@ -59,7 +62,7 @@ pub(crate) fn request(encoded: &str) -> String {
             shown.push(char);
         }
     }
-    escape(&shown)
+    format!("{} {}", escape(&shown), exchange.status.as_u16())
 }
 
 /// Whether a character is not seen, or makes others be seen elsewhere (text direction).
