@@ -9,6 +9,7 @@ mod browser;
 mod process;
 mod server;
 
+mod browser_dashboard;
 mod dashboard;
 mod detection;
 mod dev_zero;

@@ -182,6 +182,27 @@ impl Tab<'_> {
         panic!("still waiting for {what} after {DEADLINE:?}")
     }
 
+    /// Presses a key of the keyboard, by its name, its code on Windows and the text that it types.
+    pub fn press(&self, key: &str, code: u32, text: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            let params = json!({
+                "type": kind, "key": key, "windowsVirtualKeyCode": code, "text": text
+            });
+            self.call("Input.dispatchKeyEvent", params);
+        }
+    }
+
+    /// What the browser has noted about the page since `Log.enable` was called: errors, and what its
+    /// policy forbids.
+    pub fn said(&self) -> Vec<Value> {
+        let mut wire = self.browser.wire();
+        let (said, others) = wire.events.drain(..).partition(|event| {
+            event["method"] == "Log.entryAdded" && event["sessionId"] == self.session
+        });
+        wire.events = others;
+        Vec::from(said)
+    }
+
     /// The size of the window in CSS pixels, and whether it is a phone's.
     pub fn resize(&self, width: u32, height: u32, phone: bool) {
         let scale = if phone { 2 } else { 1 };
@@ -314,9 +335,12 @@ impl Process {
             "--headless=new",
             "--remote-debugging-port=0",
             "--disable-background-networking",
+            "--disable-background-timer-throttling",
+            "--disable-backgrounding-occluded-windows",
             "--disable-component-update",
             "--disable-dev-shm-usage",
             "--disable-gpu",
+            "--disable-renderer-backgrounding",
             "--disable-sync",
             "--hide-scrollbars",
             "--mute-audio",
