@@ -86,6 +86,7 @@
 //!
 //! | feature | what |
 //! |---|---|
+//! | `codec` | frames, and `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, Prometheus' for instance |
 //! | `tracing` | an event of [`tracing`](https://docs.rs/tracing) at the end of each stream, in the span in which it began |
 //!
@@ -136,6 +137,8 @@ mod sync;
 mod timer;
 mod transfer;
 mod unread;
+#[cfg(feature = "codec")]
+mod until_closed;
 mod watcher;
 
 pub use closed::Closed;
@@ -147,3 +150,5 @@ pub use stall::StallPolicy;
 pub use status::Status;
 pub use stream::MonitoredStream;
 pub use transfer::Transfer;
+#[cfg(feature = "codec")]
+pub use until_closed::{SinkError, UntilClosed, UntilClosedExt};

