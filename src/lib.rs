@@ -80,6 +80,16 @@
 //! either order (`MonitoredStream<TlsStream<TcpStream>>` or `TlsStream<MonitoredStream<TcpStream>>`).
 //! Others learn from their own reads and writes: [`MonitoredStream::unwatched`].
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what |
+//! |---|---|
+//! | `codec` | frames, and `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
+//! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, Prometheus' for instance |
+//! | `tracing` | an event of [`tracing`](https://docs.rs/tracing) at the end of each stream, in the span in which it began |
+//!
 //! # Platforms
 //!
 //! Linux uses a nested epoll, one per runtime. macOS and the BSDs use a nested kqueue: type-checked, not
@@ -99,7 +109,16 @@
 //! data. The watcher is told by the kernel of the hang-up itself (`EPOLLRDHUP`, epoll_ctl(2)).
 
 pub mod errors;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+mod account;
+#[cfg(not(any(feature = "metrics", feature = "tracing")))]
+#[path = "no_account.rs"]
+mod account;
 mod closed;
 mod config;
 mod drain;
@@ -118,6 +137,8 @@ mod sync;
 mod timer;
 mod transfer;
 mod unread;
+#[cfg(feature = "codec")]
+mod until_closed;
 mod watcher;
 
 pub use closed::Closed;
@@ -129,3 +150,5 @@ pub use stall::StallPolicy;
 pub use status::Status;
 pub use stream::MonitoredStream;
 pub use transfer::Transfer;
+#[cfg(feature = "codec")]
+pub use until_closed::{SinkError, UntilClosed, UntilClosedExt};

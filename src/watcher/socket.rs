@@ -2,6 +2,7 @@
 
 use super::delivery::Delivery;
 use super::{Event, Raw, Sight, sys};
+use crate::event::HeardBy;
 use crate::fate::Fate;
 use crate::sync::lock;
 use rustix::fd::BorrowedFd;
@@ -53,11 +54,11 @@ impl Socket {
     }
 
     /// Asks the kernel how the socket stands, and tells the fate.
-    pub(crate) fn examine(&self) {
+    pub(crate) fn examine(&self, by: HeardBy) {
         let event = lock(&self.descriptor).look();
         // Told after the lock has gone: a waker may run anything, even a probe of this socket.
         if let Some(event) = event {
-            self.fate.observe(event);
+            self.fate.observe(event, by);
         }
     }
 
@@ -94,10 +95,10 @@ impl Socket {
     }
 
     /// Ends the stream with `event`, and resets its connection.
-    pub(crate) fn abort(&self, event: Event) {
+    pub(crate) fn abort(&self, event: Event, by: HeardBy) {
         // In this order: who hears of the end and drops the stream at once resets it by that.
         self.fate.begin_reset();
-        self.fate.file(event);
+        self.fate.file(event, by);
         // What the call under way has sent is counted at its end, and then writes are refused.
         let began = Instant::now();
         while self.fate.is_busy() && began.elapsed() < PATIENCE {
@@ -183,10 +184,10 @@ mod tests {
         socket.detach(|raw| last = Some(raw));
         assert_eq!(last, Some(ours.as_raw_fd()));
         socket.detach(|_| unreachable!("it was given away once"));
-        socket.examine();
+        socket.examine(HeardBy::Probe);
         assert_eq!(fate.status(), Status::Open);
         // There was something to hear.
-        another.examine();
+        another.examine(HeardBy::Probe);
         assert_eq!(fate.close_reason(), Some(CloseReason::PeerClosed));
     }
 }
