@@ -24,7 +24,8 @@ Options:
                   client that reads nothing for three quarters of it is ended too, so 600 is none too
                   many [default: never]
   --dashboard     show the connections, how far their downloads are, and why they ended, on a page at
-                  /_hangup, to browsers on this host; --dashboard=any shows it to all
+                  /_hangup, to browsers on this host; --dashboard=any shows it to all. Built with the
+                  feature \"metrics\", it has the counters for Prometheus at /_hangup/metrics
   -h, --help      print this help
 
 GET and HEAD, ranges, conditional requests, content types, index.html, and a listing for a directory

@@ -233,6 +233,35 @@ fn a_drain_ends_the_events_after_the_last_download() {
     );
 }
 
+#[cfg(feature = "metrics")]
+#[test]
+fn prometheus_is_told() {
+    let server = start("prometheus", &["--dashboard"]);
+    server.sparse("large.bin", LARGE);
+    drop(server.begin("/large.bin", ""));
+    let mut events = watch(&server);
+    wait_for(&mut events, "<tr id=\"e1\"");
+    wait_for(&mut events, "data-column=\"Reason\"");
+    let answer = ask_over(server.connect(), "/_hangup/metrics", "Host: localhost\r\n");
+    assert_eq!(
+        header(&answer, "content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let ended = "hangup_streams_ended_total{reason=\"reset\",heard_by=\"";
+    assert!(body(&answer).contains(ended), "{answer}");
+    assert!(
+        body(&answer).contains("hangup_streams_opened_total 3"),
+        "{answer}"
+    );
+    assert!(body(&answer).contains("hangup_streams_open 2"), "{answer}");
+    let answer = ask_over(
+        server.connect(),
+        "/_hangup/metrics",
+        "Host: evil.example\r\n",
+    );
+    assert_eq!(status(&answer), "403");
+}
+
 /// While somebody looks one task does it for all; when the last one has left nothing is left to do.
 #[cfg(target_os = "linux")]
 #[test]

@@ -9,6 +9,8 @@ mod feed;
 mod open;
 mod pace;
 mod page;
+#[cfg(feature = "metrics")]
+mod prometheus;
 mod table;
 mod words;
 
@@ -54,15 +56,20 @@ pub(crate) struct Dashboard {
     board: Arc<Board>,
     feed: Arc<Feed>,
     access: Access,
+    #[cfg(feature = "metrics")]
+    prometheus: prometheus::Prometheus,
 }
 
 impl Dashboard {
+    /// Made before the first connection is taken.
     pub(crate) fn new(access: Access) -> Self {
         let board = Arc::new(Board::new());
         Self {
             feed: Arc::new(Feed::new(board.clone())),
             board,
             access,
+            #[cfg(feature = "metrics")]
+            prometheus: prometheus::Prometheus::install(),
         }
     }
 
@@ -92,21 +99,18 @@ impl Dashboard {
 
     pub(crate) fn into_router(self) -> Router {
         let access = self.access;
-        Router::new()
+        let css = asset("text/css", include_str!("page.css"));
+        let script = asset("text/javascript", include_str!("page.js"));
+        let icon = asset("image/svg+xml", include_str!("icon.svg"));
+        let router = Router::new()
             .route(PATH, get(page))
             .route("/_hangup/events", get(events))
-            .route(
-                "/_hangup/page.css",
-                get(asset("text/css", include_str!("page.css"))),
-            )
-            .route(
-                "/_hangup/page.js",
-                get(asset("text/javascript", include_str!("page.js"))),
-            )
-            .route(
-                "/_hangup/icon.svg",
-                get(asset("image/svg+xml", include_str!("icon.svg"))),
-            )
+            .route("/_hangup/page.css", get(css))
+            .route("/_hangup/page.js", get(script))
+            .route("/_hangup/icon.svg", get(icon));
+        #[cfg(feature = "metrics")]
+        let router = router.route("/_hangup/metrics", get(metrics));
+        router
             .with_state(self)
             .layer(from_fn_with_state(access, check))
             .layer(map_response(guard))
@@ -126,6 +130,11 @@ async fn events(
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let snapshots = WatchStream::new(dashboard.feed.subscribe());
     Sse::new(snapshots.map(|snapshot| Ok(Event::default().data(&*snapshot))))
+}
+
+#[cfg(feature = "metrics")]
+async fn metrics(State(dashboard): State<Dashboard>) -> Response {
+    dashboard.prometheus.answer()
 }
 
 fn asset(
