@@ -92,9 +92,12 @@
 //! | feature | what |
 //! |---|---|
 //! | `axum` | a listener, extractors and a middleware for axum; brings `http` |
+//! | `codec` | frames, and `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and any other |
+//! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, Prometheus' for instance |
 //! | `tls` | TLS by tokio-rustls, monitored from before the handshake; `ring`, `aws-lc-rs` and `tls12` choose its cryptography |
 //! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; brings `http` |
+//! | `tracing` | an event of [`tracing`](https://docs.rs/tracing) at the end of each stream, in the span in which it began |
 //!
 //! # Platforms
 //!
@@ -119,12 +122,21 @@ pub mod axum;
 pub mod errors;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tonic")]
 pub mod tonic;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 mod accept;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+mod account;
+#[cfg(not(any(feature = "metrics", feature = "tracing")))]
+#[path = "no_account.rs"]
+mod account;
 mod closed;
 mod config;
 mod drain;
@@ -148,6 +160,8 @@ mod sync;
 mod timer;
 mod transfer;
 mod unread;
+#[cfg(feature = "codec")]
+mod until_closed;
 mod watcher;
 
 pub use closed::Closed;
@@ -161,3 +175,5 @@ pub use stall::StallPolicy;
 pub use status::Status;
 pub use stream::MonitoredStream;
 pub use transfer::Transfer;
+#[cfg(feature = "codec")]
+pub use until_closed::{SinkError, UntilClosed, UntilClosedExt};

@@ -1,6 +1,6 @@
 //! The cloneable handle on one stream's fate.
 
-use crate::event::Event;
+use crate::event::{Event, HeardBy};
 use crate::fate::Fate;
 use crate::watcher::Socket;
 use crate::{CloseReason, Closed, Grace, Status, Transfer};
@@ -132,7 +132,7 @@ impl Monitor {
     pub fn probe(&self) -> Status {
         if let Some(socket) = &self.socket {
             if !self.is_closed() {
-                socket.examine();
+                socket.examine(HeardBy::Probe);
             }
         }
         self.status()
@@ -249,8 +249,8 @@ impl Monitor {
     /// ```
     pub fn abort(&self) {
         match &self.socket {
-            Some(socket) => socket.abort(Event::Aborted),
-            None => self.fate.file(Event::Aborted),
+            Some(socket) => socket.abort(Event::Aborted, HeardBy::Us),
+            None => self.fate.file(Event::Aborted, HeardBy::Us),
         }
     }
 

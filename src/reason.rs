@@ -143,6 +143,50 @@ impl CloseReason {
         Chain::new(error).find_map(|error| error.downcast_ref())
     }
 
+    /// A short name that does not change, for logs and metrics: one of a small fixed set.
+    ///
+    /// `peer_closed`, `finished`, `reset`, `timed_out`, `unreachable`, `stalled`, `truncated`, `tls`,
+    /// `tls_alert`, `aborted`, `dropped`, `runtime_shutdown`; of [`Failed`](Self::Failed) `failed_` and the class of the
+    /// failure, such as `failed_local_resources`.
+    ///
+    /// ```
+    /// use hangup::CloseReason;
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// assert_eq!(CloseReason::PeerClosed.name(), "peer_closed");
+    /// let failed = CloseReason::from(&Error::from(ErrorKind::StorageFull));
+    /// assert_eq!(failed.name(), "failed_local_resources");
+    /// ```
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::Finished => "finished",
+            Self::Reset => "reset",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+            Self::Stalled => "stalled",
+            Self::Truncated => "truncated",
+            Self::Tls => "tls",
+            Self::TlsAlert => "tls_alert",
+            Self::Failed(failure) => match failure.class {
+                ErrorClass::NotReady => "failed_not_ready",
+                ErrorClass::Interrupted => "failed_interrupted",
+                ErrorClass::Disconnected => "failed_disconnected",
+                ErrorClass::Network => "failed_network",
+                ErrorClass::Resolution => "failed_resolution",
+                ErrorClass::Timeout => "failed_timeout",
+                ErrorClass::Tls => "failed_tls",
+                ErrorClass::LocalResources => "failed_local_resources",
+                ErrorClass::Misuse => "failed_misuse",
+                ErrorClass::Permission => "failed_permission",
+                ErrorClass::Other => "failed_other",
+            },
+            Self::Aborted => "aborted",
+            Self::Dropped => "dropped",
+            Self::RuntimeShutdown => "runtime_shutdown",
+        }
+    }
+
     /// Whether it was our side that ended the stream: [`Finished`](Self::Finished),
     /// [`Aborted`](Self::Aborted), [`Dropped`](Self::Dropped) or [`RuntimeShutdown`](Self::RuntimeShutdown).
     ///

@@ -1,12 +1,13 @@
 //! The wrapper: the only file that turns poll results into events.
 
-use crate::event::Event;
+use crate::event::{Event, HeardBy};
 use crate::fate::Fate;
 use crate::stall::{Stall, Step};
 use crate::unread::Unread;
 use crate::watcher::{RESET_WAKES, Registration, Socket, Source};
 use crate::{CloseReason, Closed, Monitor, MonitorConfig};
 use pin_project_lite::pin_project;
+use socket2::SockRef;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -104,11 +105,15 @@ impl<S: Source> MonitoredStream<S> {
         let stall = stall(config)?;
         let hold = config.hold()?;
         let fate = Arc::new(Fate::new(config.policy()));
+        // What the watcher sees before the account is open waits.
+        let call = fate.enter();
         let registration = Registration::new(&io, &fate, hold)?;
         if let Some(timers) = timers {
             let armed = registration.socket().lend(|socket| timers.arm(socket));
             armed.unwrap_or(Ok(()))?;
         }
+        open_account(&fate, Some(registration.socket()));
+        drop(call);
         Ok(Self {
             link: Link {
                 registration: Some(registration),
@@ -176,10 +181,12 @@ impl<S> MonitoredStream<S> {
     /// runtime that has timers.
     pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
+        let fate = Arc::new(Fate::new(config.policy()));
+        open_account(&fate, None);
         Self {
             link: Link {
                 registration: None,
-                fate: Arc::new(Fate::new(config.policy())),
+                fate,
                 stall,
             },
             unread: None,
@@ -405,7 +412,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         let call = this.link.fate.enter();
         let polled = this.io.as_mut().poll_shutdown(cx);
         if let Poll::Ready(Ok(())) = polled {
-            this.link.fate.file(Event::ShutDown);
+            this.link.fate.file(Event::ShutDown, HeardBy::Us);
         }
         let polled = this.link.sent(this.unread, this.io, cx, polled);
         drop(call);
@@ -451,6 +458,19 @@ impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
             .field("watched", &self.link.registration.is_some())
             .finish()
     }
+}
+
+/// Opens the account of the stream, if one is kept.
+fn open_account(fate: &Arc<Fate>, socket: Option<&Arc<Socket>>) {
+    let peer = || {
+        let address = socket?.lend(|socket| SockRef::from(&socket).peer_addr());
+        address?.ok()?.as_socket()
+    };
+    let transfer = || {
+        let monitor = Monitor::new(fate.clone(), socket.cloned());
+        move || monitor.transfer()
+    };
+    fate.account.open(peer, transfer);
 }
 
 /// What ties the wrapped stream to its fate.
@@ -555,8 +575,11 @@ impl Link {
             return polled;
         };
         match socket {
-            Some(socket) if stall.reset && event == Event::Stalled => socket.abort(event),
-            _ => self.fate.file(event),
+            Some(socket) if stall.reset && event == Event::Stalled => {
+                socket.abort(event, HeardBy::StallPolicy);
+            }
+            _ if event == Event::Stalled => self.fate.file(event, HeardBy::StallPolicy),
+            _ => self.fate.file(event, HeardBy::Us),
         }
         match self.fate.close_reason() {
             Some(reason) => Poll::Ready(Err(reason.into())),
@@ -633,10 +656,10 @@ impl Link {
                         (None, Some(socket)) => socket.broken_pipe(),
                         (None, None) => Event::HungUp,
                     };
-                    self.fate.file(event);
+                    self.fate.file(event, HeardBy::Write);
                 }
             }
-            Poll::Ready(Err(error)) => self.failed(error),
+            Poll::Ready(Err(error)) => self.failed(error, HeardBy::Write),
             Poll::Pending => {
                 if let Err(reason) = self.fate.park_writer(cx.waker()) {
                     return Poll::Ready(Err(reason.into()));
@@ -665,11 +688,11 @@ impl Link {
         }
         match self.taken_error() {
             Some(error) => {
-                self.failed(&error);
+                self.failed(&error, HeardBy::Read);
                 Err(error)
             }
             None => {
-                self.fate.file(Event::Fin);
+                self.fate.file(Event::Fin, HeardBy::Read);
                 Ok(())
             }
         }
@@ -686,7 +709,7 @@ impl Link {
             _ => None,
         };
         let error = taken.unwrap_or(error);
-        self.failed(&error);
+        self.failed(&error, HeardBy::Read);
         error
     }
 
@@ -695,21 +718,25 @@ impl Link {
     }
 
     /// An error of the wrapped stream, other than a write's broken pipe.
-    fn failed(&self, error: &io::Error) {
+    fn failed(&self, error: &io::Error, by: HeardBy) {
         let event = match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::Interrupted => return,
             _ if tokio::runtime::is_rt_shutdown_err(error) => Event::RuntimeShutdown,
             ErrorKind::ConnectionReset => Event::Reset { after_fin: false },
             _ => Event::Failed(CloseReason::from(error)),
         };
-        self.fate.file(event);
+        self.fate.file(event, by);
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
         // The watcher lets go first: what it still saw of the socket is the peer's doing.
+        #[cfg(feature = "metrics")]
+        let monitor = Monitor::new(self.fate.clone(), self.socket().cloned());
         self.registration = None;
-        self.fate.file(Event::Dropped);
+        self.fate.file(Event::Dropped, HeardBy::Us);
+        #[cfg(feature = "metrics")]
+        crate::metrics::dropped(&monitor.transfer());
     }
 }

@@ -1,5 +1,6 @@
 //! Where the connections come from: axum's listener over a [`MonitoredListener`].
 
+use crate::board::Board;
 use crate::connection::Connection;
 use crate::ledger::Ledger;
 use crate::report::Report;
@@ -17,6 +18,7 @@ const NO_ROOM: Duration = Duration::from_millis(100);
 pub(crate) struct Listener {
     listener: MonitoredListener,
     report: Report,
+    board: Option<Arc<Board>>,
 }
 
 impl Listener {
@@ -24,9 +26,14 @@ impl Listener {
         address: SocketAddr,
         config: MonitorConfig,
         report: Report,
+        board: Option<Arc<Board>>,
     ) -> io::Result<Self> {
         let listener = MonitoredListener::bind(address).await?.with_config(config);
-        Ok(Self { listener, report })
+        Ok(Self {
+            listener,
+            report,
+            board,
+        })
     }
 }
 
@@ -42,7 +49,8 @@ impl axum::serve::Listener for Listener {
         loop {
             let error = match self.listener.accept().await {
                 Ok((stream, client)) => {
-                    let connection = Connection::new(stream, client, self.report.clone());
+                    let connection =
+                        Connection::new(stream, client, self.report.clone(), self.board.clone());
                     return (connection, client);
                 }
                 Err(error) => error,

@@ -28,6 +28,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 // The cell is no part of the library's interface, and is compiled here from its source.
+#[path = "../../src/no_account.rs"]
+mod account;
 #[path = "../../src/closed.rs"]
 mod closed;
 #[path = "../../src/event.rs"]
@@ -46,7 +48,7 @@ mod sync;
 mod transfer;
 
 use closed::Closed;
-use event::Event;
+use event::{Event, HeardBy};
 use fate::Fate;
 use judge::{anything_local, judge};
 
@@ -294,8 +296,8 @@ fuzz_target!(|input: Input| {
             // A stream has one call at a time.
             Operation::Enter => {}
             Operation::Leave => drop(call.take()),
-            Operation::File(happening) => fate.file(happening.event()),
-            Operation::Observe(seen) => fate.observe(seen.event()),
+            Operation::File(happening) => fate.file(happening.event(), HeardBy::Us),
+            Operation::Observe(seen) => fate.observe(seen.event(), HeardBy::Watcher),
             Operation::NewClosed => futures.push((Closed::new(fate.clone()), None)),
             Operation::CloneClosed(index) => {
                 if let Some(index) = pick(&futures, index) {

@@ -3,7 +3,7 @@
 use super::BodyError;
 use super::gone::{Gone, GoneReason};
 use super::until_closed::refusal;
-use crate::event::Event;
+use crate::event::{Event, HeardBy};
 use crate::fate::Fate;
 use crate::{Closed, HalfClose, Monitor};
 use bytes::Buf;
@@ -81,7 +81,7 @@ impl Shared {
         if self.reason().is_none() {
             self.reason.get_or_init(|| reason);
         }
-        self.request.file(Event::Dropped);
+        self.request.file(Event::Dropped, HeardBy::Us);
         if let Some(token) = self.token.get() {
             token.cancel();
         }

@@ -2,7 +2,7 @@
 
 use super::sys::Selector;
 use super::{BATCH, Socket, Source, raw};
-use crate::event::Event;
+use crate::event::{Event, HeardBy};
 use crate::fate::Fate;
 use crate::hold::Hold;
 use crate::slots::{Key, Slots};
@@ -129,7 +129,7 @@ impl Watcher {
                 sockets.extend(keys.filter_map(|key| slots.get(key).cloned()));
             }
             for socket in sockets.drain(..) {
-                socket.examine();
+                socket.examine(HeardBy::Watcher);
             }
             if tokens.len() >= BATCH {
                 tokio::task::yield_now().await;
@@ -153,7 +153,7 @@ impl Drop for End {
         drop(watchers);
         let sockets = mem::take(&mut *lock(&self.watcher.sockets));
         for socket in sockets.into_iter().flat_map(Slots::into_values) {
-            socket.fate().file(Event::RuntimeShutdown);
+            socket.fate().file(Event::RuntimeShutdown, HeardBy::Us);
         }
     }
 }

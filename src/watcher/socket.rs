@@ -3,6 +3,7 @@
 use super::delivery::Delivery;
 use super::{Event, Raw, Sight, sys};
 use crate::Closed;
+use crate::event::HeardBy;
 use crate::fate::Fate;
 use crate::hold::{self, Hold, Wait};
 use crate::sync::lock;
@@ -58,10 +59,10 @@ impl Socket {
     }
 
     /// Asks the kernel how the socket stands, and tells the fate.
-    pub(crate) fn examine(self: &Arc<Self>) {
+    pub(crate) fn examine(self: &Arc<Self>, by: HeardBy) {
         let mut descriptor = lock(&self.descriptor);
         if let Some(event) = descriptor.look() {
-            self.tell(descriptor, event);
+            self.tell(descriptor, event, by);
         }
     }
 
@@ -76,16 +77,21 @@ impl Socket {
             .verdict
             .get_or_insert_with(|| sys::broken_pipe(raw))
             .clone();
-        self.tell(descriptor, event);
+        self.tell(descriptor, event, HeardBy::Write);
     }
 
     /// Tells the fate of `event`, now or when its meaning had its time.
-    fn tell(self: &Arc<Self>, mut descriptor: MutexGuard<'_, Descriptor>, event: Event) {
+    fn tell(
+        self: &Arc<Self>,
+        mut descriptor: MutexGuard<'_, Descriptor>,
+        event: Event,
+        by: HeardBy,
+    ) {
         let wait = descriptor.hold(&event);
         // Told after the lock has gone: a waker may run anything, even a probe of this socket.
         drop(descriptor);
         match wait {
-            Wait::Over => self.fate.observe(event),
+            Wait::Over => self.fate.observe(event, by),
             Wait::Lasts => {}
             Wait::Begins(within, runtime) => {
                 self.fate.hold_fin();
@@ -94,7 +100,7 @@ impl Socket {
                 runtime.spawn(async move {
                     if tokio::time::timeout(within, closed).await.is_err() {
                         if let Some(socket) = socket.upgrade() {
-                            socket.examine();
+                            socket.examine(by);
                         }
                     }
                 });
@@ -145,10 +151,10 @@ impl Socket {
     }
 
     /// Ends the stream with `event`, and resets its connection.
-    pub(crate) fn abort(&self, event: Event) {
+    pub(crate) fn abort(&self, event: Event, by: HeardBy) {
         // In this order: who hears of the end and drops the stream at once resets it by that.
         self.fate.begin_reset();
-        self.fate.file(event);
+        self.fate.file(event, by);
         // What the call under way has sent is counted at its end, and then writes are refused.
         let began = Instant::now();
         while self.fate.is_busy() && began.elapsed() < PATIENCE {
@@ -243,10 +249,10 @@ mod tests {
         socket.detach(|raw| last = Some(raw));
         assert_eq!(last, Some(ours.as_raw_fd()));
         socket.detach(|_| unreachable!("it was given away once"));
-        socket.examine();
+        socket.examine(HeardBy::Probe);
         assert_eq!(fate.status(), Status::Open);
         // There was something to hear.
-        another.examine();
+        another.examine(HeardBy::Probe);
         assert_eq!(fate.close_reason(), Some(CloseReason::PeerClosed));
     }
 }

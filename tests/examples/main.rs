@@ -7,7 +7,9 @@
 #[path = "../support/browser.rs"]
 mod browser;
 mod process;
+mod server;
 
+mod browser_dashboard;
 mod dashboard;
 mod detection;
 mod dev_zero;

@@ -26,6 +26,7 @@ pub(crate) fn binary(example: &str) -> PathBuf {
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         cargo.args(["build", "--quiet", "--examples", "--target-dir"]);
         cargo.arg(profile.parent().unwrap());
+        cargo.args(["--features", &features()]);
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
@@ -36,6 +37,17 @@ pub(crate) fn binary(example: &str) -> PathBuf {
     let binary = binary.with_extension(env::consts::EXE_EXTENSION);
     assert!(binary.exists(), "{} is missing", binary.display());
     binary
+}
+
+/// The features that this test was built with: some change what an example does.
+fn features() -> String {
+    let features = [
+        ("codec", cfg!(feature = "codec")),
+        ("metrics", cfg!(feature = "metrics")),
+        ("tracing", cfg!(feature = "tracing")),
+    ];
+    let on = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name);
+    on.collect::<Vec<_>>().join(",")
 }
 
 /// Whether the program is there; says so in the test's output if it is not.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tungstenite::{Error, Message, WebSocket};
 
 /// For each call and each event.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(30);
 /// Chromium lives no longer than this many seconds, even if the test is killed.
 const LIFE: &str = "300";
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -66,16 +66,17 @@ impl Browser {
         tab
     }
 
-    /// Lets tabs download into `directory`.
+    /// Lets tabs download into `directory`, which is there.
     pub fn download_to(&self, directory: &Path) {
+        // Downloads to a path with `..` in it are given up without a word.
+        let directory = directory.canonicalize().unwrap();
         let params = json!({
             "behavior": "allow", "downloadPath": directory, "eventsEnabled": true
         });
         self.call(None, "Browser.setDownloadBehavior", params);
     }
 
-    /// Waits until a download begins, which `directory` and `url` do not tell apart from others.
-    /// Returns what [`cancel`](Self::cancel) asks for.
+    /// Waits until the next download begins. Returns what [`cancel`](Self::cancel) asks for.
     pub fn download_begun(&self) -> String {
         text(&self.event("Browser.downloadWillBegin")["guid"])
     }
@@ -179,6 +180,27 @@ impl Tab<'_> {
             }
         }
         panic!("still waiting for {what} after {DEADLINE:?}")
+    }
+
+    /// Presses a key of the keyboard, by its name, its code on Windows and the text that it types.
+    pub fn press(&self, key: &str, code: u32, text: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            let params = json!({
+                "type": kind, "key": key, "windowsVirtualKeyCode": code, "text": text
+            });
+            self.call("Input.dispatchKeyEvent", params);
+        }
+    }
+
+    /// What the browser has noted about the page since `Log.enable` was called: errors, and what its
+    /// policy forbids.
+    pub fn said(&self) -> Vec<Value> {
+        let mut wire = self.browser.wire();
+        let (said, others) = wire.events.drain(..).partition(|event| {
+            event["method"] == "Log.entryAdded" && event["sessionId"] == self.session
+        });
+        wire.events = others;
+        Vec::from(said)
     }
 
     /// The size of the window in CSS pixels, and whether it is a phone's.
@@ -313,9 +335,12 @@ impl Process {
             "--headless=new",
             "--remote-debugging-port=0",
             "--disable-background-networking",
+            "--disable-background-timer-throttling",
+            "--disable-backgrounding-occluded-windows",
             "--disable-component-update",
             "--disable-dev-shm-usage",
             "--disable-gpu",
+            "--disable-renderer-backgrounding",
             "--disable-sync",
             "--hide-scrollbars",
             "--mute-audio",
