@@ -217,6 +217,50 @@ async fn a_blocked_writer_is_woken_by_a_held_fin() {
     );
 }
 
+/// A protocol that lets go of the stream below it, and says that its peer is gone.
+struct LetsGo<S>(Option<S>);
+
+impl<S: Unpin> AsyncRead for LetsGo<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl<S: Unpin> AsyncWrite for LetsGo<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0 = None;
+        Poll::Ready(Err(ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Nobody will ever tell what is behind its broken pipe: the write does not wait for it.
+#[tokio::test]
+async fn a_protocol_that_lets_go() {
+    let (stream, mut peer) = watched::<Tcp4>();
+    let layering = stream.layer(|lower| async { Ok(LetsGo(Some(lower))) });
+    let mut stream = soon("a layer", layering).await.unwrap();
+    let error = soon("a write", stream.write(b"hello")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    assert_eq!(stream.close_reason(), Some(CloseReason::PeerClosed));
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+}
+
 /// Answers each method in a way of its own, which a trait's default would not.
 #[derive(Debug, Default)]
 struct Recorder {
