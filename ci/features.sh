@@ -10,7 +10,8 @@ if ! cargo hack --version >/dev/null 2>&1; then
 fi
 # A directory of its own: other features of the same dependencies would build them anew each time.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/features"
-cargo hack clippy --feature-powerset --depth 2 --no-dev-deps --lib -- -D warnings
+# The providers of cryptography add no code of ours, and count as one.
+cargo hack clippy --feature-powerset --depth 2 --no-dev-deps --lib --group-features ring,aws-lc-rs,tls12 -- -D warnings
 case "${1-}" in
 test) cargo hack test --each-feature ;;
 esac

@@ -240,7 +240,8 @@ impl MonitorConfig {
     ///
     /// So a stream that is read or written hears no later, and one that is left idle hears `within` later
     /// and without the difference. A few milliseconds will do: it is the time between two tasks' turns
-    /// that matters. A timer is made when a FIN is heard, and not before; a reset never waits.
+    /// that matters. A timer is made when a FIN is heard, and not before; a reset never waits. A
+    /// [probe](crate::Monitor::probe) tells of the FIN when the time is over, whatever the runtime does.
     ///
     /// It applies to streams that are watched, and to the *upper* of two streams, the one that reads the
     /// protocol: `MonitoredStream<TlsStream<TcpStream>>`. A stream below TLS reads the FIN itself, and

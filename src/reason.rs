@@ -50,7 +50,8 @@ pub enum CloseReason {
     Finished,
     /// The peer reset the connection: what we sent last may not have reached its program.
     Reset,
-    /// The peer stopped answering, and the operating system's timer ran out.
+    /// The peer stopped answering, and the operating system's timer ran out; or its TLS handshake took
+    /// longer than it may.
     TimedOut,
     /// The network or the host cannot be reached any more.
     Unreachable,

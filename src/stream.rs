@@ -615,8 +615,9 @@ impl Link {
         };
         let polled = match (polled, self.socket()) {
             // The peer has ended, and how is still to be read, for which the runtime may not be ready yet.
-            (Poll::Ready(Err(error)), Some(socket)) if self.is_peers_end(&error) => {
-                socket.hear_broken_pipe();
+            (Poll::Ready(Err(error)), Some(socket))
+                if self.is_peers_end(&error) && socket.hear_broken_pipe() =>
+            {
                 self.wrote(cx, Poll::Pending)
             }
             (polled, _) => self.wrote(cx, polled),

@@ -67,17 +67,18 @@ impl Socket {
     }
 
     /// Takes in what a write's broken pipe means, which has used up the socket's error, where a protocol
-    /// above the socket may still say more.
-    pub(crate) fn hear_broken_pipe(self: &Arc<Self>) {
+    /// above the socket may still say more. Whether there is a socket whose it can be.
+    pub(crate) fn hear_broken_pipe(self: &Arc<Self>) -> bool {
         let mut descriptor = lock(&self.descriptor);
         let Some(raw) = descriptor.raw else {
-            return;
+            return false;
         };
         let event = descriptor
             .verdict
             .get_or_insert_with(|| sys::broken_pipe(raw))
             .clone();
         self.tell(descriptor, event, HeardBy::Write);
+        true
     }
 
     /// Tells the fate of `event`, now or when its meaning had its time.

@@ -14,3 +14,5 @@ mod dashboard;
 mod detection;
 mod dev_zero;
 mod file_server;
+#[cfg(feature = "tls")]
+mod tls_server;

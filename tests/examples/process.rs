@@ -12,6 +12,26 @@ use std::time::{Duration, Instant};
 /// For what must come: no machine is that slow.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The features that this test was built with.
+const FEATURES: &[&str] = &[
+    #[cfg(feature = "axum")]
+    "axum",
+    #[cfg(feature = "codec")]
+    "codec",
+    #[cfg(feature = "http")]
+    "http",
+    #[cfg(feature = "metrics")]
+    "metrics",
+    #[cfg(feature = "ring")]
+    "ring",
+    #[cfg(feature = "tls")]
+    "tls",
+    #[cfg(feature = "tonic")]
+    "tonic",
+    #[cfg(feature = "tracing")]
+    "tracing",
+];
+
 /// The path of an example's binary, of the profile that this test was built with.
 ///
 /// `cargo test` builds the examples; `cargo test --test examples` does not, so this sees to it that
@@ -26,7 +46,10 @@ pub(crate) fn binary(example: &str) -> PathBuf {
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         cargo.args(["build", "--quiet", "--examples", "--target-dir"]);
         cargo.arg(profile.parent().unwrap());
-        cargo.args(["--features", &features()]);
+        // With the features of this test: an example that needs others is not built.
+        for feature in FEATURES {
+            cargo.args(["--features", feature]);
+        }
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
@@ -37,17 +60,6 @@ pub(crate) fn binary(example: &str) -> PathBuf {
     let binary = binary.with_extension(env::consts::EXE_EXTENSION);
     assert!(binary.exists(), "{} is missing", binary.display());
     binary
-}
-
-/// The features that this test was built with: some change what an example does.
-fn features() -> String {
-    let features = [
-        ("codec", cfg!(feature = "codec")),
-        ("metrics", cfg!(feature = "metrics")),
-        ("tracing", cfg!(feature = "tracing")),
-    ];
-    let on = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name);
-    on.collect::<Vec<_>>().join(",")
 }
 
 /// Whether the program is there; says so in the test's output if it is not.
