@@ -121,6 +121,7 @@ mod account;
 mod account;
 mod closed;
 mod config;
+mod copy;
 mod drain;
 mod event;
 mod fate;
@@ -143,6 +144,7 @@ mod watcher;
 
 pub use closed::Closed;
 pub use config::{HalfClose, MonitorConfig};
+pub use copy::{Copied, Side, copy_bidirectional, copy_bidirectional_with_sizes};
 pub use listener::MonitoredListener;
 pub use monitor::Monitor;
 pub use reason::{CloseReason, Failure};
