@@ -8,3 +8,4 @@ mod process;
 mod detection;
 mod dev_zero;
 mod file_server;
+mod proxy;
