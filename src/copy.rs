@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const BUFFER: usize = 16 * 1024;
 
 /// How a copy between two streams ended: [`copy_bidirectional`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Copied {
     /// The first stream.
@@ -21,7 +21,7 @@ pub struct Copied {
 }
 
 /// One of the two streams at the end of a copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Side {
     /// What it has carried since it was made.
