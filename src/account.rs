@@ -8,6 +8,7 @@ use crate::event::HeardBy;
 use crate::sync::{Mutex, lock};
 use crate::{CloseReason, Transfer};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -77,9 +78,17 @@ impl Account {
             heard_by,
             lasted: entry.opened.elapsed(),
         };
-        #[cfg(feature = "metrics")]
-        crate::metrics::closed(&end);
-        #[cfg(feature = "tracing")]
-        entry.origin.tell(&end);
+        foreign(|| {
+            #[cfg(feature = "metrics")]
+            crate::metrics::closed(&end);
+            #[cfg(feature = "tracing")]
+            entry.origin.tell(&end);
+        });
     }
+}
+
+/// Calls code that is not ours. Its panic, which the panic hook has told of, goes no further: it would end
+/// the watcher, and all that it watches.
+pub(crate) fn foreign(call: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(call));
 }

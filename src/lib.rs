@@ -139,6 +139,7 @@ mod account;
 mod account;
 mod closed;
 mod config;
+mod copy;
 mod drain;
 mod event;
 mod fate;
@@ -166,6 +167,7 @@ mod watcher;
 
 pub use closed::Closed;
 pub use config::{HalfClose, MonitorConfig};
+pub use copy::{Copied, Side, copy_bidirectional, copy_bidirectional_with_sizes};
 pub use grace::{Grace, GraceOver};
 pub use layer::Lower;
 pub use listener::MonitoredListener;

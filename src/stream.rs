@@ -738,6 +738,6 @@ impl Drop for Link {
         self.registration = None;
         self.fate.file(Event::Dropped, HeardBy::Us);
         #[cfg(feature = "metrics")]
-        crate::metrics::dropped(&monitor.transfer());
+        crate::account::foreign(|| crate::metrics::dropped(&monitor.transfer()));
     }
 }

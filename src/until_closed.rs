@@ -212,7 +212,7 @@ impl<T: Sink<Item>, Item> Sink<Item> for UntilClosed<T> {
 /// assert_eq!(error.to_string(), "reset by peer");
 /// assert_eq!(CloseReason::from(&io::Error::from(error)), CloseReason::Reset);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SinkError<E> {
     /// The stream is over.

@@ -20,12 +20,27 @@ fn auto_traits() {
     owner::<MonitoredStream<TcpStream>>();
     owner::<Lower<TcpStream>>();
     owner::<MonitoredListener>();
+    #[cfg(feature = "codec")]
+    {
+        owner::<UntilClosed<TcpStream>>();
+        value::<SinkError<CloseReason>>();
+    }
     value::<CloseReason>();
+    value::<Copied>();
     value::<Failure>();
     value::<HalfClose>();
+    value::<Side>();
     value::<StallPolicy>();
     value::<Status>();
     value::<Transfer>();
+}
+
+#[test]
+fn a_copy_is_send() {
+    fn send<T: Send>(_: &T) {}
+    let mut a = MonitoredStream::unwatched(tokio::io::duplex(1).0);
+    let mut b = MonitoredStream::unwatched(tokio::io::duplex(1).0);
+    send(&copy_bidirectional(&mut a, &mut b));
 }
 
 /// A future of a `!Send` task may be run until the close, and a `Send` one stays so.

@@ -209,3 +209,28 @@ async fn the_close_lets_go_of_the_span() {
     reason(&stream.monitor()).await;
     assert_eq!(*ended.lock().unwrap(), ["request"]);
 }
+
+/// A subscriber that panics, as one that prints does when standard error is closed, ended the watcher: all
+/// other streams were told that the runtime is gone.
+#[tokio::test]
+async fn a_subscriber_that_panics_ends_nothing() {
+    struct Panics;
+
+    impl<S: Subscriber> Layer<S> for Panics {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            assert_ne!(event.metadata().target(), hangup::tracing::TARGET);
+        }
+    }
+
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(Panics));
+    let (first, first_peer) = Tcp4::pair();
+    let (second, second_peer) = Tcp4::pair();
+    let first = MonitoredStream::new(first).unwrap();
+    let second = MonitoredStream::new(second).unwrap();
+    first_peer.finish();
+    assert_eq!(reason(&first.monitor()).await, CloseReason::PeerClosed);
+    tokio::task::yield_now().await;
+    assert_eq!(second.close_reason(), None);
+    second_peer.finish();
+    assert_eq!(reason(&second.monitor()).await, CloseReason::PeerClosed);
+}

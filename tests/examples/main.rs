@@ -14,5 +14,6 @@ mod dashboard;
 mod detection;
 mod dev_zero;
 mod file_server;
+mod proxy;
 #[cfg(feature = "tls")]
 mod tls_server;
