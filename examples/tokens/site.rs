@@ -25,7 +25,7 @@ pub(crate) fn router(generator: Generator, outcomes: UnboundedSender<Outcome>) -
 
 async fn tokens(State((generator, outcomes)): State<Site>, peer: Peer) -> impl IntoResponse {
     let tokens = answer(peer, generator, outcomes).map(|token| Event::default().data(token));
-    // Without it the browser would take the end for a lost connection, and ask again.
-    let end = once(ready(Event::default().event("end").data("")));
+    // Without it the browser would take the end for a lost connection. An event without data it drops.
+    let end = once(ready(Event::default().event("end").data("end")));
     Sse::new(tokens.chain(end).map(Ok::<_, Infallible>))
 }

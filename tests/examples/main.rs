@@ -12,3 +12,5 @@ mod dashboard;
 mod detection;
 mod dev_zero;
 mod file_server;
+#[cfg(feature = "axum")]
+mod tokens;
