@@ -1,6 +1,6 @@
 //! For axum: a listener, extractors, and a middleware.
 //!
-//! * [`MonitoredListener`](crate::MonitoredListener) is an [`axum::serve::Listener`](::axum::serve::Listener).
+//! * [`MonitoredListener`](crate::MonitoredListener) is an [`axum::serve::Listener`].
 //! * Served by `into_make_service_with_connect_info::<Monitor>()` (or [`Peer`], which has the address too),
 //!   a handler takes its connection's [`Monitor`](crate::Monitor) as an argument.
 //! * With the middleware [`follow`] it takes an [`Exchange`](crate::http::Exchange), which tells of the end of

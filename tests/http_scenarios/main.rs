@@ -2,7 +2,7 @@
 //! leaving, by a raw socket and by curl.
 //!
 //! ```sh
-//! cargo test --release --test http_scenarios --features axum -- --nocapture
+//! cargo test --release --features axum --test http_scenarios -- --nocapture
 //! ```
 
 #![cfg(target_os = "linux")]
