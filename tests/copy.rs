@@ -189,7 +189,8 @@ async fn a_half_close_is_passed_on_and_answered() {
 async fn a_reset_after_a_half_close_ends_it() {
     let (copy, client, server) = copy(&allowed());
     client.finish();
-    assert_eq!(take_all(server.try_clone().unwrap()).await.unwrap(), []);
+    let rest = take_all(server.try_clone().unwrap()).await.unwrap();
+    assert!(rest.is_empty());
     client.reset();
     // The reset tells by itself: the server is silent.
     let (copied, ..) = soon("the copy", copy).await.unwrap();

@@ -17,3 +17,5 @@ mod file_server;
 mod proxy;
 #[cfg(feature = "tls")]
 mod tls_server;
+#[cfg(feature = "axum")]
+mod tokens;
