@@ -26,4 +26,6 @@ pub use sender::Outbox;
 pub use shutdown::Shutdown;
 pub use sink::OutboxSink;
 pub use status::{Link, OutboxStatus};
+#[cfg(feature = "durable")]
+pub use store::{DiskStore, Fsync, Salvage, StoreError, StoreProblem};
 pub use store::{Record, Store};
