@@ -344,13 +344,16 @@ fn examine(bytes: Vec<u8>) -> Outcome<()> {
         }
         check_rows(&database)
     });
-    match trial {
-        Err(StoreProblem::Damaged { what, .. }) => Err(StoreProblem::Damaged {
-            whole: whole(&bytes).len(),
-            what,
-        }),
-        other => other,
-    }
+    let what = match trial {
+        Err(StoreProblem::Damaged { what, .. }) => what,
+        // It names a place that the copy does not have.
+        Err(StoreProblem::Io(error)) => error.to_string(),
+        other => return other,
+    };
+    Err(StoreProblem::Damaged {
+        whole: whole(&bytes).len(),
+        what,
+    })
 }
 
 fn check_rows(database: &Database) -> Outcome<()> {
@@ -405,7 +408,6 @@ impl From<redb::Error> for StoreProblem {
     fn from(error: redb::Error) -> Self {
         match error {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
-            redb::Error::UpgradeRequired(_) => Self::OtherFormat,
             redb::Error::ValueTooLarge(_) => Self::TooLarge,
             redb::Error::Io(error) => error.into(),
             other => damaged(&other.to_string()),
