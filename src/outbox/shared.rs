@@ -328,7 +328,7 @@ impl<T: Message> Shared<T> {
     pub(super) fn kept(&self, count: usize, last: u64) {
         let waker = {
             let mut core = self.lock();
-            core.keeping -= count;
+            core.keeping = core.keeping.saturating_sub(count);
             core.kept = last + 1;
             let hungry = core.task.hungry;
             core.task.waker.take_if(|_| hungry)
