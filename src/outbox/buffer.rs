@@ -159,6 +159,20 @@ impl<T> Buffer<T> {
         self.len > self.written
     }
 
+    /// Whether any below `limit` is to be written.
+    pub(crate) fn has_below(&self, limit: u64) -> bool {
+        let blocks = self.blocks.range(self.block_from(self.cursor)..);
+        blocks
+            .take_while(|block| block.first < limit)
+            .flat_map(Block::held)
+            .any(|(number, _)| (self.cursor..limit).contains(&number))
+    }
+
+    /// Numbers go on from this one, if it is above the present ones.
+    pub(crate) fn skip_to(&mut self, number: u64) {
+        self.tail = self.tail.max(number);
+    }
+
     /// Since when the oldest is held.
     pub(crate) fn oldest(&self) -> Option<u64> {
         let block = self.blocks.front()?;
