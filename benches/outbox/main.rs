@@ -139,8 +139,8 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, Box<dyn Error>> {
     let message = Bytes::from(vec![7; case.size]);
     let bytes = (case.count * (4 + case.size)) as u64;
-    let mut bare_peer = Peer::new()?;
-    let mut outbox_peer = Peer::new()?;
+    let bare_peer = Peer::new()?;
+    let outbox_peer = Peer::new()?;
     let (mut framed, outbox) = runtime.block_on(async {
         let framed = connect(bare_peer.address()).await?;
         let address = outbox_peer.address();

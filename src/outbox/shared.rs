@@ -31,10 +31,10 @@ pub(super) struct Shared<T> {
     status: watch::Sender<OutboxStatus>,
     started: Instant,
     linger: Duration,
-    /// The bytes of a message, if the outbox is durable.
-    to_bytes: Option<fn(&T) -> Bytes>,
     /// How many sends there were.
     sent: AtomicUsize,
+    /// The bytes of a message, if the outbox is durable.
+    to_bytes: Option<fn(&T) -> Bytes>,
 }
 
 pub(super) struct Core<T> {
@@ -190,27 +190,8 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// Below this number all may be written.
-    fn limit(&self) -> u64 {
-        if self.keeping == 0 {
-            u64::MAX
-        } else {
-            self.kept
-        }
-    }
-
-    /// Whether there is anything to be written.
-    pub(super) fn has_more(&self) -> bool {
-        self.buffer.has_more() && (self.keeping == 0 || self.buffer.has_below(self.kept))
-    }
-
-    /// The usual case of [`settle`](Self::settle), and the one that must be quick.
+    /// The usual case of [`settle`](Self::settle), without a store, and the one that must be quick.
     fn confirm_below(&mut self, number: u64, after: &mut After<T>) {
-        if self.keeper.is_some() {
-            return self.settle(after, None, |buffer, mut settle| {
-                buffer.confirm_below(number, &mut settle);
-            });
-        }
         let before = self.buffer.len();
         let (messages, woken) = (&mut after.messages, &mut after.wakers);
         let wakers = &mut self.wakers;
@@ -227,6 +208,20 @@ impl<T: Message> Core<T> {
             self.changed = true;
             woken.extend(self.room.take());
         }
+    }
+
+    /// Below this number all may be written.
+    fn limit(&self) -> u64 {
+        if self.keeping == 0 {
+            u64::MAX
+        } else {
+            self.kept
+        }
+    }
+
+    /// Whether there is anything to be written.
+    pub(super) fn has_more(&self) -> bool {
+        self.buffer.has_more() && (self.keeping == 0 || self.buffer.has_below(self.kept))
     }
 
     /// The outbox is over. First end wins.
@@ -528,9 +523,7 @@ impl<T: Message> Shared<T> {
                 refusal: Refusal::TooLarge,
             });
         };
-        let mut core = self.lock();
-        let pushed = self.push(&mut core, message, terms, importance, false, keeping);
-        drop(core);
+        let pushed = self.push(&mut self.lock(), message, terms, importance, false, keeping);
         let (number, waker) = pushed?;
         if let Some(waker) = waker {
             waker.wake();
@@ -544,12 +537,17 @@ impl<T: Message> Shared<T> {
         importance: Importance,
         receipt: bool,
     ) -> Result<u64, SendError<T>> {
-        let (mut keeping, kept) = self.keeping(&message, importance).unzip();
-        let entered = self.enter(message, importance, receipt, &mut keeping);
-        let number = entered.await?;
-        let Some(kept) = kept else {
-            return Ok(number);
+        // Whoever sends without end lets others run now and then, the outbox's task for one. A message
+        // costs a tenth of what else takes a unit of the budget.
+        if self.sent.fetch_add(1, Relaxed) % 8 == 0 {
+            coop::consume_budget().await;
+        }
+        let Some((keeping, kept)) = self.keeping(&message, importance) else {
+            return self.enter(message, importance, receipt, &mut None).await;
         };
+        let number = self
+            .enter(message, importance, receipt, &mut Some(keeping))
+            .await?;
         match kept.await {
             Ok(kept) => kept.map(|()| number),
             // The store has panicked. It is done with nothing any more.
@@ -571,11 +569,6 @@ impl<T: Message> Shared<T> {
         receipt: bool,
         keeping: &mut Option<Keeping<T>>,
     ) -> Result<u64, SendError<T>> {
-        // Whoever sends without end lets others run now and then, the outbox's task for one. A message
-        // costs a tenth of what else takes a unit of the budget.
-        if self.sent.fetch_add(1, Relaxed) % 8 == 0 {
-            coop::consume_budget().await;
-        }
         let message = match self.offer(message, importance, receipt, keeping) {
             Err(SendError {
                 message,
@@ -627,7 +620,7 @@ impl<T: Message> Shared<T> {
     pub(super) fn poll_receipt(
         &self,
         number: u64,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
     ) -> Poll<Result<Delivered, Undelivered<T>>> {
         let mut core = self.lock();
         if let Some((message, reason)) = core.failed.remove(&number) {
@@ -662,10 +655,14 @@ impl<T: Message> Shared<T> {
         after: &mut After<T>,
     ) {
         let mut core = self.lock();
-        if let Some(number) = acknowledged {
+        let durable = self.is_durable();
+        if let Some(number) = acknowledged.filter(|_| !durable) {
             core.confirm_below(number, after);
         }
         core.settle(after, None, |buffer, mut settle| {
+            if let Some(number) = acknowledged.filter(|_| durable) {
+                buffer.confirm_below(number, &mut settle);
+            }
             for reply in replies {
                 match *reply {
                     Processed::One(id) => buffer.confirm_id(id, &mut settle),
