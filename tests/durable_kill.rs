@@ -3,6 +3,7 @@
 //! The sender is this test program once more. It says on a pipe what `send` has accepted. The peer is in the
 //! test; it cuts connections at random too, before it has answered.
 #![cfg(all(feature = "durable", unix))]
+#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
 use bytes::{BufMut, Bytes, BytesMut};
 use hangup::outbox::{Backoff, Confirm, DiskStore, Fsync, Outbox, Processed};

@@ -33,7 +33,7 @@ pub(crate) fn rows(time: Duration) -> Result<(), Box<dyn Error>> {
 fn rate(senders: usize, fsync: Fsync, time: Duration) -> Result<f64, Box<dyn Error>> {
     let path = std::env::temp_dir().join(format!("hangup-bench-{}", std::process::id()));
     let store = DiskStore::open(&path, fsync)?;
-    let mut peer = Peer::new()?;
+    let peer = Peer::new()?;
     // It drains all there is, without an end.
     let drained = peer.expect(u64::MAX);
     let address = peer.address();

@@ -150,7 +150,7 @@ fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, B
         let framed = FramedWrite::new(framed, LengthDelimitedCodec::new());
         Ok::<_, io::Error>((Some(framed), outbox))
     })?;
-    let mut bare = |framed: &mut Option<FramedWrite<TcpStream, LengthDelimitedCodec>>| {
+    let bare = |framed: &mut Option<FramedWrite<TcpStream, LengthDelimitedCodec>>| {
         let mut sink = framed.take().ok_or("lost")?;
         let message = message.clone();
         let count = case.count;
@@ -172,7 +172,7 @@ fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, B
         *framed = Some(sink);
         Ok::<_, Box<dyn Error>>(case.count as f64 / began.elapsed().as_secs_f64())
     };
-    let mut ours = || {
+    let ours = || {
         let (message, sender) = (message.clone(), outbox.clone());
         let count = case.count;
         let target = outbox_peer.expect(bytes);

@@ -91,6 +91,7 @@ type Outcome<T> = Result<T, StoreProblem>;
 /// ```
 /// use bytes::Bytes;
 /// use hangup::outbox::{DiskStore, Fsync, Outbox};
+/// use std::io::ErrorKind;
 /// use std::time::Duration;
 /// use tokio::net::{TcpListener, TcpStream};
 /// use futures::StreamExt;
@@ -103,21 +104,21 @@ type Outcome<T> = Result<T, StoreProblem>;
 /// let path = directory.join("outbox");
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// let address = listener.local_addr()?;
-/// let outbox = |store| {
-///     Outbox::<String>::builder(move || TcpStream::connect(address))
-///         .encoder(LinesCodec::new)
-///         .durable(store)
-///         .spawn()
-/// };
 ///
-/// // The peer takes no connection yet. The message is on disk, and the process may die.
-/// let first = outbox(DiskStore::open(&path, Fsync::Each)?)?;
+/// // The peer is out of reach. The message is on disk: the process may die now.
+/// let away = || async { Err::<TcpStream, _>(ErrorKind::ConnectionRefused.into()) };
+/// let first = Outbox::<String>::builder(away)
+///     .encoder(LinesCodec::new)
+///     .durable(DiskStore::open(&path, Fsync::Each)?)
+///     .spawn()?;
 /// drop(first.send("door opened".to_owned()).await?);
 /// first.shutdown(Duration::ZERO).await;
 ///
-/// let second = outbox(DiskStore::open(&path, Fsync::Each)?)?;
+/// let second = Outbox::<String>::builder(move || TcpStream::connect(address))
+///     .encoder(LinesCodec::new)
+///     .durable(DiskStore::open(&path, Fsync::Each)?)
+///     .spawn()?;
 /// drop(second.send("door closed".to_owned()).await?);
-/// # drop(listener.accept().await?);
 /// let (peer, _) = listener.accept().await?;
 /// let mut lines = FramedRead::new(peer, LinesCodec::new());
 /// assert_eq!(lines.next().await.ok_or("no line")??, "door opened");
