@@ -99,6 +99,8 @@
 //! data. The watcher is told by the kernel of the hang-up itself (`EPOLLRDHUP`, epoll_ctl(2)).
 
 pub mod errors;
+#[cfg(feature = "outbox")]
+pub mod outbox;
 
 mod closed;
 mod config;

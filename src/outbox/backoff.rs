@@ -1,0 +1,158 @@
+//! How long to wait before the next connection.
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// The default back-off: exponential, with jitter, endless.
+///
+/// # Default
+///
+/// * the first delay is at most 200 ms, and each next one up to twice as long;
+/// * none is longer than 10 s;
+/// * each is drawn at random between half of that and all of it, so that the clients of a server that
+///   comes back do not all come at once.
+///
+/// Any other `IntoIterator<Item = Duration> + Clone` may take its place, see
+/// [`Builder::backoff`](super::Builder::backoff).
+///
+/// ```
+/// use hangup::outbox::Backoff;
+/// use std::time::Duration;
+///
+/// let backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(1))?;
+/// let delays: Vec<Duration> = backoff.into_iter().take(50).collect();
+/// assert!(delays[0] >= Duration::from_millis(50) && delays[0] <= Duration::from_millis(100));
+/// assert!(delays[49] >= Duration::from_millis(500) && delays[49] <= Duration::from_secs(1));
+/// # Ok::<_, hangup::outbox::InvalidBackoff>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+    attempts: Option<usize>,
+}
+
+impl Backoff {
+    /// The first delay is at most `first`, each next one up to twice as long, and none longer than
+    /// `longest`.
+    ///
+    /// # Errors
+    ///
+    /// If `first` is shorter than a millisecond, or longer than `longest`, or `longest` longer than a day.
+    pub fn exponential(first: Duration, longest: Duration) -> Result<Self, InvalidBackoff> {
+        if first < Self::SHORTEST {
+            Err(InvalidBackoff::FirstTooShort(first))
+        } else if first > longest {
+            Err(InvalidBackoff::FirstAboveLongest { first, longest })
+        } else if longest > Self::DAY {
+            Err(InvalidBackoff::LongestTooLong(longest))
+        } else {
+            Ok(Self {
+                first,
+                longest,
+                attempts: None,
+            })
+        }
+    }
+
+    /// Ends after so many delays: the outbox gives up then. Endless by default.
+    pub const fn attempts(mut self, attempts: usize) -> Self {
+        self.attempts = Some(attempts);
+        self
+    }
+
+    const SHORTEST: Duration = Duration::from_millis(1);
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(200),
+            longest: Duration::from_secs(10),
+            attempts: None,
+        }
+    }
+}
+
+impl IntoIterator for Backoff {
+    type Item = Duration;
+    type IntoIter = Delays;
+
+    fn into_iter(self) -> Delays {
+        // backon's jitter adds up to the whole delay to it: so it is given half of each.
+        let builder = ExponentialBuilder::new()
+            .with_min_delay(self.first / 2)
+            .with_max_delay(self.longest / 2)
+            .with_factor(2.0)
+            .with_jitter();
+        let builder = match self.attempts {
+            Some(attempts) => builder.with_max_times(attempts),
+            None => builder.without_max_times(),
+        };
+        Delays {
+            delays: builder.build(),
+            longest: self.longest,
+        }
+    }
+}
+
+/// The delays of a [`Backoff`].
+#[derive(Debug)]
+pub struct Delays {
+    delays: ExponentialBackoff,
+    longest: Duration,
+}
+
+impl Iterator for Delays {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        // Halves and 32-bit floats are rounded.
+        self.delays.next().map(|delay| delay.min(self.longest))
+    }
+}
+
+/// Why a back-off was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidBackoff {
+    /// The first delay is shorter than a millisecond.
+    FirstTooShort(Duration),
+    /// The first delay is longer than the longest.
+    #[non_exhaustive]
+    FirstAboveLongest {
+        /// The first delay.
+        first: Duration,
+        /// The longest.
+        longest: Duration,
+    },
+    /// The longest delay is longer than a day.
+    LongestTooLong(Duration),
+}
+
+impl fmt::Display for InvalidBackoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FirstTooShort(first) => {
+                write!(
+                    f,
+                    "the first delay, {first:?}, is shorter than a millisecond"
+                )
+            }
+            Self::FirstAboveLongest { first, longest } => {
+                write!(
+                    f,
+                    "the first delay, {first:?}, is longer than the longest, {longest:?}"
+                )
+            }
+            Self::LongestTooLong(longest) => {
+                write!(f, "the longest delay, {longest:?}, is longer than a day")
+            }
+        }
+    }
+}
+
+impl Error for InvalidBackoff {}

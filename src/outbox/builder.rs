@@ -1,0 +1,158 @@
+//! The configuration of an outbox.
+
+use super::shared::Shared;
+use super::{Backoff, Confirm, Connection, Message, Outbox, failure};
+use crate::errors::Classifier;
+use bytes::BytesMut;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio_util::codec::Encoder;
+
+pub(super) type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
+pub(super) type Connect = Box<dyn FnMut() -> Connecting + Send>;
+pub(super) type Encode<T> = Box<dyn FnMut(T, &mut BytesMut) -> io::Result<()> + Send>;
+pub(super) type NewEncoder<T> = Box<dyn FnMut() -> Encode<T> + Send>;
+pub(super) type NewDelays = Box<dyn FnMut() -> Box<dyn Iterator<Item = Duration> + Send> + Send>;
+
+/// The configuration of an [`Outbox`], see [`Outbox::builder`].
+pub struct Builder<T: Message> {
+    pub(super) connect: Connect,
+    pub(super) encoder: Option<NewEncoder<T>>,
+    pub(super) confirm: Confirm<T>,
+    pub(super) classifier: Classifier,
+    pub(super) delays: NewDelays,
+    pub(super) bytes: usize,
+    pub(super) count: usize,
+    pub(super) lived: Duration,
+    pub(super) linger: Duration,
+}
+
+impl<T: Message> Builder<T> {
+    pub(super) fn new<F, R, C>(mut connect: F) -> Self
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = io::Result<C>> + Send + 'static,
+        C: Into<Connection> + 'static,
+    {
+        Self {
+            connect: Box::new(move || {
+                let connecting = connect();
+                Box::pin(async move { connecting.await.map(Into::into) })
+            }),
+            encoder: None,
+            confirm: Confirm::Acknowledged,
+            classifier: Classifier::new(),
+            delays: Box::new(|| Box::new(Backoff::default().into_iter())),
+            bytes: 16 * 1024 * 1024,
+            count: 65_536,
+            lived: Duration::from_secs(10),
+            linger: Duration::from_secs(10),
+        }
+    }
+
+    /// What makes the bytes of a message: any [`Encoder`]. `new` makes one for each connection, so that
+    /// one with a state starts anew, as its counterpart at the peer does.
+    ///
+    /// A message that the encoder refuses comes back by its receipt
+    /// ([`Reason::Refused`](super::Reason::Refused)); the others go on.
+    pub fn encoder<E>(mut self, mut new: impl FnMut() -> E + Send + 'static) -> Self
+    where
+        E: Encoder<T> + Send + 'static,
+        E::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.encoder = Some(Box::new(move || {
+            let mut encoder = new();
+            Box::new(move |message, bytes: &mut BytesMut| {
+                encoder
+                    .encode(message, bytes)
+                    .map_err(|error| failure::io_error(error.into()))
+            })
+        }));
+        self
+    }
+
+    /// What counts as a confirmation. [`Confirm::Acknowledged`] by default.
+    pub fn confirm(mut self, confirm: Confirm<T>) -> Self {
+        self.confirm = confirm;
+        self
+    }
+
+    /// How much the outbox holds at most: the sizes of its messages in bytes, and their number. 16 MiB and
+    /// 65 536 by default. Beyond that [`send`](Outbox::send) waits.
+    pub fn capacity(mut self, bytes: usize, count: usize) -> Self {
+        self.bytes = bytes;
+        self.count = count;
+        self
+    }
+
+    /// How long to wait before each attempt after a loss; started anew after a connection that
+    /// [lived](Self::lived). At its end the outbox gives up. [`Backoff`]'s default by default.
+    ///
+    /// A delay shorter than a millisecond counts as one.
+    pub fn backoff<B>(mut self, delays: B) -> Self
+    where
+        B: IntoIterator<Item = Duration> + Clone + Send + 'static,
+        B::IntoIter: Send + 'static,
+    {
+        self.delays = Box::new(move || Box::new(delays.clone().into_iter()));
+        self
+    }
+
+    /// A connection that was open for so long, or on which something was confirmed, lets the back-off start
+    /// anew. 10 s by default.
+    pub fn lived(mut self, lived: Duration) -> Self {
+        self.lived = lived;
+        self
+    }
+
+    /// What decides whether an error means another connection or the end: the outbox reconnects where
+    /// [`is_connection`](crate::errors::ErrorClass::is_connection) says so, and gives up otherwise.
+    pub fn classifier(mut self, classifier: Classifier) -> Self {
+        self.classifier = classifier;
+        self
+    }
+
+    /// For how long the outbox goes on delivering after its last handle is dropped. 10 s by default.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// Starts the outbox, as a task of the present runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn spawn(self) -> io::Result<Outbox<T>> {
+        let (outbox, task) = self.build()?;
+        tokio::spawn(task);
+        Ok(outbox)
+    }
+
+    /// The outbox, and its task, for who wants to run it elsewhere than [`spawn`](Self::spawn) does.
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput): there is no encoder, or the capacity is zero;
+    /// * [`NotConnected`](io::ErrorKind::NotConnected): there is no runtime here;
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without timers.
+    pub fn build(self) -> io::Result<(Outbox<T>, impl Future<Output = ()> + Send + use<T>)> {
+        let shared = Shared::new(&self);
+        let outbox = Outbox::new(shared.clone());
+        Ok((outbox, super::driver::run(self, shared)))
+    }
+}
+
+impl<T: Message> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("confirm", &self.confirm)
+            .field("bytes", &self.bytes)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
