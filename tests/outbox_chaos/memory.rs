@@ -14,13 +14,13 @@ fn allocated() -> usize {
 }
 
 /// The most that was allocated since it was made, at any moment at which it looked.
-pub struct Peak {
+pub(crate) struct Peak {
     before: usize,
     most: usize,
 }
 
 impl Peak {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let before = allocated();
         Self {
             before,
@@ -28,17 +28,17 @@ impl Peak {
         }
     }
 
-    pub fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         self.most = self.most.max(allocated());
     }
 
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.most - self.before
     }
 }
 
 /// The most pages that the process has had at a time, in KiB, as Linux tells.
-pub fn resident() -> Option<u64> {
+pub(crate) fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()

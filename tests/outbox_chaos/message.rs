@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const SHORTEST: usize = 10;
 const LONGEST: usize = 10_000;
-pub const MEAN: u64 = (SHORTEST + LONGEST) as u64 / 2;
+pub(crate) const MEAN: u64 = (SHORTEST + LONGEST) as u64 / 2;
 const ID: usize = size_of::<u64>();
 
 /// What all fillings are cut out of.
@@ -18,7 +18,7 @@ static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// 10 to 10 000 bytes: the id, and a filling that follows from it.
-pub fn message(id: u64) -> Bytes {
+pub(crate) fn message(id: u64) -> Bytes {
     let filling = filling(id);
     let mut message = BytesMut::with_capacity(ID + filling.len());
     message.put_u64(id);
@@ -34,13 +34,13 @@ fn filling(id: u64) -> &'static [u8] {
 }
 
 /// The id that a message begins with.
-pub fn id(message: &[u8]) -> u64 {
+pub(crate) fn id(message: &[u8]) -> u64 {
     let id = message.first_chunk().expect("a message of no id");
     u64::from_be_bytes(*id)
 }
 
 /// The id of a message that arrived, which must be whole and as it was sent.
-pub fn verified(message: &[u8]) -> u64 {
+pub(crate) fn verified(message: &[u8]) -> u64 {
     let id = id(message);
     assert!(message[ID..] == *filling(id), "message {id} is damaged");
     id
@@ -48,26 +48,26 @@ pub fn verified(message: &[u8]) -> u64 {
 
 /// Which messages must arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mix {
+pub(crate) enum Mix {
     AllImportant,
     /// Every other one is best effort, and may be sent for so long.
     Halves(Duration),
 }
 
 impl Mix {
-    pub fn importance(self, id: u64) -> Importance {
+    pub(crate) fn importance(self, id: u64) -> Importance {
         match self {
             Self::Halves(ttl) if id % 2 == 1 => Importance::best_effort(ttl),
             _ => Importance::Important,
         }
     }
 
-    pub fn is_important(self, id: u64) -> bool {
+    pub(crate) fn is_important(self, id: u64) -> bool {
         self.importance(id) == Importance::Important
     }
 
     /// The important message after this one.
-    pub fn next_important(self, id: u64) -> u64 {
+    pub(crate) fn next_important(self, id: u64) -> u64 {
         match self {
             Self::AllImportant => id + 1,
             Self::Halves(_) => (id + 2) & !1,

@@ -13,7 +13,7 @@ use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 /// How the peer replies, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replies {
+pub(crate) enum Replies {
     None,
     /// To each message, with its id.
     Each,
@@ -23,15 +23,15 @@ pub enum Replies {
 
 /// What both ends of a run know of each other, beside the wire.
 #[derive(Debug, Default)]
-pub struct Known {
+pub(crate) struct Known {
     /// All messages below this id are confirmed, and the outbox has been told.
-    pub confirmed: AtomicU64,
+    pub(crate) confirmed: AtomicU64,
     /// What `confirmed` was when the connections were made, in their order.
-    pub connections: Mutex<VecDeque<u64>>,
+    pub(crate) connections: Mutex<VecDeque<u64>>,
     /// The peer has read all important messages below this id.
-    pub processed: AtomicU64,
+    pub(crate) processed: AtomicU64,
     /// When the best-effort messages were accepted.
-    pub accepted: Mutex<HashMap<u64, Instant>>,
+    pub(crate) accepted: Mutex<HashMap<u64, Instant>>,
 }
 
 /// How long a message may be under way after it was written: what is written too late is far later.
@@ -39,17 +39,17 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 
 /// What the peer has seen.
 #[derive(Debug, Default)]
-pub struct Seen {
-    pub connections: u64,
+pub(crate) struct Seen {
+    pub(crate) connections: u64,
     /// Those that ended in the middle of a message.
-    pub mid_message: u64,
+    pub(crate) mid_message: u64,
     /// Important messages that it had read before.
-    pub duplicates: u64,
-    pub best_effort: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) best_effort: u64,
     last_best_effort: Option<u64>,
 }
 
-pub struct Peer {
+pub(crate) struct Peer {
     listener: TcpListener,
     mix: Mix,
     replies: Replies,
@@ -58,7 +58,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub async fn bind(mix: Mix, replies: Replies, known: Arc<Known>) -> io::Result<Self> {
+    pub(crate) async fn bind(mix: Mix, replies: Replies, known: Arc<Known>) -> io::Result<Self> {
         Ok(Self {
             listener: TcpListener::bind("127.0.0.1:0").await?,
             mix,
@@ -68,16 +68,16 @@ impl Peer {
         })
     }
 
-    pub fn listener(&self) -> &TcpListener {
+    pub(crate) fn listener(&self) -> &TcpListener {
         &self.listener
     }
 
-    pub fn seen(&self) -> Arc<Mutex<Seen>> {
+    pub(crate) fn seen(&self) -> Arc<Mutex<Seen>> {
         self.seen.clone()
     }
 
     /// Serves one connection after the other, for ever.
-    pub async fn run(self) -> io::Result<()> {
+    pub(crate) async fn run(self) -> io::Result<()> {
         loop {
             let (stream, _) = self.listener.accept().await?;
             let confirmed = self.known.connections.lock().unwrap().pop_front();
@@ -154,7 +154,7 @@ impl Peer {
 
 /// The decoder of the replies.
 #[derive(Debug, Default)]
-pub struct Ids;
+pub(crate) struct Ids;
 
 impl Decoder for Ids {
     type Item = u64;
