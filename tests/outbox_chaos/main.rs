@@ -57,7 +57,10 @@ async fn confirmed_by_peer_in_batches() {
     let settings = settings(Mix::AllImportant, Replies::Batches);
     let outcome = run(settings).await;
     assert_eq!(outcome.receipts.delivered, settings.messages);
-    assert!(outcome.mid_message > 0 && outcome.duplicates > 0, "{outcome}");
+    assert!(
+        outcome.mid_message > 0 && outcome.duplicates > 0,
+        "{outcome}"
+    );
 }
 
 /// The same with a reply to each message, and half of the messages best effort: those never hold up the
@@ -85,5 +88,8 @@ async fn acknowledged_by_a_peer_that_lives() {
     let settings = settings(Mix::AllImportant, Replies::None);
     let outcome = run(settings).await;
     assert_eq!(outcome.receipts.delivered, settings.messages);
-    assert!(outcome.mid_message > 0 && outcome.duplicates > 0, "{outcome}");
+    assert!(
+        outcome.mid_message > 0 && outcome.duplicates > 0,
+        "{outcome}"
+    );
 }

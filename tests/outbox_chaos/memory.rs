@@ -10,7 +10,9 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn allocated() -> usize {
     let stats = ALLOCATOR.stats();
     // The two are not read at once, and other threads allocate.
-    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+    stats
+        .bytes_allocated
+        .saturating_sub(stats.bytes_deallocated)
 }
 
 /// The most that was allocated since it was made, at any moment at which it looked.
