@@ -148,7 +148,7 @@ async fn returns(name: &str, place: Place) {
 
     let late = timers.clone();
     // When the last attempt failed, if it did.
-    let failed = Arc::new(Mutex::new(None));
+    let failed = Arc::new(Mutex::new(None::<Instant>));
     let to = place.clone();
     let outbox = Outbox::builder(move || {
         if let Some(failed) = failed.lock().unwrap().take() {
