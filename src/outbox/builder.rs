@@ -1,8 +1,10 @@
 //! The configuration of an outbox.
 
+use super::driver::Driver;
 use super::shared::Shared;
 use super::{Backoff, Confirm, Connection, Message, Outbox, failure};
 use crate::errors::Classifier;
+use crate::timer;
 use bytes::BytesMut;
 use std::error::Error;
 use std::fmt;
@@ -140,10 +142,20 @@ impl<T: Message> Builder<T> {
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput): there is no encoder, or the capacity is zero;
     /// * [`NotConnected`](io::ErrorKind::NotConnected): there is no runtime here;
     /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without timers.
-    pub fn build(self) -> io::Result<(Outbox<T>, impl Future<Output = ()> + Send + use<T>)> {
-        let shared = Shared::new(&self);
+    pub fn build(mut self) -> io::Result<(Outbox<T>, impl Future<Output = ()> + Send + use<T>)> {
+        timer::runtime("an outbox")?;
+        let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        let Some(encoder) = self.encoder.take() else {
+            return invalid("hangup: an outbox needs an encoder: call `Builder::encoder`");
+        };
+        if self.bytes == 0 || self.count == 0 {
+            return invalid(
+                "hangup: an outbox needs room for one message: see `Builder::capacity`",
+            );
+        }
+        let shared = Shared::new(&mut self);
         let outbox = Outbox::new(shared.clone());
-        Ok((outbox, super::driver::run(self, shared)))
+        Ok((outbox, Driver::new(self, encoder, shared).run()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What counts as a confirmation.
 
 use super::failure;
+use super::shared::NameOf;
 use bytes::BytesMut;
 use std::error::Error;
 use std::fmt;
@@ -68,8 +69,9 @@ pub enum Processed {
 
 /// How the peer's replies are read, see [`ByPeer::new`].
 pub struct ByPeer<T> {
-    pub(super) id: Box<dyn Fn(&T) -> u64 + Send + Sync>,
-    pub(super) replies: Box<dyn NewReplies>,
+    /// Taken when the outbox is made.
+    pub(super) id: Option<NameOf<T>>,
+    pub(super) replies: Box<dyn Replies>,
 }
 
 impl<T> ByPeer<T> {
@@ -101,7 +103,7 @@ impl<T> ByPeer<T> {
     {
         let first = decoder();
         Self {
-            id: Box::new(id),
+            id: Some(Box::new(id)),
             replies: Box::new(Decoded {
                 decoder: first,
                 renew: decoder,
@@ -118,7 +120,7 @@ impl<T> fmt::Debug for ByPeer<T> {
 }
 
 /// The reader of replies, over all connections.
-pub(super) trait NewReplies: Send {
+pub(super) trait Replies: Send {
     /// A new connection begins.
     fn renew(&mut self);
     /// The next reply in `input`: `None` if more input is needed.
@@ -132,7 +134,7 @@ struct Decoded<D, R, M> {
     meaning: M,
 }
 
-impl<D, R, M> NewReplies for Decoded<D, R, M>
+impl<D, R, M> Replies for Decoded<D, R, M>
 where
     D: Decoder + Send,
     D::Error: Into<Box<dyn Error + Send + Sync>>,

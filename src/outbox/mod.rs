@@ -1,14 +1,18 @@
 //! A sender whose messages survive the loss of their connection.
 
 mod backoff;
+mod buffer;
 mod builder;
 mod confirm;
 mod connection;
 mod driver;
 mod failure;
+mod house;
+mod marks;
 mod message;
 mod receipt;
 mod sender;
+mod session;
 mod shared;
 mod shutdown;
 mod sink;

@@ -35,6 +35,10 @@ impl<T: Message> Outbox<T> {
         Self { shared }
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared<T>> {
+        &self.shared
+    }
+
     /// Sends an important message: waits for room, and gives the receipt when the outbox has taken it.
     ///
     /// # Errors
@@ -63,7 +67,8 @@ impl<T: Message> Outbox<T> {
         message: T,
         importance: Importance,
     ) -> Result<Receipt<T>, SendError<T>> {
-        self.shared.send(message, importance).await
+        let number = self.shared.send(message, importance, true).await?;
+        Ok(self.shared.receipt(number))
     }
 
     /// Sends an important message if there is room now.
@@ -85,7 +90,8 @@ impl<T: Message> Outbox<T> {
         message: T,
         importance: Importance,
     ) -> Result<Receipt<T>, SendError<T>> {
-        self.shared.try_send(message, importance)
+        let number = self.shared.try_send(message, importance, true)?;
+        Ok(self.shared.receipt(number))
     }
 
     /// A [`Sink`](futures_sink::Sink) of important messages into this outbox, without receipts.

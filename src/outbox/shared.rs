@@ -1,86 +1,617 @@
 //! What the handles, the receipts and the task share.
 
+use super::buffer::{Buffer, Fate, Fit, Settled, Terms};
 use super::{
-    Builder, Delivered, Importance, Link, Message, OutboxStatus, Reason, Receipt, Refusal,
-    SendError, Shutdown, Undelivered,
+    Builder, Confirm, Delivered, GaveUp, Importance, Link, Message, OutboxStatus, Processed,
+    Reason, Receipt, Refusal, SendError, Shutdown, Undelivered,
 };
-use std::marker::PhantomData;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{self, watch};
+use tokio::time::Instant;
+
+pub(super) type NameOf<T> = Box<dyn Fn(&T) -> u64 + Send + Sync>;
 
 pub(super) struct Shared<T> {
+    core: Mutex<Core<T>>,
+    /// Of those who wait for room only the holder asks for it: so they come in the order in which they
+    /// came.
+    turnstile: sync::Mutex<()>,
+    /// What the peer calls a message.
+    name: Option<NameOf<T>>,
     status: watch::Sender<OutboxStatus>,
-    messages: PhantomData<fn() -> T>,
+    started: Instant,
+    linger: Duration,
+}
+
+pub(super) struct Core<T> {
+    pub(super) buffer: Buffer<T>,
+    pub(super) phase: Phase,
+    pub(super) link: Link,
+    /// When the link's attempt is due, if it retries.
+    pub(super) due: Option<Instant>,
+    /// Messages that failed, for receipts that are held.
+    failed: HashMap<u64, (T, Reason)>,
+    /// Of receipts that were polled.
+    wakers: HashMap<u64, Waker>,
+    pub(super) task: TaskWaker,
+    /// Of the holder of the turnstile,
+    room: Option<Waker>,
+    /// and how many wait for room.
+    waiting: usize,
+    handles: usize,
+    delivered: u64,
+    pub(super) resent: u64,
+    dropped: u64,
+    /// Something changed since the counts were last told.
+    pub(super) changed: bool,
+}
+
+/// When the task wants to be woken.
+#[derive(Default)]
+pub(super) struct TaskWaker {
+    pub(super) waker: Option<Waker>,
+    /// By any message,
+    pub(super) hungry: bool,
+    /// or by one that expires before this.
+    pub(super) armed: u64,
+}
+
+/// How far the outbox is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// Takes nothing new, and delivers until then.
+    Draining(Instant),
+    Over(End),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    ShutDown,
+    GaveUp(GaveUp),
+    TaskGone,
+}
+
+impl End {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::ShutDown => Reason::ShutDown,
+            Self::GaveUp(why) => Reason::GaveUp(why.clone()),
+            Self::TaskGone => Reason::TaskGone,
+        }
+    }
+
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::ShutDown => Refusal::ShutDown,
+            Self::GaveUp(why) => Refusal::GaveUp(why.clone()),
+            Self::TaskGone => Refusal::TaskGone,
+        }
+    }
+}
+
+/// What is to be done when the lock is released: user code is dropped and tasks are woken without it.
+pub(super) struct After<T> {
+    messages: Vec<T>,
+    wakers: Vec<Waker>,
+}
+
+impl<T> After<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            messages: Vec::new(),
+            wakers: Vec::new(),
+        }
+    }
+
+    /// To be called without the lock. Its room is kept for the next time.
+    pub(super) fn run(&mut self) {
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        self.messages.clear();
+    }
+}
+
+impl<T: Message> Core<T> {
+    /// Runs `change`, which settles messages of the buffer, and sees to their receipts.
+    pub(super) fn settle(
+        &mut self,
+        after: &mut After<T>,
+        refused: Option<&Arc<str>>,
+        change: impl FnOnce(&mut Buffer<T>, &mut dyn FnMut(Settled<T>)),
+    ) {
+        let Self {
+            buffer,
+            failed,
+            wakers,
+            delivered,
+            dropped,
+            changed,
+            ..
+        } = self;
+        let mut any = false;
+        change(buffer, &mut |settled: Settled<T>| {
+            any = true;
+            let reason = match settled.fate {
+                Fate::Confirmed => {
+                    *delivered += 1;
+                    None
+                }
+                Fate::Expired => Some(Reason::Expired),
+                Fate::Unconfirmed => Some(Reason::Unconfirmed),
+                Fate::Refused => Some(Reason::Refused(refused.cloned().unwrap_or_default())),
+            };
+            *dropped += u64::from(reason.is_some());
+            if settled.receipt && !wakers.is_empty() {
+                after.wakers.extend(wakers.remove(&settled.number));
+            }
+            match reason {
+                Some(reason) if settled.receipt => {
+                    failed.insert(settled.number, (settled.message, reason));
+                }
+                _ => after.messages.push(settled.message),
+            }
+        });
+        if any {
+            *changed = true;
+            after.wakers.extend(self.room.take());
+        }
+    }
+
+    /// The outbox is over. First end wins.
+    pub(super) fn end(&mut self, end: End, after: &mut After<T>) {
+        if matches!(self.phase, Phase::Over(_)) {
+            return;
+        }
+        self.link = match &end {
+            End::GaveUp(why) => Link::GaveUp(why.clone()),
+            End::ShutDown | End::TaskGone => Link::Closed,
+        };
+        self.phase = Phase::Over(end);
+        after
+            .wakers
+            .extend(self.wakers.drain().map(|(_, waker)| waker));
+        after.wakers.extend(self.room.take());
+        after.wakers.extend(self.task.waker.take());
+        if self.handles == 0 {
+            self.clear(after);
+        }
+    }
+
+    /// Lets go of what is left, in order; receipts that are held get a clone each.
+    fn clear(&mut self, after: &mut After<T>) -> Vec<T> {
+        let reason = match &self.phase {
+            Phase::Over(end) => end.reason(),
+            Phase::Open | Phase::Draining(_) => return Vec::new(),
+        };
+        let mut left = Vec::with_capacity(self.buffer.len());
+        let (failed, wakers) = (&mut self.failed, &mut self.wakers);
+        self.buffer.clear(|number, message, receipt| {
+            if receipt {
+                after.wakers.extend(wakers.remove(&number));
+                failed.insert(number, (message.clone(), reason.clone()));
+            }
+            left.push(message);
+        });
+        left
+    }
+
+    fn counts(&self, now: Instant, started: Instant) -> OutboxStatus {
+        let age = |since| (now - started).saturating_sub(Duration::from_nanos(since));
+        let mut link = self.link.clone();
+        if let (Link::Retrying { next_in, .. }, Some(due)) = (&mut link, self.due) {
+            *next_in = due.saturating_duration_since(now);
+        }
+        OutboxStatus {
+            link,
+            queued: self.buffer.len(),
+            unconfirmed: self.buffer.written(),
+            bytes: self.buffer.bytes(),
+            oldest: self.buffer.oldest().map(age),
+            delivered: self.delivered,
+            resent: self.resent,
+            dropped: self.dropped,
+        }
+    }
 }
 
 impl<T: Message> Shared<T> {
-    pub(super) fn new(_: &Builder<T>) -> Arc<Self> {
-        let status = OutboxStatus {
+    pub(super) fn new(builder: &mut Builder<T>) -> Arc<Self> {
+        let name = match &mut builder.confirm {
+            Confirm::Acknowledged => None,
+            Confirm::ByPeer(by_peer) => by_peer.id.take(),
+        };
+        let started = Instant::now();
+        let core = Core {
+            buffer: Buffer::new(builder.bytes, builder.count),
+            phase: Phase::Open,
             link: Link::Connecting,
-            queued: 0,
-            unconfirmed: 0,
-            bytes: 0,
-            oldest: None,
+            due: None,
+            failed: HashMap::new(),
+            wakers: HashMap::new(),
+            task: TaskWaker::default(),
+            room: None,
+            waiting: 0,
+            handles: 0,
             delivered: 0,
             resent: 0,
             dropped: 0,
+            changed: false,
         };
         Arc::new(Self {
-            status: watch::Sender::new(status),
-            messages: PhantomData,
+            status: watch::Sender::new(core.counts(started, started)),
+            core: Mutex::new(core),
+            turnstile: sync::Mutex::new(()),
+            name,
+            started,
+            linger: builder.linger,
         })
     }
 
-    pub(super) fn add_handle(&self) {}
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core<T>> {
+        // A clone of a message may panic under it; nothing is half-made then.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-    pub(super) fn drop_handle(&self) {}
+    /// The buffer's clock: nanoseconds since the outbox was made.
+    pub(super) fn nanos(&self, time: Instant) -> u64 {
+        u64::try_from(time.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX)
+    }
 
-    pub(super) async fn send(
-        self: &Arc<Self>,
+    /// The time that the buffer's clock shows so.
+    pub(super) fn time(&self, nanos: u64) -> Option<Instant> {
+        self.started.checked_add(Duration::from_nanos(nanos))
+    }
+
+    pub(super) fn add_handle(&self) {
+        self.lock().handles += 1;
+    }
+
+    pub(super) fn drop_handle(&self) {
+        let mut after = After::new();
+        let mut left = Vec::new();
+        {
+            let mut core = self.lock();
+            core.handles -= 1;
+            if core.handles == 0 {
+                match core.phase {
+                    Phase::Over(_) => left = core.clear(&mut after),
+                    Phase::Open | Phase::Draining(_) => {
+                        self.drain(&mut core, self.linger, &mut after);
+                    }
+                }
+            }
+        }
+        after.run();
+        drop(left);
+    }
+
+    fn terms(&self, message: &T, importance: Importance) -> Option<Terms> {
+        let now = self.nanos(Instant::now());
+        Some(Terms {
+            size: u32::try_from(message.size()).ok()?,
+            id: self.name.as_ref().map_or(0, |name| name(message)),
+            since: now,
+            expires: match importance {
+                Importance::Important => None,
+                Importance::BestEffort { ttl } => {
+                    let ttl = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+                    Some(now.saturating_add(ttl))
+                }
+            },
+            receipt: true,
+        })
+    }
+
+    /// Puts the message in, if there is room and nobody else waits for it (or `in_turn`).
+    fn push(
+        &self,
+        core: &mut Core<T>,
         message: T,
-        importance: Importance,
-    ) -> Result<Receipt<T>, SendError<T>> {
-        self.try_send(message, importance)
+        terms: Terms,
+        in_turn: bool,
+    ) -> Result<(u64, Option<Waker>), SendError<T>> {
+        let refusal = match &core.phase {
+            Phase::Open => match core.buffer.fit(terms.size as usize) {
+                Fit::Now if in_turn || core.waiting == 0 => None,
+                Fit::Now | Fit::Later => Some(Refusal::Full),
+                Fit::Never => Some(Refusal::TooLarge),
+            },
+            Phase::Draining(_) => Some(Refusal::ShutDown),
+            Phase::Over(end) => Some(end.refusal()),
+        };
+        if let Some(refusal) = refusal {
+            return Err(SendError { message, refusal });
+        }
+        let number = core.buffer.push(message, terms);
+        core.changed = true;
+        let earlier = terms
+            .expires
+            .is_some_and(|expires| expires < core.task.armed);
+        let wake = core.task.hungry || earlier;
+        let waker = if wake { core.task.waker.take() } else { None };
+        Ok((number, waker))
     }
 
     pub(super) fn try_send(
         self: &Arc<Self>,
         message: T,
-        _: Importance,
-    ) -> Result<Receipt<T>, SendError<T>> {
-        if message.size() == usize::MAX {
-            return Ok(Receipt::new(self.clone(), 0));
+        importance: Importance,
+        receipt: bool,
+    ) -> Result<u64, SendError<T>> {
+        let Some(mut terms) = self.terms(&message, importance) else {
+            return Err(SendError {
+                message,
+                refusal: Refusal::TooLarge,
+            });
+        };
+        terms.receipt = receipt;
+        let pushed = self.push(&mut self.lock(), message, terms, false);
+        let (number, waker) = pushed?;
+        if let Some(waker) = waker {
+            waker.wake();
         }
-        Err(SendError {
-            message,
-            refusal: Refusal::TaskGone,
+        Ok(number)
+    }
+
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        message: T,
+        importance: Importance,
+        receipt: bool,
+    ) -> Result<u64, SendError<T>> {
+        let message = match self.try_send(message, importance, receipt) {
+            Err(SendError {
+                message,
+                refusal: Refusal::Full,
+            }) => message,
+            other => return other,
+        };
+        let _waiting = Waiting::new(self);
+        let _turn = self.turnstile.lock().await;
+        let Some(mut terms) = self.terms(&message, importance) else {
+            return Err(SendError {
+                message,
+                refusal: Refusal::TooLarge,
+            });
+        };
+        terms.receipt = receipt;
+        let mut message = Some(message);
+        poll_fn(|cx| {
+            let Some(next) = message.take() else {
+                return Poll::Pending;
+            };
+            let pushed = {
+                let mut core = self.lock();
+                match self.push(&mut core, next, terms, true) {
+                    Err(SendError {
+                        message: full,
+                        refusal: Refusal::Full,
+                    }) => {
+                        message = Some(full);
+                        core.room = Some(cx.waker().clone());
+                        return Poll::Pending;
+                    }
+                    pushed => pushed,
+                }
+            };
+            Poll::Ready(pushed.map(|(number, waker)| {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                number
+            }))
         })
+        .await
+    }
+
+    pub(super) fn receipt(self: &Arc<Self>, number: u64) -> Receipt<T> {
+        Receipt::new(self.clone(), number)
     }
 
     pub(super) fn poll_receipt(
         &self,
-        _: u64,
-        _: &mut Context<'_>,
+        number: u64,
+        cx: &mut Context<'_>,
     ) -> Poll<Result<Delivered, Undelivered<T>>> {
-        Poll::Ready(Ok(Delivered {}))
+        let mut core = self.lock();
+        if let Some((message, reason)) = core.failed.remove(&number) {
+            return Poll::Ready(Err(Undelivered { message, reason }));
+        }
+        let Some(message) = core.buffer.get(number) else {
+            return Poll::Ready(Ok(Delivered {}));
+        };
+        if let Phase::Over(end) = &core.phase {
+            let (message, reason) = (message.clone(), end.reason());
+            core.buffer.forget_receipt(number);
+            return Poll::Ready(Err(Undelivered { message, reason }));
+        }
+        core.wakers.insert(number, cx.waker().clone());
+        Poll::Pending
     }
 
-    pub(super) fn forget_receipt(&self, _: u64) {}
+    pub(super) fn forget_receipt(&self, number: u64) {
+        let mut core = self.lock();
+        core.buffer.forget_receipt(number);
+        let waker = core.wakers.remove(&number);
+        let failed = core.failed.remove(&number);
+        drop(core);
+        drop((waker, failed));
+    }
+
+    /// What the peer's replies say, and what is acknowledged.
+    pub(super) fn confirm(
+        &self,
+        acknowledged: Option<u64>,
+        replies: &[Processed],
+        after: &mut After<T>,
+    ) {
+        let mut core = self.lock();
+        core.settle(after, None, |buffer, mut settle| {
+            if let Some(number) = acknowledged {
+                buffer.confirm_below(number, &mut settle);
+            }
+            for reply in replies {
+                match *reply {
+                    Processed::One(id) => buffer.confirm_id(id, &mut settle),
+                    Processed::UpTo(id) => buffer.confirm_up_to(id, &mut settle),
+                    Processed::Oldest(count) => buffer.confirm_oldest(count, &mut settle),
+                }
+            }
+        });
+        drop(core);
+        after.run();
+    }
+
+    /// Takes what is to be written next. Whether there is any.
+    pub(super) fn take(
+        &self,
+        bytes: usize,
+        batch: &mut Vec<(u64, T)>,
+        after: &mut After<T>,
+    ) -> bool {
+        let mut core = self.lock();
+        if !core.buffer.has_more() {
+            return false;
+        }
+        let now = match core.buffer.next_expiry() {
+            Some(_) => self.nanos(Instant::now()),
+            None => 0,
+        };
+        let mut again = 0;
+        core.settle(after, None, |buffer, mut settle| {
+            again = buffer.take(bytes, u64::MAX, now, batch, &mut settle);
+        });
+        core.resent += again;
+        core.changed = true;
+        drop(core);
+        after.run();
+        !batch.is_empty()
+    }
+
+    /// The encoder refused a message.
+    pub(super) fn refuse(&self, number: u64, why: &Arc<str>, after: &mut After<T>) {
+        let mut core = self.lock();
+        core.settle(after, Some(why), |buffer, mut settle| {
+            buffer.refuse(number, &mut settle);
+        });
+        drop(core);
+        after.run();
+    }
+
+    /// The connection is lost.
+    pub(super) fn rewind(&self, after: &mut After<T>) {
+        let mut core = self.lock();
+        core.settle(after, None, |buffer, mut settle| buffer.rewind(&mut settle));
+        drop(core);
+        after.run();
+    }
+
+    pub(super) fn delivered(&self) -> u64 {
+        self.lock().delivered
+    }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<OutboxStatus> {
-        self.status.subscribe()
+        let receiver = self.status.subscribe();
+        self.tell();
+        // The task tells nobody while nobody looks.
+        let task = self.lock().task.waker.take();
+        if let Some(task) = task {
+            task.wake();
+        }
+        receiver
     }
 
     pub(super) fn snapshot(&self) -> OutboxStatus {
-        self.status.borrow().clone()
+        self.lock().counts(Instant::now(), self.started)
     }
 
-    pub(super) async fn shutdown(&self, _: Duration) -> Shutdown<T> {
-        let _ = Reason::ShutDown;
-        Shutdown {
-            undelivered: Vec::new(),
+    /// Whether anybody looks at the watch channel.
+    pub(super) fn is_watched(&self) -> bool {
+        self.status.receiver_count() > 0
+    }
+
+    /// Tells how the outbox stands now.
+    pub(super) fn tell(&self) {
+        // Under the lock, so that an older status never comes after a newer one.
+        let mut core = self.lock();
+        core.changed = false;
+        self.status
+            .send_replace(core.counts(Instant::now(), self.started));
+    }
+
+    pub(super) fn set_link(&self, link: Link, due: Option<Instant>) {
+        let mut core = self.lock();
+        if !matches!(core.phase, Phase::Over(_)) {
+            core.link = link;
+            core.due = due;
         }
+        drop(core);
+        self.tell();
+    }
+
+    pub(super) fn end(&self, end: End) {
+        let mut after = After::new();
+        self.lock().end(end, &mut after);
+        self.tell();
+        after.run();
+    }
+
+    fn drain(&self, core: &mut Core<T>, within: Duration, after: &mut After<T>) {
+        let far = Duration::from_secs(86_400 * 365 * 30);
+        let deadline = Instant::now() + within.min(far);
+        core.phase = match &core.phase {
+            Phase::Open => Phase::Draining(deadline),
+            Phase::Draining(earlier) => Phase::Draining(deadline.min(*earlier)),
+            Phase::Over(_) => return,
+        };
+        after.wakers.extend(core.task.waker.take());
+        after.wakers.extend(core.room.take());
+    }
+
+    pub(super) async fn shutdown(&self, within: Duration) -> Shutdown<T> {
+        let mut status = self.status.subscribe();
+        let deadline = {
+            let mut after = After::new();
+            let mut core = self.lock();
+            self.drain(&mut core, within, &mut after);
+            let deadline = match core.phase {
+                Phase::Draining(deadline) => deadline,
+                Phase::Open | Phase::Over(_) => Instant::now(),
+            };
+            drop(core);
+            after.run();
+            deadline
+        };
+        let over = status.wait_for(|status| matches!(status.link, Link::Closed | Link::GaveUp(_)));
+        if tokio::time::timeout_at(deadline, over).await.is_err() {
+            // The task is in the user's `connect`, or nobody runs it.
+            self.end(End::ShutDown);
+        }
+        let mut after = After::new();
+        let undelivered = self.lock().clear(&mut after);
+        after.run();
+        Shutdown { undelivered }
+    }
+}
+
+/// One that waits for room.
+struct Waiting<'a, T: Message>(&'a Shared<T>);
+
+impl<'a, T: Message> Waiting<'a, T> {
+    fn new(shared: &'a Shared<T>) -> Self {
+        shared.lock().waiting += 1;
+        Self(shared)
+    }
+}
+
+impl<T: Message> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
     }
 }

@@ -1,19 +1,26 @@
 //! An outbox as a sink.
 
-use super::{Message, Outbox, SendError};
+use super::shared::Shared;
+use super::{Importance, Message, Outbox, Refusal, SendError};
 use futures_sink::Sink;
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 /// A [`Sink`] of important messages into an [`Outbox`], see [`Outbox::sink`].
 ///
 /// It is flushed when the outbox has taken what it was given. That it was delivered is what receipts and
-/// [`Outbox::shutdown`] are for.
+/// [`Outbox::shutdown`] are for. It counts as a handle of the outbox until it is dropped; to close it does
+/// no more than to flush it.
 pub struct OutboxSink<T: Message> {
     outbox: Outbox<T>,
-    waiting: Option<T>,
+    /// A message for which there was no room.
+    waiting: Option<Taking<T>>,
 }
+
+type Taking<T> = Pin<Box<dyn Future<Output = Result<(), SendError<T>>> + Send>>;
 
 impl<T: Message> OutboxSink<T> {
     pub(super) fn new(outbox: Outbox<T>) -> Self {
@@ -22,29 +29,63 @@ impl<T: Message> OutboxSink<T> {
             waiting: None,
         }
     }
+
+    fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        let Some(waiting) = &mut self.waiting else {
+            return Poll::Ready(Ok(()));
+        };
+        let taken = ready!(waiting.as_mut().poll(cx));
+        self.waiting = None;
+        Poll::Ready(taken)
+    }
 }
 
-impl<T: Message + Unpin> Sink<T> for OutboxSink<T> {
+async fn taken<T: Message>(shared: Arc<Shared<T>>, message: T) -> Result<(), SendError<T>> {
+    shared.send(message, Importance::Important, false).await?;
+    Ok(())
+}
+
+impl<T: Message> Sink<T> for OutboxSink<T> {
     type Error = SendError<T>;
 
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        self.poll_flush(cx)
+    fn poll_ready(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<T>>> {
+        self.poll_taken(cx)
     }
 
+    /// # Errors
+    ///
+    /// As [`Outbox::try_send`]; [`Full`](Refusal::Full) only if `poll_ready` was not ready before.
     fn start_send(mut self: Pin<&mut Self>, message: T) -> Result<(), SendError<T>> {
-        self.waiting = Some(message);
-        Ok(())
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        if let Some(message) = self.waiting.take() {
-            drop(self.outbox.try_send(message)?);
+        if self.waiting.is_some() {
+            let refusal = Refusal::Full;
+            return Err(SendError { message, refusal });
         }
-        Poll::Ready(Ok(()))
+        let shared = self.outbox.shared();
+        match shared.try_send(message, Importance::Important, false) {
+            Err(error) if error.refusal == Refusal::Full => {
+                let taking = taken(shared.clone(), error.message);
+                self.waiting = Some(Box::pin(taking));
+                Ok(())
+            }
+            taken => taken.map(drop),
+        }
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        self.poll_flush(cx)
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<T>>> {
+        self.poll_taken(cx)
+    }
+
+    fn poll_close(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<T>>> {
+        self.poll_taken(cx)
     }
 }
 
