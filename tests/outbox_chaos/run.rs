@@ -104,7 +104,7 @@ pub(crate) async fn run(settings: Settings) -> Outcome {
         .await
         .unwrap();
     // A cut throws away up to what the outbox holds, so all of them come before the last message.
-    let up = settings.messages * MEAN / settings.cuts * 4 / 5;
+    let up = settings.messages * MEAN / settings.cuts * 3 / 5;
     let plan = Plan::new(settings.seed, settings.cuts, up, settings.hold);
     let (plan, manners) = match settings.replies {
         Replies::None => (plan, Manners::Gentle),
