@@ -169,8 +169,7 @@ impl<T> Buffer<T> {
     pub(crate) fn fit(&self, size: usize) -> Fit {
         if size > self.max_bytes || u32::try_from(size).is_err() {
             Fit::Never
-        } else if self.len < self.max_len && size <= self.max_bytes - self.bytes.min(self.max_bytes)
-        {
+        } else if self.len < self.max_len && self.bytes.saturating_add(size) <= self.max_bytes {
             Fit::Now
         } else {
             Fit::Later
@@ -253,7 +252,7 @@ impl<T> Buffer<T> {
         limit: u64,
         now: u64,
         batch: &mut Vec<(u64, T)>,
-        settle: &mut impl FnMut(Settled<T>),
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
     ) -> u64
     where
         T: Clone,
@@ -296,7 +295,7 @@ impl<T> Buffer<T> {
     }
 
     /// Settles what was to be written by `now` and is not.
-    pub(crate) fn expire(&mut self, now: u64, settle: &mut impl FnMut(Settled<T>)) {
+    pub(crate) fn expire(&mut self, now: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         if self.earliest > now {
             return;
         }
@@ -327,7 +326,11 @@ impl<T> Buffer<T> {
     }
 
     /// Confirms all written ones below `number`.
-    pub(crate) fn confirm_below(&mut self, number: u64, settle: &mut impl FnMut(Settled<T>)) {
+    pub(crate) fn confirm_below(
+        &mut self,
+        number: u64,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
         let limit = number.min(self.fresh);
         while let Some(first) = self.first().filter(|&first| first < limit) {
             self.settle(first, Fate::Confirmed, settle);
@@ -335,7 +338,11 @@ impl<T> Buffer<T> {
     }
 
     /// Confirms the `count` oldest of those that are written on this connection.
-    pub(crate) fn confirm_oldest(&mut self, count: u64, settle: &mut impl FnMut(Settled<T>)) {
+    pub(crate) fn confirm_oldest(
+        &mut self,
+        count: u64,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
         for _ in 0..count.min(self.written as u64) {
             if let Some(first) = self.first() {
                 self.settle(first, Fate::Confirmed, settle);
@@ -344,14 +351,18 @@ impl<T> Buffer<T> {
     }
 
     /// Confirms the oldest written one with this id.
-    pub(crate) fn confirm_id(&mut self, id: u64, settle: &mut impl FnMut(Settled<T>)) {
+    pub(crate) fn confirm_id(&mut self, id: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         if let Some(number) = self.find(id) {
             self.settle(number, Fate::Confirmed, settle);
         }
     }
 
     /// Confirms all written ones whose id is at most this one.
-    pub(crate) fn confirm_up_to(&mut self, id: u64, settle: &mut impl FnMut(Settled<T>)) {
+    pub(crate) fn confirm_up_to(
+        &mut self,
+        id: u64,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
         match &self.ids {
             Ids::Growing(_) => {
                 while let Some(block) = self.blocks.front() {
@@ -365,11 +376,9 @@ impl<T> Buffer<T> {
                 }
             }
             Ids::Index(index) => {
-                let named: Vec<u64> = index
-                    .range(..=(id, u64::MAX))
-                    .map(|&(_, number)| number)
-                    .filter(|&number| number < self.fresh)
-                    .collect();
+                let named = index.range(..=(id, u64::MAX)).map(|&(_, number)| number);
+                let mut named: Vec<u64> = named.filter(|&number| number < self.fresh).collect();
+                named.sort_unstable();
                 for number in named {
                     self.settle(number, Fate::Confirmed, settle);
                 }
@@ -378,13 +387,13 @@ impl<T> Buffer<T> {
     }
 
     /// Settles a message that the encoder refused.
-    pub(crate) fn refuse(&mut self, number: u64, settle: &mut impl FnMut(Settled<T>)) {
+    pub(crate) fn refuse(&mut self, number: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         self.settle(number, Fate::Refused, settle);
     }
 
     /// The connection is lost: what is held is to be written again, best-effort messages that were written
     /// are settled.
-    pub(crate) fn rewind(&mut self, settle: &mut impl FnMut(Settled<T>)) {
+    pub(crate) fn rewind(&mut self, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         let cursor = self.cursor;
         let lost: Vec<u64> = self
             .blocks
@@ -437,7 +446,7 @@ impl<T> Buffer<T> {
         (block.live > 0).then(|| block.first + block.head as u64)
     }
 
-    fn settle(&mut self, number: u64, fate: Fate, settle: &mut impl FnMut(Settled<T>)) {
+    fn settle(&mut self, number: u64, fate: Fate, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         let Some((place, index)) = self.locate(number) else {
             return;
         };

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::{self, watch};
+use tokio::task::coop;
 use tokio::time::Instant;
 
 pub(super) type NameOf<T> = Box<dyn Fn(&T) -> u64 + Send + Sync>;
@@ -365,12 +366,14 @@ impl<T: Message> Shared<T> {
         importance: Importance,
         receipt: bool,
     ) -> Result<u64, SendError<T>> {
+        // Whoever sends without end lets others run now and then, the outbox's task for one.
+        coop::consume_budget().await;
         let message = match self.try_send(message, importance, receipt) {
             Err(SendError {
                 message,
                 refusal: Refusal::Full,
             }) => message,
-            other => return other,
+            taken => return taken,
         };
         let _waiting = Waiting::new(self);
         let _turn = self.turnstile.lock().await;

@@ -1,0 +1,51 @@
+//! Lists of operations into the outbox's buffer, against a plain model.
+
+#![allow(dead_code, unreachable_pub)] // the buffer is a part of a library
+
+#[path = "../../src/outbox/buffer.rs"]
+mod buffer;
+mod plain;
+
+use plain::{Operation, Pair};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn run(operations: &[(u8, u8, u8)], max_bytes: usize, max_len: usize) {
+    let mut pair = Pair::new(max_bytes, max_len);
+    for &operation in operations {
+        pair.run(Operation::new(operation));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn buffer_does_as_the_model(
+        operations in vec(any::<(u8, u8, u8)>(), 0..200),
+        max_bytes in 1_usize..10_000,
+        max_len in 1_usize..300,
+    ) {
+        run(&operations, max_bytes, max_len);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+
+    /// Enough messages for many blocks.
+    #[test]
+    fn many_blocks(operations in vec(any::<(u8, u8, u8)>(), 300..600)) {
+        let mut pair = Pair::new(usize::MAX, usize::MAX);
+        for operation in operations {
+            let operation = Operation::new(operation);
+            // Three more messages for each, so that they pile up.
+            for size in 0..3 {
+                pair.run(Operation::new((0, size, size + 1)));
+            }
+            if !matches!(operation, Operation::Clear) {
+                pair.run(operation);
+            }
+        }
+    }
+}
