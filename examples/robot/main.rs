@@ -8,6 +8,8 @@
 //! [`Outbox`]. A proxy cuts the link at random. The base station counts what arrives.
 
 mod cuts;
+#[path = "../file_server/interrupts.rs"]
+mod interrupts;
 mod options;
 mod proxy;
 mod report;
@@ -17,6 +19,7 @@ mod view;
 
 use cuts::Plan;
 use hangup::outbox::{Backoff, Confirm, Outbox, Processed, Receipt, Undelivered};
+use interrupts::interrupts;
 use options::{Confirmed, Options};
 use proxy::{Manners, Proxy};
 use report::{Lines, Report};
@@ -29,7 +32,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use summary::Summary;
 use tokio::net::TcpStream;
-use tokio::signal::ctrl_c;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
@@ -64,6 +66,7 @@ async fn main() -> ExitCode {
 
 /// Sends everything, or until Ctrl-C, and waits for what is queued.
 async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> {
+    let mut interrupts = interrupts()?;
     let station = Station::bind(options.confirm == Confirmed::ByPeer).await?;
     let mut seen = station.seen();
     let proxy = proxy(options, station.address()?).await?;
@@ -101,7 +104,7 @@ async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> 
     };
     tokio::select! {
         sent = sending => sent?,
-        interrupt = ctrl_c() => interrupt?,
+        _ = interrupts.recv() => {}
         Some(ended) = servers.join_next() => ended??,
     }
     drop(receipts);
@@ -111,8 +114,7 @@ async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> 
             drop(left);
             outbox.snapshot().resent
         }
-        interrupt = ctrl_c() => {
-            interrupt?;
+        _ = interrupts.recv() => {
             let resent = outbox.snapshot().resent;
             outbox.shutdown(Duration::ZERO).await;
             resent
@@ -139,7 +141,7 @@ async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> 
 async fn proxy(options: Options, station: SocketAddr) -> io::Result<Proxy> {
     // Of a report some 30 bytes are sent, and of its reply some 8.
     let reports = options.messages / options.cuts.max(1);
-    let plan = Plan::new(options.seed, options.cuts, reports * 20, HOLD);
+    let plan = Plan::new(options.seed, options.cuts, reports * 25, HOLD);
     match options.confirm {
         Confirmed::ByPeer => {
             let plan = plan.in_replies(reports * 5);

@@ -22,8 +22,7 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn new(messages: u64) -> Self {
         let bar = ProgressBar::new(messages);
-        let style =
-            ProgressStyle::with_template("{bar:24} {human_pos} of {human_len} sent  {wide_msg}");
+        let style = ProgressStyle::with_template("{bar:12} {human_pos}/{human_len}  {wide_msg}");
         if let Ok(style) = style {
             bar.set_style(style);
         }
@@ -48,13 +47,14 @@ impl View {
                 _ = frames.tick() => false,
             };
             let now = status.borrow_and_update().clone();
-            let changed = self.link.as_ref() != Some(&now.link);
-            if changed {
-                if let Link::Retrying { next_in, .. } = now.link {
-                    self.due = Instant::now() + next_in;
-                }
-                self.link = Some(now.link.clone());
+            if let Link::Retrying { next_in, .. } = now.link {
+                self.due = Instant::now() + next_in;
             }
+            let changed = self
+                .link
+                .as_ref()
+                .is_none_or(|link| is_news(link, &now.link));
+            self.link = Some(now.link.clone());
             let line = self.line(&now);
             if !self.bar.is_hidden() {
                 self.bar.set_position(sent.load(Ordering::Relaxed));
@@ -76,7 +76,7 @@ impl View {
             Link::Retrying {
                 attempt, reason, ..
             } => format!(
-                "retrying: {reason}, attempt {attempt} in {:.2} s",
+                "retrying: attempt {attempt} in {:.2} s, {reason}",
                 self.due
                     .saturating_duration_since(Instant::now())
                     .as_secs_f64()
@@ -86,5 +86,22 @@ impl View {
             other => format!("{other:?}"),
         };
         format!("{link}; {} queued", HumanCount(status.queued as u64))
+    }
+}
+
+/// Whether something has happened, and not only time gone by.
+fn is_news(before: &Link, now: &Link) -> bool {
+    match (before, now) {
+        (
+            Link::Retrying {
+                attempt, reason, ..
+            },
+            Link::Retrying {
+                attempt: next,
+                reason: why,
+                ..
+            },
+        ) => (attempt, reason) != (next, why),
+        _ => before != now,
     }
 }

@@ -8,3 +8,5 @@ mod process;
 mod detection;
 mod dev_zero;
 mod file_server;
+#[cfg(feature = "outbox")]
+mod robot;

@@ -12,6 +12,12 @@ use std::time::{Duration, Instant};
 /// For what must come: no machine is that slow.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The features that this test was built with.
+const FEATURES: &[&str] = &[
+    #[cfg(feature = "outbox")]
+    "outbox",
+];
+
 /// The path of an example's binary, of the profile that this test was built with.
 ///
 /// `cargo test` builds the examples; `cargo test --test examples` does not, so this sees to it that
@@ -26,6 +32,10 @@ pub(crate) fn binary(example: &str) -> PathBuf {
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         cargo.args(["build", "--quiet", "--examples", "--target-dir"]);
         cargo.arg(profile.parent().unwrap());
+        // With the features of this test: an example that needs others is not built.
+        for feature in FEATURES {
+            cargo.args(["--features", feature]);
+        }
         if profile.ends_with("release") {
             cargo.arg("--release");
         }

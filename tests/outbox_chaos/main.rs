@@ -48,6 +48,7 @@ fn settings(mix: Mix, replies: Replies) -> Settings {
         hold: Duration::from_millis(50),
         mix,
         replies,
+        send_buffer: None,
     }
 }
 
@@ -65,8 +66,8 @@ async fn confirmed_by_peer_in_batches() {
 }
 
 /// The same with a reply to each message, and half of the messages best effort: those never hold up the
-/// others, never come twice, and never come after their time. That is told apart where a connection
-/// is a black hole for much longer than that.
+/// others, never come twice, and never come after their time. For that a black hole lasts far longer than
+/// they do, and takes in less than what waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn best_effort_among_important() {
     let _alone = ALONE.lock().await;
@@ -74,6 +75,7 @@ async fn best_effort_among_important() {
     settings.cuts /= 4;
     settings.seed += 1;
     settings.hold = Duration::from_millis(2_500);
+    settings.send_buffer = Some(16 * 1024);
     let outcome = run(settings).await;
     let receipts = &outcome.receipts;
     assert!(outcome.tally.of(Cut::BlackHole) > 0, "{outcome}");

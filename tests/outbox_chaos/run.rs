@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::codec::LengthDelimitedCodec;
@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) hold: Duration,
     pub(crate) mix: Mix,
     pub(crate) replies: Replies,
+    /// Of the outbox's sockets; the system's choice if there is none.
+    pub(crate) send_buffer: Option<u32>,
 }
 
 /// What became of the receipts.
@@ -200,7 +202,13 @@ fn outbox(settings: Settings, proxy: SocketAddr, known: Arc<Known>) -> Outbox<By
         // The listeners' queues keep the order of the connections.
         let confirmed = known.confirmed.load(Ordering::SeqCst);
         known.connections.lock().unwrap().push_back(confirmed);
-        TcpStream::connect(proxy)
+        async move {
+            let socket = TcpSocket::new_v4()?;
+            if let Some(bytes) = settings.send_buffer {
+                socket.set_send_buffer_size(bytes)?;
+            }
+            socket.connect(proxy).await
+        }
     };
     Outbox::builder(connect)
         .encoder(LengthDelimitedCodec::new)
