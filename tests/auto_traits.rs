@@ -51,3 +51,67 @@ fn sizes() {
     assert_eq!(size_of::<Closed>(), 24);
     assert_eq!(size_of::<CloseReason>(), 32);
 }
+
+#[cfg(feature = "outbox")]
+mod outbox {
+    use super::*;
+    use hangup::outbox::*;
+    use std::cell::Cell;
+
+    /// A message that cannot be shared.
+    #[derive(Clone)]
+    struct Unshared(#[allow(dead_code)] Cell<u8>);
+
+    impl Message for Unshared {
+        fn size(&self) -> usize {
+            1
+        }
+    }
+
+    fn sent<T: Debug + Send + Unpin + 'static>() {}
+    fn equal<T: Clone + Debug + Eq + Send + Sync + Unpin + UnwindSafe + 'static>() {}
+
+    #[test]
+    fn auto_traits() {
+        handle::<Outbox<Unshared>>();
+        owner::<Receipt<Unshared>>();
+        sent::<OutboxSink<Unshared>>();
+        sent::<Builder<Unshared>>();
+        sent::<Connection>();
+        sent::<Confirm<Unshared>>();
+        sent::<ByPeer<Unshared>>();
+        sent::<SendError<Unshared>>();
+        sent::<Undelivered<Unshared>>();
+        sent::<Shutdown<Unshared>>();
+        sent::<Delays>();
+        equal::<OutboxStatus>();
+        equal::<Link>();
+        equal::<Refusal>();
+        equal::<Reason>();
+        equal::<GaveUp>();
+        equal::<Backoff>();
+        equal::<InvalidBackoff>();
+        value::<Importance>();
+        value::<Processed>();
+        value::<Delivered>();
+    }
+
+    /// The futures may be moved to another thread, also with a message that cannot be shared.
+    #[test]
+    fn futures_are_send() {
+        fn send<F: Future + Send>(_: &F) {}
+        fn check(outbox: &Outbox<Unshared>) {
+            send(&outbox.send(Unshared(Cell::new(0))));
+            send(&outbox.shutdown(std::time::Duration::ZERO));
+        }
+        let _: fn(&Outbox<Unshared>) = check;
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn sizes() {
+        assert_eq!(size_of::<Receipt<Unshared>>(), 24);
+        assert_eq!(size_of::<Outbox<Unshared>>(), 8);
+        assert_eq!(size_of::<Delivered>(), 0);
+    }
+}

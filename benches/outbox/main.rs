@@ -15,6 +15,8 @@ use futures::SinkExt;
 use hangup::outbox::Outbox;
 use peer::Peer;
 use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -118,19 +120,26 @@ fn quartile(values: &mut [f64], which: usize) -> f64 {
     values[(values.len() - 1) * which / 4]
 }
 
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // Else the last bytes of a slice wait for the peer's delayed acknowledgement.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, Box<dyn Error>> {
     let message = Bytes::from(vec![7; case.size]);
     let bytes = (case.count * (4 + case.size)) as u64;
     let mut bare_peer = Peer::new()?;
     let mut outbox_peer = Peer::new()?;
     let (mut framed, outbox) = runtime.block_on(async {
-        let framed = TcpStream::connect(bare_peer.address()).await?;
+        let framed = connect(bare_peer.address()).await?;
         let address = outbox_peer.address();
-        let outbox = Outbox::builder(move || TcpStream::connect(address))
+        let outbox = Outbox::builder(move || connect(address))
             .encoder(LengthDelimitedCodec::new)
             .spawn()?;
         let framed = FramedWrite::new(framed, LengthDelimitedCodec::new());
-        Ok::<_, std::io::Error>((Some(framed), outbox))
+        Ok::<_, io::Error>((Some(framed), outbox))
     })?;
     let mut bare = |framed: &mut Option<FramedWrite<TcpStream, LengthDelimitedCodec>>| {
         let mut sink = framed.take().ok_or("lost")?;
@@ -144,7 +153,7 @@ fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, B
                 sink.feed(message.clone()).await?;
             }
             SinkExt::<Bytes>::flush(&mut sink).await?;
-            Ok::<_, std::io::Error>(sink)
+            Ok::<_, io::Error>(sink)
         };
         let sink = runtime.block_on(async {
             let sink = tokio::spawn(task).await??;

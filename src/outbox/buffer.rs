@@ -159,6 +159,20 @@ impl<T> Buffer<T> {
         self.len > self.written
     }
 
+    /// Whether any below `limit` is to be written.
+    pub(crate) fn has_below(&self, limit: u64) -> bool {
+        let blocks = self.blocks.range(self.block_from(self.cursor)..);
+        blocks
+            .take_while(|block| block.first < limit)
+            .flat_map(Block::held)
+            .any(|(number, _)| (self.cursor..limit).contains(&number))
+    }
+
+    /// Numbers go on from this one, if it is above the present ones.
+    pub(crate) fn skip_to(&mut self, number: u64) {
+        self.tail = self.tail.max(number);
+    }
+
     /// Since when the oldest is held.
     pub(crate) fn oldest(&self) -> Option<u64> {
         let block = self.blocks.front()?;
@@ -332,8 +346,11 @@ impl<T> Buffer<T> {
         settle: &mut (impl FnMut(Settled<T>) + ?Sized),
     ) {
         let limit = number.min(self.fresh);
-        while let Some(first) = self.first().filter(|&first| first < limit) {
-            self.settle(first, Fate::Confirmed, settle);
+        while let Some(block) = self.blocks.front() {
+            if block.live == 0 || block.first + block.head as u64 >= limit {
+                break;
+            }
+            self.settle_at(0, block.head, Fate::Confirmed, settle);
         }
     }
 
@@ -447,15 +464,26 @@ impl<T> Buffer<T> {
     }
 
     fn settle(&mut self, number: u64, fate: Fate, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
-        let Some((place, index)) = self.locate(number) else {
-            return;
-        };
+        if let Some((place, index)) = self.locate(number) {
+            self.settle_at(place, index, fate, settle);
+        }
+    }
+
+    #[inline]
+    fn settle_at(
+        &mut self,
+        place: usize,
+        index: usize,
+        fate: Fate,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
         let last = self.blocks.len() - 1;
         let block = &mut self.blocks[place];
         let slot = &mut block.slots[index];
         let Some(message) = slot.message.take() else {
             return;
         };
+        let number = block.first + index as u64;
         let settled = Settled {
             number,
             message,

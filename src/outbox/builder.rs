@@ -2,10 +2,10 @@
 
 use super::driver::Driver;
 use super::shared::Shared;
-use super::{Backoff, Confirm, Connection, Message, Outbox, failure};
+use super::{Backoff, Confirm, Connection, Message, Outbox, Record, Store, failure};
 use crate::errors::Classifier;
 use crate::timer;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -31,6 +31,14 @@ pub struct Builder<T: Message> {
     pub(super) count: usize,
     pub(super) lived: Duration,
     pub(super) linger: Duration,
+    pub(super) durable: Option<Durable<T>>,
+}
+
+/// The store of a durable outbox, and how its messages become bytes and come back.
+pub(super) struct Durable<T> {
+    pub(super) store: Box<dyn Store>,
+    pub(super) to_bytes: fn(&T) -> Bytes,
+    pub(super) from_bytes: fn(Bytes) -> Result<T, Box<dyn Error + Send + Sync>>,
 }
 
 impl<T: Message> Builder<T> {
@@ -53,6 +61,7 @@ impl<T: Message> Builder<T> {
             count: 65_536,
             lived: Duration::from_secs(10),
             linger: Duration::from_secs(10),
+            durable: None,
         }
     }
 
@@ -124,6 +133,24 @@ impl<T: Message> Builder<T> {
         self
     }
 
+    /// Keeps important messages in `store` too, from before [`send`](Outbox::send) is ready until they are
+    /// confirmed: what was accepted is delivered though the program dies. What the store has already is
+    /// delivered first, in its order. See [`DiskStore`](super::DiskStore) for what is promised.
+    ///
+    /// Messages that come back by a [`shutdown`](Outbox::shutdown), or because the outbox gave up, stay in
+    /// the store, and are delivered by the next outbox that has it. Those that the encoder refuses do not.
+    pub fn durable(mut self, store: impl Store) -> Self
+    where
+        T: Record,
+    {
+        self.durable = Some(Durable {
+            store: Box::new(store),
+            to_bytes: T::to_bytes,
+            from_bytes: T::from_bytes,
+        });
+        self
+    }
+
     /// Starts the outbox, as a task of the present runtime.
     ///
     /// # Errors
@@ -141,7 +168,10 @@ impl<T: Message> Builder<T> {
     ///
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput): there is no encoder, or the capacity is zero;
     /// * [`NotConnected`](io::ErrorKind::NotConnected): there is no runtime here;
-    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without timers.
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without timers;
+    /// * [`InvalidData`](io::ErrorKind::InvalidData): the store of a [durable](Self::durable) outbox has a
+    ///   message that is none of this type;
+    /// * those of the store, and of making its thread.
     pub fn build(mut self) -> io::Result<(Outbox<T>, impl Future<Output = ()> + Send + use<T>)> {
         timer::runtime("an outbox")?;
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
@@ -153,7 +183,7 @@ impl<T: Message> Builder<T> {
                 "hangup: an outbox needs room for one message: see `Builder::capacity`",
             );
         }
-        let shared = Shared::new(&mut self);
+        let shared = Shared::new(&mut self)?;
         let outbox = Outbox::new(shared.clone());
         Ok((outbox, Driver::new(self, encoder, shared).run()))
     }

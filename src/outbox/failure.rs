@@ -30,7 +30,43 @@ pub enum Refusal {
     GaveUp(GaveUp),
     /// The outbox's task is gone: its runtime was shut down, or the task panicked or was dropped.
     TaskGone,
+    /// The store of a [durable](super::Builder::durable) outbox did not keep it. The outbox goes on.
+    NotKept(NotKept),
+    /// [`try_send`](super::Outbox::try_send) cannot wait until a durable outbox has kept an important
+    /// message: [`send`](super::Outbox::send) can.
+    MustWait,
 }
+
+/// Why the store of a durable outbox did not keep a message.
+///
+/// It holds what can be compared and cloned of the [`io::Error`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotKept {
+    kind: io::ErrorKind,
+    message: Arc<str>,
+}
+
+impl NotKept {
+    pub(super) fn new(error: &io::Error) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string().into(),
+        }
+    }
+
+    /// The kind of the error: [`StorageFull`](io::ErrorKind::StorageFull) if the disk is full.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for NotKept {}
 
 /// A message that the outbox took and could not deliver, and why not. It gives the message back.
 #[derive(Clone, PartialEq, Eq)]
@@ -107,6 +143,8 @@ impl fmt::Display for Refusal {
             Self::ShutDown => f.write_str("the outbox is shut down"),
             Self::GaveUp(why) => write!(f, "the outbox gave up: {why}"),
             Self::TaskGone => f.write_str("the outbox's task is gone"),
+            Self::NotKept(why) => write!(f, "not kept: {why}"),
+            Self::MustWait => f.write_str("a durable outbox keeps it first: wait with `send`"),
         }
     }
 }

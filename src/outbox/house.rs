@@ -110,7 +110,7 @@ impl House {
                 task.waker = Some(cx.waker().clone());
             }
             // A message may have come since the caller has looked.
-            let more = hungry && core.buffer.has_more();
+            let more = hungry && core.has_more();
             drop(core);
             after.run();
             if more {

@@ -33,7 +33,11 @@ const TURN: usize = 32;
 /// How many reads there are after the end: more than any socket's buffer holds.
 const LAST_READS: usize = 4096;
 
-/// The kernel tells nobody of an acknowledgement, so it is asked: after each batch, then after this time,
+/// The kernel tells nobody of an acknowledgement, so it is asked: at full speed after so many bytes, which
+/// makes its answer, three system calls, cost next to nothing,
+const LOOK_AFTER: usize = 4 * BATCH;
+
+/// otherwise after a batch, then after this time,
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 
 /// and then twice as long after each time, up to this.
@@ -62,6 +66,8 @@ pub(super) struct Session<'a, T: Message> {
     replies: Option<&'a mut dyn Replies>,
     /// The batch that is being written; below `end` are its messages.
     output: BytesMut,
+    /// How large the batch was at first.
+    length: usize,
     end: u64,
     /// The batch is written, and has to be flushed.
     flush: bool,
@@ -71,7 +77,12 @@ pub(super) struct Session<'a, T: Message> {
     eof: bool,
     said: Vec<Processed>,
     marks: Marks,
+    /// When to look at what is acknowledged,
     look: Option<Instant>,
+    /// when that was done last,
+    looked: Instant,
+    /// and how many bytes were written since.
+    unseen: usize,
     pause: Duration,
     unknown: u32,
     after: After<T>,
@@ -95,6 +106,7 @@ impl<'a, T: Message> Session<'a, T> {
             encode,
             replies,
             output: BytesMut::new(),
+            length: 0,
             end: 0,
             flush: false,
             batch: Vec::new(),
@@ -103,6 +115,8 @@ impl<'a, T: Message> Session<'a, T> {
             said: Vec::new(),
             marks: Marks::default(),
             look: None,
+            looked: Instant::now(),
+            unseen: LOOK_AFTER,
             pause: FIRST_LOOK,
             unknown: 0,
             after: After::new(),
@@ -229,8 +243,7 @@ impl<'a, T: Message> Session<'a, T> {
                     self.marks
                         .push(self.parts.monitor.transfer().accepted, self.end);
                     self.pause = FIRST_LOOK;
-                    self.look = Some(Instant::now());
-                    self.look_now()?;
+                    self.look_soon()?;
                 }
             }
             if !self.fill() {
@@ -242,11 +255,11 @@ impl<'a, T: Message> Session<'a, T> {
 
     /// Encodes the next batch. Whether there is one.
     fn fill(&mut self) -> bool {
-        if self.output.capacity() > KEEP {
+        if self.length > KEEP {
             self.output = BytesMut::new();
-        } else {
-            self.output.clear();
         }
+        self.output.clear();
+        self.length = 0;
         if !self.shared.take(BATCH, &mut self.batch, &mut self.after) {
             return false;
         }
@@ -259,8 +272,22 @@ impl<'a, T: Message> Session<'a, T> {
             }
             self.end = number + 1;
         }
+        self.length = self.output.len();
+        self.unseen += self.length;
         self.flush = true;
         true
+    }
+
+    /// A batch is written: looks now if the last look is a while ago, in time or in bytes.
+    fn look_soon(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        let next = self.looked + FIRST_LOOK;
+        if next <= now || self.unseen >= LOOK_AFTER {
+            self.look = Some(now);
+            return self.look_now();
+        }
+        self.look = Some(self.look.map_or(next, |look| look.min(next)));
+        Ok(())
     }
 
     /// Looks at what is acknowledged, if it is time to.
@@ -272,6 +299,8 @@ impl<'a, T: Message> Session<'a, T> {
         let Some(now) = now else {
             return Ok(());
         };
+        self.looked = now;
+        self.unseen = 0;
         match self.parts.monitor.transfer() {
             Transfer {
                 acknowledged: Some(acknowledged),

@@ -1,16 +1,21 @@
 //! What the handles, the receipts and the task share.
 
 use super::buffer::{Buffer, Fate, Fit, Settled, Terms};
+use super::builder::Durable;
+use super::keeper::{Keeper, Keeping, Kept};
 use super::{
     Builder, Confirm, Delivered, GaveUp, Importance, Link, Message, OutboxStatus, Processed,
     Reason, Receipt, Refusal, SendError, Shutdown, Undelivered,
 };
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::sync::{self, watch};
+use tokio::sync::{self, oneshot, watch};
 use tokio::task::coop;
 use tokio::time::Instant;
 
@@ -26,6 +31,10 @@ pub(super) struct Shared<T> {
     status: watch::Sender<OutboxStatus>,
     started: Instant,
     linger: Duration,
+    /// How many sends there were.
+    sent: AtomicUsize,
+    /// The bytes of a message, if the outbox is durable.
+    to_bytes: Option<fn(&T) -> Bytes>,
 }
 
 pub(super) struct Core<T> {
@@ -39,11 +48,19 @@ pub(super) struct Core<T> {
     /// Of receipts that were polled.
     wakers: HashMap<u64, Waker>,
     pub(super) task: TaskWaker,
+    /// The last time that was looked at. It does while the task runs: that is never long.
+    now: u64,
     /// Of the holder of the turnstile,
     room: Option<Waker>,
     /// and how many wait for room.
     waiting: usize,
     handles: usize,
+    /// Of a durable outbox, until it is over.
+    keeper: Option<Keeper<T>>,
+    /// How many messages it has been given and is not done with,
+    keeping: usize,
+    /// and above all that it is done with. What it is not done with is not written.
+    kept: u64,
     delivered: u64,
     pub(super) resent: u64,
     dropped: u64,
@@ -54,6 +71,7 @@ pub(super) struct Core<T> {
 /// When the task wants to be woken.
 #[derive(Default)]
 pub(super) struct TaskWaker {
+    /// `None` while the task runs, or is about to.
     pub(super) waker: Option<Waker>,
     /// By any message,
     pub(super) hungry: bool,
@@ -133,9 +151,11 @@ impl<T: Message> Core<T> {
             delivered,
             dropped,
             changed,
+            keeper,
             ..
         } = self;
         let mut any = false;
+        let mut forgotten = Vec::new();
         change(buffer, &mut |settled: Settled<T>| {
             any = true;
             let reason = match settled.fate {
@@ -148,6 +168,9 @@ impl<T: Message> Core<T> {
                 Fate::Refused => Some(Reason::Refused(refused.cloned().unwrap_or_default())),
             };
             *dropped += u64::from(reason.is_some());
+            if keeper.is_some() {
+                forgotten.push(settled.number);
+            }
             if settled.receipt && !wakers.is_empty() {
                 after.wakers.extend(wakers.remove(&settled.number));
             }
@@ -158,10 +181,47 @@ impl<T: Message> Core<T> {
                 _ => after.messages.push(settled.message),
             }
         });
+        if let Some(keeper) = keeper.as_ref().filter(|_| any) {
+            keeper.forget(forgotten);
+        }
         if any {
             *changed = true;
             after.wakers.extend(self.room.take());
         }
+    }
+
+    /// The usual case of [`settle`](Self::settle), without a store, and the one that must be quick.
+    fn confirm_below(&mut self, number: u64, after: &mut After<T>) {
+        let before = self.buffer.len();
+        let (messages, woken) = (&mut after.messages, &mut after.wakers);
+        let wakers = &mut self.wakers;
+        self.buffer
+            .confirm_below(number, &mut |settled: Settled<T>| {
+                if settled.receipt && !wakers.is_empty() {
+                    woken.extend(wakers.remove(&settled.number));
+                }
+                messages.push(settled.message);
+            });
+        let confirmed = before - self.buffer.len();
+        if confirmed > 0 {
+            self.delivered += confirmed as u64;
+            self.changed = true;
+            woken.extend(self.room.take());
+        }
+    }
+
+    /// Below this number all may be written.
+    fn limit(&self) -> u64 {
+        if self.keeping == 0 {
+            u64::MAX
+        } else {
+            self.kept
+        }
+    }
+
+    /// Whether there is anything to be written.
+    pub(super) fn has_more(&self) -> bool {
+        self.buffer.has_more() && (self.keeping == 0 || self.buffer.has_below(self.kept))
     }
 
     /// The outbox is over. First end wins.
@@ -190,6 +250,8 @@ impl<T: Message> Core<T> {
             Phase::Over(end) => end.reason(),
             Phase::Open | Phase::Draining(_) => return Vec::new(),
         };
+        // What is left stays in the store.
+        self.keeper = None;
         let mut left = Vec::with_capacity(self.buffer.len());
         let (failed, wakers) = (&mut self.failed, &mut self.wakers);
         self.buffer.clear(|number, message, receipt| {
@@ -222,7 +284,7 @@ impl<T: Message> Core<T> {
 }
 
 impl<T: Message> Shared<T> {
-    pub(super) fn new(builder: &mut Builder<T>) -> Arc<Self> {
+    pub(super) fn new(builder: &mut Builder<T>) -> io::Result<Arc<Self>> {
         let name = match &mut builder.confirm {
             Confirm::Acknowledged => None,
             Confirm::ByPeer(by_peer) => by_peer.id.take(),
@@ -236,22 +298,99 @@ impl<T: Message> Shared<T> {
             failed: HashMap::new(),
             wakers: HashMap::new(),
             task: TaskWaker::default(),
+            now: 0,
             room: None,
             waiting: 0,
             handles: 0,
+            keeper: None,
+            keeping: 0,
+            kept: 0,
             delivered: 0,
             resent: 0,
             dropped: 0,
             changed: false,
         };
-        Arc::new(Self {
+        let durable = builder.durable.take();
+        let shared = Arc::new(Self {
             status: watch::Sender::new(core.counts(started, started)),
             core: Mutex::new(core),
             turnstile: sync::Mutex::new(()),
             name,
             started,
             linger: builder.linger,
-        })
+            sent: AtomicUsize::new(0),
+            to_bytes: durable.as_ref().map(|durable| durable.to_bytes),
+        });
+        if let Some(durable) = durable {
+            shared.recover(durable)?;
+        }
+        Ok(shared)
+    }
+
+    /// Puts in what the store has, and starts its thread.
+    fn recover(self: &Arc<Self>, mut durable: Durable<T>) -> io::Result<()> {
+        let recovered = durable.store.recover()?;
+        let next = durable.store.next_number()?;
+        let mut core = self.lock();
+        for (number, bytes) in recovered {
+            let message = (durable.from_bytes)(bytes)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            let Some(terms) = self.terms(&message, false) else {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            };
+            core.buffer.push_at(number, message, terms);
+        }
+        core.buffer.skip_to(next);
+        core.keeper = Some(Keeper::start(durable.store, Arc::downgrade(self))?);
+        drop(core);
+        self.tell();
+        Ok(())
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        self.to_bytes.is_some()
+    }
+
+    /// The store has kept `count` messages, of which this is the last one.
+    pub(super) fn kept(&self, count: usize, last: u64) {
+        let waker = {
+            let mut core = self.lock();
+            core.keeping = core.keeping.saturating_sub(count);
+            core.kept = last + 1;
+            let hungry = core.task.hungry;
+            core.task.waker.take_if(|_| hungry)
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The store has not kept these messages, the last of which is `last`: they are given back, if they are
+    /// still held.
+    pub(super) fn not_kept(
+        &self,
+        numbers: impl ExactSizeIterator<Item = u64>,
+        last: u64,
+    ) -> Vec<Option<T>> {
+        let count = numbers.len();
+        let mut messages = Vec::with_capacity(count);
+        let room = {
+            let mut core = self.lock();
+            for number in numbers {
+                let mut message = None;
+                core.buffer.refuse(number, &mut |settled: Settled<T>| {
+                    message = Some(settled.message)
+                });
+                messages.push(message);
+            }
+            core.changed = true;
+            core.room.take()
+        };
+        self.kept(count, last);
+        if let Some(room) = room {
+            room.wake();
+        }
+        messages
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Core<T>> {
@@ -292,30 +431,26 @@ impl<T: Message> Shared<T> {
         drop(left);
     }
 
-    fn terms(&self, message: &T, importance: Importance) -> Option<Terms> {
-        let now = self.nanos(Instant::now());
+    fn terms(&self, message: &T, receipt: bool) -> Option<Terms> {
         Some(Terms {
             size: u32::try_from(message.size()).ok()?,
             id: self.name.as_ref().map_or(0, |name| name(message)),
-            since: now,
-            expires: match importance {
-                Importance::Important => None,
-                Importance::BestEffort { ttl } => {
-                    let ttl = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
-                    Some(now.saturating_add(ttl))
-                }
-            },
-            receipt: true,
+            since: 0,
+            expires: None,
+            receipt,
         })
     }
 
     /// Puts the message in, if there is room and nobody else waits for it (or `in_turn`).
+    #[inline]
     fn push(
         &self,
         core: &mut Core<T>,
         message: T,
-        terms: Terms,
+        mut terms: Terms,
+        importance: Importance,
         in_turn: bool,
+        keeping: &mut Option<Keeping<T>>,
     ) -> Result<(u64, Option<Waker>), SendError<T>> {
         let refusal = match &core.phase {
             Phase::Open => match core.buffer.fit(terms.size as usize) {
@@ -329,14 +464,36 @@ impl<T: Message> Shared<T> {
         if let Some(refusal) = refusal {
             return Err(SendError { message, refusal });
         }
+        let asleep = core.task.waker.is_some();
+        if asleep || importance != Importance::Important {
+            core.now = self.nanos(Instant::now());
+        }
+        terms.since = core.now;
+        if let Importance::BestEffort { ttl } = importance {
+            let ttl = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+            terms.expires = Some(core.now.saturating_add(ttl));
+        }
         let number = core.buffer.push(message, terms);
         core.changed = true;
+        if let Some(keeping) = keeping.take() {
+            if let Some(keeper) = &core.keeper {
+                keeper.keep(number, keeping);
+                core.keeping += 1;
+            }
+            return Ok((number, None));
+        }
         let earlier = terms
             .expires
             .is_some_and(|expires| expires < core.task.armed);
-        let wake = core.task.hungry || earlier;
+        let wake = asleep && (core.task.hungry || earlier);
         let waker = if wake { core.task.waker.take() } else { None };
         Ok((number, waker))
+    }
+
+    /// What goes to the store with this message, and where its answer comes.
+    fn keeping(&self, message: &T, importance: Importance) -> Option<(Keeping<T>, KeptSoon<T>)> {
+        let to_bytes = self.to_bytes?;
+        (importance == Importance::Important).then(|| Keeping::new(to_bytes(message)))
     }
 
     pub(super) fn try_send(
@@ -345,14 +502,27 @@ impl<T: Message> Shared<T> {
         importance: Importance,
         receipt: bool,
     ) -> Result<u64, SendError<T>> {
-        let Some(mut terms) = self.terms(&message, importance) else {
+        if self.is_durable() && importance == Importance::Important {
+            let refusal = Refusal::MustWait;
+            return Err(SendError { message, refusal });
+        }
+        self.offer(message, importance, receipt, &mut None)
+    }
+
+    fn offer(
+        self: &Arc<Self>,
+        message: T,
+        importance: Importance,
+        receipt: bool,
+        keeping: &mut Option<Keeping<T>>,
+    ) -> Result<u64, SendError<T>> {
+        let Some(terms) = self.terms(&message, receipt) else {
             return Err(SendError {
                 message,
                 refusal: Refusal::TooLarge,
             });
         };
-        terms.receipt = receipt;
-        let pushed = self.push(&mut self.lock(), message, terms, false);
+        let pushed = self.push(&mut self.lock(), message, terms, importance, false, keeping);
         let (number, waker) = pushed?;
         if let Some(waker) = waker {
             waker.wake();
@@ -366,9 +536,39 @@ impl<T: Message> Shared<T> {
         importance: Importance,
         receipt: bool,
     ) -> Result<u64, SendError<T>> {
-        // Whoever sends without end lets others run now and then, the outbox's task for one.
-        coop::consume_budget().await;
-        let message = match self.try_send(message, importance, receipt) {
+        // Whoever sends without end lets others run now and then, the outbox's task for one. A message
+        // costs a tenth of what else takes a unit of the budget.
+        if self.sent.fetch_add(1, Relaxed) % 8 == 0 {
+            coop::consume_budget().await;
+        }
+        let Some((keeping, kept)) = self.keeping(&message, importance) else {
+            return self.enter(message, importance, receipt, &mut None).await;
+        };
+        let number = self
+            .enter(message, importance, receipt, &mut Some(keeping))
+            .await?;
+        match kept.await {
+            Ok(kept) => kept.map(|()| number),
+            // The store has panicked. It is done with nothing any more.
+            Err(_) => match self.not_kept(std::iter::once(number), number).pop() {
+                Some(Some(message)) => {
+                    let refusal = Refusal::TaskGone;
+                    Err(SendError { message, refusal })
+                }
+                _ => Ok(number),
+            },
+        }
+    }
+
+    /// Puts the message in, when there is room.
+    async fn enter(
+        self: &Arc<Self>,
+        message: T,
+        importance: Importance,
+        receipt: bool,
+        keeping: &mut Option<Keeping<T>>,
+    ) -> Result<u64, SendError<T>> {
+        let message = match self.offer(message, importance, receipt, keeping) {
             Err(SendError {
                 message,
                 refusal: Refusal::Full,
@@ -377,13 +577,12 @@ impl<T: Message> Shared<T> {
         };
         let _waiting = Waiting::new(self);
         let _turn = self.turnstile.lock().await;
-        let Some(mut terms) = self.terms(&message, importance) else {
+        let Some(terms) = self.terms(&message, receipt) else {
             return Err(SendError {
                 message,
                 refusal: Refusal::TooLarge,
             });
         };
-        terms.receipt = receipt;
         let mut message = Some(message);
         poll_fn(|cx| {
             let Some(next) = message.take() else {
@@ -391,7 +590,7 @@ impl<T: Message> Shared<T> {
             };
             let pushed = {
                 let mut core = self.lock();
-                match self.push(&mut core, next, terms, true) {
+                match self.push(&mut core, next, terms, importance, true, keeping) {
                     Err(SendError {
                         message: full,
                         refusal: Refusal::Full,
@@ -455,8 +654,12 @@ impl<T: Message> Shared<T> {
         after: &mut After<T>,
     ) {
         let mut core = self.lock();
+        let durable = self.is_durable();
+        if let Some(number) = acknowledged.filter(|_| !durable) {
+            core.confirm_below(number, after);
+        }
         core.settle(after, None, |buffer, mut settle| {
-            if let Some(number) = acknowledged {
+            if let Some(number) = acknowledged.filter(|_| durable) {
                 buffer.confirm_below(number, &mut settle);
             }
             for reply in replies {
@@ -479,16 +682,16 @@ impl<T: Message> Shared<T> {
         after: &mut After<T>,
     ) -> bool {
         let mut core = self.lock();
-        if !core.buffer.has_more() {
+        if !core.has_more() {
             return false;
         }
-        let now = match core.buffer.next_expiry() {
-            Some(_) => self.nanos(Instant::now()),
-            None => 0,
-        };
+        let now = self.nanos(Instant::now());
+        core.now = now;
+        core.task.waker = None;
         let mut again = 0;
+        let limit = core.limit();
         core.settle(after, None, |buffer, mut settle| {
-            again = buffer.take(bytes, u64::MAX, now, batch, &mut settle);
+            again = buffer.take(bytes, limit, now, batch, &mut settle);
         });
         core.resent += again;
         core.changed = true;
@@ -597,11 +800,17 @@ impl<T: Message> Shared<T> {
             self.end(End::ShutDown);
         }
         let mut after = After::new();
+        let keeper = self.lock().keeper.take();
+        if let Some(keeper) = keeper {
+            keeper.close().await;
+        }
         let undelivered = self.lock().clear(&mut after);
         after.run();
         Shutdown { undelivered }
     }
 }
+
+type KeptSoon<T> = oneshot::Receiver<Kept<T>>;
 
 /// One that waits for room.
 struct Waiting<'a, T: Message>(&'a Shared<T>);

@@ -64,6 +64,10 @@ impl<T: Message> Sink<T> for OutboxSink<T> {
             return Err(SendError { message, refusal });
         }
         let shared = self.outbox.shared();
+        if shared.is_durable() {
+            self.waiting = Some(Box::pin(taken(shared.clone(), message)));
+            return Ok(());
+        }
         match shared.try_send(message, Importance::Important, false) {
             Err(error) if error.refusal == Refusal::Full => {
                 let taking = taken(shared.clone(), error.message);

@@ -1,5 +1,19 @@
 //! Where a durable outbox keeps its messages.
 
+#[cfg(feature = "durable")]
+mod disk;
+#[cfg(feature = "durable")]
+mod error;
+#[cfg(feature = "durable")]
+mod file;
+#[cfg(feature = "durable")]
+mod frame;
+
+#[cfg(feature = "durable")]
+pub use disk::{DiskStore, Salvage};
+#[cfg(feature = "durable")]
+pub use error::{StoreError, StoreProblem};
+
 use bytes::Bytes;
 use std::error::Error;
 use std::io;
@@ -15,6 +29,14 @@ pub trait Store: Send + 'static {
     /// If it cannot be read.
     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>>;
 
+    /// Above all the numbers that were ever given to [`append`](Self::append): numbers go on from here, so
+    /// that none names two messages.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    fn next_number(&mut self) -> io::Result<u64>;
+
     /// Keeps a batch: all of it or nothing, and for good when it returns. The numbers grow.
     ///
     /// # Errors
@@ -28,6 +50,18 @@ pub trait Store: Send + 'static {
     ///
     /// If they cannot be forgotten; they will be delivered once more then.
     fn remove(&mut self, numbers: &[u64]) -> io::Result<()>;
+}
+
+/// When a store on disk waits until the disk has what was written (`fsync(2)`).
+#[cfg(feature = "durable")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Fsync {
+    /// Before a message counts as accepted.
+    #[default]
+    Each,
+    /// Never: the operating system writes when it likes to.
+    Never,
 }
 
 /// A message that can be kept on disk.
