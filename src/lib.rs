@@ -86,6 +86,14 @@
 //! run yet. Windows and the rest have a fallback that looks at every socket each 50 ms, and may miss a
 //! FIN behind unread data; it is type-checked for Windows and tested on Linux.
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what |
+//! |---|---|
+//! | `outbox` | [`outbox`]: a sender that keeps messages until they are confirmed, and sends them again |
+//!
 //! # Cancel safety
 //!
 //! A method is cancel safe if its future may be dropped before it is ready, and nothing is lost. All of

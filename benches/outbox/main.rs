@@ -130,8 +130,8 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, Box<dyn Error>> {
     let message = Bytes::from(vec![7; case.size]);
     let bytes = (case.count * (4 + case.size)) as u64;
-    let mut bare_peer = Peer::new()?;
-    let mut outbox_peer = Peer::new()?;
+    let bare_peer = Peer::new()?;
+    let outbox_peer = Peer::new()?;
     let (mut framed, outbox) = runtime.block_on(async {
         let framed = connect(bare_peer.address()).await?;
         let address = outbox_peer.address();
@@ -141,7 +141,7 @@ fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, B
         let framed = FramedWrite::new(framed, LengthDelimitedCodec::new());
         Ok::<_, io::Error>((Some(framed), outbox))
     })?;
-    let mut bare = |framed: &mut Option<FramedWrite<TcpStream, LengthDelimitedCodec>>| {
+    let bare = |framed: &mut Option<FramedWrite<TcpStream, LengthDelimitedCodec>>| {
         let mut sink = framed.take().ok_or("lost")?;
         let message = message.clone();
         let count = case.count;
@@ -163,7 +163,7 @@ fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, B
         *framed = Some(sink);
         Ok::<_, Box<dyn Error>>(case.count as f64 / began.elapsed().as_secs_f64())
     };
-    let mut ours = || {
+    let ours = || {
         let (message, sender) = (message.clone(), outbox.clone());
         let count = case.count;
         let target = outbox_peer.expect(bytes);

@@ -39,7 +39,7 @@ impl Peer {
     }
 
     /// Resolves when so many bytes more have come.
-    pub(crate) fn expect(&mut self, bytes: u64) -> oneshot::Receiver<()> {
+    pub(crate) fn expect(&self, bytes: u64) -> oneshot::Receiver<()> {
         let (done, receiver) = oneshot::channel();
         // If the thread is gone, the receiver says so.
         let _ = self.targets.send((bytes, done));

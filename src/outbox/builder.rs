@@ -135,7 +135,8 @@ impl<T: Message> Builder<T> {
 
     /// Keeps important messages in `store` too, from before [`send`](Outbox::send) is ready until they are
     /// confirmed: what was accepted is delivered though the program dies. What the store has already is
-    /// delivered first, in its order. See [`DiskStore`](super::DiskStore) for what is promised.
+    /// delivered first, in its order. See `DiskStore` (feature `durable`) for
+    /// what is promised.
     ///
     /// Messages that come back by a [`shutdown`](Outbox::shutdown), or because the outbox gave up, stay in
     /// the store, and are delivered by the next outbox that has it. Those that the encoder refuses do not.

@@ -99,10 +99,8 @@ impl<T: Message> Driver<T> {
         let began = Instant::now();
         let delivered = self.shared.delivered();
         let encode = (self.encoder)();
-        let replies = match &mut self.replies {
-            Some(replies) => Some(&mut **replies as &mut dyn Replies),
-            None => None,
-        };
+        let replies = self.replies.as_mut();
+        let replies = replies.map(|replies| &mut **replies as &mut dyn Replies);
         let end = Session::new(&self.shared, parts, encode, replies)
             .run(house)
             .await;

@@ -619,7 +619,7 @@ impl<T: Message> Shared<T> {
     pub(super) fn poll_receipt(
         &self,
         number: u64,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
     ) -> Poll<Result<Delivered, Undelivered<T>>> {
         let mut core = self.lock();
         if let Some((message, reason)) = core.failed.remove(&number) {
