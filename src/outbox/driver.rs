@@ -20,6 +20,10 @@ use tokio::time::Instant;
 /// No attempt comes sooner after the last one, whatever the back-off says.
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// How much later than asked tokio's timer may fire: it rounds up to a millisecond, and so does the
+/// system's wait under it. Measured without this: attempts came 1.17 ms late in the median.
+const TIMER: Duration = Duration::from_millis(1);
+
 /// No delay is longer: what a user's iterator means by "never".
 const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 
@@ -90,6 +94,10 @@ impl<T: Message> Driver<T> {
             reason: CloseReason::from(&error),
         };
         self.shared.set_link(link, Some(due));
+        let due = match delay > TIMER {
+            true => due - TIMER,
+            false => due,
+        };
         self.meanwhile(house, tokio::time::sleep_until(due)).await
     }
 

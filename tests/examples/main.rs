@@ -15,6 +15,8 @@ mod detection;
 mod dev_zero;
 mod file_server;
 mod proxy;
+#[cfg(feature = "outbox")]
+mod robot;
 #[cfg(feature = "tls")]
 mod tls_server;
 #[cfg(feature = "axum")]

@@ -18,10 +18,14 @@ const FEATURES: &[&str] = &[
     "axum",
     #[cfg(feature = "codec")]
     "codec",
+    #[cfg(feature = "durable")]
+    "durable",
     #[cfg(feature = "http")]
     "http",
     #[cfg(feature = "metrics")]
     "metrics",
+    #[cfg(feature = "outbox")]
+    "outbox",
     #[cfg(feature = "ring")]
     "ring",
     #[cfg(feature = "tls")]

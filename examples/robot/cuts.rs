@@ -1,0 +1,79 @@
+//! When and how the proxy cuts, drawn from a seed.
+
+use fastrand::Rng;
+use std::time::Duration;
+
+/// How a connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// In an orderly way: the sender gets a FIN, for no reason that it could know.
+    Fin,
+    /// With a reset.
+    Reset,
+    /// Nothing passes any more, and nobody is told. After a while, a reset.
+    BlackHole,
+}
+
+impl Cut {
+    const ALL: [Self; 3] = [Self::Fin, Self::Reset, Self::BlackHole];
+}
+
+/// What is in store for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fate {
+    pub(crate) cut: Cut,
+    /// It is cut when so many bytes have been forwarded to the peer,
+    pub(crate) up: u64,
+    /// or so many back.
+    pub(crate) down: u64,
+    /// How long a black hole holds the connection.
+    pub(crate) hold: Duration,
+}
+
+/// The fates of all connections, one after the other: the same from the same seed.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    random: Rng,
+    left: u64,
+    up: u64,
+    down: Option<u64>,
+    hold: Duration,
+}
+
+impl Plan {
+    /// `cuts` connections are cut after `up` bytes on the average, black holes hold for up to `hold`.
+    pub(crate) fn new(seed: u64, cuts: u64, up: u64, hold: Duration) -> Self {
+        Self {
+            random: Rng::with_seed(seed),
+            left: cuts,
+            up,
+            down: None,
+            hold,
+        }
+    }
+
+    /// Every fourth cut or so comes after some bytes of the replies, `down` on the average.
+    pub(crate) fn in_replies(mut self, down: u64) -> Self {
+        self.down = Some(down);
+        self
+    }
+
+    /// The next connection's fate; `None` for those that are left in peace.
+    pub(crate) fn draw(&mut self) -> Option<Fate> {
+        self.left = self.left.checked_sub(1)?;
+        let random = &mut self.random;
+        let mut fate = Fate {
+            cut: Cut::ALL[random.usize(..Cut::ALL.len())],
+            up: u64::MAX,
+            down: u64::MAX,
+            hold: self.hold.mul_f64(random.f64()),
+        };
+        match (random.u8(..16), self.down) {
+            // As soon as it is there.
+            (0, _) => fate.up = 0,
+            (1..=4, Some(down)) => fate.down = random.u64(..=2 * down),
+            _ => fate.up = random.u64(..=2 * self.up),
+        }
+        Some(fate)
+    }
+}

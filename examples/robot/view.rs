@@ -1,0 +1,107 @@
+//! How the link stands, while it runs: on standard error.
+
+use hangup::outbox::{Link, OutboxStatus};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, interval};
+
+/// How often the line is drawn anew.
+const FRAME: Duration = Duration::from_millis(50);
+
+pub(crate) struct View {
+    bar: ProgressBar,
+    began: Instant,
+    link: Option<Link>,
+    /// When the next attempt is made.
+    due: Instant,
+}
+
+impl View {
+    pub(crate) fn new(messages: u64) -> Self {
+        let bar = ProgressBar::new(messages);
+        let style = ProgressStyle::with_template("{bar:12} {human_pos}/{human_len}  {wide_msg}");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            began: Instant::now(),
+            link: None,
+            due: Instant::now(),
+        }
+    }
+
+    /// Shows it until the outbox is gone.
+    pub(crate) async fn show(
+        mut self,
+        mut status: watch::Receiver<OutboxStatus>,
+        sent: Arc<AtomicU64>,
+    ) {
+        let mut frames = interval(FRAME);
+        loop {
+            let over = tokio::select! {
+                changed = status.changed() => changed.is_err(),
+                _ = frames.tick() => false,
+            };
+            let now = status.borrow_and_update().clone();
+            if let Link::Retrying { next_in, .. } = now.link {
+                self.due = Instant::now() + next_in;
+            }
+            let changed = self
+                .link
+                .as_ref()
+                .is_none_or(|link| is_news(link, &now.link));
+            self.link = Some(now.link.clone());
+            let line = self.line(&now);
+            if !self.bar.is_hidden() {
+                self.bar.set_position(sent.load(Ordering::Relaxed));
+                self.bar.set_message(line);
+            } else if changed {
+                eprintln!("{:7.3} s  {line}", self.began.elapsed().as_secs_f64());
+            }
+            if over || matches!(now.link, Link::Closed | Link::GaveUp(_)) {
+                self.bar.finish_and_clear();
+                return;
+            }
+        }
+    }
+
+    fn line(&self, status: &OutboxStatus) -> String {
+        let link = match &status.link {
+            Link::Connecting => "connecting".to_owned(),
+            Link::Connected => "connected".to_owned(),
+            Link::Retrying {
+                attempt, reason, ..
+            } => format!(
+                "retrying: attempt {attempt} in {:.2} s, {reason}",
+                self.due
+                    .saturating_duration_since(Instant::now())
+                    .as_secs_f64()
+            ),
+            Link::Closed => "ended".to_owned(),
+            Link::GaveUp(why) => format!("gave up: {why}"),
+            other => format!("{other:?}"),
+        };
+        format!("{link}; {} queued", HumanCount(status.queued as u64))
+    }
+}
+
+/// Whether something has happened, and not only time gone by.
+fn is_news(before: &Link, now: &Link) -> bool {
+    match (before, now) {
+        (
+            Link::Retrying {
+                attempt, reason, ..
+            },
+            Link::Retrying {
+                attempt: next,
+                reason: why,
+                ..
+            },
+        ) => (attempt, reason) != (next, why),
+        _ => before != now,
+    }
+}
