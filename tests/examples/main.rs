@@ -14,3 +14,5 @@ mod dev_zero;
 mod file_server;
 #[cfg(feature = "tls")]
 mod tls_server;
+#[cfg(feature = "axum")]
+mod tokens;
