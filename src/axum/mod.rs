@@ -1,7 +1,7 @@
 //! For axum: a listener, extractors, and a middleware.
 //!
-//! * [`MonitoredListener`](crate::MonitoredListener) is axum's [`axum::serve::Listener`];
-//!   with the feature `tls`, so is `TlsListener`.
+//! * [`MonitoredListener`](crate::MonitoredListener) is an [`axum::serve::Listener`], and with the feature `tls`
+//!   so is `TlsListener`.
 //! * Served by `into_make_service_with_connect_info::<Monitor>()` (or [`Peer`], which has the address too),
 //!   a handler takes its connection's [`Monitor`](crate::Monitor) as an argument.
 //! * With the middleware [`follow`] it takes an [`Exchange`](crate::http::Exchange), which tells of the end of
