@@ -375,7 +375,7 @@ impl<T: Message> Shared<T> {
     ) -> Vec<Option<T>> {
         let count = numbers.len();
         let mut messages = Vec::with_capacity(count);
-        let room = {
+        let wakers = {
             let mut core = self.lock();
             for number in numbers {
                 let mut message = None;
@@ -385,11 +385,12 @@ impl<T: Message> Shared<T> {
                 messages.push(message);
             }
             core.changed = true;
-            core.room.take()
+            // The task too: the last one that was held may be gone.
+            [core.room.take(), core.task.waker.take()]
         };
         self.kept(count, last);
-        if let Some(room) = room {
-            room.wake();
+        for waker in wakers.into_iter().flatten() {
+            waker.wake();
         }
         messages
     }
