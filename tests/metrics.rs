@@ -172,6 +172,53 @@ fn a_stall_is_counted() {
     });
 }
 
+/// Peers leave while the streams are read, written to, aborted and dropped by two threads, and the watcher
+/// hears of it on either: each stream ends once.
+#[test]
+fn each_of_many_streams_ends_once() {
+    const STREAMS: usize = 400;
+    // All threads but those of the other tests, which have recorders of their own.
+    let recorder = DebuggingRecorder::new();
+    let mut told = Told {
+        snapshotter: recorder.snapshotter(),
+        sums: HashMap::new(),
+    };
+    recorder.install().unwrap();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..STREAMS {
+            let (io, peer) = Tcp4::pair();
+            let mut stream = MonitoredStream::new(io).unwrap();
+            tasks.spawn_blocking(move || match number % 2 {
+                0 => peer.reset(),
+                _ => drop(peer),
+            });
+            tasks.spawn(async move {
+                match number % 4 {
+                    0 => drop(stream.read(&mut [0]).await),
+                    1 => while stream.write(&[0]).await.is_ok() {},
+                    2 => stream.abort(),
+                    _ => {}
+                }
+            });
+        }
+        while let Some(task) = soon("a task", tasks.join_next()).await {
+            task.unwrap();
+        }
+    });
+    drop(runtime);
+    assert_eq!(told.of(STREAMS_OPENED), STREAMS as f64);
+    assert_eq!(told.of(STREAMS_OPEN), 0.0);
+    assert_eq!(told.of(STREAM_DURATION), STREAMS as f64);
+    let ends = told.sums.iter().filter(|(name, _)| name.contains('/'));
+    assert_eq!(ends.map(|(_, count)| count).sum::<f64>(), STREAMS as f64);
+}
+
 /// What could not be wrapped is no stream.
 #[test]
 fn a_stream_that_could_not_be_made_is_not_counted() {

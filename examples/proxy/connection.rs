@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// The slowest side that is worth its memory: 64 KiB in a minute.
@@ -15,6 +16,9 @@ const SLOWEST: (u64, Duration) = (64 * 1024, Duration::from_secs(60));
 
 /// How long to wait at the end until a side has acknowledged what the other one had sent.
 const FINISH: Duration = Duration::from_secs(30);
+
+/// How long a server may take to answer.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// How each connection is served.
 #[derive(Clone)]
@@ -68,11 +72,9 @@ impl Connection {
 
     async fn pass(&self, client: TcpStream, end: CancellationToken) -> io::Result<(Side, Side)> {
         let mut client = MonitoredStream::with_config(client, &self.config)?;
-        // A client that leaves meanwhile, or Ctrl-C, ends the attempt.
-        let connecting = client.monitor();
-        let connecting = connecting.run_until_closed(TcpStream::connect(&*self.target));
+        // A client that leaves meanwhile may have sent something to be delivered.
         let server = tokio::select! {
-            server = connecting => server??,
+            server = timeout(CONNECT, TcpStream::connect(&*self.target)) => server??,
             () = end.cancelled() => return Err(CloseReason::Dropped.into()),
         };
         let mut server = MonitoredStream::with_config(server, &self.config)?;

