@@ -124,6 +124,8 @@ fn a_response_that_ends_is_answered_and_one_that_is_dropped_is_cancelled() {
     assert_eq!(exchange.gone_reason(), Some(OVER));
 }
 
+type End = Box<dyn FnOnce()>;
+
 /// Each future is woken once, whichever of the two ends comes, and the token is cancelled.
 #[test]
 fn who_waits_is_woken_by_either_end() {
@@ -135,7 +137,7 @@ fn who_waits_is_woken_by_either_end() {
         let mut gone = exchange.gone();
         assert!(wakes.poll(&mut gone).is_pending());
         assert!(!token.is_cancelled());
-        let (first, second): (Box<dyn FnOnce()>, Box<dyn FnOnce()>) = match connection_first {
+        let (first, second): (End, End) = match connection_first {
             true => (
                 Box::new(move || drop(connection)),
                 Box::new(move || drop(guard)),
