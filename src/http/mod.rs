@@ -60,9 +60,12 @@
 //! hyper drops the handler's future when it reads the end of the connection. In HTTP/1.1 it reads ahead
 //! while the handler runs, but not behind a pipelined request, nor behind a request's body that nobody
 //! reads. There the monitor tells and hyper does not: a handler that should stop then awaits
-//! [`closed`](crate::Monitor::closed) or [`gone`](Exchange::gone) beside its work. Of a FIN that waits behind
-//! more unread body than the receive window takes (64 KiB, unless the listener's `SO_RCVBUF` says otherwise)
-//! nobody hears before the body is read.
+//! [`closed`](crate::Monitor::closed) or [`gone`](Exchange::gone) beside its work.
+//!
+//! Of a FIN that waits behind more unread body than our receive buffer has room for nobody hears before the
+//! body is read. With Linux's default buffers 100 kB were seen through, and 130 kB were not. Way out: take
+//! the body before the long work begins, or [`drain_unread`](crate::MonitorConfig::drain_unread), which
+//! reads ahead while the response is being written. A reset is seen in any case.
 
 mod exchange;
 mod gone;
