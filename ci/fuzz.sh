@@ -13,7 +13,7 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
     exit 0
 fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/fuzz"
-for target in state stream classify_log; do
+for target in state stream unread classify_log; do
     # What is found goes to the first directory, so that the committed one stays as it is.
     found=$(mktemp -d)
     echo "fuzz: $target for $seconds s, new inputs in $found"

@@ -44,8 +44,10 @@ const BUSY: u8 = 2;
 const DEFERRED: u8 = 4;
 /// We reset the connection, or are about to.
 const RESET: u8 = 8;
+/// The watcher has heard a FIN, and leaves it to the stream's own calls for a moment to say what it means.
+const HELD: u8 = 16;
 /// The stream is closed, and its account has not been told.
-const UNTOLD: u8 = 16;
+const UNTOLD: u8 = 32;
 /// What a close raises.
 const OVER: u8 = if Account::KEPT {
     CLOSED | UNTOLD
@@ -140,6 +142,23 @@ impl Fate {
             return None;
         }
         self.close_reason()
+    }
+
+    /// Says that a FIN was heard whose meaning the stream's own calls are to find out, and wakes the one
+    /// that cannot know: a reader hears of a FIN from the system, a writer does not.
+    pub(crate) fn hold_fin(&self) {
+        let mut cell = self.lock();
+        // Invariant 2: who registers afterwards sees the flag.
+        self.flags.fetch_or(HELD, Ordering::Release);
+        let writer = cell.writer.take();
+        drop(cell);
+        writer.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether a FIN was heard, and it is still open what it means.
+    #[inline]
+    pub(crate) fn holds_fin(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & (HELD | CLOSED) == HELD
     }
 
     /// Marks the beginning of a poll of the wrapped stream. The guard marks its end.

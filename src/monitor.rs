@@ -3,12 +3,14 @@
 use crate::event::{Event, HeardBy};
 use crate::fate::Fate;
 use crate::watcher::Socket;
-use crate::{CloseReason, Closed, Status, Transfer};
+use crate::{CloseReason, Closed, Grace, Status, Transfer};
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -271,6 +273,22 @@ impl Monitor {
     /// ```
     pub fn cancellation_token(&self) -> CancellationToken {
         self.fate.token()
+    }
+
+    /// A token that is cancelled `period` after the stream is over, unless the client comes back by another
+    /// connection: see [`Grace`], which gives the token.
+    ///
+    /// # Errors
+    ///
+    /// * [`NotConnected`](std::io::ErrorKind::NotConnected): there is no runtime here, whose timer it needs;
+    /// * [`Unsupported`](std::io::ErrorKind::Unsupported): the runtime was built without timers.
+    pub fn with_grace(&self, period: Duration) -> io::Result<Grace> {
+        Grace::new(self, period)
+    }
+
+    /// Has `waker` woken when the stream is over. True if it is over already: then it is not woken.
+    pub(crate) fn wake_when_closed(&self, waker: &Waker) -> bool {
+        self.fate.poll_closed(&mut None, waker).is_ready()
     }
 }
 

@@ -351,6 +351,49 @@ fn a_token_is_cancelled_by_the_close() {
     }
 }
 
+/// Invariant 2, for a FIN that is held: a writer that registers has seen it, or is woken.
+#[test]
+fn a_writer_sees_the_held_fin_or_is_woken_by_it() {
+    struct Plain(AtomicUsize);
+
+    impl Wake for Plain {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let plain = Arc::new(Plain(AtomicUsize::new(0)));
+        let watcher = spawn(&fate, |fate| fate.hold_fin());
+        let call = fate.enter();
+        fate.park_writer(&Waker::from(plain.clone())).unwrap();
+        let seen = fate.holds_fin();
+        drop(call);
+        watcher.join().unwrap();
+        let wakes = plain.0.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(wakes <= 1 && (seen || wakes == 1));
+        assert_eq!(fate.status(), Status::Open);
+        fate.file(Event::Fin, HeardBy::Read);
+        assert!(!fate.holds_fin());
+    });
+}
+
+/// Invariant 1: the time of a held FIN runs out while a call finds out what it means.
+#[test]
+fn the_call_that_finds_the_meaning_of_a_fin_is_believed() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        fate.hold_fin();
+        let call = fate.enter();
+        let timer = spawn(&fate, |fate| fate.observe(Event::Fin, HeardBy::Watcher));
+        fate.file(Event::Failed(CloseReason::Truncated), HeardBy::Read);
+        drop(call);
+        timer.join().unwrap();
+        assert_eq!(fate.status(), Status::Closed(CloseReason::Truncated));
+    });
+}
+
 /// Invariant 8: a call does the shutdown, the peer answers with its FIN, and the watcher sees the FIN
 /// before the call has come to say that it did the shutdown.
 #[test]

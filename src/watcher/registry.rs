@@ -4,6 +4,7 @@ use super::sys::Selector;
 use super::{BATCH, Socket, Source, raw};
 use crate::event::{Event, HeardBy};
 use crate::fate::Fate;
+use crate::hold::Hold;
 use crate::slots::{Key, Slots};
 use crate::sync::lock;
 use std::collections::HashMap;
@@ -22,8 +23,8 @@ struct Watcher {
     sockets: Mutex<Option<Slots<Arc<Socket>>>>,
 }
 
-/// A socket's place in its runtime's watcher. The drop takes it out.
-#[derive(Debug)]
+/// A socket's place in its runtime's watcher. The drop takes it out; of several clones, the first one's.
+#[derive(Debug, Clone)]
 pub(crate) struct Registration {
     watcher: Arc<Watcher>,
     socket: Arc<Socket>,
@@ -32,10 +33,14 @@ pub(crate) struct Registration {
 
 impl Registration {
     /// Puts the socket under `source` into the watcher of the present runtime.
-    pub(crate) fn new(source: &impl Source, fate: &Arc<Fate>) -> io::Result<Self> {
+    pub(crate) fn new(
+        source: &impl Source,
+        fate: &Arc<Fate>,
+        hold: Option<Hold>,
+    ) -> io::Result<Self> {
         let raw = raw(source)?;
         let watcher = Watcher::current()?;
-        let socket = Arc::new(Socket::new(fate.clone(), raw));
+        let socket = Arc::new(Socket::new(fate.clone(), raw, hold));
         let key = match lock(&watcher.sockets).as_mut() {
             Some(sockets) => sockets.insert(socket.clone()),
             None => return Err(gone()),
