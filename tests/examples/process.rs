@@ -42,8 +42,15 @@ pub(crate) fn binary(example: &str) -> PathBuf {
 /// The features that this test was built with: some change what an example does.
 fn features() -> String {
     let features = [
+        ("aws-lc-rs", cfg!(feature = "aws-lc-rs")),
+        ("axum", cfg!(feature = "axum")),
         ("codec", cfg!(feature = "codec")),
+        ("http", cfg!(feature = "http")),
         ("metrics", cfg!(feature = "metrics")),
+        ("ring", cfg!(feature = "ring")),
+        ("tls", cfg!(feature = "tls")),
+        ("tls12", cfg!(feature = "tls12")),
+        ("tonic", cfg!(feature = "tonic")),
         ("tracing", cfg!(feature = "tracing")),
     ];
     let on = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name);
