@@ -75,7 +75,12 @@ fn there_is_none_unless_asked_for() {
 #[test]
 fn it_is_for_this_host_only() {
     let mut server = start("this_host", &["--dashboard"]);
-    for path in ["/_hangup", "/_hangup/events", "/_hangup/page.js"] {
+    for path in [
+        "/_hangup",
+        "/_hangup/",
+        "/_hangup/events",
+        "/_hangup/page.js",
+    ] {
         for refused in [
             "",
             "Host:\r\n",
@@ -94,7 +99,7 @@ fn it_is_for_this_host_only() {
     }
     server.example.line("GET /_hangup 403: ");
     for host in ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:8080"] {
-        let answer = ask_over(server.connect(), "/_hangup", &format!("Host: {host}\r\n"));
+        let answer = ask_over(server.connect(), "/_hangup/", &format!("Host: {host}\r\n"));
         assert_eq!(status(&answer), "200", "{host}: {answer}");
         assert_eq!(header(&answer, "cache-control"), "no-store");
         let policy = header(&answer, "content-security-policy");
