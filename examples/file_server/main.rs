@@ -1,12 +1,12 @@
 //! A file server that stops reading a file at once when its client leaves.
 //!
 //! ```sh
-//! cargo run --release --example file_server -- --root DIR
+//! cargo run --release --example file_server -- --root DIR --dashboard
 //! ```
 //!
 //! All of HTTP is axum's, hyper's and tower-http's. What is here: a listener that hands them
-//! [`MonitoredStream`](hangup::MonitoredStream)s, a response body that ends with the stream, and the
-//! account of each download.
+//! [`MonitoredStream`](hangup::MonitoredStream)s, a response body that ends with the stream, the
+//! account of each download, and a page that shows them.
 
 mod board;
 mod body;

@@ -14,6 +14,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The features that this test was built with.
 const FEATURES: &[&str] = &[
+    #[cfg(feature = "aws-lc-rs")]
+    "aws-lc-rs",
     #[cfg(feature = "axum")]
     "axum",
     #[cfg(feature = "codec")]
@@ -30,6 +32,8 @@ const FEATURES: &[&str] = &[
     "ring",
     #[cfg(feature = "tls")]
     "tls",
+    #[cfg(feature = "tls12")]
+    "tls12",
     #[cfg(feature = "tonic")]
     "tonic",
     #[cfg(feature = "tracing")]

@@ -104,6 +104,7 @@ impl Dashboard {
         let icon = asset("image/svg+xml", include_str!("icon.svg"));
         let router = Router::new()
             .route(PATH, get(page))
+            .route("/_hangup/", get(page))
             .route("/_hangup/events", get(events))
             .route("/_hangup/page.css", get(css))
             .route("/_hangup/page.js", get(script))
