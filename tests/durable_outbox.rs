@@ -166,7 +166,7 @@ async fn waiting_sends_share_a_commit_and_nothing_is_written_before_it() {
     assert!(futures::poll!(peer.next()).is_pending());
     assert_eq!(outbox.snapshot().queued, 102);
     // A best-effort message need not be kept, and keeps its place.
-    let idle = Importance::best_effort(LONG);
+    let idle = Importance::BestEffort { ttl: LONG };
     drop(outbox.try_send_with(numbered(500), idle).unwrap());
 
     store.allow(2);
@@ -284,7 +284,7 @@ async fn a_new_outbox_goes_on_where_the_old_one_ended() {
         drop(within(outbox.send(numbered(number))).await.unwrap());
         assert_eq!(next(&mut peer).await, number);
     }
-    let idle = Importance::best_effort(LONG);
+    let idle = Importance::BestEffort { ttl: LONG };
     drop(outbox.send_with(numbered(77), idle).await.unwrap());
     assert_eq!(next(&mut peer).await, 77);
     for number in 0..7 {
