@@ -61,7 +61,7 @@ pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, Items<T>) {
 
 /// The end of a [`producer`] that makes the items.
 ///
-/// When it is dropped the [`Items`] end: the response is whole.
+/// When it is dropped the [`Items`] end, and the response looks whole: also after a panic of its thread.
 pub struct Producer<T> {
     sender: mpsc::Sender<T>,
     shared: Arc<Shared>,
