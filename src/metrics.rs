@@ -24,7 +24,7 @@
 //! reads and writes cost nothing more. Who wants to see a long download grow asks its
 //! [`Monitor::transfer`](crate::Monitor::transfer).
 //!
-//! ```
+//! ```standalone_crate
 //! use hangup::MonitoredListener;
 //!
 //! #[tokio::main]

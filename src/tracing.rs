@@ -24,7 +24,7 @@
 //! Without a subscriber for it nothing is asked of the system; a stream costs two looks at the clock and a
 //! small allocation more, a tenth of a microsecond. A read and a write cost nothing.
 //!
-//! ```
+//! ```standalone_crate
 //! use hangup::MonitoredListener;
 //! use tracing::Instrument;
 //!
