@@ -1,5 +1,7 @@
 //! The outbox on real sockets.
 
+#![allow(clippy::unwrap_used)] // a test: a panic is its failure
+
 use bytes::Bytes;
 use futures::StreamExt;
 use hangup::outbox::*;
@@ -172,13 +174,11 @@ async fn a_full_outbox_makes_senders_wait_in_their_order() {
     let full = outbox.try_send(numbered(2)).unwrap_err();
     assert_eq!(full.refusal, Refusal::Full);
 
-    let sends: Vec<_> = (2..10)
-        .map(|i| {
-            let outbox = outbox.clone();
-            async move { outbox.send(numbered(i)).await.unwrap() }
-        })
-        .collect();
-    let mut sends: Vec<_> = sends.into_iter().map(Box::pin).collect();
+    async fn sent(outbox: Outbox<Bytes>, i: u64) -> Receipt<Bytes> {
+        outbox.send(numbered(i)).await.unwrap()
+    }
+    let sends = (2..10).map(|i| Box::pin(sent(outbox.clone(), i)));
+    let mut sends: Vec<_> = sends.collect();
     for send in &mut sends {
         assert!(futures::poll!(send.as_mut()).is_pending());
     }
