@@ -200,7 +200,8 @@ fn kills(count: u64, fsync: Fsync) {
         let (mut child, lines) = start(told(&round.to_string()));
         // In one round of four while it starts; in the others after it has begun to send.
         let starting = random.below(4) == 0;
-        let moment = Duration::from_micros(random.below(100_000));
+        // Long enough for what is confirmed to be forgotten now and then.
+        let moment = Duration::from_micros(random.below(300_000));
         let mut until = Instant::now() + if starting { moment } else { DEADLINE };
         let before = promised.len();
         loop {
