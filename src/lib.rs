@@ -93,6 +93,7 @@
 //! | feature | what |
 //! |---|---|
 //! | `outbox` | [`outbox`]: a sender that keeps messages until they are confirmed, and sends them again |
+//! | `durable` | a store on disk for the outbox: what it has accepted survives a crash and a power cut |
 //!
 //! # Cancel safety
 //!

@@ -1,8 +1,9 @@
 //! The store on disk: what it keeps, and what it says of files that are full, damaged or not its own.
 #![cfg(feature = "durable")]
+#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
 use bytes::Bytes;
-use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreError, StoreProblem};
+use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreProblem};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -47,10 +48,6 @@ fn message(number: u64) -> Bytes {
 
 fn batch(numbers: std::ops::Range<u64>) -> Vec<(u64, Bytes)> {
     numbers.map(|number| (number, message(number))).collect()
-}
-
-fn inner(error: &io::Error) -> &StoreError {
-    error.get_ref().unwrap().downcast_ref().unwrap()
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The sender is this test program once more. It says on a pipe what `send` has accepted. The peer is in the
 //! test; it cuts connections at random too, before it has answered.
 #![cfg(all(feature = "durable", unix))]
+#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
 use bytes::{BufMut, Bytes, BytesMut};
 use hangup::outbox::{Backoff, Confirm, DiskStore, Fsync, Outbox, Processed};
@@ -197,12 +198,20 @@ fn kills(count: u64, fsync: Fsync) {
     let mut idle = 0;
     for round in 0..count {
         let (mut child, lines) = start(told(&round.to_string()));
-        let until = Instant::now() + Duration::from_micros(random.below(300_000));
+        // In one round of four while it starts; in the others after it has begun to send.
+        let starting = random.below(4) == 0;
+        let moment = Duration::from_micros(random.below(100_000));
+        let mut until = Instant::now() + if starting { moment } else { DEADLINE };
         let before = promised.len();
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match lines.recv_timeout(left) {
-                Ok(line) => promised.extend(accepted(&line)),
+                Ok(line) => {
+                    promised.extend(accepted(&line));
+                    if promised.len() == before + 1 {
+                        until = Instant::now() + moment;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => panic!("the sender has ended"),
             }

@@ -1,12 +1,15 @@
 //! What an outbox costs beside a bare `FramedWrite` of the same codec.
 //!
-//! `cargo bench --features outbox --bench outbox`. Without `--bench` (as `cargo test --benches` runs it) a
-//! short run shows that it works; its figures mean nothing.
+//! `cargo bench --features outbox --bench outbox`, or with `--features durable` for what that costs too.
+//! Without `--bench` (as `cargo test --benches` runs it) a short run shows that it works; its figures mean
+//! nothing.
 //!
 //! Both send the same messages over loopback to a thread that drains, in slices that take turns: bare,
 //! outbox, bare. A slice is over when the thread has its last byte, and is compared with its two
 //! neighbours only: what slows the machine down slows all three.
 
+#[cfg(feature = "durable")]
+mod durable;
 mod memory;
 mod peer;
 
@@ -77,6 +80,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let measured = compare(&runtime, case, time)?;
             missed |= measured.line(name, case) < case.least;
         }
+    }
+
+    #[cfg(feature = "durable")]
+    {
+        println!();
+        durable::rows(time / 4)?;
     }
 
     println!();

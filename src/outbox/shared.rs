@@ -127,12 +127,13 @@ impl<T> After<T> {
         }
     }
 
-    /// To be called without the lock. Its room is kept for the next time.
+    /// To be called without the lock. Its room is kept for the next time, if that is little.
     pub(super) fn run(&mut self) {
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
         self.messages.clear();
+        self.messages.shrink_to(1024);
     }
 }
 
@@ -374,7 +375,7 @@ impl<T: Message> Shared<T> {
     ) -> Vec<Option<T>> {
         let count = numbers.len();
         let mut messages = Vec::with_capacity(count);
-        let room = {
+        let wakers = {
             let mut core = self.lock();
             for number in numbers {
                 let mut message = None;
@@ -384,11 +385,12 @@ impl<T: Message> Shared<T> {
                 messages.push(message);
             }
             core.changed = true;
-            core.room.take()
+            // The task too: the last one that was held may be gone.
+            [core.room.take(), core.task.waker.take()]
         };
         self.kept(count, last);
-        if let Some(room) = room {
-            room.wake();
+        for waker in wakers.into_iter().flatten() {
+            waker.wake();
         }
         messages
     }
@@ -538,9 +540,31 @@ impl<T: Message> Shared<T> {
     ) -> Result<u64, SendError<T>> {
         // Whoever sends without end lets others run now and then, the outbox's task for one. A message
         // costs a tenth of what else takes a unit of the budget.
-        if self.sent.fetch_add(1, Relaxed) % 8 == 0 {
+        let sent = self.sent.load(Relaxed);
+        // Two senders at once may count as one.
+        self.sent.store(sent.wrapping_add(1), Relaxed);
+        if sent % 8 == 0 {
             coop::consume_budget().await;
         }
+        if self.is_durable() {
+            return Box::pin(self.send_kept(message, importance, receipt)).await;
+        }
+        match self.offer(message, importance, receipt, &mut None) {
+            Err(SendError {
+                message,
+                refusal: Refusal::Full,
+            }) => Box::pin(self.enter(message, importance, receipt, &mut None)).await,
+            taken => taken,
+        }
+    }
+
+    /// Sends, and waits until the store has kept it if it is important.
+    async fn send_kept(
+        self: &Arc<Self>,
+        message: T,
+        importance: Importance,
+        receipt: bool,
+    ) -> Result<u64, SendError<T>> {
         let Some((keeping, kept)) = self.keeping(&message, importance) else {
             return self.enter(message, importance, receipt, &mut None).await;
         };
@@ -640,6 +664,10 @@ impl<T: Message> Shared<T> {
     pub(super) fn forget_receipt(&self, number: u64) {
         let mut core = self.lock();
         core.buffer.forget_receipt(number);
+        // The usual case, and no hash of the number.
+        if core.wakers.is_empty() && core.failed.is_empty() {
+            return;
+        }
         let waker = core.wakers.remove(&number);
         let failed = core.failed.remove(&number);
         drop(core);

@@ -42,10 +42,95 @@ const CACHE: usize = 4 * 1024 * 1024;
 
 type Outcome<T> = Result<T, StoreProblem>;
 
-/// A store in a file, with the guarantees that the [module](super) tells of.
+/// A store in a file, for [`Builder::durable`](crate::outbox::Builder::durable).
 ///
 /// Its calls block: [`open`](Self::open) for as long as it takes to read the file, and for that moment it
-/// takes as much memory. The outbox makes the others on a thread of its own.
+/// takes memory for two of it. The outbox makes the others on a thread of its own.
+///
+/// # What is promised
+///
+/// Of messages that [`send`](crate::outbox::Outbox::send) has accepted as important, and that are not
+/// confirmed:
+///
+/// | | [`Fsync::Each`] | [`Fsync::Never`] |
+/// |---|---|---|
+/// | the process is killed, panics or aborts | all are delivered, in order | all are delivered, in order |
+/// | the power is cut, or the kernel crashes | all are delivered, in order | the file may be damaged, see below |
+/// | `send` waits for | two `fdatasync(2)` for all that wait together | a few `write(2)` |
+///
+/// * `Each` promises what the disk does: one that says it has written what it only holds in a cache without
+///   a battery breaks the promise.
+/// * `Never` leaves the bytes with the kernel, which outlives the process. In what order they come to the disk
+///   is the kernel's choice.
+/// * A message is forgotten up to 100 ms after its confirmation, many at once. Those that were confirmed just
+///   before the end are delivered once more: a peer that counts drops the ids that it has seen.
+/// * A message whose `send` was still waiting may be there or not.
+/// * Best-effort messages are not kept.
+///
+/// # A full disk
+///
+/// It fails the sends that wait, and nothing else: the message comes back with
+/// [`NotKept`](crate::outbox::Refusal::NotKept), what was kept stays and is delivered, and the next send tries again.
+/// What is delivered makes room in the file, so that a disk which the file itself has filled does not stay
+/// full. The file doubles when it grows, and the disk is full when it has no room for that. On Linux the room
+/// is taken before it is used, where the file system can do so (`fallocate(2)`).
+///
+/// # A damaged file
+///
+/// `open` checks every page that is in use, and every message, before it changes anything. A file with a bit
+/// flipped, a page lost or its tail cut off is either sound as far as messages go, or refused with
+/// [`StoreProblem::Damaged`], and left as it is. [`salvage`](Self::salvage) goes on with what is whole.
+///
+/// The database panics on some damaged files. The panic is caught and becomes the error; its message is
+/// printed by the hook all the same, and with `panic = "abort"` the process ends.
+///
+/// # Examples
+///
+/// An outbox that ends, and one that goes on in its place:
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::{DiskStore, Fsync, Outbox};
+/// use std::io::ErrorKind;
+/// use std::time::Duration;
+/// use tokio::net::{TcpListener, TcpStream};
+/// use futures::StreamExt;
+/// use tokio_util::codec::{FramedRead, LinesCodec};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = std::env::temp_dir().join(format!("hangup-durable-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// let path = directory.join("outbox");
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+///
+/// // The peer is out of reach. The message is on disk: the process may die now.
+/// let away = || async { Err::<TcpStream, _>(ErrorKind::ConnectionRefused.into()) };
+/// let first = Outbox::<String>::builder(away)
+///     .encoder(LinesCodec::new)
+///     .durable(DiskStore::open(&path, Fsync::Each)?)
+///     .spawn()?;
+/// drop(first.send("door opened".to_owned()).await?);
+/// first.shutdown(Duration::ZERO).await;
+///
+/// let second = Outbox::<String>::builder(move || TcpStream::connect(address))
+///     .encoder(LinesCodec::new)
+///     .durable(DiskStore::open(&path, Fsync::Each)?)
+///     .spawn()?;
+/// drop(second.send("door closed".to_owned()).await?);
+/// let (peer, _) = listener.accept().await?;
+/// let mut lines = FramedRead::new(peer, LinesCodec::new());
+/// assert_eq!(lines.next().await.ok_or("no line")??, "door opened");
+/// assert_eq!(lines.next().await.ok_or("no line")??, "door closed");
+/// assert!(second.shutdown(Duration::from_secs(10)).await.is_complete());
+/// # drop(second);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The store itself:
 ///
 /// ```
 /// use bytes::Bytes;

@@ -52,15 +52,17 @@ pub trait Store: Send + 'static {
     fn remove(&mut self, numbers: &[u64]) -> io::Result<()>;
 }
 
-/// When a store on disk waits until the disk has what was written (`fsync(2)`).
+/// When a store on disk waits until the disk has what was written (`fsync(2)`). What that promises,
+/// [`DiskStore`] says.
 #[cfg(feature = "durable")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Fsync {
-    /// Before a message counts as accepted.
+    /// Before a message counts as accepted: it survives a power cut. Sends that wait together share it.
     #[default]
     Each,
-    /// Never: the operating system writes when it likes to.
+    /// Never: the operating system writes when it likes to. An accepted message survives the end of the
+    /// process, and not a power cut.
     Never,
 }
 
