@@ -530,3 +530,45 @@ fn refuses_a_back_off_that_makes_no_sense() {
         );
     }
 }
+
+/// A peer that does not read: what its kernel has not acknowledged is not confirmed.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn confirms_no_more_than_is_acknowledged() {
+    use std::sync::{Arc, Mutex};
+    let (listener, address) = listener().await;
+    let monitors = Arc::new(Mutex::new(Vec::new()));
+    let kept = monitors.clone();
+    let outbox: Outbox<Bytes> = Outbox::builder(move || {
+        let kept = kept.clone();
+        async move {
+            let stream = hangup::MonitoredStream::new(TcpStream::connect(address).await?)?;
+            kept.lock().unwrap().push(stream.monitor());
+            Ok(stream)
+        }
+    })
+    .encoder(LengthDelimitedCodec::new)
+    .capacity(usize::MAX, usize::MAX)
+    .spawn()
+    .unwrap();
+    let _peer = accept(&listener).await;
+    let mut status = outbox.status();
+    let connected = |status: &OutboxStatus| status.link == Link::Connected;
+    drop(within(status.wait_for(connected)).await.unwrap());
+    // More than both kernels' buffers hold.
+    for _ in 0..400 {
+        drop(outbox.send(Bytes::from(vec![0; 64 * 1024])).await.unwrap());
+    }
+    for _ in 0..3 {
+        within(status.changed()).await.unwrap();
+        let confirmed = outbox.snapshot().delivered * (4 + 64 * 1024);
+        let acknowledged = monitors.lock().unwrap()[0].transfer().acknowledged;
+        let acknowledged = acknowledged.unwrap();
+        assert!(confirmed <= acknowledged, "{confirmed} of {acknowledged}");
+    }
+    let snapshot = outbox.snapshot();
+    assert!(
+        snapshot.delivered > 0 && snapshot.unconfirmed > 0,
+        "{snapshot:?}"
+    );
+}

@@ -4,6 +4,8 @@
 
 #[path = "../../src/outbox/buffer.rs"]
 mod buffer;
+#[path = "../../src/outbox/marks.rs"]
+mod marks;
 mod plain;
 
 use plain::{Operation, Pair};
@@ -48,4 +50,34 @@ proptest! {
             }
         }
     }
+}
+
+/// A batch is acknowledged with its last byte, and no sooner.
+#[test]
+fn a_mark_is_passed_with_its_last_byte() {
+    let mut marks = marks::Marks::default();
+    marks.push(100, 1);
+    marks.push(200, 5);
+    marks.push(200, 6);
+    assert_eq!(marks.pass(99), None);
+    assert_eq!(marks.pass(100), Some(1));
+    assert_eq!(marks.pass(100), None);
+    assert_eq!(marks.pass(199), None);
+    assert_eq!(marks.pass(200), Some(6));
+    assert!(marks.is_empty());
+}
+
+/// Many batches are told apart no more, and none is acknowledged too soon for it.
+#[test]
+fn marks_that_are_merged_are_passed_late() {
+    let mut marks = marks::Marks::default();
+    for batch in 1..=5000 {
+        marks.push(10 * batch, batch);
+    }
+    for acknowledged in 0..=50_000 {
+        if let Some(below) = marks.pass(acknowledged) {
+            assert!(10 * below <= acknowledged);
+        }
+    }
+    assert!(marks.is_empty());
 }
