@@ -13,7 +13,7 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
     exit 0
 fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/fuzz"
-for target in state stream classify_log outbox; do
+for target in state stream unread classify_log outbox; do
     # What is found goes to the first directory, so that the committed one stays as it is.
     found=$(mktemp -d)
     echo "fuzz: $target for $seconds s, new inputs in $found"

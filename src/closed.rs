@@ -31,6 +31,12 @@ impl Closed {
     pub(crate) fn new(fate: Arc<Fate>) -> Self {
         Self { fate, key: None }
     }
+
+    /// The reason, if the stream is over. One atomic load while it is not.
+    #[cfg(feature = "codec")]
+    pub(crate) fn reason(&self) -> Option<CloseReason> {
+        self.fate.close_reason()
+    }
 }
 
 impl Future for Closed {

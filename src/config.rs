@@ -1,6 +1,7 @@
 //! How a stream is watched.
 
 use crate::StallPolicy;
+use crate::hold::Hold;
 use crate::silent_death::Timers;
 use std::io;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub enum HalfClose {
 /// * reset on abort: no
 /// * silent death: off
 /// * drain of unread input: none
+/// * hold of a FIN: none
 ///
 /// ```
 /// use hangup::{HalfClose, MonitorConfig};
@@ -50,6 +52,7 @@ pub struct MonitorConfig {
     reset_on_abort: bool,
     silent_death: Option<Duration>,
     drain_unread: Option<usize>,
+    hold_fin: Option<Duration>,
 }
 
 impl MonitorConfig {
@@ -220,5 +223,69 @@ impl MonitorConfig {
 
     pub(crate) fn unread_limit(&self) -> Option<usize> {
         self.drain_unread
+    }
+
+    /// Has a FIN that the watcher hears wait up to `within` for the stream's own reads to say what it
+    /// means. Default: no; for a [layered](crate::MonitoredStream::layer) stream, 3 ms. Zero is no.
+    ///
+    /// For a stream whose protocol has an end of its own, as TLS has. A FIN behind TLS's close_notify is
+    /// [`PeerClosed`], one without it [`Truncated`], and before it there may be an alert ([`TlsAlert`]) or
+    /// a record that cannot be read ([`Tls`]). The watcher knows only of the FIN, and is mostly the first
+    /// to hear of it. With this
+    /// * a pending read finds the end by itself and tells of it, as soon as the watcher would have;
+    /// * a write, flush or shutdown that is pending is woken, and each one reads ahead up to 64 KiB of
+    ///   input, which later reads get in order, to find the end behind it;
+    /// * if neither has found it `within` this time, the stream closes as it would have done without:
+    ///   nobody was there to read.
+    ///
+    /// So a stream that is read or written hears no later, and one that is left idle hears `within` later
+    /// and without the difference. A few milliseconds will do: it is the time between two tasks' turns
+    /// that matters. A timer is made when a FIN is heard, and not before; a reset never waits. A
+    /// [probe](crate::Monitor::probe) tells of the FIN when the time is over, whatever the runtime does.
+    ///
+    /// It applies to streams that are watched, and to the *upper* of two streams, the one that reads the
+    /// protocol: `MonitoredStream<TlsStream<TcpStream>>`. A stream below TLS reads the FIN itself, and
+    /// nothing else.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitorConfig, MonitoredStream};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// # let tls = listener.accept().await?.0;
+    /// let config = MonitorConfig::new().hold_fin(Duration::from_millis(3));
+    /// let stream = MonitoredStream::with_config(tls, &config)?;
+    /// # drop(client);
+    /// // Nobody reads.
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`PeerClosed`]: crate::CloseReason::PeerClosed
+    /// [`Truncated`]: crate::CloseReason::Truncated
+    /// [`TlsAlert`]: crate::CloseReason::TlsAlert
+    /// [`Tls`]: crate::CloseReason::Tls
+    #[must_use]
+    pub fn hold_fin(mut self, within: Duration) -> Self {
+        self.hold_fin = Some(within);
+        self
+    }
+
+    /// Has a FIN held for the usual time, if nothing else was said.
+    #[cfg(feature = "tls")]
+    pub(crate) fn hold_usually(&mut self) {
+        self.hold_fin.get_or_insert(crate::hold::USUAL);
+    }
+
+    pub(crate) fn holds_fin(&self) -> bool {
+        self.hold_fin.is_some_and(|within| !within.is_zero())
+    }
+
+    pub(crate) fn hold(&self) -> io::Result<Option<Hold>> {
+        self.hold_fin.map(Hold::new).transpose()
     }
 }

@@ -31,3 +31,31 @@ pub(crate) enum Event {
     /// The runtime that watched the stream is gone.
     RuntimeShutdown,
 }
+
+/// Who noticed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeardBy {
+    Watcher,
+    /// A look that the user asked for.
+    Probe,
+    Read,
+    /// A write, a flush or a shutdown.
+    Write,
+    StallPolicy,
+    /// It was our own doing.
+    Us,
+}
+
+impl HeardBy {
+    #[cfg(any(feature = "metrics", feature = "tracing"))]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Watcher => "watcher",
+            Self::Probe => "probe",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::StallPolicy => "stall_policy",
+            Self::Us => "us",
+        }
+    }
+}

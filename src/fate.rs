@@ -7,6 +7,13 @@
 //!    off and wakes whoever had registered. An observer registers under the same lock, after it has
 //!    looked at the state: it either sees the close or is in the list that the close wakes.
 //!
+//! # When the end is told
+//!
+//! [`UNTOLD`] is raised with [`CLOSED`] and goes with the one who tells the account: whoever closed the
+//! stream, once the wakers are through, or, if that was within a call or while one was under way, the
+//! call's end: only between two calls are the counts exact. As with [`DEFERRED`], one of the two sees the
+//! other.
+//!
 //! # Why the watcher waits for a call to end
 //!
 //! While the stream is inside a poll of the wrapped stream, that call may be about to learn more than
@@ -16,7 +23,8 @@
 //! of one atomic, so their changes have one order: either the watcher sees the call, or the call's
 //! end sees the watcher's word.
 
-use crate::event::Event;
+use crate::account::Account;
+use crate::event::{Event, HeardBy};
 use crate::slots::{Key, Slots};
 use crate::state::State;
 use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering};
@@ -36,12 +44,23 @@ const BUSY: u8 = 2;
 const DEFERRED: u8 = 4;
 /// We reset the connection, or are about to.
 const RESET: u8 = 8;
+/// The watcher has heard a FIN, and leaves it to the stream's own calls for a moment to say what it means.
+const HELD: u8 = 16;
+/// The stream is closed, and its account has not been told.
+const UNTOLD: u8 = 32;
+/// What a close raises.
+const OVER: u8 = if Account::KEPT {
+    CLOSED | UNTOLD
+} else {
+    CLOSED
+};
 
 #[derive(Debug)]
 pub(crate) struct Fate {
     flags: AtomicU8,
     cell: Mutex<Cell>,
     pub(crate) counters: Counters,
+    pub(crate) account: Account,
     /// Made for the first subscriber: most streams have none.
     watch: OnceLock<watch::Sender<Status>>,
     /// Made for the first who asks.
@@ -51,8 +70,10 @@ pub(crate) struct Fate {
 #[derive(Debug)]
 struct Cell {
     state: State,
+    /// Who noticed what closed the stream.
+    heard_by: Option<HeardBy>,
     /// What the watcher has to say, in order, while a call is under way.
-    deferred: Vec<Event>,
+    deferred: Vec<(Event, HeardBy)>,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
     /// The task whose read is pending, where only we can tell it of an end that we made.
@@ -69,6 +90,7 @@ impl Fate {
             flags: AtomicU8::new(0),
             cell: Mutex::new(Cell {
                 state: State::new(half_close),
+                heard_by: None,
                 deferred: Vec::new(),
                 writer: None,
                 reader: None,
@@ -76,6 +98,7 @@ impl Fate {
                 waiters: Slots::new(),
             }),
             counters: Counters::default(),
+            account: Account::new(),
             watch: OnceLock::new(),
             token: OnceLock::new(),
         }
@@ -121,6 +144,23 @@ impl Fate {
         self.close_reason()
     }
 
+    /// Says that a FIN was heard whose meaning the stream's own calls are to find out, and wakes the one
+    /// that cannot know: a reader hears of a FIN from the system, a writer does not.
+    pub(crate) fn hold_fin(&self) {
+        let mut cell = self.lock();
+        // Invariant 2: who registers afterwards sees the flag.
+        self.flags.fetch_or(HELD, Ordering::Release);
+        let writer = cell.writer.take();
+        drop(cell);
+        writer.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether a FIN was heard, and it is still open what it means.
+    #[inline]
+    pub(crate) fn holds_fin(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & (HELD | CLOSED) == HELD
+    }
+
     /// Marks the beginning of a poll of the wrapped stream. The guard marks its end.
     #[inline]
     pub(crate) fn enter(&self) -> Call<'_> {
@@ -137,17 +177,17 @@ impl Fate {
     }
 
     /// Takes in what the stream itself has done or learnt.
-    pub(crate) fn file(&self, event: Event) {
-        self.settle(self.lock(), [event]);
+    pub(crate) fn file(&self, event: Event, by: HeardBy) {
+        self.settle(self.lock(), [(event, by)]);
     }
 
     /// Takes in what was seen from outside of the stream: now, or when the call that is under way
     /// has ended.
-    pub(crate) fn observe(&self, event: Event) {
+    pub(crate) fn observe(&self, event: Event, by: HeardBy) {
         let mut cell = self.lock();
         // Who probes all the time while a call lasts sees the same thing again and again.
-        if cell.deferred.last() != Some(&event) {
-            cell.deferred.push(event);
+        if cell.deferred.last().is_none_or(|(last, _)| *last != event) {
+            cell.deferred.push((event, by));
         }
         if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY == 0 {
             self.catch_up(cell);
@@ -155,20 +195,27 @@ impl Fate {
     }
 
     /// Takes in what was put off. No call is under way, or it is at its end.
-    #[cold]
     fn catch_up(&self, mut cell: MutexGuard<'_, Cell>) {
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
         let deferred = mem::take(&mut cell.deferred);
         self.settle(cell, deferred);
     }
 
-    fn settle(&self, mut cell: MutexGuard<'_, Cell>, events: impl IntoIterator<Item = Event>) {
+    fn settle(
+        &self,
+        mut cell: MutexGuard<'_, Cell>,
+        events: impl IntoIterator<Item = (Event, HeardBy)>,
+    ) {
         let mut state = cell.state.clone();
-        for event in events {
+        for (event, by) in events {
+            let open = !state.status().is_closed();
             // The two that close whatever is open, and that nobody else knows of.
             let ours = matches!(event, Event::Stalled | Event::Aborted);
-            cell.ends_reads |= ours && !state.status().is_closed();
+            cell.ends_reads |= ours && open;
             state = state.on(event);
+            if open && state.status().is_closed() {
+                cell.heard_by = Some(by);
+            }
         }
         let changed = state.status() != cell.state.status();
         cell.state = state;
@@ -179,7 +226,7 @@ impl Fate {
         let closed = cell.state.status().is_closed();
         if closed {
             // Invariant 2: the flag, then the wakers.
-            self.flags.fetch_or(CLOSED, Ordering::Release);
+            self.flags.fetch_or(OVER, Ordering::AcqRel);
             writer = cell.writer.take();
             reader = cell.reader.take().filter(|_| cell.ends_reads);
             mem::swap(&mut waiters, &mut cell.waiters);
@@ -199,6 +246,33 @@ impl Fate {
             .chain(reader)
             .chain(waiters.into_values())
             .for_each(Waker::wake);
+        if self.flags.load(Ordering::Acquire) & (UNTOLD | BUSY) == UNTOLD {
+            self.tell();
+        }
+    }
+
+    /// Tells the account of the close, if nobody else does.
+    fn tell(&self) {
+        if self.flags.fetch_and(!UNTOLD, Ordering::AcqRel) & UNTOLD == 0 {
+            return;
+        }
+        let cell = self.lock();
+        let end = cell.state.status().reason().cloned().zip(cell.heard_by);
+        drop(cell);
+        if let Some((reason, by)) = end {
+            self.account.close(&reason, by);
+        }
+    }
+
+    /// Takes in what was put off for the end of a call.
+    #[cold]
+    fn call_ended(&self, left: u8) {
+        if left & DEFERRED != 0 {
+            self.catch_up(self.lock());
+        }
+        if left & UNTOLD != 0 {
+            self.tell();
+        }
     }
 
     /// Registers `waker` for the close, in the place that `key` names.
@@ -309,8 +383,9 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         // A subtraction, which unlike `fetch_and` is one instruction even where its result is used. The
         // bit is set: polls take `&mut`, so there is one call at a time, and only its end takes it off.
-        if self.fate.flags.fetch_sub(BUSY, Ordering::AcqRel) & DEFERRED != 0 {
-            self.fate.catch_up(self.fate.lock());
+        let left = self.fate.flags.fetch_sub(BUSY, Ordering::AcqRel);
+        if left & (DEFERRED | UNTOLD) != 0 {
+            self.fate.call_ended(left);
         }
     }
 }

@@ -38,8 +38,11 @@
 //! * [`stream.monitor()`](MonitoredStream::monitor) is a cloneable handle for elsewhere:
 //!   [`run_until_closed`](Monitor::run_until_closed) for futures,
 //!   [`cancellation_token`](Monitor::cancellation_token) for what takes one,
+//!   [`with_grace`](Monitor::with_grace) for what a client may come back for,
 //!   [`subscribe`](Monitor::subscribe) for a watch channel, [`probe`](Monitor::probe) for producers that
 //!   compute or block, and [`transfer`](Monitor::transfer) for how many bytes were read and accepted.
+//! * [`stream.send_file()`](MonitoredStream::send_file) has the kernel send a range of a file, and stops
+//!   when the peer is gone.
 //! * A write on a closed stream fails at once, and a blocked one is woken and fails, with an
 //!   [`io::Error`](std::io::Error) that carries the reason.
 //!
@@ -53,6 +56,7 @@
 //! | the system's keepalive or user timeout ran out | [`TimedOut`](CloseReason::TimedOut) |
 //! | the network or the host is unreachable, and the system gave up | [`Unreachable`](CloseReason::Unreachable) |
 //! | the peer drains less than the [`StallPolicy`] asks for | [`Stalled`](CloseReason::Stalled) |
+//! | TLS: an end without close_notify, an alert, a record that cannot be read | [`Truncated`](CloseReason::Truncated), [`TlsAlert`](CloseReason::TlsAlert), [`Tls`](CloseReason::Tls) |
 //! | [`abort`](Monitor::abort), by us | [`Aborted`](CloseReason::Aborted) |
 //! | any other error of a read or a write | [`Failed`](CloseReason::Failed) and others |
 //! | the stream is dropped, or taken out of its wrapper | [`Dropped`](CloseReason::Dropped) |
@@ -77,8 +81,23 @@
 //! # Which streams
 //!
 //! Whatever has one socket under it is watched: `TcpStream`, `UnixStream`, and TLS streams over them, in
-//! either order (`MonitoredStream<TlsStream<TcpStream>>` or `TlsStream<MonitoredStream<TcpStream>>`).
+//! either order (`MonitoredStream<TlsStream<TcpStream>>` or `TlsStream<MonitoredStream<TcpStream>>`) or in both
+//! places ([`MonitoredStream::layer`]).
 //! Others learn from their own reads and writes: [`MonitoredStream::unwatched`].
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what |
+//! |---|---|
+//! | `axum` | a listener, extractors and a middleware for axum; brings `http` |
+//! | `codec` | frames, and `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
+//! | `http` | bodies, streams and producers that end with the connection, for hyper and any other |
+//! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, Prometheus' for instance |
+//! | `tls` | TLS by tokio-rustls, monitored from before the handshake; `ring`, `aws-lc-rs` and `tls12` choose its cryptography |
+//! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; brings `http` |
+//! | `tracing` | an event of [`tracing`](https://docs.rs/tracing) at the end of each stream, in the span in which it began |
 //!
 //! # Platforms
 //!
@@ -107,18 +126,42 @@
 //! body, or a paused reader. tokio's `ready(Interest::READABLE)` does not read, and spins on unread
 //! data. The watcher is told by the kernel of the hang-up itself (`EPOLLRDHUP`, epoll_ctl(2)).
 
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod errors;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "outbox")]
 pub mod outbox;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(feature = "tonic")]
+pub mod tonic;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
+mod accept;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+mod account;
+#[cfg(not(any(feature = "metrics", feature = "tracing")))]
+#[path = "no_account.rs"]
+mod account;
 mod closed;
 mod config;
+mod copy;
 mod drain;
 mod event;
 mod fate;
+mod grace;
+mod hold;
+mod layer;
 mod listener;
 mod monitor;
 mod reason;
+#[cfg(any(unix, windows))]
+mod send_file;
 mod silent_death;
 mod slots;
 mod stall;
@@ -129,10 +172,15 @@ mod sync;
 mod timer;
 mod transfer;
 mod unread;
+#[cfg(feature = "codec")]
+mod until_closed;
 mod watcher;
 
 pub use closed::Closed;
 pub use config::{HalfClose, MonitorConfig};
+pub use copy::{Copied, Side, copy_bidirectional, copy_bidirectional_with_sizes};
+pub use grace::{Grace, GraceOver};
+pub use layer::Lower;
 pub use listener::MonitoredListener;
 pub use monitor::Monitor;
 pub use reason::{CloseReason, Failure};
@@ -140,3 +188,5 @@ pub use stall::StallPolicy;
 pub use status::Status;
 pub use stream::MonitoredStream;
 pub use transfer::Transfer;
+#[cfg(feature = "codec")]
+pub use until_closed::{SinkError, UntilClosed, UntilClosedExt};

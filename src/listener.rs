@@ -1,6 +1,9 @@
 //! A listener whose connections are monitored.
 
+use crate::accept::Accept;
 use crate::{MonitorConfig, MonitoredStream};
+use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
@@ -22,11 +25,13 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct MonitoredListener {
     listener: TcpListener,
     config: MonitorConfig,
+    on_error: Box<OnError>,
 }
+
+type OnError = dyn Fn(&io::Error) + Send + Sync;
 
 impl MonitoredListener {
     /// Binds to `address`, as [`TcpListener::bind`] does.
@@ -43,6 +48,7 @@ impl MonitoredListener {
         Self {
             listener,
             config: MonitorConfig::default(),
+            on_error: Box::new(|_| {}),
         }
     }
 
@@ -51,6 +57,25 @@ impl MonitoredListener {
     pub fn with_config(mut self, config: MonitorConfig) -> Self {
         self.config = config;
         self
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn hold_usually(mut self) -> Self {
+        self.config.hold_usually();
+        self
+    }
+
+    /// What to do with an error that [`accept_next`](Self::accept_next) goes on after. Default: nothing.
+    ///
+    /// It is called for each try: ten times a second while there are no descriptors.
+    #[must_use]
+    pub fn on_accept_error(mut self, f: impl Fn(&io::Error) + Send + Sync + 'static) -> Self {
+        self.on_error = Box::new(f);
+        self
+    }
+
+    pub(crate) fn tell(&self, error: &io::Error) {
+        (self.on_error)(error);
     }
 
     /// Waits for the next connection.
@@ -67,6 +92,25 @@ impl MonitoredListener {
     pub async fn accept(&self) -> io::Result<(MonitoredStream<TcpStream>, SocketAddr)> {
         let (io, address) = self.listener.accept().await?;
         Ok((MonitoredStream::with_config(io, &self.config)?, address))
+    }
+
+    /// Waits for the next connection, whatever becomes of others: as [`accept`](Self::accept), for servers
+    /// that an error is not to end.
+    ///
+    /// If the error is of one connection (a client that left again), the next one is taken at once. If there
+    /// is no room for one (descriptors, memory), it waits in the kernel's queue, and the next try is a tenth of
+    /// a second later. Of both [`on_accept_error`](Self::on_accept_error) hears.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room, and the runtime was built without timers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if the future is dropped, no connection is lost.
+    pub async fn accept_next(&self) -> (MonitoredStream<TcpStream>, SocketAddr) {
+        let mut accept = Accept::default();
+        poll_fn(|cx| accept.poll(self, cx)).await
     }
 
     /// Polls for the next connection. The waker of the last call is the one that is woken.
@@ -100,5 +144,14 @@ impl MonitoredListener {
     /// Takes the wrapped listener out.
     pub fn into_inner(self) -> TcpListener {
         self.listener
+    }
+}
+
+impl fmt::Debug for MonitoredListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonitoredListener")
+            .field("listener", &self.listener)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

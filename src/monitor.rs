@@ -1,14 +1,16 @@
 //! The cloneable handle on one stream's fate.
 
-use crate::event::Event;
+use crate::event::{Event, HeardBy};
 use crate::fate::Fate;
 use crate::watcher::Socket;
-use crate::{CloseReason, Closed, Status, Transfer};
+use crate::{CloseReason, Closed, Grace, Status, Transfer};
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -130,7 +132,7 @@ impl Monitor {
     pub fn probe(&self) -> Status {
         if let Some(socket) = &self.socket {
             if !self.is_closed() {
-                socket.examine();
+                socket.examine(HeardBy::Probe);
             }
         }
         self.status()
@@ -247,8 +249,8 @@ impl Monitor {
     /// ```
     pub fn abort(&self) {
         match &self.socket {
-            Some(socket) => socket.abort(Event::Aborted),
-            None => self.fate.file(Event::Aborted),
+            Some(socket) => socket.abort(Event::Aborted, HeardBy::Us),
+            None => self.fate.file(Event::Aborted, HeardBy::Us),
         }
     }
 
@@ -271,6 +273,22 @@ impl Monitor {
     /// ```
     pub fn cancellation_token(&self) -> CancellationToken {
         self.fate.token()
+    }
+
+    /// A token that is cancelled `period` after the stream is over, unless the client comes back by another
+    /// connection: see [`Grace`], which gives the token.
+    ///
+    /// # Errors
+    ///
+    /// * [`NotConnected`](std::io::ErrorKind::NotConnected): there is no runtime here, whose timer it needs;
+    /// * [`Unsupported`](std::io::ErrorKind::Unsupported): the runtime was built without timers.
+    pub fn with_grace(&self, period: Duration) -> io::Result<Grace> {
+        Grace::new(self, period)
+    }
+
+    /// Has `waker` woken when the stream is over. True if it is over already: then it is not woken.
+    pub(crate) fn wake_when_closed(&self, waker: &Waker) -> bool {
+        self.fate.poll_closed(&mut None, waker).is_ready()
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// | `TimedOut`, `Stalled` | [`TimedOut`](ErrorKind::TimedOut) |
 /// | `Unreachable` | [`HostUnreachable`](ErrorKind::HostUnreachable) |
 /// | `Truncated` | [`UnexpectedEof`](ErrorKind::UnexpectedEof) |
-/// | `Tls` | [`InvalidData`](ErrorKind::InvalidData) |
+/// | `Tls`, `TlsAlert` | [`InvalidData`](ErrorKind::InvalidData) |
 /// | `Failed` | the kind of the [`Failure`] |
 /// | `Aborted`, `Dropped`, `RuntimeShutdown` | [`ConnectionAborted`](ErrorKind::ConnectionAborted) |
 ///
@@ -50,7 +50,8 @@ pub enum CloseReason {
     Finished,
     /// The peer reset the connection: what we sent last may not have reached its program.
     Reset,
-    /// The peer stopped answering, and the operating system's timer ran out.
+    /// The peer stopped answering, and the operating system's timer ran out; or its TLS handshake took
+    /// longer than it may.
     TimedOut,
     /// The network or the host cannot be reached any more.
     Unreachable,
@@ -59,10 +60,15 @@ pub enum CloseReason {
     Stalled,
     /// The input ended in the middle of something: a TLS stream without its close_notify.
     Truncated,
-    /// TLS failed: an alert, or a record that cannot be read.
+    /// TLS failed on our side: a record that cannot be read, a certificate that is refused, a handshake
+    /// that does not come together.
     ///
     /// rustls' errors are known; those of other TLS libraries are [`Failed`](Self::Failed).
     Tls,
+    /// The peer ended TLS with an alert: it refuses our certificate, or could not read what we sent.
+    ///
+    /// As with [`Tls`](Self::Tls), rustls' alone is known.
+    TlsAlert,
     /// An error of another kind.
     Failed(Failure),
     /// We ended the stream with [`abort`](crate::Monitor::abort).
@@ -138,6 +144,50 @@ impl CloseReason {
         Chain::new(error).find_map(|error| error.downcast_ref())
     }
 
+    /// A short name that does not change, for logs and metrics: one of a small fixed set.
+    ///
+    /// `peer_closed`, `finished`, `reset`, `timed_out`, `unreachable`, `stalled`, `truncated`, `tls`,
+    /// `tls_alert`, `aborted`, `dropped`, `runtime_shutdown`; of [`Failed`](Self::Failed) `failed_` and the class of the
+    /// failure, such as `failed_local_resources`.
+    ///
+    /// ```
+    /// use hangup::CloseReason;
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// assert_eq!(CloseReason::PeerClosed.name(), "peer_closed");
+    /// let failed = CloseReason::from(&Error::from(ErrorKind::StorageFull));
+    /// assert_eq!(failed.name(), "failed_local_resources");
+    /// ```
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::Finished => "finished",
+            Self::Reset => "reset",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+            Self::Stalled => "stalled",
+            Self::Truncated => "truncated",
+            Self::Tls => "tls",
+            Self::TlsAlert => "tls_alert",
+            Self::Failed(failure) => match failure.class {
+                ErrorClass::NotReady => "failed_not_ready",
+                ErrorClass::Interrupted => "failed_interrupted",
+                ErrorClass::Disconnected => "failed_disconnected",
+                ErrorClass::Network => "failed_network",
+                ErrorClass::Resolution => "failed_resolution",
+                ErrorClass::Timeout => "failed_timeout",
+                ErrorClass::Tls => "failed_tls",
+                ErrorClass::LocalResources => "failed_local_resources",
+                ErrorClass::Misuse => "failed_misuse",
+                ErrorClass::Permission => "failed_permission",
+                ErrorClass::Other => "failed_other",
+            },
+            Self::Aborted => "aborted",
+            Self::Dropped => "dropped",
+            Self::RuntimeShutdown => "runtime_shutdown",
+        }
+    }
+
     /// Whether it was our side that ended the stream: [`Finished`](Self::Finished),
     /// [`Aborted`](Self::Aborted), [`Dropped`](Self::Dropped) or [`RuntimeShutdown`](Self::RuntimeShutdown).
     ///
@@ -179,7 +229,7 @@ impl CloseReason {
             | Self::RuntimeShutdown => ErrorClass::Disconnected,
             Self::TimedOut | Self::Stalled => ErrorClass::Timeout,
             Self::Unreachable => ErrorClass::Network,
-            Self::Truncated | Self::Tls => ErrorClass::Tls,
+            Self::Truncated | Self::Tls | Self::TlsAlert => ErrorClass::Tls,
             Self::Failed(failure) => failure.class,
         }
     }
@@ -191,7 +241,7 @@ impl CloseReason {
             Self::TimedOut | Self::Stalled => ErrorKind::TimedOut,
             Self::Unreachable => ErrorKind::HostUnreachable,
             Self::Truncated => ErrorKind::UnexpectedEof,
-            Self::Tls => ErrorKind::InvalidData,
+            Self::Tls | Self::TlsAlert => ErrorKind::InvalidData,
             Self::Failed(failure) => failure.kind,
             Self::Aborted | Self::Dropped | Self::RuntimeShutdown => ErrorKind::ConnectionAborted,
         }
@@ -209,6 +259,7 @@ impl fmt::Display for CloseReason {
             Self::Stalled => "peer stalled",
             Self::Truncated => "truncated",
             Self::Tls => "TLS failed",
+            Self::TlsAlert => "TLS alert from peer",
             Self::Failed(failure) => return write!(f, "failed: {failure}"),
             Self::Aborted => "stream aborted",
             Self::Dropped => "stream dropped",
@@ -235,6 +286,7 @@ impl From<&io::Error> for CloseReason {
         let Verdict { class, kind } = errors::verdict(error);
         match (class, kind) {
             (_, Some(ErrorKind::UnexpectedEof)) => Self::Truncated,
+            (ErrorClass::Tls, _) if errors::tells_of_alert(error) => Self::TlsAlert,
             (ErrorClass::Tls, _) => Self::Tls,
             (ErrorClass::Timeout, _) => Self::TimedOut,
             (ErrorClass::Network, _) => Self::Unreachable,

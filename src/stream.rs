@@ -1,18 +1,21 @@
 //! The wrapper: the only file that turns poll results into events.
 
-use crate::event::Event;
+use crate::event::{Event, HeardBy};
 use crate::fate::Fate;
 use crate::stall::{Stall, Step};
 use crate::unread::Unread;
 use crate::watcher::{RESET_WAKES, Registration, Socket, Source};
 use crate::{CloseReason, Closed, Monitor, MonitorConfig};
 use pin_project_lite::pin_project;
+use socket2::SockRef;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+use {std::task::ready, tokio::io::Interest, tokio::net::TcpStream};
 
 pin_project! {
     /// A byte stream that tells, at once and with the reason, when its peer is gone.
@@ -87,7 +90,7 @@ impl<S: Source> MonitoredStream<S> {
     ///
     /// * [`NotConnected`](ErrorKind::NotConnected): there is no runtime here, or it is being shut down;
     /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without I/O, or without timers for
-    ///   a stall policy (tokio's panic message is printed too, by the panic hook);
+    ///   a stall policy or to hold a FIN (tokio's panic message is printed too, by the panic hook);
     /// * [`AlreadyExists`](ErrorKind::AlreadyExists): another `MonitoredStream` watches the same socket;
     /// * whatever the operating system says: the descriptor is closed or no socket, or a limit is
     ///   reached.
@@ -100,12 +103,17 @@ impl<S: Source> MonitoredStream<S> {
     fn wrap(io: S, config: &MonitorConfig, unread: Option<Box<Unread<S>>>) -> io::Result<Self> {
         let timers = config.timers()?;
         let stall = stall(config)?;
+        let hold = config.hold()?;
         let fate = Arc::new(Fate::new(config.policy()));
-        let registration = Registration::new(&io, &fate)?;
+        // What the watcher sees before the account is open waits.
+        let call = fate.enter();
+        let registration = Registration::new(&io, &fate, hold)?;
         if let Some(timers) = timers {
             let armed = registration.socket().lend(|socket| timers.arm(socket));
             armed.unwrap_or(Ok(()))?;
         }
+        open_account(&fate, Some(registration.socket()));
+        drop(call);
         Ok(Self {
             link: Link {
                 registration: Some(registration),
@@ -148,7 +156,9 @@ impl<S: Source + AsyncRead> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn with_config(io: S, config: &MonitorConfig) -> io::Result<Self> {
-        let unread = config.unread_limit().map(Unread::new).map(Box::new);
+        let (limit, looks) = (config.unread_limit(), config.holds_fin());
+        let unread =
+            (limit.is_some() || looks).then(|| Box::new(Unread::new(limit.unwrap_or(0), looks)));
         Self::wrap(io, config, unread)
     }
 }
@@ -171,10 +181,12 @@ impl<S> MonitoredStream<S> {
     /// runtime that has timers.
     pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
+        let fate = Arc::new(Fate::new(config.policy()));
+        open_account(&fate, None);
         Self {
             link: Link {
                 registration: None,
-                fate: Arc::new(Fate::new(config.policy())),
+                fate,
                 stall,
             },
             unread: None,
@@ -284,6 +296,36 @@ impl<S> MonitoredStream<S> {
     pub fn into_inner(self) -> S {
         self.io
     }
+
+    pub(crate) fn into_parts(self) -> (Link, Option<Box<Unread<S>>>, S) {
+        (self.link, self.unread, self.io)
+    }
+
+    pub(crate) fn from_parts(link: Link, unread: Option<Box<Unread<S>>>, io: S) -> Self {
+        Self { link, unread, io }
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+impl MonitoredStream<TcpStream> {
+    /// A write that is done by `send`, which is called when the socket has room.
+    pub(crate) fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let Self { link, unread, io } = self;
+        link.make_way(unread, Pin::new(&mut *io), cx);
+        link.write(unread, Pin::new(io), cx, |io, cx| {
+            loop {
+                ready!(io.poll_write_ready(cx))?;
+                match io.try_io(Interest::WRITABLE, || send(&io)) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    sent => return Poll::Ready(sent),
+                }
+            }
+        })
+    }
 }
 
 impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
@@ -334,7 +376,8 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
     ) -> Poll<io::Result<usize>> {
         let mut this = self.project();
         this.link.make_way(this.unread, this.io.as_mut(), cx);
-        this.link.write(cx, |cx| this.io.poll_write(cx, buf))
+        this.link
+            .write(this.unread, this.io, cx, |io, cx| io.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -344,8 +387,9 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
     ) -> Poll<io::Result<usize>> {
         let mut this = self.project();
         this.link.make_way(this.unread, this.io.as_mut(), cx);
-        this.link
-            .write(cx, |cx| this.io.poll_write_vectored(cx, bufs))
+        this.link.write(this.unread, this.io, cx, |io, cx| {
+            io.poll_write_vectored(cx, bufs)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -356,8 +400,8 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         let mut this = self.project();
         this.link.make_way(this.unread, this.io.as_mut(), cx);
         let call = this.link.fate.enter();
-        let polled = this.io.poll_flush(cx);
-        let polled = this.link.wrote(cx, polled);
+        let polled = this.io.as_mut().poll_flush(cx);
+        let polled = this.link.sent(this.unread, this.io, cx, polled);
         drop(call);
         this.link.judge(Step::Flush, cx, polled)
     }
@@ -366,11 +410,11 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         let mut this = self.project();
         this.link.make_way(this.unread, this.io.as_mut(), cx);
         let call = this.link.fate.enter();
-        let polled = this.io.poll_shutdown(cx);
+        let polled = this.io.as_mut().poll_shutdown(cx);
         if let Poll::Ready(Ok(())) = polled {
-            this.link.fate.file(Event::ShutDown);
+            this.link.fate.file(Event::ShutDown, HeardBy::Us);
         }
-        let polled = this.link.wrote(cx, polled);
+        let polled = this.link.sent(this.unread, this.io, cx, polled);
         drop(call);
         this.link.judge(Step::Shutdown, cx, polled)
     }
@@ -416,10 +460,23 @@ impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
     }
 }
 
+/// Opens the account of the stream, if one is kept.
+fn open_account(fate: &Arc<Fate>, socket: Option<&Arc<Socket>>) {
+    let peer = || {
+        let address = socket?.lend(|socket| SockRef::from(&socket).peer_addr());
+        address?.ok()?.as_socket()
+    };
+    let transfer = || {
+        let monitor = Monitor::new(fate.clone(), socket.cloned());
+        move || monitor.transfer()
+    };
+    fate.account.open(peer, transfer);
+}
+
 /// What ties the wrapped stream to its fate.
-struct Link {
-    registration: Option<Registration>,
-    fate: Arc<Fate>,
+pub(crate) struct Link {
+    pub(crate) registration: Option<Registration>,
+    pub(crate) fate: Arc<Fate>,
     /// The stall policy, if there is one.
     stall: Option<Box<Stall>>,
 }
@@ -432,7 +489,7 @@ fn stall(config: &MonitorConfig) -> io::Result<Option<Box<Stall>>> {
 }
 
 impl Link {
-    fn socket(&self) -> Option<&Arc<Socket>> {
+    pub(crate) fn socket(&self) -> Option<&Arc<Socket>> {
         self.registration.as_ref().map(Registration::socket)
     }
 
@@ -440,23 +497,40 @@ impl Link {
     #[inline]
     fn make_way<S>(&self, unread: &mut Option<Box<Unread<S>>>, io: Pin<&mut S>, cx: &Context<'_>) {
         if let Some(unread) = unread {
-            let _call = self.fate.enter();
-            let ended = match unread.fill(io, cx) {
-                Some(Ok(())) => self.end_of_file(),
-                Some(Err(error)) => Err(self.read_failed(error)),
-                None => return,
-            };
-            if let Err(error) = ended {
-                unread.fail(error);
+            let sight = unread.sight().filter(|_| self.fate.holds_fin());
+            let limit = sight.unwrap_or(unread.limit());
+            if limit > 0 {
+                let _call = self.fate.enter();
+                self.read_ahead(limit, unread, io, cx);
             }
         }
     }
 
+    /// Moves up to `limit` bytes to the side, and tells of the end if it is behind them.
+    fn read_ahead<S>(
+        &self,
+        limit: usize,
+        unread: &mut Unread<S>,
+        io: Pin<&mut S>,
+        cx: &Context<'_>,
+    ) {
+        let ended = match unread.fill(limit, io, cx) {
+            Some(Ok(())) => self.end_of_file(),
+            Some(Err(error)) => Err(self.read_failed(error)),
+            None => return,
+        };
+        if let Err(error) = ended {
+            unread.fail(error);
+        }
+    }
+
     /// One write of `io`, or the refusal of it (invariant 6).
-    fn write(
+    fn write<S>(
         &mut self,
+        unread: &mut Option<Box<Unread<S>>>,
+        mut io: Pin<&mut S>,
         cx: &mut Context<'_>,
-        io: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<usize>>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         let call = self.fate.enter();
         if call.closed {
@@ -464,7 +538,7 @@ impl Link {
                 return Poll::Ready(Err(reason.into()));
             }
         }
-        let polled = io(cx);
+        let polled = write(io.as_mut(), cx);
         if let Poll::Ready(Ok(bytes)) = polled {
             self.fate.counters.add_accepted(bytes);
             if let Some(stall) = &mut self.stall {
@@ -472,7 +546,7 @@ impl Link {
             }
             return polled;
         }
-        let polled = self.wrote(cx, polled);
+        let polled = self.sent(unread, io, cx, polled);
         drop(call);
         self.judge(Step::Write, cx, polled)
     }
@@ -501,8 +575,11 @@ impl Link {
             return polled;
         };
         match socket {
-            Some(socket) if stall.reset && event == Event::Stalled => socket.abort(event),
-            _ => self.fate.file(event),
+            Some(socket) if stall.reset && event == Event::Stalled => {
+                socket.abort(event, HeardBy::StallPolicy);
+            }
+            _ if event == Event::Stalled => self.fate.file(event, HeardBy::StallPolicy),
+            _ => self.fate.file(event, HeardBy::Us),
         }
         match self.fate.close_reason() {
             Some(reason) => Poll::Ready(Err(reason.into())),
@@ -519,6 +596,48 @@ impl Link {
             }
         }
         Poll::Pending
+    }
+
+    /// What the result of a write, flush or shutdown means, where a protocol above the socket may say more
+    /// of the peer's end.
+    fn sent<S, T>(
+        &self,
+        unread: &mut Option<Box<Unread<S>>>,
+        io: Pin<&mut S>,
+        cx: &Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let ahead = unread
+            .as_mut()
+            .and_then(|ahead| Some((ahead.sight()?, ahead)));
+        let Some((sight, unread)) = ahead else {
+            return self.wrote(cx, polled);
+        };
+        let polled = match (polled, self.socket()) {
+            // The peer has ended, and how is still to be read, for which the runtime may not be ready yet.
+            (Poll::Ready(Err(error)), Some(socket))
+                if self.is_peers_end(&error) && socket.hear_broken_pipe() =>
+            {
+                self.wrote(cx, Poll::Pending)
+            }
+            (polled, _) => self.wrote(cx, polled),
+        };
+        // A FIN may have been heard before there was a waker to wake.
+        if polled.is_pending() {
+            if self.fate.holds_fin() {
+                self.read_ahead(sight, unread, io, cx);
+            }
+            if let Some(reason) = self.fate.close_reason() {
+                return Poll::Ready(Err(reason.into()));
+            }
+        }
+        polled
+    }
+
+    /// Whether an error of the sending side says no more than that the peer has ended.
+    fn is_peers_end(&self, error: &io::Error) -> bool {
+        let ours = self.fate.is_shut_down() || self.fate.is_reset();
+        error.kind() == ErrorKind::BrokenPipe && !ours && CloseReason::carried_by(error).is_none()
     }
 
     /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
@@ -538,10 +657,10 @@ impl Link {
                         (None, Some(socket)) => socket.broken_pipe(),
                         (None, None) => Event::HungUp,
                     };
-                    self.fate.file(event);
+                    self.fate.file(event, HeardBy::Write);
                 }
             }
-            Poll::Ready(Err(error)) => self.failed(error),
+            Poll::Ready(Err(error)) => self.failed(error, HeardBy::Write),
             Poll::Pending => {
                 if let Err(reason) = self.fate.park_writer(cx.waker()) {
                     return Poll::Ready(Err(reason.into()));
@@ -551,6 +670,18 @@ impl Link {
         polled
     }
 
+    /// What it means that a protocol above the stream could not be set up.
+    pub(crate) fn layering_failed(&self, error: io::Error) -> io::Error {
+        if error.kind() != ErrorKind::BrokenPipe {
+            return self.read_failed(error);
+        }
+        let cx = &Context::from_waker(Waker::noop());
+        match self.wrote::<()>(cx, Poll::Ready(Err(error))) {
+            Poll::Ready(Err(error)) => error,
+            _ => unreachable!("an error stays one"),
+        }
+    }
+
     /// The read found the end of the input, or the place of an error that the watcher has taken.
     fn end_of_file(&self) -> io::Result<()> {
         if let Some(reason) = self.fate.reset_reason() {
@@ -558,11 +689,11 @@ impl Link {
         }
         match self.taken_error() {
             Some(error) => {
-                self.failed(&error);
+                self.failed(&error, HeardBy::Read);
                 Err(error)
             }
             None => {
-                self.fate.file(Event::Fin);
+                self.fate.file(Event::Fin, HeardBy::Read);
                 Ok(())
             }
         }
@@ -579,7 +710,7 @@ impl Link {
             _ => None,
         };
         let error = taken.unwrap_or(error);
-        self.failed(&error);
+        self.failed(&error, HeardBy::Read);
         error
     }
 
@@ -588,21 +719,25 @@ impl Link {
     }
 
     /// An error of the wrapped stream, other than a write's broken pipe.
-    fn failed(&self, error: &io::Error) {
+    fn failed(&self, error: &io::Error, by: HeardBy) {
         let event = match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::Interrupted => return,
             _ if tokio::runtime::is_rt_shutdown_err(error) => Event::RuntimeShutdown,
             ErrorKind::ConnectionReset => Event::Reset { after_fin: false },
             _ => Event::Failed(CloseReason::from(error)),
         };
-        self.fate.file(event);
+        self.fate.file(event, by);
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
         // The watcher lets go first: what it still saw of the socket is the peer's doing.
+        #[cfg(feature = "metrics")]
+        let monitor = Monitor::new(self.fate.clone(), self.socket().cloned());
         self.registration = None;
-        self.fate.file(Event::Dropped);
+        self.fate.file(Event::Dropped, HeardBy::Us);
+        #[cfg(feature = "metrics")]
+        crate::account::foreign(|| crate::metrics::dropped(&monitor.transfer()));
     }
 }

@@ -7,15 +7,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 
+/// How much input may lie between a writer that looks for the meaning of a FIN and the end of the input.
+const SIGHT: usize = 64 * 1024;
+
 /// How much is moved by one read, on the stack.
 const CHUNK: usize = 8 * 1024;
 
 /// The side buffer of one stream.
 pub(crate) struct Unread<S> {
     limit: usize,
+    /// Whether to look for the meaning of a FIN behind the input.
+    looks: bool,
     /// The wrapped stream's own: writes, which need the buffer filled, do not ask that it can be read.
     poll_read: PollRead<S>,
-    /// In the order in which it came; never more than `limit`.
+    /// In the order in which it came; never more than `limit`, or what is looked through behind a FIN.
     input: VecDeque<u8>,
     /// What comes behind the input, for the read that has read all of it.
     error: Option<io::Error>,
@@ -29,9 +34,10 @@ pub(crate) struct Unread<S> {
 type PollRead<S> = fn(Pin<&mut S>, &mut Context<'_>, &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
 
 impl<S: AsyncRead> Unread<S> {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, looks: bool) -> Self {
         Self {
             limit,
+            looks,
             poll_read: S::poll_read,
             input: VecDeque::new(),
             error: None,
@@ -42,12 +48,27 @@ impl<S: AsyncRead> Unread<S> {
 }
 
 impl<S> Unread<S> {
-    /// Moves input of `io` here until none is left or no room is. Tells if it has come to its end.
-    pub(crate) fn fill(&mut self, mut io: Pin<&mut S>, cx: &Context<'_>) -> Option<io::Result<()>> {
+    /// How much input each call of the sending side moves here.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How much of it when a FIN is behind it; `None` if its meaning is not looked for.
+    pub(crate) fn sight(&self) -> Option<usize> {
+        self.looks.then_some(self.limit.max(SIGHT))
+    }
+
+    /// Moves input of `io` here until none is left or `limit` is reached. Tells if it has come to its end.
+    pub(crate) fn fill(
+        &mut self,
+        limit: usize,
+        mut io: Pin<&mut S>,
+        cx: &Context<'_>,
+    ) -> Option<io::Result<()>> {
         let waker = self.reader.clone();
         let mut cx = Context::from_waker(waker.as_ref().unwrap_or(cx.waker()));
-        while !self.ended && self.input.len() < self.limit {
-            let room = CHUNK.min(self.limit - self.input.len());
+        while !self.ended && self.input.len() < limit {
+            let room = CHUNK.min(limit - self.input.len());
             let mut chunk = [MaybeUninit::uninit(); CHUNK];
             let mut chunk = ReadBuf::uninit(&mut chunk[..room]);
             match (self.poll_read)(io.as_mut(), &mut cx, &mut chunk) {

@@ -18,13 +18,29 @@ fn auto_traits() {
     handle::<Closed>();
     handle::<MonitorConfig>();
     owner::<MonitoredStream<TcpStream>>();
+    owner::<Lower<TcpStream>>();
     owner::<MonitoredListener>();
+    #[cfg(feature = "codec")]
+    {
+        owner::<UntilClosed<TcpStream>>();
+        value::<SinkError<CloseReason>>();
+    }
     value::<CloseReason>();
+    value::<Copied>();
     value::<Failure>();
     value::<HalfClose>();
+    value::<Side>();
     value::<StallPolicy>();
     value::<Status>();
     value::<Transfer>();
+}
+
+#[test]
+fn a_copy_is_send() {
+    fn send<T: Send>(_: &T) {}
+    let mut a = MonitoredStream::unwatched(tokio::io::duplex(1).0);
+    let mut b = MonitoredStream::unwatched(tokio::io::duplex(1).0);
+    send(&copy_bidirectional(&mut a, &mut b));
 }
 
 /// A future of a `!Send` task may be run until the close, and a `Send` one stays so.
@@ -36,6 +52,24 @@ fn run_until_closed_is_as_send_as_its_future() {
     send(&monitor.run_until_closed(async {}));
     let local = Rc::new(());
     drop(monitor.run_until_closed(async move { drop(local) }));
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn auto_traits_of_tls() {
+    use hangup::tls::{ClientStream, FailedHandshake, ServerStream, TlsListener, accept};
+    owner::<ServerStream>();
+    owner::<ClientStream>();
+    owner::<TlsListener>();
+    owner::<FailedHandshake>();
+    fn send<T: Send>(_: impl FnOnce(ServerStream) -> T) {}
+    // The futures may be spawned.
+    send(|stream| stream.layer(|lower| async { Ok::<_, std::io::Error>(lower) }));
+    fn sends(acceptor: &tokio_rustls::TlsAcceptor, stream: MonitoredStream<TcpStream>) {
+        fn send<T: Send>(_: T) {}
+        send(accept(acceptor, stream));
+    }
+    let _ = sends;
 }
 
 /// What a monitored stream costs beside the stream, on the usual 64-bit machine.

@@ -166,7 +166,7 @@ async fn waiting_sends_share_a_commit_and_nothing_is_written_before_it() {
     assert!(futures::poll!(peer.next()).is_pending());
     assert_eq!(outbox.snapshot().queued, 102);
     // A best-effort message need not be kept, and keeps its place.
-    let idle = Importance::best_effort(LONG);
+    let idle = Importance::BestEffort { ttl: LONG };
     drop(outbox.try_send_with(numbered(500), idle).unwrap());
 
     store.allow(2);
@@ -284,7 +284,7 @@ async fn a_new_outbox_goes_on_where_the_old_one_ended() {
         drop(within(outbox.send(numbered(number))).await.unwrap());
         assert_eq!(next(&mut peer).await, number);
     }
-    let idle = Importance::best_effort(LONG);
+    let idle = Importance::BestEffort { ttl: LONG };
     drop(outbox.send_with(numbered(77), idle).await.unwrap());
     assert_eq!(next(&mut peer).await, 77);
     for number in 0..7 {
@@ -329,21 +329,71 @@ fn mount_small(directory: &std::path::Path) -> Result<(), String> {
         .map_err(|error| format!("tmpfs: {error}"))
 }
 
+/// Runs `test` in a directory on a small disk.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_full_disk_fails_the_send_and_no_more() {
-    let directory = Directory::new("full");
+fn on_small_disk(name: &str, test: impl FnOnce(PathBuf) + Send + 'static) {
+    let directory = Directory::new(name);
     let path = directory.0.clone();
     // A thread of its own, so that the namespace ends with it.
     let thread = std::thread::spawn(move || match mount_small(&path) {
         Err(why) => println!("skipped: no mount namespaces here: {why}"),
-        Ok(()) => tokio::runtime::Builder::new_current_thread()
+        Ok(()) => test(path),
+    });
+    thread.join().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_fails_the_send_and_no_more() {
+    on_small_disk("full", |directory| {
+        tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap()
-            .block_on(full_disk(&path.join("outbox"))),
+            .block_on(full_disk(&directory.join("outbox")));
     });
-    thread.join().unwrap();
+}
+
+/// To forget a message the database writes pages anew. On a disk that the file has filled there were none:
+/// nothing could be forgotten any more, and so nothing kept.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_full_disk_messages_are_forgotten() {
+    on_small_disk("forgotten", |directory| {
+        for size in [10, 100, 1000, 3000, 5000, 20_000, 60_000] {
+            let path = directory.join(size.to_string());
+            let mut store = DiskStore::open(&path, Fsync::Never).unwrap();
+            let batch = |number| [(number, Bytes::from(vec![number as u8; size]))];
+            let mut count = 0;
+            // A hundred at a time while there is much room, then one by one.
+            for step in [100, 1] {
+                while let Ok(()) =
+                    store.append(&(count..count + step).flat_map(batch).collect::<Vec<_>>())
+                {
+                    count += step;
+                }
+            }
+            let error = store.append(&batch(count)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+            std::fs::write(directory.join("hog"), vec![0; 8 << 20]).unwrap_err();
+            // One here, one there: the pages of them all are written anew.
+            let scattered: Vec<u64> = (0..count).step_by(9).collect();
+            store.remove(&scattered).unwrap();
+            for number in 0..count.min(100) {
+                store.remove(&[number]).unwrap();
+            }
+            let kept = count - count.min(50);
+            store.remove(&(0..kept).collect::<Vec<_>>()).unwrap();
+            store.append(&batch(count)).unwrap();
+            drop(store);
+            let recovered = DiskStore::open(&path, Fsync::Never).unwrap().recover();
+            let numbers = recovered.unwrap().into_iter().map(|(number, _)| number);
+            let want = (kept.max(count.min(100))..count).filter(|number| number % 9 != 0);
+            assert!(numbers.eq(want.chain([count])), "{size}");
+            std::fs::remove_file(path).unwrap();
+            std::fs::remove_file(directory.join("hog")).unwrap();
+        }
+    });
 }
 
 #[cfg(target_os = "linux")]

@@ -2,71 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test sets up it fails by")]
 
+#[path = "support/tls.rs"]
+mod tls;
+
 use hangup::errors::{Classifier, ErrorClass, classify, classify_error, is_connection_error};
 use hangup::{CloseReason, MonitoredStream};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
 use std::time::Duration;
+use tls::{BROKEN_RECORDS, Setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
-use tokio_rustls::rustls::{
-    self, ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
-};
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
-
-/// A server's certificate and what both sides agree upon.
-struct Setup {
-    trusted: bool,
-    host: &'static str,
-    client: &'static SupportedProtocolVersion,
-    server: &'static SupportedProtocolVersion,
-    client_protocols: Vec<Vec<u8>>,
-    server_protocols: Vec<Vec<u8>>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            trusted: true,
-            host: "localhost",
-            client: &version::TLS13,
-            server: &version::TLS13,
-            client_protocols: Vec::new(),
-            server_protocols: Vec::new(),
-        }
-    }
-}
-
-impl Setup {
-    fn make(self) -> (TlsConnector, TlsAcceptor) {
-        let made = rcgen::generate_simple_self_signed(vec![self.host.to_owned()]).unwrap();
-        let certificate = CertificateDer::from(made.cert);
-        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-        let mut roots = RootCertStore::empty();
-        if self.trusted {
-            roots.add(certificate.clone()).unwrap();
-        }
-        let provider = Arc::new(ring::default_provider());
-        let mut client = ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(&[self.client])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        client.alpn_protocols = self.client_protocols;
-        let mut server = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[self.server])
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key.into())
-            .unwrap();
-        server.alpn_protocols = self.server_protocols;
-        (Arc::new(client).into(), Arc::new(server).into())
-    }
-}
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, version};
+use tokio_rustls::{client, server};
 
 async fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -116,6 +66,7 @@ fn assert_tls<T: fmt::Debug>(outcome: io::Result<T>, kind: ErrorKind) -> io::Err
     let reason = CloseReason::from(&error);
     let expected = match kind {
         ErrorKind::UnexpectedEof => CloseReason::Truncated,
+        _ if error.to_string().contains("received fatal alert") => CloseReason::TlsAlert,
         _ => CloseReason::Tls,
     };
     assert_eq!(reason, expected, "{error:?}");
@@ -132,7 +83,8 @@ async fn a_certificate_that_nobody_signed() {
     let (client, server) = shake_hands(setup).await;
     assert_tls(client, ErrorKind::InvalidData);
     // The server hears of it in an alert.
-    assert_tls(server, ErrorKind::InvalidData);
+    let alert = assert_tls(server, ErrorKind::InvalidData);
+    assert_eq!(CloseReason::from(&alert), CloseReason::TlsAlert);
 }
 
 #[tokio::test]
@@ -226,17 +178,6 @@ async fn an_end_with_close_notify() {
     assert_eq!(in_time(client.read(&mut [0])).await.unwrap(), 0);
 }
 
-/// Records that are sent past TLS: one that cannot be decrypted, one that is too long ("bad length"),
-/// one of an unknown type.
-const BROKEN_RECORDS: [&[u8]; 3] = [
-    &[
-        0x17, 3, 3, 0, 32, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
-        21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
-    ],
-    &[0x17, 3, 3, 0xff, 0xff, 0],
-    &[0x63, 3, 3, 0, 1, 0],
-];
-
 #[tokio::test]
 async fn broken_records() {
     for record in BROKEN_RECORDS {
@@ -244,7 +185,8 @@ async fn broken_records() {
         server.get_mut().0.write_all(record).await.unwrap();
         assert_tls(in_time(client.read(&mut [0])).await, ErrorKind::InvalidData);
         // The reader's alert.
-        assert_tls(in_time(server.read(&mut [0])).await, ErrorKind::InvalidData);
+        let alert = assert_tls(in_time(server.read(&mut [0])).await, ErrorKind::InvalidData);
+        assert_eq!(CloseReason::from(&alert), CloseReason::TlsAlert);
     }
 }
 

@@ -101,6 +101,31 @@ mod sync {
     }
 }
 
+/// Counts how often it is closed.
+mod account {
+    use crate::event::HeardBy;
+    use hangup::CloseReason;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Debug)]
+    pub(crate) struct Account(AtomicUsize);
+
+    impl Account {
+        pub(crate) const KEPT: bool = true;
+
+        pub(crate) fn new() -> Self {
+            Self(AtomicUsize::new(0))
+        }
+
+        pub(crate) fn close(&self, _: &CloseReason, _: HeardBy) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        pub(crate) fn closes(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+}
 #[path = "../src/closed.rs"]
 mod closed;
 #[path = "../src/event.rs"]
@@ -115,7 +140,7 @@ mod state;
 mod transfer;
 
 use closed::Closed;
-use event::Event;
+use event::{Event, HeardBy};
 use fate::Fate;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
@@ -180,8 +205,8 @@ fn who_awaits_the_close_is_told_the_first_reason() {
     explore(|| {
         let fate = fate(HalfClose::Closes);
         let waiter = spawn(&fate, |fate| block_on(Closed::new(fate)));
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
-        fate.file(Event::Reset { after_fin: false });
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
+        fate.file(Event::Reset { after_fin: false }, HeardBy::Read);
         let reason = waiter.join().unwrap();
         filer.join().unwrap();
         assert_eq!(fate.status(), Status::Closed(reason));
@@ -194,7 +219,7 @@ fn a_poll_sees_the_close_or_is_woken_by_it() {
     explore(|| {
         let fate = fate(HalfClose::Closes);
         let waker = Counting::new(&fate);
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
         let mut closed = Closed::new(fate.clone());
         let polled = poll(&mut closed, &waker);
         filer.join().unwrap();
@@ -212,7 +237,7 @@ fn the_last_waker_is_the_one_that_is_woken() {
     explore(|| {
         let fate = fate(HalfClose::Closes);
         let wakers = [Counting::new(&fate), Counting::new(&fate)];
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
         let mut closed = Closed::new(fate.clone());
         let first = poll(&mut closed, &wakers[0]);
         let second = poll(&mut closed, &wakers[1]);
@@ -234,7 +259,7 @@ fn a_dropped_future_takes_nobody_elses_waker() {
         let wakers = [Counting::new(&fate), Counting::new(&fate)];
         let mut stays = Closed::new(fate.clone());
         assert!(poll(&mut stays, &wakers[0]).is_pending());
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
         let mut goes = Closed::new(fate.clone());
         let polled = poll(&mut goes, &wakers[1]);
         drop(goes);
@@ -250,7 +275,7 @@ fn a_writer_is_refused_or_woken() {
     explore(|| {
         let fate = fate(HalfClose::Closes);
         let waker = Counting::new(&fate);
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
         let parked = fate.park_writer(&Waker::from(waker.clone()));
         filer.join().unwrap();
         assert_eq!(waker.wakes(), usize::from(parked.is_ok()));
@@ -266,7 +291,7 @@ fn a_writer_is_refused_or_woken() {
 fn the_flag_comes_with_the_reason() {
     explore(|| {
         let fate = fate(HalfClose::Closes);
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
         let call = fate.enter();
         assert!(!call.closed || fate.close_reason().is_some());
         drop(call);
@@ -283,9 +308,9 @@ fn the_channel_ends_with_the_close() {
         explore_with(switches, || {
             let fate = fate(HalfClose::Allowed);
             let filers = [
-                spawn(&fate, |fate| fate.file(Event::Fin)),
+                spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read)),
                 spawn(&fate, |fate| {
-                    fate.file(Event::Reset { after_fin: false });
+                    fate.file(Event::Reset { after_fin: false }, HeardBy::Read);
                 }),
             ];
             let channel = fate.subscribe();
@@ -303,7 +328,7 @@ fn the_first_subscribers_share_a_channel() {
     explore(|| {
         let fate = fate(HalfClose::Closes);
         let other = spawn(&fate, |fate| fate.subscribe());
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
         let channels = [fate.subscribe(), other.join().unwrap()];
         filer.join().unwrap();
         for channel in channels {
@@ -318,12 +343,55 @@ fn a_token_is_cancelled_by_the_close() {
     for switches in [false, true] {
         explore_with(switches, || {
             let fate = fate(HalfClose::Closes);
-            let filer = spawn(&fate, |fate| fate.file(Event::Fin));
+            let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
             let token = fate.token();
             filer.join().unwrap();
             assert!(token.is_cancelled());
         });
     }
+}
+
+/// Invariant 2, for a FIN that is held: a writer that registers has seen it, or is woken.
+#[test]
+fn a_writer_sees_the_held_fin_or_is_woken_by_it() {
+    struct Plain(AtomicUsize);
+
+    impl Wake for Plain {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let plain = Arc::new(Plain(AtomicUsize::new(0)));
+        let watcher = spawn(&fate, |fate| fate.hold_fin());
+        let call = fate.enter();
+        fate.park_writer(&Waker::from(plain.clone())).unwrap();
+        let seen = fate.holds_fin();
+        drop(call);
+        watcher.join().unwrap();
+        let wakes = plain.0.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(wakes <= 1 && (seen || wakes == 1));
+        assert_eq!(fate.status(), Status::Open);
+        fate.file(Event::Fin, HeardBy::Read);
+        assert!(!fate.holds_fin());
+    });
+}
+
+/// Invariant 1: the time of a held FIN runs out while a call finds out what it means.
+#[test]
+fn the_call_that_finds_the_meaning_of_a_fin_is_believed() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        fate.hold_fin();
+        let call = fate.enter();
+        let timer = spawn(&fate, |fate| fate.observe(Event::Fin, HeardBy::Watcher));
+        fate.file(Event::Failed(CloseReason::Truncated), HeardBy::Read);
+        drop(call);
+        timer.join().unwrap();
+        assert_eq!(fate.status(), Status::Closed(CloseReason::Truncated));
+    });
 }
 
 /// Invariant 8: a call does the shutdown, the peer answers with its FIN, and the watcher sees the FIN
@@ -335,8 +403,8 @@ fn what_the_watcher_saw_during_a_call_waits_for_its_end() {
         let waker = Counting::new(&fate);
         fate.park_writer(&Waker::from(waker.clone())).unwrap();
         let call = fate.enter();
-        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin));
-        fate.file(Event::ShutDown);
+        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin, HeardBy::Watcher));
+        fate.file(Event::ShutDown, HeardBy::Us);
         drop(call);
         watcher.join().unwrap();
         assert_eq!(fate.status(), Status::Closed(CloseReason::Finished));
@@ -351,12 +419,13 @@ fn what_the_watcher_saw_is_taken_in_at_the_latest_by_the_calls_end() {
         let fate = fate(HalfClose::Closes);
         let waker = Counting::new(&fate);
         fate.park_writer(&Waker::from(waker.clone())).unwrap();
-        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin));
+        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin, HeardBy::Watcher));
         drop(fate.enter());
         drop(fate.enter());
         watcher.join().unwrap();
         assert_eq!(fate.status(), Status::Closed(CloseReason::PeerClosed));
         assert_eq!(waker.wakes(), 1);
+        assert_eq!(fate.account.closes(), 1);
     });
 }
 
@@ -367,8 +436,8 @@ fn all_that_the_watcher_saw_during_a_call_counts() {
     explore(|| {
         let fate = fate(HalfClose::Allowed);
         let watcher = spawn(&fate, |fate| {
-            fate.observe(Event::Fin);
-            fate.observe(Event::Reset { after_fin: false });
+            fate.observe(Event::Fin, HeardBy::Watcher);
+            fate.observe(Event::Reset { after_fin: false }, HeardBy::Watcher);
         });
         drop(fate.enter());
         watcher.join().unwrap();
@@ -381,13 +450,41 @@ fn all_that_the_watcher_saw_during_a_call_counts() {
 fn two_who_saw_something_are_both_heard() {
     explore(|| {
         let fate = fate(HalfClose::Allowed);
-        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin));
+        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin, HeardBy::Watcher));
         let probe = spawn(&fate, |fate| {
-            fate.observe(Event::Reset { after_fin: false });
+            fate.observe(Event::Reset { after_fin: false }, HeardBy::Watcher);
         });
         drop(fate.enter());
         watcher.join().unwrap();
         probe.join().unwrap();
         assert_eq!(fate.status(), Status::Closed(CloseReason::Reset));
+    });
+}
+
+/// The account is closed once, at the latest at the end of the call during which the stream closed:
+/// whoever closed it, an abort on another thread or the call itself.
+#[test]
+fn the_account_is_closed_once() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let aborter = spawn(&fate, |fate| fate.file(Event::Aborted, HeardBy::Us));
+        let call = fate.enter();
+        fate.file(Event::Fin, HeardBy::Read);
+        drop(call);
+        aborter.join().unwrap();
+        assert_eq!(fate.account.closes(), 1);
+    });
+}
+
+/// Within a call the counts are not exact: the account waits for its end.
+#[test]
+fn the_account_stays_open_during_a_call() {
+    explore(|| {
+        let fate = fate(HalfClose::Closes);
+        let call = fate.enter();
+        fate.file(Event::Fin, HeardBy::Read);
+        assert_eq!(fate.account.closes(), 0);
+        drop(call);
+        assert_eq!(fate.account.closes(), 1);
     });
 }

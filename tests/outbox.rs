@@ -313,10 +313,10 @@ async fn best_effort_expires_while_there_is_no_connection() {
     let began = tokio::time::Instant::now();
     let important = outbox.send(numbered(0)).await.unwrap();
     let receipt = outbox
-        .send_with(numbered(1), Importance::best_effort(ttl))
+        .send_with(numbered(1), Importance::BestEffort { ttl })
         .await
         .unwrap();
-    let forgotten = outbox.try_send_with(numbered(2), Importance::best_effort(ttl));
+    let forgotten = outbox.try_send_with(numbered(2), Importance::BestEffort { ttl });
     drop(forgotten.unwrap());
     let error = receipt.await.unwrap_err();
     assert_eq!(error.reason, Reason::Expired);
@@ -340,7 +340,7 @@ async fn best_effort_is_not_sent_twice() {
     let outbox = to(address).confirm(replies()).spawn().unwrap();
     let first = outbox.send(numbered(0)).await.unwrap();
     let fleeting = outbox
-        .send_with(numbered(1), Importance::best_effort(LONG))
+        .send_with(numbered(1), Importance::BestEffort { ttl: LONG })
         .await
         .unwrap();
     let last = outbox.send(numbered(2)).await.unwrap();

@@ -20,7 +20,7 @@ fn full() -> Outbox<String> {
         .capacity(1000, COUNT)
         .spawn()
         .unwrap();
-    let importance = Importance::best_effort(TTL);
+    let importance = Importance::BestEffort { ttl: TTL };
     while outbox.try_send_with("telemetry".into(), importance).is_ok() {}
     assert_eq!(outbox.snapshot().queued, COUNT);
     outbox

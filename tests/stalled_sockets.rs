@@ -4,13 +4,14 @@
 #![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
 mod support;
+#[path = "support/tls.rs"]
+mod tls;
 
 use hangup::{
     CloseReason, Monitor, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy,
 };
 use std::io::Read;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -119,38 +120,17 @@ async fn a_peer_that_is_slow() {
     );
 }
 
-mod tls {
+mod under_tls {
     use super::*;
-    use rustls::pki_types::ServerName;
-    use rustls::{ClientConfig, RootCertStore, ServerConfig};
-    use tokio_rustls::{TlsAcceptor, TlsConnector, client, rustls, server};
+    use tls::Setup;
+    use tokio_rustls::{client, server};
 
     async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         ours: S,
         peer: std::net::TcpStream,
     ) -> (server::TlsStream<S>, client::TlsStream<TcpStream>) {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let certificate = made.cert.der().clone();
-        let server = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], made.signing_key.into())
-            .unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate).unwrap();
-        let client = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        peer.set_nonblocking(true).unwrap();
-        let peer = TcpStream::from_std(peer).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let (ours, peer) = soon("the handshake", async {
-            tokio::join!(
-                TlsAcceptor::from(Arc::new(server)).accept(ours),
-                TlsConnector::from(Arc::new(client)).connect(name, peer)
-            )
-        })
-        .await;
-        (ours.unwrap(), peer.unwrap())
+        let made = tls::handshake(Setup::default(), ours, peer);
+        soon("the handshake", made).await
     }
 
     #[tokio::test]

@@ -4,46 +4,23 @@
 #![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
 mod support;
+#[path = "support/tls.rs"]
+mod tls;
 
 use hangup::{CloseReason, MonitoredStream, Status};
-use std::sync::Arc;
 use support::{Pair, Peer, Tcp4, reason, soon};
+use tls::Setup;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
-
-/// A server's and a client's side of TLS that trust one another.
-fn tls() -> (TlsAcceptor, TlsConnector) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let server = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], made.signing_key.into())
-        .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let client = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    (Arc::new(server).into(), Arc::new(client).into())
-}
+use tokio_rustls::{client, server};
 
 /// A handshake between `ours` and the plain peer's socket.
 async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     ours: S,
     peer: std::net::TcpStream,
 ) -> (server::TlsStream<S>, client::TlsStream<TcpStream>) {
-    let (acceptor, connector) = tls();
-    peer.set_nonblocking(true).unwrap();
-    let peer = TcpStream::from_std(peer).unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let (ours, peer) = soon("the handshake", async {
-        tokio::join!(acceptor.accept(ours), connector.connect(name, peer))
-    })
-    .await;
-    (ours.unwrap(), peer.unwrap())
+    let made = tls::handshake(Setup::default(), ours, peer);
+    soon("the handshake", made).await
 }
 
 async fn say(to: &mut (impl AsyncWrite + Unpin), from: &mut (impl AsyncRead + Unpin), what: &[u8]) {
@@ -130,7 +107,7 @@ async fn a_handshake_that_never_ends() {
     let (ours, peer) = Tcp4::pair();
     let stream = MonitoredStream::new(ours).unwrap();
     let monitor = stream.monitor();
-    let accepting = tls().0.accept(stream);
+    let accepting = Setup::default().make().1.accept(stream);
     let (ended, ()) = soon("the end of the handshake", async {
         tokio::join!(monitor.run_until_closed(accepting), async {
             tokio::task::yield_now().await;

@@ -8,6 +8,7 @@
 //! compared with each other show how much of a difference is noise.
 
 mod instructions;
+mod life;
 mod loopback;
 mod memory;
 mod slices;
@@ -62,6 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => {}
         }
     }
+    life::tell(thorough)?;
     if thorough {
         judge(&small, &large);
     }

@@ -1,5 +1,6 @@
 //! The stream that HTTP writes to: it tells the ledger how far the response has got.
 
+use crate::board::{Board, Place};
 use crate::ledger::Ledger;
 use crate::report::Report;
 use hangup::{Closed, MonitoredStream};
@@ -25,8 +26,9 @@ impl Connection {
         stream: MonitoredStream<TcpStream>,
         client: SocketAddr,
         report: Report,
+        board: Option<Arc<Board>>,
     ) -> Self {
-        let ledger = Arc::new(Ledger::new(client, stream.monitor(), report));
+        let ledger = Arc::new(Ledger::new(client, stream.monitor(), report, board.clone()));
         let waker = Waker::from(ledger.clone());
         let mut hang_up = stream.closed();
         if Pin::new(&mut hang_up)
@@ -38,21 +40,27 @@ impl Connection {
         Self {
             stream,
             _hang_up: hang_up,
-            open: Open(ledger),
+            open: Open {
+                _place: board.map(|board| board.enter(ledger.clone())),
+                ledger,
+            },
         }
     }
 
     pub(crate) fn ledger(&self) -> &Arc<Ledger> {
-        &self.open.0
+        &self.open.ledger
     }
 }
 
 /// Closes the ledger when dropped.
-struct Open(Arc<Ledger>);
+struct Open {
+    ledger: Arc<Ledger>,
+    _place: Option<Place>,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.close();
+        self.ledger.close();
     }
 }
 

@@ -8,9 +8,13 @@
 //! * the length of the head is what was accepted beyond what was read for the body, at the first
 //!   moment when nothing was left in between ([`Ledger::take_stock`]).
 
+use crate::board::Board;
+use crate::ended::{AfterHangUp, Ended};
+use crate::exchange::Exchange;
 use crate::report::Report;
+use crate::span::Span;
 use hangup::{Closed, Monitor};
-use indicatif::{HumanCount, ProgressBar};
+use indicatif::ProgressBar;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Wake;
@@ -18,9 +22,11 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) struct Ledger {
-    client: SocketAddr,
-    monitor: Monitor,
+    pub(crate) client: SocketAddr,
+    pub(crate) monitor: Monitor,
+    pub(crate) since: Instant,
     report: Report,
+    board: Option<Arc<Board>>,
     turns: Arc<Semaphore>,
     page: Mutex<Page>,
     hung_up: OnceLock<Instant>,
@@ -29,6 +35,8 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Page {
     download: Option<Download>,
+    /// The download's.
+    turn: Option<Turn>,
     /// The stream has been dropped.
     closed: bool,
 }
@@ -38,31 +46,60 @@ pub(crate) struct Turn {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+/// Whom a response is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// A client of the file server: it is reported.
+    Client,
+    /// Whoever looks at the dashboard.
+    Onlooker,
+}
+
 struct Download {
-    what: String,
+    exchange: Exchange,
+    audience: Audience,
     /// The bytes of the body to send.
     bytes: u64,
-    /// Read for the body so far, and when the client hung up.
-    read: u64,
+    begun: Instant,
+    span: Span,
+    /// Read for the body when the client hung up.
     read_at_hang_up: Option<u64>,
-    /// The connection's accepted bytes before this response; known when the body is first polled.
-    before: Option<u64>,
-    /// The bytes of the HTTP head, once they are known.
-    head: Option<u64>,
     /// When the body was dropped: no more is read for it.
     stopped: Option<Instant>,
     /// Why the body could not be read.
     error: Option<String>,
     bar: ProgressBar,
-    _turn: Turn,
+}
+
+/// How a download stands.
+pub(crate) struct Progress {
+    pub(crate) exchange: Exchange,
+    pub(crate) audience: Audience,
+    pub(crate) bytes: u64,
+    pub(crate) begun: Instant,
+    span: Span,
+}
+
+impl Progress {
+    /// The bytes of the body among the first `bytes` of the connection.
+    pub(crate) fn of_body(&self, bytes: u64) -> u64 {
+        self.span.of_body(bytes)
+    }
 }
 
 impl Ledger {
-    pub(crate) fn new(client: SocketAddr, monitor: Monitor, report: Report) -> Self {
+    pub(crate) fn new(
+        client: SocketAddr,
+        monitor: Monitor,
+        report: Report,
+        board: Option<Arc<Board>>,
+    ) -> Self {
         Self {
             client,
             monitor,
+            since: Instant::now(),
             report,
+            board,
             turns: Arc::new(Semaphore::new(1)),
             page: Mutex::default(),
             hung_up: OnceLock::new(),
@@ -81,36 +118,55 @@ impl Ledger {
         }
     }
 
-    /// A response begins: `what` was asked for, and `bytes` are in its body.
-    pub(crate) fn begin(&self, turn: Turn, what: String, bytes: u64) {
-        let bar = self.report.bar(&format!("{} {what}", self.client), bytes);
-        self.page().download = Some(Download {
-            what,
+    /// A response with `bytes` in its body begins.
+    pub(crate) fn begin(&self, turn: Turn, exchange: Exchange, audience: Audience, bytes: u64) {
+        let bar = self
+            .report
+            .bar(&format!("{} {exchange}", self.client), bytes);
+        let mut page = self.page();
+        page.turn = Some(turn);
+        page.download = Some(Download {
+            exchange,
+            audience,
             bytes,
-            read: 0,
+            begun: Instant::now(),
+            span: Span::default(),
             read_at_hang_up: None,
-            before: None,
-            head: None,
             stopped: None,
             error: None,
             bar,
-            _turn: turn,
         });
+        drop(page);
+        if let Some(board) = &self.board {
+            board.changed();
+        }
+    }
+
+    /// The response that is being sent.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        self.page().download.as_ref().map(|download| Progress {
+            exchange: download.exchange.clone(),
+            audience: download.audience,
+            bytes: download.bytes,
+            begun: download.begun,
+            span: download.span,
+        })
     }
 
     /// The body is asked for its first bytes: the head has been made, and waits to be written.
     pub(crate) fn head_made(&self) {
         if let Some(download) = &mut self.page().download {
             let accepted = self.monitor.transfer().accepted;
-            download.before.get_or_insert(accepted);
+            download.span.before.get_or_insert(accepted);
         }
     }
 
     /// `bytes` were read for the body.
     pub(crate) fn read(&self, bytes: usize) {
         if let Some(download) = &mut self.page().download {
+            let read = &mut download.span.read;
             // Of a file that has grown, HTTP sends no more than it has promised.
-            download.read = (download.read + bytes as u64).min(download.bytes);
+            *read = (*read + bytes as u64).min(download.bytes);
         }
     }
 
@@ -124,7 +180,7 @@ impl Ledger {
     /// The end of the body was read.
     pub(crate) fn ended(&self) {
         if let Some(download) = &mut self.page().download {
-            if download.read < download.bytes {
+            if download.span.read < download.bytes {
                 download.error = Some("the file has become shorter".to_owned());
             }
         }
@@ -145,7 +201,8 @@ impl Ledger {
     /// The kernel accepted some bytes.
     pub(crate) fn advance(&self) {
         if let Some(download) = &self.page().download {
-            download.bar.set_position(self.accepted(download));
+            let accepted = self.monitor.transfer().accepted;
+            download.bar.set_position(download.span.of_body(accepted));
         }
     }
 
@@ -155,13 +212,14 @@ impl Ledger {
         let Some(download) = &mut page.download else {
             return;
         };
+        let span = &mut download.span;
         // Before that, it was the response before that was flushed.
-        let Some(before) = download.before else {
+        let Some(before) = span.before else {
             return;
         };
         let accepted = self.monitor.transfer().accepted - before;
-        let head = accepted.saturating_sub(download.read);
-        download.head.get_or_insert(head);
+        let head = accepted.saturating_sub(span.read);
+        span.head.get_or_insert(head);
         if download.stopped.is_some() {
             self.finish(page);
         }
@@ -177,63 +235,52 @@ impl Ledger {
         }
     }
 
-    /// The bytes of the body that the kernel accepted.
-    fn accepted(&self, download: &Download) -> u64 {
-        Self::of_body(download, self.monitor.transfer().accepted)
-    }
-
-    /// The bytes of the body among the first `bytes` of the connection.
-    fn of_body(download: &Download, bytes: u64) -> u64 {
-        let before = download.before.unwrap_or(u64::MAX);
-        bytes
-            .saturating_sub(before)
-            .saturating_sub(download.head.unwrap_or(0))
-            .min(download.read)
-    }
-
     fn finish(&self, mut page: MutexGuard<'_, Page>) {
         let Some(download) = page.download.take() else {
             return;
         };
+        // The next response is reported after this one.
+        let _turn = page.turn.take();
         // The report may wait for a slow terminal.
         drop(page);
         download.bar.finish_and_clear();
-        self.report.line(&self.line(&download));
+        if download.audience == Audience::Onlooker {
+            return;
+        }
+        let ended = self.end(download);
+        let line = ended.line();
+        if let Some(board) = &self.board {
+            board.ended(ended);
+        }
+        self.report.line(&line);
     }
 
-    fn line(&self, download: &Download) -> String {
-        let accepted = self.accepted(download);
-        let mut line = format!(
-            "{} {}: {} of {} bytes accepted, ",
-            self.client,
-            download.what,
-            HumanCount(accepted),
-            HumanCount(download.bytes)
-        );
-        if accepted == download.bytes {
-            line += "complete";
-            return line;
+    fn end(&self, download: Download) -> Ended {
+        let Download { span, bytes, .. } = download;
+        let accepted = span.of_body(self.monitor.transfer().accepted);
+        let why = match (download.error, self.monitor.close_reason()) {
+            _ if accepted == bytes => None,
+            (Some(error), _) => Some(error),
+            (None, Some(reason)) => Some(reason.to_string()),
+            (None, None) => Some("not sent to the end".to_owned()),
+        };
+        let at = download.stopped.unwrap_or_else(Instant::now);
+        let hang_up = self.hung_up.get().map(|hung_up| AfterHangUp {
+            late: at.saturating_duration_since(*hung_up),
+            read: span.read - download.read_at_hang_up.unwrap_or(span.read),
+        });
+        Ended {
+            client: self.client,
+            exchange: download.exchange,
+            bytes,
+            accepted,
+            begun: download.begun,
+            at,
+            why,
+            hang_up,
+            span,
+            monitor: self.monitor.clone(),
         }
-        match (&download.error, self.monitor.close_reason()) {
-            (Some(error), _) => line += error,
-            (None, Some(reason)) => line += &reason.to_string(),
-            (None, None) => line += "not sent to the end",
-        }
-        if let Some(acknowledged) = self.monitor.transfer().acknowledged {
-            let acknowledged = Self::of_body(download, acknowledged);
-            line += &format!(", {} bytes acknowledged", HumanCount(acknowledged));
-        }
-        if let (Some(hung_up), Some(stopped)) = (self.hung_up.get(), download.stopped) {
-            let late = stopped.saturating_duration_since(*hung_up);
-            let read_at_hang_up = download.read_at_hang_up.unwrap_or(download.read);
-            line += &format!(
-                "; reading stopped {:.2} ms after the hang-up, {} bytes read after it, {} in all",
-                late.as_secs_f64() * 1e3,
-                HumanCount(download.read - read_at_hang_up),
-                HumanCount(download.read)
-            );
-        }
-        line
     }
 
     fn page(&self) -> MutexGuard<'_, Page> {
@@ -253,7 +300,7 @@ impl Wake for Ledger {
         }
         if self.hung_up.set(Instant::now()).is_ok() {
             if let Some(download) = &mut self.page().download {
-                download.read_at_hang_up = Some(download.read);
+                download.read_at_hang_up = Some(download.span.read);
             }
         }
     }

@@ -1,22 +1,23 @@
 //! Where the connections come from: axum's listener over a [`MonitoredListener`].
 
+use crate::board::Board;
 use crate::connection::Connection;
 use crate::ledger::Ledger;
 use crate::report::Report;
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use hangup::{MonitorConfig, MonitoredListener};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long to wait before the next try if there is no room for a connection.
-const NO_ROOM: Duration = Duration::from_millis(100);
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) struct Listener {
     listener: MonitoredListener,
     report: Report,
+    board: Option<Arc<Board>>,
+    /// An error was reported since the last connection: it comes with every try.
+    told: Arc<AtomicBool>,
 }
 
 impl Listener {
@@ -24,9 +25,24 @@ impl Listener {
         address: SocketAddr,
         config: MonitorConfig,
         report: Report,
+        board: Option<Arc<Board>>,
     ) -> io::Result<Self> {
-        let listener = MonitoredListener::bind(address).await?.with_config(config);
-        Ok(Self { listener, report })
+        let told = Arc::new(AtomicBool::new(false));
+        let tell = {
+            let (report, told) = (report.clone(), told.clone());
+            move |error: &io::Error| {
+                if !told.swap(true, Ordering::Relaxed) {
+                    report.line(&format!("cannot accept, will try on: {error}"));
+                }
+            }
+        };
+        let listener = MonitoredListener::bind(address).await?;
+        Ok(Self {
+            listener: listener.with_config(config).on_accept_error(tell),
+            report,
+            board,
+            told,
+        })
     }
 }
 
@@ -34,34 +50,11 @@ impl axum::serve::Listener for Listener {
     type Io = Connection;
     type Addr = SocketAddr;
 
-    /// An error does not end the server. If it is of one connection the next one is taken at once; if
-    /// there is no room (descriptors, memory), the connection waits in the kernel's queue, and we wait
-    /// too instead of asking again and again.
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let mut told = false;
-        loop {
-            let error = match self.listener.accept().await {
-                Ok((stream, client)) => {
-                    let connection = Connection::new(stream, client, self.report.clone());
-                    return (connection, client);
-                }
-                Err(error) => error,
-            };
-            if matches!(
-                error.kind(),
-                ErrorKind::ConnectionAborted
-                    | ErrorKind::ConnectionRefused
-                    | ErrorKind::ConnectionReset
-            ) {
-                continue;
-            }
-            if !told {
-                told = true;
-                self.report
-                    .line(&format!("cannot accept, will try on: {error}"));
-            }
-            tokio::time::sleep(NO_ROOM).await;
-        }
+        let (stream, client) = self.listener.accept_next().await;
+        self.told.store(false, Ordering::Relaxed);
+        let (report, board) = (self.report.clone(), self.board.clone());
+        (Connection::new(stream, client, report, board), client)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

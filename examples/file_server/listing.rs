@@ -1,5 +1,6 @@
 //! The page that lists a directory without an index.html, or says that there is nothing.
 
+use crate::html::escape;
 use crate::root::Root;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -106,20 +107,4 @@ fn page(root: &Dir, path: &Path) -> io::Result<String> {
     }
     page += "</ul>\n</html>\n";
     Ok(page)
-}
-
-/// Makes a name plain text in HTML.
-fn escape(name: &str) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for char in name.chars() {
-        match char {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\'' => escaped += "&#39;",
-            char => escaped.push(char),
-        }
-    }
-    escaped
 }

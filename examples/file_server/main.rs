@@ -1,15 +1,20 @@
 //! A file server that stops reading a file at once when its client leaves.
 //!
 //! ```sh
-//! cargo run --release --example file_server -- --root DIR
+//! cargo run --release --example file_server -- --root DIR --dashboard
 //! ```
 //!
 //! All of HTTP is axum's, hyper's and tower-http's. What is here: a listener that hands them
-//! [`MonitoredStream`](hangup::MonitoredStream)s, a response body that ends with the stream, and the
-//! account of each download.
+//! [`MonitoredStream`](hangup::MonitoredStream)s, a response body that ends with the stream, the
+//! account of each download, and a page that shows them.
 
+mod board;
 mod body;
 mod connection;
+mod dashboard;
+mod ended;
+mod exchange;
+mod html;
 mod if_range;
 mod interrupts;
 mod ledger;
@@ -19,7 +24,9 @@ mod options;
 mod report;
 mod root;
 mod site;
+mod span;
 
+use dashboard::Dashboard;
 use hangup::MonitorConfig;
 use interrupts::interrupts;
 use listener::{Listener, Peer};
@@ -60,18 +67,23 @@ async fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(policy) = options.stall {
         config = config.stall(policy);
     }
-    let listener = Listener::bind(options.listen, config, report.clone())
+    let dashboard = options.dashboard.map(Dashboard::new);
+    let board = dashboard.as_ref().map(Dashboard::board);
+    let listener = Listener::bind(options.listen, config, report.clone(), board)
         .await
         .map_err(|error| format!("--listen {}: {error}", options.listen))?;
     let mut interrupts = interrupts()?;
+    let address = axum::serve::Listener::local_addr(&listener)?;
     report.line(&format!(
-        "serving {} on http://{}/ (Ctrl-C: finish the running downloads, then end)",
+        "serving {} on http://{address}/ (Ctrl-C: finish the running downloads, then end)",
         options.root.display(),
-        axum::serve::Listener::local_addr(&listener)?
     ));
+    if let Some(dashboard) = &dashboard {
+        report.line(&dashboard.invitation(address));
+    }
 
     let service = site
-        .into_router()
+        .into_router(dashboard.clone())
         .into_make_service_with_connect_info::<Peer>();
     let drain = Arc::new(Notify::new());
     let draining = drain.clone();
@@ -81,6 +93,9 @@ async fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     tokio::select! {
         ended = &mut server => return Ok(ended?),
         _ = interrupts.recv() => drain.notify_one(),
+    }
+    if let Some(dashboard) = &dashboard {
+        dashboard.drain();
     }
     report.line("draining: no new connections; Ctrl-C again ends the running downloads");
     tokio::select! {

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::dashboard::access::Access;
 use hangup::StallPolicy;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -10,6 +11,7 @@ pub(crate) const HELP: &str = "\
 Serves a directory over HTTP/1.1, and stops reading a file at once when its client leaves.
 
 Usage: file_server --root DIR [--listen ADDR] [--stall BYTES/SECONDS] [--silent-death SECONDS]
+                   [--dashboard[=any]]
 
 Options:
   --root DIR      the directory to serve; nothing outside of it is, not even by a symbolic link
@@ -21,6 +23,9 @@ Options:
                   find out within this time (4 to 86400) that a client has vanished without a word; a
                   client that reads nothing for three quarters of it is ended too, so 600 is none too
                   many [default: never]
+  --dashboard     show the connections, how far their downloads are, and why they ended, on a page at
+                  /_hangup, to browsers on this host; --dashboard=any shows it to all. Built with the
+                  feature \"metrics\", it has the counters for Prometheus at /_hangup/metrics
   -h, --help      print this help
 
 GET and HEAD, ranges, conditional requests, content types, index.html, and a listing for a directory
@@ -42,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     pub(crate) stall: Option<StallPolicy>,
     pub(crate) silent_death: Option<Duration>,
+    /// Who may see the dashboard; `None` if there is none.
+    pub(crate) dashboard: Option<Access>,
 }
 
 /// What [`MonitorConfig::silent_death`](hangup::MonitorConfig::silent_death) takes, in seconds.
@@ -55,6 +62,7 @@ impl Options {
         let mut listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let mut stall = Some(StallPolicy::new(65536, Duration::from_secs(60)));
         let mut silent_death = None;
+        let mut dashboard = None;
         while let Some(arg) = args.next()? {
             match arg {
                 Long("root") => root = Some(PathBuf::from(args.value()?)),
@@ -67,6 +75,17 @@ impl Options {
                     }
                     silent_death = Some(Duration::from_secs(seconds));
                 }
+                Long("dashboard") => {
+                    dashboard = Some(match args.optional_value() {
+                        None => Access::ThisHost,
+                        Some(whom) if whom == "any" => Access::Anybody,
+                        Some(_) => {
+                            return Err(
+                                "--dashboard is for this host, --dashboard=any for all".into()
+                            );
+                        }
+                    });
+                }
                 Short('h') | Long("help") => return Ok(None),
                 _ => return Err(arg.unexpected()),
             }
@@ -77,6 +96,7 @@ impl Options {
             listen,
             silent_death,
             stall,
+            dashboard,
         }))
     }
 }

@@ -1,7 +1,10 @@
 //! What is served: the files of the root, each response watched and accounted for.
 
 use crate::body::Watched;
+use crate::dashboard::Dashboard;
+use crate::exchange::Exchange;
 use crate::if_range;
+use crate::ledger::Audience;
 use crate::listener::Peer;
 use crate::listing::listing;
 use crate::root::Root;
@@ -10,6 +13,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
 use std::io;
@@ -32,30 +36,51 @@ impl Site {
         })
     }
 
-    pub(crate) fn into_router(self) -> Router {
-        Router::new().fallback(answer).with_state(self)
+    pub(crate) fn into_router(self, dashboard: Option<Dashboard>) -> Router {
+        let files = Router::new()
+            .fallback(serve)
+            .with_state(self)
+            .layer(from_fn_with_state(Audience::Client, account));
+        let Some(dashboard) = dashboard else {
+            return files;
+        };
+        let dashboard = dashboard
+            .into_router()
+            .layer(from_fn_with_state(Audience::Onlooker, account));
+        files.merge(dashboard)
     }
 }
 
-async fn answer(
-    State(mut site): State<Site>,
+async fn serve(State(mut site): State<Site>, mut request: Request) -> Response {
+    if_range::apply(&site.files, &mut request).await;
+    match site.files.try_call(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+/// Watches the response, and accounts for it. Whoever is not let in to the dashboard is reported too.
+async fn account(
+    State(audience): State<Audience>,
     ConnectInfo(Peer { ledger }): ConnectInfo<Peer>,
-    mut request: Request,
+    request: Request,
+    next: Next,
 ) -> Response {
     let turn = ledger.turn().await;
     let method = request.method().clone();
-    let what = format!("{method} {}", request.uri());
-    if_range::apply(&site.files, &mut request).await;
-    let response = match site.files.try_call(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
-    };
+    let target = request.uri().clone();
+    let response = next.run(request).await;
     let bytes = body_length(&method, &response);
-    ledger.begin(
-        turn,
-        format!("{what} {}", response.status().as_u16()),
-        bytes,
-    );
+    let exchange = Exchange {
+        method,
+        target,
+        status: response.status(),
+    };
+    let audience = match exchange.status {
+        StatusCode::FORBIDDEN => Audience::Client,
+        _ => audience,
+    };
+    ledger.begin(turn, exchange, audience, bytes);
     response.map(|body| Body::new(Watched::new(body, ledger)))
 }
 

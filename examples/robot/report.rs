@@ -38,7 +38,7 @@ impl Report {
     pub(crate) fn importance(self) -> Importance {
         match self {
             Self::Event { .. } => Importance::Important,
-            Self::Telemetry { .. } => Importance::best_effort(TTL),
+            Self::Telemetry { .. } => Importance::BestEffort { ttl: TTL },
         }
     }
 }

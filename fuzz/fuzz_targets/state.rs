@@ -5,7 +5,8 @@
 //! 1. First reason wins, and every observer tells the same one: the status, the close reason, the
 //!    [`Closed`] futures, the watch channel and the tokens.
 //! 2. Flag first, then wake: the close wakes every registered waker exactly once, nothing wakes one
-//!    before or after it, and a waker that looks at the cell while it is woken sees the close.
+//!    before or after it but a held FIN, which wakes the writer, and a waker that looks at the cell while
+//!    it is woken sees the close or the FIN.
 //! 8. Local actions are not the peer's.
 //!
 //! The model knows no transitions: it keeps the whole history, and works the status out from it anew
@@ -27,6 +28,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 // The cell is no part of the library's interface, and is compiled here from its source.
+#[path = "../../src/no_account.rs"]
+mod account;
 #[path = "../../src/closed.rs"]
 mod closed;
 #[path = "../../src/event.rs"]
@@ -45,7 +48,7 @@ mod sync;
 mod transfer;
 
 use closed::Closed;
-use event::Event;
+use event::{Event, HeardBy};
 use fate::Fate;
 use judge::{anything_local, judge};
 
@@ -66,6 +69,7 @@ enum Operation {
     PollClosed(u8, Choice),
     DropClosed(u8),
     ParkWriter(Choice),
+    HoldFin,
     Subscribe,
     ReadSubscription(u8),
     DropSubscription(u8),
@@ -105,6 +109,7 @@ enum Error {
     TimedOut,
     Unreachable,
     Truncated,
+    TlsAlert,
     Other(u8),
 }
 
@@ -114,6 +119,7 @@ impl Error {
             Self::TimedOut => CloseReason::TimedOut,
             Self::Unreachable => CloseReason::Unreachable,
             Self::Truncated => CloseReason::Truncated,
+            Self::TlsAlert => CloseReason::TlsAlert,
             Self::Other(text) => CloseReason::from(&io::Error::other(format!("error {text}"))),
         }
     }
@@ -156,6 +162,10 @@ impl Wake for Counting {
         let Some(fate) = self.fate.upgrade() else {
             return;
         };
+        // A held FIN wakes a writer while the stream is open.
+        if fate.holds_fin() {
+            return;
+        }
         // Invariant 2. To ask is also to take the cell's lock, which must be free here.
         assert!(fate.is_closed(), "woken before the flag");
         let reason = fate.close_reason().expect("woken before the reason");
@@ -252,6 +262,7 @@ fuzz_target!(|input: Input| {
     let mut history: Vec<Event> = Vec::new();
     let mut put_off: Vec<Event> = Vec::new();
     let mut status = Status::Open;
+    let mut held = false;
 
     let end = [Operation::Leave, Operation::File(Happening::Dropped)];
     for operation in input.operations.into_iter().chain(end) {
@@ -285,8 +296,8 @@ fuzz_target!(|input: Input| {
             // A stream has one call at a time.
             Operation::Enter => {}
             Operation::Leave => drop(call.take()),
-            Operation::File(happening) => fate.file(happening.event()),
-            Operation::Observe(seen) => fate.observe(seen.event()),
+            Operation::File(happening) => fate.file(happening.event(), HeardBy::Us),
+            Operation::Observe(seen) => fate.observe(seen.event(), HeardBy::Watcher),
             Operation::NewClosed => futures.push((Closed::new(fate.clone()), None)),
             Operation::CloneClosed(index) => {
                 if let Some(index) = pick(&futures, index) {
@@ -321,6 +332,13 @@ fuzz_target!(|input: Input| {
                     }
                 }
             }
+            Operation::HoldFin => {
+                held = true;
+                if let Some(index) = writer.take() {
+                    wakers.accounts[index].due += 1;
+                }
+                fate.hold_fin();
+            }
             Operation::Subscribe => subscriptions.push(Subscription {
                 receiver: fate.subscribe(),
                 seen: status.clone(),
@@ -351,6 +369,7 @@ fuzz_target!(|input: Input| {
         // Invariant 1: all tell the same.
         assert_eq!(fate.status(), status);
         assert_eq!(fate.is_closed(), status.is_closed());
+        assert_eq!(fate.holds_fin(), held && !status.is_closed());
         assert_eq!(fate.close_reason().as_ref(), status.reason());
         for Subscription { receiver, seen } in &subscriptions {
             assert_eq!(*receiver.borrow(), status);

@@ -7,7 +7,8 @@
 //! 5. Nothing that arrived is lost: reads after the close give what the bare stream gives.
 //! 6. Writes after the close are refused with the reason and never reach the scripted stream; what
 //!    `transfer()` says is what the script has handed out and taken.
-//! 8. After our own shutdown the peer's end is the orderly one.
+//!    After an abort a read that would wait is refused too, and one that waits is woken.
+//! 8. After our own shutdown the peer's end is the orderly one, and an abort is our own.
 //! 9. The wrapper changes nothing else: every result, byte for byte, is the bare stream's.
 
 #![no_main]
@@ -193,6 +194,10 @@ enum Operation {
     DropClosed {
         index: u8,
     },
+    /// From a monitor, or from the stream.
+    Abort {
+        from_monitor: bool,
+    },
 }
 
 /// The byte at a place of the input or of the output: a lost, doubled or moved one shows.
@@ -324,9 +329,12 @@ struct Model {
     allowed: bool,
     shut_down: bool,
     status: Status,
-    /// Which waker each future and the pending writer have registered.
+    /// Which waker each future, the pending writer and the pending reader have registered.
     futures: Vec<Option<usize>>,
     writer: Option<usize>,
+    reader: Option<usize>,
+    /// We aborted it: reads that wait end with the reason.
+    aborted: bool,
     due: [usize; WAKERS],
 }
 
@@ -337,11 +345,23 @@ impl Model {
         if self.status.is_closed() {
             return;
         }
+        if reason != CloseReason::Aborted {
+            // What comes is the wrapped stream's to tell.
+            self.reader = None;
+        }
         self.status = Status::Closed(reason);
         let registered = self.futures.iter_mut().filter_map(Option::take);
-        for waker in registered.chain(self.writer.take()) {
+        for waker in registered
+            .chain(self.writer.take())
+            .chain(self.reader.take())
+        {
             self.due[waker] += 1;
         }
+    }
+
+    fn abort(&mut self) {
+        self.aborted |= !self.status.is_closed();
+        self.close(CloseReason::Aborted);
     }
 
     fn end_of_input(&mut self) {
@@ -491,6 +511,8 @@ fuzz_target!(|input: Input| {
         status: Status::Open,
         futures: Vec::new(),
         writer: None,
+        reader: None,
+        aborted: false,
         due: [0; WAKERS],
     };
     let mut futures: Vec<Closed> = Vec::new();
@@ -512,14 +534,20 @@ fuzz_target!(|input: Input| {
                 waker,
             } => {
                 let (filled, room) = (filled.into(), room.into());
-                let (_, mut cx) = choose(waker);
+                let (reader, mut cx) = choose(waker);
                 let expected = read(&mut bare, &mut bare_cx, filled, room);
                 match &expected {
                     Poll::Ready(Ok(bytes)) if bytes.is_empty() && room > 0 => model.end_of_input(),
                     Poll::Ready(Err(error)) => model.failed(error, false),
+                    Poll::Pending if closed.is_none() => model.reader = Some(reader),
                     _ => {}
                 }
                 let got = read(&mut stream, &mut cx, filled, room);
+                if let (true, true, Some(reason)) = (model.aborted, expected.is_pending(), &closed)
+                {
+                    refused(got, reason);
+                    continue;
+                }
                 if let Poll::Ready(Ok(bytes)) = &got {
                     for got in bytes {
                         assert_eq!(*got, byte(arrived));
@@ -607,6 +635,13 @@ fuzz_target!(|input: Input| {
                 let index = usize::from(index) % futures.len();
                 drop(futures.swap_remove(index));
                 model.futures.swap_remove(index);
+            }
+            Operation::Abort { from_monitor } => {
+                match from_monitor {
+                    true => monitor.abort(),
+                    false => stream.abort(),
+                }
+                model.abort();
             }
             Operation::PollClosed { .. } | Operation::DropClosed { .. } => {}
         }

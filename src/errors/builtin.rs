@@ -32,6 +32,11 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<Verdict> {
     Some(Verdict { class, kind: None })
 }
 
+/// Whether `error` is rustls' for an alert of the peer's.
+pub(super) fn is_alert(error: &(dyn Error + 'static)) -> bool {
+    chain::held(error).is_none() && Word::of(error).as_str() == ALERT
+}
+
 pub(super) fn judge_io(error: &io::Error) -> Option<Verdict> {
     let kind = error.kind();
     let class = match error.raw_os_error() {
@@ -130,11 +135,14 @@ const TLS_CUT_SHORT: &[&str] = &[
     "tls handshake eof",
 ];
 
+/// The variant of `rustls::Error` that tells of the peer's alert.
+const ALERT: &str = "AlertReceived";
+
 /// The variants of `rustls::Error` that nobody else is likely to have. The type itself cannot be asked
 /// for without depending on one version of rustls; a derived `Debug` begins with the variant's name,
 /// and that is part of rustls' public interface.
 const RUSTLS: &[&str] = &[
-    "AlertReceived",
+    ALERT,
     "InappropriateHandshakeMessage",
     "InappropriateMessage",
     "InvalidCertRevocationList",

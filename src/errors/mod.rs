@@ -182,6 +182,11 @@ pub(crate) fn verdict(error: &io::Error) -> Verdict {
     }
 }
 
+/// Whether `error` tells of an alert that TLS has received.
+pub(crate) fn tells_of_alert(error: &io::Error) -> bool {
+    Chain::new(error).any(builtin::is_alert)
+}
+
 fn verdict_of_any(error: &(dyn Error + 'static)) -> Verdict {
     Chain::new(error)
         .find_map(builtin::judge)

@@ -68,16 +68,8 @@ pub enum Importance {
     /// After `ttl` it is dropped unless it was written. Once written it is not sent again: if the
     /// connection is lost before it is confirmed, nobody knows whether it arrived, and its receipt says
     /// [`Reason::Unconfirmed`](super::Reason::Unconfirmed).
-    #[non_exhaustive]
     BestEffort {
         /// For how long it is worth being sent; counted from its acceptance.
         ttl: Duration,
     },
-}
-
-impl Importance {
-    /// [`BestEffort`](Self::BestEffort) within `ttl`.
-    pub const fn best_effort(ttl: Duration) -> Self {
-        Self::BestEffort { ttl }
-    }
 }

@@ -2,8 +2,9 @@
 
 use super::sys::Selector;
 use super::{BATCH, Socket, Source, raw};
-use crate::event::Event;
+use crate::event::{Event, HeardBy};
 use crate::fate::Fate;
+use crate::hold::Hold;
 use crate::slots::{Key, Slots};
 use crate::sync::lock;
 use std::collections::HashMap;
@@ -22,8 +23,8 @@ struct Watcher {
     sockets: Mutex<Option<Slots<Arc<Socket>>>>,
 }
 
-/// A socket's place in its runtime's watcher. The drop takes it out.
-#[derive(Debug)]
+/// A socket's place in its runtime's watcher. The drop takes it out; of several clones, the first one's.
+#[derive(Debug, Clone)]
 pub(crate) struct Registration {
     watcher: Arc<Watcher>,
     socket: Arc<Socket>,
@@ -32,10 +33,14 @@ pub(crate) struct Registration {
 
 impl Registration {
     /// Puts the socket under `source` into the watcher of the present runtime.
-    pub(crate) fn new(source: &impl Source, fate: &Arc<Fate>) -> io::Result<Self> {
+    pub(crate) fn new(
+        source: &impl Source,
+        fate: &Arc<Fate>,
+        hold: Option<Hold>,
+    ) -> io::Result<Self> {
         let raw = raw(source)?;
         let watcher = Watcher::current()?;
-        let socket = Arc::new(Socket::new(fate.clone(), raw));
+        let socket = Arc::new(Socket::new(fate.clone(), raw, hold));
         let key = match lock(&watcher.sockets).as_mut() {
             Some(sockets) => sockets.insert(socket.clone()),
             None => return Err(gone()),
@@ -124,7 +129,7 @@ impl Watcher {
                 sockets.extend(keys.filter_map(|key| slots.get(key).cloned()));
             }
             for socket in sockets.drain(..) {
-                socket.examine();
+                socket.examine(HeardBy::Watcher);
             }
             if tokens.len() >= BATCH {
                 tokio::task::yield_now().await;
@@ -148,7 +153,7 @@ impl Drop for End {
         drop(watchers);
         let sockets = mem::take(&mut *lock(&self.watcher.sockets));
         for socket in sockets.into_iter().flat_map(Slots::into_values) {
-            socket.fate().file(Event::RuntimeShutdown);
+            socket.fate().file(Event::RuntimeShutdown, HeardBy::Us);
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use super::delivery::Delivery;
 use super::{Event, Raw, Sight, sys};
+use crate::Closed;
+use crate::event::HeardBy;
 use crate::fate::Fate;
+use crate::hold::{self, Hold, Wait};
 use crate::sync::lock;
 use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +31,8 @@ struct Descriptor {
     delivery: Delivery,
     /// The connection was reset by us: there is nothing to ask about any more.
     reset: bool,
+    /// Where a protocol above the socket says what a FIN means.
+    hold: Option<Box<Hold>>,
 }
 
 /// How long to wait for the end of a call that is under way on another thread: a call does not block, and
@@ -35,7 +40,7 @@ struct Descriptor {
 const PATIENCE: Duration = Duration::from_millis(10);
 
 impl Socket {
-    pub(super) fn new(fate: Arc<Fate>, raw: Raw) -> Self {
+    pub(super) fn new(fate: Arc<Fate>, raw: Raw, hold: Option<Hold>) -> Self {
         Self {
             fate,
             descriptor: Mutex::new(Descriptor {
@@ -44,6 +49,7 @@ impl Socket {
                 verdict: None,
                 delivery: Delivery::default(),
                 reset: false,
+                hold: hold.map(Box::new),
             }),
         }
     }
@@ -53,12 +59,64 @@ impl Socket {
     }
 
     /// Asks the kernel how the socket stands, and tells the fate.
-    pub(crate) fn examine(&self) {
-        let event = lock(&self.descriptor).look();
-        // Told after the lock has gone: a waker may run anything, even a probe of this socket.
-        if let Some(event) = event {
-            self.fate.observe(event);
+    pub(crate) fn examine(self: &Arc<Self>, by: HeardBy) {
+        let mut descriptor = lock(&self.descriptor);
+        if let Some(event) = descriptor.look() {
+            self.tell(descriptor, event, by);
         }
+    }
+
+    /// Takes in what a write's broken pipe means, which has used up the socket's error, where a protocol
+    /// above the socket may still say more. Whether there is a socket whose it can be.
+    pub(crate) fn hear_broken_pipe(self: &Arc<Self>) -> bool {
+        let mut descriptor = lock(&self.descriptor);
+        let Some(raw) = descriptor.raw else {
+            return false;
+        };
+        let event = descriptor
+            .verdict
+            .get_or_insert_with(|| sys::broken_pipe(raw))
+            .clone();
+        self.tell(descriptor, event, HeardBy::Write);
+        true
+    }
+
+    /// Tells the fate of `event`, now or when its meaning had its time.
+    fn tell(
+        self: &Arc<Self>,
+        mut descriptor: MutexGuard<'_, Descriptor>,
+        event: Event,
+        by: HeardBy,
+    ) {
+        let wait = descriptor.hold(&event);
+        // Told after the lock has gone: a waker may run anything, even a probe of this socket.
+        drop(descriptor);
+        match wait {
+            Wait::Over => self.fate.observe(event, by),
+            Wait::Lasts => {}
+            Wait::Begins(within, runtime) => {
+                self.fate.hold_fin();
+                let socket = Arc::downgrade(self);
+                let closed = Closed::new(self.fate.clone());
+                runtime.spawn(async move {
+                    if tokio::time::timeout(within, closed).await.is_err() {
+                        if let Some(socket) = socket.upgrade() {
+                            socket.examine(by);
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    /// Has a FIN held for the usual time, if nothing else was said. Tells if one is held at all.
+    pub(crate) fn hold_usually(&self) -> io::Result<bool> {
+        let mut descriptor = lock(&self.descriptor);
+        let hold = match descriptor.hold.take() {
+            Some(hold) => hold,
+            None => Box::new(Hold::new(hold::USUAL)?),
+        };
+        Ok(descriptor.hold.insert(hold).holds())
     }
 
     /// The error that a look took out of the socket, once, if a read would have told it.
@@ -94,10 +152,10 @@ impl Socket {
     }
 
     /// Ends the stream with `event`, and resets its connection.
-    pub(crate) fn abort(&self, event: Event) {
+    pub(crate) fn abort(&self, event: Event, by: HeardBy) {
         // In this order: who hears of the end and drops the stream at once resets it by that.
         self.fate.begin_reset();
-        self.fate.file(event);
+        self.fate.file(event, by);
         // What the call under way has sent is counted at its end, and then writes are refused.
         let began = Instant::now();
         while self.fate.is_busy() && began.elapsed() < PATIENCE {
@@ -145,6 +203,15 @@ impl Descriptor {
         event
     }
 
+    /// Whether `event` is to wait until a protocol above has said what it means. A reset behind a FIN
+    /// that closes is no more than the FIN; any other event is its own meaning.
+    fn hold(&mut self, event: &Event) -> Wait {
+        match (&mut self.hold, event) {
+            (Some(hold), Event::Fin | Event::Reset { after_fin: true }) => hold.hear(),
+            _ => Wait::Over,
+        }
+    }
+
     /// How many of the accepted bytes the peer has acknowledged: now, or at the end.
     fn acknowledged(&mut self, fate: &Fate) -> Option<u64> {
         self.delivery
@@ -176,17 +243,17 @@ mod tests {
     fn a_detached_socket_is_not_asked_about() {
         let (ours, peer) = UnixStream::pair().unwrap();
         let fate = Arc::new(Fate::new(HalfClose::Closes));
-        let socket = Socket::new(fate.clone(), ours.as_raw_fd());
-        let another = Socket::new(fate.clone(), ours.as_raw_fd());
+        let socket = Arc::new(Socket::new(fate.clone(), ours.as_raw_fd(), None));
+        let another = Arc::new(Socket::new(fate.clone(), ours.as_raw_fd(), None));
         drop(peer);
         let mut last = None;
         socket.detach(|raw| last = Some(raw));
         assert_eq!(last, Some(ours.as_raw_fd()));
         socket.detach(|_| unreachable!("it was given away once"));
-        socket.examine();
+        socket.examine(HeardBy::Probe);
         assert_eq!(fate.status(), Status::Open);
         // There was something to hear.
-        another.examine();
+        another.examine(HeardBy::Probe);
         assert_eq!(fate.close_reason(), Some(CloseReason::PeerClosed));
     }
 }

@@ -1,11 +1,12 @@
 //! `file_server`, with curl and raw sockets for clients.
 
-use crate::process::{DEADLINE, Example, binary, directory, has, milliseconds, number};
-use std::fs::{self, File};
+use crate::process::{DEADLINE, binary, directory, has, milliseconds, number};
+use crate::server::{Server, body, header, status};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,104 +15,6 @@ const CHUNK: u64 = 64 * 1024;
 /// More than HTTP and the sockets buffer, so that its download waits for the client.
 const LARGE: u64 = 64 * 1024 * 1024;
 const HUGE: u64 = 1024 * 1024 * 1024;
-
-struct Server {
-    example: Example,
-    address: String,
-    root: PathBuf,
-}
-
-impl Server {
-    fn start(test: &str) -> Self {
-        let root = directory(test).join("root");
-        fs::create_dir(&root).unwrap();
-        let mut command = Command::new(binary("file_server"));
-        command.arg("--root").arg(&root);
-        Self::run(&mut command, root)
-    }
-
-    fn run(command: &mut Command, root: PathBuf) -> Self {
-        Self::watch(command.args(["--listen", "127.0.0.1:0"]), root)
-    }
-
-    fn watch(command: &mut Command, root: PathBuf) -> Self {
-        let mut example = Example::start(command);
-        let line = example.line("serving ");
-        let address = line.split("http://").nth(1).unwrap();
-        let address = address.split('/').next().unwrap().to_owned();
-        Self {
-            example,
-            address,
-            root,
-        }
-    }
-
-    /// A file that takes no room on the disk.
-    fn sparse(&self, name: &str, bytes: u64) {
-        let file = File::create(self.root.join(name)).unwrap();
-        file.set_len(bytes).unwrap();
-    }
-
-    fn connect(&self) -> TcpStream {
-        let client = TcpStream::connect(&self.address).unwrap();
-        client.set_read_timeout(Some(DEADLINE)).unwrap();
-        client
-    }
-
-    /// Asks by a raw socket, in a connection of its own. Returns all of the answer.
-    fn ask(&self, path: &str, headers: &str) -> String {
-        self.request("GET", path, headers)
-    }
-
-    fn request(&self, method: &str, path: &str, headers: &str) -> String {
-        let mut client = self.connect();
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
-        client.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    /// Asks for a file, and reads the beginning of the answer.
-    fn begin(&self, path: &str, more: &str) -> TcpStream {
-        let mut client = self.connect();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n{more}");
-        client.write_all(request.as_bytes()).unwrap();
-        let mut head = [0; 15];
-        client.read_exact(&mut head).unwrap();
-        assert_eq!(&head, b"HTTP/1.1 200 OK");
-        client
-    }
-
-    fn curl(&self, path: &str) -> Command {
-        let mut curl = Command::new("curl");
-        curl.args([
-            "--silent",
-            "--show-error",
-            "--path-as-is",
-            "--max-time",
-            "30",
-        ]);
-        curl.arg(format!("http://{}{path}", self.address));
-        curl
-    }
-}
-
-fn status(answer: &str) -> &str {
-    answer.split(' ').nth(1).unwrap_or(answer)
-}
-
-fn header<'a>(answer: &'a str, name: &str) -> &'a str {
-    let head = answer.split("\r\n\r\n").next().unwrap();
-    head.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-        .unwrap_or_else(|| panic!("no {name} in {head}"))
-}
-
-fn body(answer: &str) -> &str {
-    answer.split_once("\r\n\r\n").unwrap().1
-}
 
 /// All the bytes that the process has read from files so far.
 #[cfg(target_os = "linux")]

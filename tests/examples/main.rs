@@ -1,12 +1,23 @@
-//! The examples, run as a user runs them, with real clients: curl and raw sockets.
+//! The examples, run as a user runs them, with real clients: curl, raw sockets and Chromium.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, unreachable_pub, reason = "other test programs use it too")]
+#[path = "../support/browser.rs"]
+mod browser;
 mod process;
+mod server;
 
+mod browser_dashboard;
+mod dashboard;
 mod detection;
 mod dev_zero;
 mod file_server;
+mod proxy;
 #[cfg(feature = "outbox")]
 mod robot;
+#[cfg(feature = "tls")]
+mod tls_server;
+#[cfg(feature = "axum")]
+mod tokens;

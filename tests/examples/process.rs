@@ -14,8 +14,30 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The features that this test was built with.
 const FEATURES: &[&str] = &[
+    #[cfg(feature = "aws-lc-rs")]
+    "aws-lc-rs",
+    #[cfg(feature = "axum")]
+    "axum",
+    #[cfg(feature = "codec")]
+    "codec",
+    #[cfg(feature = "durable")]
+    "durable",
+    #[cfg(feature = "http")]
+    "http",
+    #[cfg(feature = "metrics")]
+    "metrics",
     #[cfg(feature = "outbox")]
     "outbox",
+    #[cfg(feature = "ring")]
+    "ring",
+    #[cfg(feature = "tls")]
+    "tls",
+    #[cfg(feature = "tls12")]
+    "tls12",
+    #[cfg(feature = "tonic")]
+    "tonic",
+    #[cfg(feature = "tracing")]
+    "tracing",
 ];
 
 /// The path of an example's binary, of the profile that this test was built with.

@@ -57,7 +57,7 @@ pub(crate) enum Mix {
 impl Mix {
     pub(crate) fn importance(self, id: u64) -> Importance {
         match self {
-            Self::Halves(ttl) if id % 2 == 1 => Importance::best_effort(ttl),
+            Self::Halves(ttl) if id % 2 == 1 => Importance::BestEffort { ttl },
             _ => Importance::Important,
         }
     }

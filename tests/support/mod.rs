@@ -1,15 +1,19 @@
 //! What the tests share: connected pairs of real sockets, wakers that count, a process of one's own,
-//! hosts of one's own, and a deadline.
+//! hosts of one's own, a browser, and a deadline.
 
 #![allow(dead_code, unused_imports, unreachable_pub)] // each test program uses a part
 
 mod alone;
+#[cfg(unix)]
+mod browser;
 #[cfg(target_os = "linux")]
 mod netns;
 mod pair;
 mod wakes;
 
 pub use alone::alone;
+#[cfg(unix)]
+pub use browser::{Browser, Tab};
 #[cfg(target_os = "linux")]
 pub use netns::{Network, Timer};
 pub use pair::{Pair, Peer, Tcp4, Tcp6, Unix};

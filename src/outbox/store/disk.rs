@@ -37,6 +37,9 @@ const REDB: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 /// need more disk, or a disk that this file has filled would stay full.
 const ROOM: usize = 128 * 1024;
 
+/// So many messages can be forgotten in [`ROOM`], wherever they lie: each needs a page or two.
+const FEW: usize = 8;
+
 /// For pages, of which each is used about once.
 const CACHE: usize = 4 * 1024 * 1024;
 
@@ -263,6 +266,35 @@ impl DiskStore {
         Ok((store, Salvage::Salvaged { messages, damaged }))
     }
 
+    /// Keeps these, all or none.
+    fn keep(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
+        let Some(&(last, _)) = batch.last() else {
+            return Ok(());
+        };
+        self.call(|database| {
+            let transaction = begin(database)?;
+            insert(&transaction, batch, last + 1)?;
+            Ok(transaction.commit()?)
+        })
+    }
+
+    /// Forgets these, all or none.
+    fn forget(&mut self, numbers: &[u64]) -> io::Result<()> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        self.call(|database| {
+            let transaction = begin(database)?;
+            {
+                let mut messages = transaction.open_table(MESSAGES)?;
+                for number in numbers {
+                    messages.remove(number)?;
+                }
+            }
+            Ok(transaction.commit()?)
+        })
+    }
+
     /// Makes a call on the database, which is opened anew if the call before has failed: redb answers
     /// nothing more after an error of the file.
     fn call<T>(&mut self, call: impl FnOnce(&Database) -> Outcome<T>) -> io::Result<T> {
@@ -312,30 +344,24 @@ impl Store for DiskStore {
     }
 
     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
-        let Some(&(last, _)) = batch.last() else {
-            return Ok(());
-        };
-        self.call(|database| {
-            let transaction = begin(database)?;
-            insert(&transaction, batch, last + 1)?;
-            Ok(transaction.commit()?)
-        })
+        match self.keep(batch) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // What was forgotten last is free after one commit more.
+                self.call(|database| Ok(begin(database)?.commit()?))?;
+                self.keep(batch)
+            }
+            done => done,
+        }
     }
 
     fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        self.call(|database| {
-            let transaction = begin(database)?;
-            {
-                let mut messages = transaction.open_table(MESSAGES)?;
-                for number in numbers {
-                    messages.remove(number)?;
-                }
+        match self.forget(numbers) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // Few at a time find room in the file.
+                numbers.chunks(FEW).try_for_each(|few| self.forget(few))
             }
-            Ok(transaction.commit()?)
-        })
+            done => done,
+        }
     }
 }
 

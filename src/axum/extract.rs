@@ -1,0 +1,102 @@
+//! The extractors.
+
+use super::Peer;
+use crate::Monitor;
+use crate::http::Exchange;
+use ::axum::extract::{ConnectInfo, FromRequestParts};
+use ::axum::http::StatusCode;
+use ::axum::http::request::Parts;
+use ::axum::response::{IntoResponse, Response};
+use std::error::Error;
+use std::fmt;
+
+/// The connection's monitor.
+///
+/// # Rejection
+///
+/// [`NotMonitored`], if the server does not serve by `into_make_service_with_connect_info` of `Monitor` or
+/// [`Peer`].
+impl<S: Sync> FromRequestParts<S> for Monitor {
+    type Rejection = NotMonitored;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotMonitored> {
+        monitor(parts).ok_or(NotMonitored)
+    }
+}
+
+pub(super) fn monitor(parts: &Parts) -> Option<Monitor> {
+    if let Some(ConnectInfo(monitor)) = parts.extensions.get() {
+        return Some(Monitor::clone(monitor));
+    }
+    let ConnectInfo(Peer { monitor, .. }) = parts.extensions.get()?;
+    Some(monitor.clone())
+}
+
+/// The connection's monitor, and the client's address.
+///
+/// # Rejection
+///
+/// [`NotMonitored`], if the server does not serve by `into_make_service_with_connect_info::<Peer>()`.
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = NotMonitored;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotMonitored> {
+        let peer = parts.extensions.get::<ConnectInfo<Self>>();
+        peer.map(|ConnectInfo(peer)| peer.clone())
+            .ok_or(NotMonitored)
+    }
+}
+
+/// The request and its response.
+///
+/// # Rejection
+///
+/// [`NotFollowed`], if the route has not the middleware [`follow`](super::follow).
+impl<S: Sync> FromRequestParts<S> for Exchange {
+    type Rejection = NotFollowed;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotFollowed> {
+        parts.extensions.get().cloned().ok_or(NotFollowed)
+    }
+}
+
+/// The rejection of [`Monitor`] and [`Peer`]: a mistake in the server, so the client gets 500.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotMonitored;
+
+impl fmt::Display for NotMonitored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "no monitor: serve a hangup::MonitoredListener by \
+             `into_make_service_with_connect_info::<hangup::axum::Peer>()`",
+        )
+    }
+}
+
+impl Error for NotMonitored {}
+
+impl IntoResponse for NotMonitored {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}
+
+/// The rejection of [`Exchange`]: a mistake in the server, so the client gets 500.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotFollowed;
+
+impl fmt::Display for NotFollowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no exchange: add `.layer(axum::middleware::from_fn(hangup::axum::follow))`")
+    }
+}
+
+impl Error for NotFollowed {}
+
+impl IntoResponse for NotFollowed {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}

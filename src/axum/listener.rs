@@ -1,0 +1,20 @@
+//! [`MonitoredListener`] as axum's listener.
+
+use crate::{MonitoredListener, MonitoredStream};
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+impl ::axum::serve::Listener for MonitoredListener {
+    type Io = MonitoredStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    /// As [`accept_next`](MonitoredListener::accept_next): an error does not end the server.
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        self.accept_next().await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Self::local_addr(self)
+    }
+}

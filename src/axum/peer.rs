@@ -1,0 +1,55 @@
+//! What axum's `ConnectInfo` carries.
+
+use crate::{Monitor, MonitoredListener, MonitoredStream};
+use ::axum::extract::connect_info::Connected;
+use ::axum::serve::{IncomingStream, TapIo};
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+/// A connection's monitor, and the client's address.
+///
+/// For `into_make_service_with_connect_info::<Peer>()`. It is an extractor, as [`Monitor`] is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Peer {
+    /// The connection's monitor.
+    pub monitor: Monitor,
+    /// The client's address.
+    pub address: SocketAddr,
+}
+
+impl Connected<IncomingStream<'_, MonitoredListener>> for Monitor {
+    fn connect_info(stream: IncomingStream<'_, MonitoredListener>) -> Self {
+        stream.io().monitor()
+    }
+}
+
+impl Connected<IncomingStream<'_, MonitoredListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, MonitoredListener>) -> Self {
+        Self {
+            monitor: stream.io().monitor(),
+            address: *stream.remote_addr(),
+        }
+    }
+}
+
+impl<F> Connected<IncomingStream<'_, TapIo<MonitoredListener, F>>> for Monitor
+where
+    F: FnMut(&mut MonitoredStream<TcpStream>) + Send + 'static,
+{
+    fn connect_info(stream: IncomingStream<'_, TapIo<MonitoredListener, F>>) -> Self {
+        stream.io().monitor()
+    }
+}
+
+impl<F> Connected<IncomingStream<'_, TapIo<MonitoredListener, F>>> for Peer
+where
+    F: FnMut(&mut MonitoredStream<TcpStream>) + Send + 'static,
+{
+    fn connect_info(stream: IncomingStream<'_, TapIo<MonitoredListener, F>>) -> Self {
+        Self {
+            monitor: stream.io().monitor(),
+            address: *stream.remote_addr(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! [`TlsListener`] as axum's listener.
+
+use super::Peer;
+use crate::Monitor;
+use crate::tls::{ServerStream, TlsListener};
+use ::axum::extract::connect_info::Connected;
+use ::axum::serve::{IncomingStream, Listener, TapIo};
+use std::io;
+use std::net::SocketAddr;
+
+impl Listener for TlsListener {
+    type Io = ServerStream;
+    type Addr = SocketAddr;
+
+    /// As [`accept_next`](TlsListener::accept_next): an error does not end the server.
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        self.accept_next().await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Self::local_addr(self)
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Monitor {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        stream.io().monitor()
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Self {
+            monitor: stream.io().monitor(),
+            address: *stream.remote_addr(),
+        }
+    }
+}
+
+impl<F> Connected<IncomingStream<'_, TapIo<TlsListener, F>>> for Monitor
+where
+    F: FnMut(&mut ServerStream) + Send + 'static,
+{
+    fn connect_info(stream: IncomingStream<'_, TapIo<TlsListener, F>>) -> Self {
+        stream.io().monitor()
+    }
+}
+
+impl<F> Connected<IncomingStream<'_, TapIo<TlsListener, F>>> for Peer
+where
+    F: FnMut(&mut ServerStream) + Send + 'static,
+{
+    fn connect_info(stream: IncomingStream<'_, TapIo<TlsListener, F>>) -> Self {
+        Self {
+            monitor: stream.io().monitor(),
+            address: *stream.remote_addr(),
+        }
+    }
+}

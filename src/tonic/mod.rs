@@ -1,0 +1,43 @@
+//! For tonic: the server's connections, and the monitor in each request's extensions.
+//!
+//! ```no_run
+//! use hangup::MonitoredListener;
+//! use hangup::tonic::{ConnectInfo, Incoming};
+//! use tonic::transport::Server;
+//! # use tonic::{body::Body, codegen::{Context, Poll, Service, http::{Request, Response}}};
+//! # #[derive(Clone)] struct Tokens;
+//! # impl tonic::server::NamedService for Tokens { const NAME: &'static str = "tokens.Tokens"; }
+//! # impl Service<Request<Body>> for Tokens {
+//! #     type Response = Response<Body>;
+//! #     type Error = std::convert::Infallible;
+//! #     type Future = std::future::Ready<Result<Response<Body>, std::convert::Infallible>>;
+//! #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> { Poll::Ready(Ok(())) }
+//! #     fn call(&mut self, _: Request<Body>) -> Self::Future { std::future::ready(Ok(Response::default())) }
+//! # }
+//!
+//! /// In a service's method: the monitor of the connection that the call came by.
+//! fn monitor<T>(request: &tonic::Request<T>) -> Option<hangup::Monitor> {
+//!     let info = request.extensions().get::<ConnectInfo>()?;
+//!     Some(info.monitor().clone())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let listener = MonitoredListener::bind("[::1]:50051").await?;
+//!     Server::builder()
+//!         .add_service(Tokens)
+//!         .serve_with_incoming(Incoming::new(listener))
+//!         .await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! gRPC is HTTP/2: a client that cancels one call keeps its connection. Make the response's stream of a
+//! [`producer`](crate::http::producer): it hears of both, as tonic drops the stream of a call that was
+//! cancelled. See [`hangup::http`](crate::http).
+
+mod connect_info;
+mod incoming;
+
+pub use connect_info::ConnectInfo;
+pub use incoming::Incoming;

@@ -1,0 +1,236 @@
+//! What the subscriber of `tracing` is told.
+
+#![cfg(all(unix, feature = "tracing"))]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use hangup::{CloseReason, Monitor, MonitoredStream};
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use support::{Pair, Peer, Tcp4, reason};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber, info_span};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+/// One event of ours.
+#[derive(Debug, Default, Clone)]
+struct Told {
+    level: Option<Level>,
+    span: Option<String>,
+    fields: HashMap<&'static str, String>,
+}
+
+impl Told {
+    fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Visit for Told {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.fields.insert(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.to_owned());
+    }
+}
+
+/// A layer that keeps the events of ours, and does with each what a subscriber may.
+#[derive(Clone, Default)]
+struct Kept {
+    events: Arc<Mutex<Vec<Told>>>,
+    /// Asked for all that it has, in the middle of the event.
+    monitor: Arc<Mutex<Option<Monitor>>>,
+}
+
+impl Kept {
+    fn events(&self) -> Vec<Told> {
+        self.events.lock().unwrap().clone()
+    }
+
+    /// The only event.
+    fn event(&self) -> Told {
+        let events = self.events();
+        assert_eq!(events.len(), 1, "{events:?}");
+        events[0].clone()
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Kept {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target() != hangup::tracing::TARGET {
+            return;
+        }
+        let mut told = Told {
+            level: Some(*event.metadata().level()),
+            span: context.event_span(event).map(|span| span.name().to_owned()),
+            ..Told::default()
+        };
+        event.record(&mut told);
+        if let Some(monitor) = self.monitor.lock().unwrap().take() {
+            assert!(monitor.is_closed());
+            assert!(monitor.probe().is_closed());
+            assert!(monitor.cancellation_token().is_cancelled());
+            drop(monitor.subscribe());
+            drop(format!("{monitor:?}"));
+        }
+        self.events.lock().unwrap().push(told);
+    }
+}
+
+/// A subscriber for this thread.
+fn subscribe() -> (Kept, tracing::subscriber::DefaultGuard) {
+    let kept = Kept::default();
+    let subscriber = tracing_subscriber::registry().with(kept.clone());
+    (kept, tracing::subscriber::set_default(subscriber))
+}
+
+#[tokio::test]
+async fn the_end_is_told_once_in_the_span_of_the_beginning() {
+    let (kept, _guard) = subscribe();
+    let (io, mut peer) = Tcp4::pair();
+    let address = io.peer_addr().unwrap();
+    let request = info_span!("request");
+    let mut stream = request.in_scope(|| MonitoredStream::new(io).unwrap());
+    let monitor = stream.monitor();
+    *kept.monitor.lock().unwrap() = Some(monitor.clone());
+    stream.write_all(&[1; 1000]).await.unwrap();
+    peer.read_exact(&mut [0; 1000]).unwrap();
+    peer.write_all(&[2; 300]).unwrap();
+    stream.read_exact(&mut [0; 300]).await.unwrap();
+    assert!(kept.events().is_empty());
+
+    peer.finish();
+    // The watcher's task is in no span.
+    assert_eq!(reason(&monitor).await, CloseReason::PeerClosed);
+    drop(stream);
+    let told = kept.event();
+    assert_eq!(told.level, Some(Level::INFO));
+    assert_eq!(told.span.as_deref(), Some("request"));
+    assert_eq!(told.field("message"), "stream over: closed by peer");
+    assert_eq!(told.field("reason"), "peer_closed");
+    assert_eq!(told.field("heard_by"), "watcher");
+    assert_eq!(told.field("read"), "300");
+    assert_eq!(told.field("accepted"), "1000");
+    if cfg!(target_os = "linux") && !cfg!(hangup_fallback) {
+        assert_eq!(told.field("acknowledged"), "1000");
+    }
+    assert_eq!(told.field("peer"), address.to_string());
+    assert!(told.field("duration_seconds").parse::<f64>().unwrap() > 0.0);
+    assert!(kept.monitor.lock().unwrap().is_none());
+}
+
+/// The write that hears of the end is under way when the stream closes, and within a write it cannot be
+/// known what is acknowledged: the event waits for its end.
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+#[tokio::test]
+async fn an_end_that_a_write_hears_of_has_exact_counts() {
+    let (kept, _guard) = subscribe();
+    let (io, mut peer) = Tcp4::pair();
+    let mut stream = MonitoredStream::new(io).unwrap();
+    stream.write_all(&[1; 1000]).await.unwrap();
+    peer.read_exact(&mut [0; 1000]).unwrap();
+    peer.reset();
+    // No await that is pending: the watcher has no turn.
+    let error = loop {
+        if let Err(error) = stream.write_all(&[1; 10]).await {
+            break error;
+        }
+    };
+    assert_eq!(CloseReason::from(&error), CloseReason::Reset);
+    let told = kept.event();
+    assert_eq!(told.field("heard_by"), "write");
+    assert_eq!(told.field("reason"), "reset");
+    let transfer = stream.monitor().transfer();
+    assert_eq!(told.field("accepted"), transfer.accepted.to_string());
+    assert_eq!(told.field("acknowledged"), "1000");
+}
+
+/// What is acknowledged must be asked for before the descriptor is closed.
+#[tokio::test]
+async fn a_dropped_stream_is_debug_and_has_its_counts() {
+    let (kept, _guard) = subscribe();
+    let (io, mut peer) = Tcp4::pair();
+    let mut stream = MonitoredStream::new(io).unwrap();
+    stream.write_all(&[1; 1000]).await.unwrap();
+    peer.read_exact(&mut [0; 1000]).unwrap();
+    drop(stream);
+    let told = kept.event();
+    assert_eq!(told.level, Some(Level::DEBUG));
+    assert_eq!(told.span, None);
+    assert_eq!(told.field("reason"), "dropped");
+    assert_eq!(told.field("heard_by"), "us");
+    assert_eq!(told.field("accepted"), "1000");
+    if cfg!(target_os = "linux") && !cfg!(hangup_fallback) {
+        assert_eq!(told.field("acknowledged"), "1000");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_duration_is_from_the_beginning_to_the_end() {
+    let (kept, _guard) = subscribe();
+    let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    tokio::time::advance(std::time::Duration::from_secs(90)).await;
+    stream.abort();
+    tokio::time::advance(std::time::Duration::from_secs(90)).await;
+    drop(stream);
+    let told = kept.event();
+    assert_eq!(told.field("duration_seconds"), "90.0");
+    assert_eq!(told.field("reason"), "aborted");
+    assert_eq!(told.field("peer"), "");
+    assert_eq!(told.field("acknowledged"), "");
+}
+
+/// The account and the monitor that it asks own each other until the close.
+#[tokio::test]
+async fn the_close_lets_go_of_the_span() {
+    struct Ends(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ends {
+        fn on_close(&self, id: tracing::span::Id, context: Context<'_, S>) {
+            let name = context.span(&id).unwrap().name().to_owned();
+            self.0.lock().unwrap().push(name);
+        }
+    }
+
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let subscriber = tracing_subscriber::registry().with(Ends(ended.clone()));
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (io, peer) = Tcp4::pair();
+    let stream = info_span!("request").in_scope(|| MonitoredStream::new(io).unwrap());
+    assert!(ended.lock().unwrap().is_empty());
+    peer.finish();
+    reason(&stream.monitor()).await;
+    assert_eq!(*ended.lock().unwrap(), ["request"]);
+}
+
+/// A subscriber that panics, as one that prints does when standard error is closed, ended the watcher: all
+/// other streams were told that the runtime is gone.
+#[tokio::test]
+async fn a_subscriber_that_panics_ends_nothing() {
+    struct Panics;
+
+    impl<S: Subscriber> Layer<S> for Panics {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            assert_ne!(event.metadata().target(), hangup::tracing::TARGET);
+        }
+    }
+
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(Panics));
+    let (first, first_peer) = Tcp4::pair();
+    let (second, second_peer) = Tcp4::pair();
+    let first = MonitoredStream::new(first).unwrap();
+    let second = MonitoredStream::new(second).unwrap();
+    first_peer.finish();
+    assert_eq!(reason(&first.monitor()).await, CloseReason::PeerClosed);
+    tokio::task::yield_now().await;
+    assert_eq!(second.close_reason(), None);
+    second_peer.finish();
+    assert_eq!(reason(&second.monitor()).await, CloseReason::PeerClosed);
+}
