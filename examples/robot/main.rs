@@ -1,7 +1,7 @@
 //! A robot that reports over a link that is cut again and again, and loses nothing that matters.
 //!
 //! ```sh
-//! cargo run --release --features outbox --example robot
+//! cargo run --release --example robot
 //! ```
 //!
 //! The robot sends numbered telemetry, which is best effort, and events, which are important, through an
