@@ -1,7 +1,7 @@
 //! A robot that reports over a link that is cut again and again, and loses nothing that matters.
 //!
 //! ```sh
-//! cargo run --release --features outbox --example robot
+//! cargo run --release --example robot
 //! ```
 //!
 //! The robot sends numbered telemetry, which is best effort, and events, which are important, through an
@@ -77,7 +77,7 @@ async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> 
     servers.spawn(station.run());
     servers.spawn(proxy.run());
     let sent = Arc::new(AtomicU64::new(0));
-    let view = View::new(options.messages).show(outbox.status(), sent.clone());
+    let view = View::new(options.messages).show(outbox.clone(), sent.clone());
     let view = tokio::spawn(view);
     let (receipts, to_await) = mpsc::channel(1024);
     let confirmed = tokio::spawn(confirmed(to_await));
@@ -124,7 +124,6 @@ async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> 
     // What TCP has acknowledged may still be on its way.
     let arrived = seen.wait_for(|seen| seen.events >= confirmed);
     drop(timeout(DRAIN, arrived).await);
-    drop(outbox);
     view.await?;
     let seen = *seen.borrow();
     Ok(Summary {

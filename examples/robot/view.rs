@@ -1,11 +1,11 @@
 //! How the link stands, while it runs: on standard error.
 
-use hangup::outbox::{Link, OutboxStatus};
+use crate::report::Report;
+use hangup::outbox::{Link, Outbox, OutboxStatus};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, interval};
 
 /// How often the line is drawn anew.
@@ -22,7 +22,7 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn new(messages: u64) -> Self {
         let bar = ProgressBar::new(messages);
-        let style = ProgressStyle::with_template("{bar:12} {human_pos}/{human_len}  {wide_msg}");
+        let style = ProgressStyle::with_template("{bar:8} {human_pos}/{human_len}  {wide_msg}");
         if let Ok(style) = style {
             bar.set_style(style);
         }
@@ -34,19 +34,17 @@ impl View {
         }
     }
 
-    /// Shows it until the outbox is gone.
-    pub(crate) async fn show(
-        mut self,
-        mut status: watch::Receiver<OutboxStatus>,
-        sent: Arc<AtomicU64>,
-    ) {
+    /// Shows it until the outbox is over.
+    pub(crate) async fn show(mut self, outbox: Outbox<Report>, sent: Arc<AtomicU64>) {
+        let mut status = outbox.status();
         let mut frames = interval(FRAME);
         loop {
             let over = tokio::select! {
                 changed = status.changed() => changed.is_err(),
                 _ = frames.tick() => false,
             };
-            let now = status.borrow_and_update().clone();
+            // Of this moment: the channel tells the counts now and then.
+            let now = outbox.snapshot();
             if let Link::Retrying { next_in, .. } = now.link {
                 self.due = Instant::now() + next_in;
             }

@@ -104,7 +104,7 @@ impl<T: Message> Builder<T> {
     /// [lived](Self::lived). At its end the outbox gives up. [`Backoff`]'s default by default.
     ///
     /// A delay shorter than a millisecond counts as one. As tokio's timer counts in milliseconds, an attempt
-    /// may come up to one millisecond early, so that it comes less than one late.
+    /// may come up to one millisecond early, rather than late.
     pub fn backoff<B>(mut self, delays: B) -> Self
     where
         B: IntoIterator<Item = Duration> + Clone + Send + 'static,

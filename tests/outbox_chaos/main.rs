@@ -73,8 +73,8 @@ async fn best_effort_among_important() {
     let _alone = ALONE.lock().await;
     let mut settings = settings(Mix::Halves(Duration::from_millis(20)), Replies::Each);
     settings.cuts /= 4;
-    settings.seed += 1;
-    settings.hold = Duration::from_millis(2_500);
+    settings.seed += 2;
+    settings.hold = Duration::from_secs(4);
     settings.send_buffer = Some(16 * 1024);
     let outcome = run(settings).await;
     let receipts = &outcome.receipts;

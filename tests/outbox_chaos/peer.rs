@@ -35,7 +35,7 @@ pub(crate) struct Known {
 }
 
 /// How long a message may be under way after it was written: what is written too late is far later.
-const UNDER_WAY: Duration = Duration::from_secs(1);
+const UNDER_WAY: Duration = Duration::from_secs(2);
 
 /// What the peer has seen.
 #[derive(Debug, Default)]

@@ -241,6 +241,7 @@ async fn collect(
             Err(undelivered) => {
                 assert!(!settings.mix.is_important(id), "{id}: {undelivered}");
                 assert!(undelivered.message == message(id));
+                known.accepted.lock().unwrap().remove(&id);
                 match undelivered.reason {
                     Reason::Expired => fates.expired += 1,
                     Reason::Unconfirmed => fates.unconfirmed += 1,
