@@ -76,8 +76,8 @@ impl<T: Message> Outbox<T> {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), and [`Full`](super::Refusal::Full). Of a durable outbox always
-    /// [`MustWait`](super::Refusal::MustWait).
+    /// As [`send`](Self::send), and [`Full`](super::Refusal::Full). An important message of
+    /// a durable outbox always: [`MustWait`](super::Refusal::MustWait).
     pub fn try_send(&self, message: T) -> Result<Receipt<T>, SendError<T>> {
         self.try_send_with(message, Importance::Important)
     }
