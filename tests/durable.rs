@@ -191,12 +191,10 @@ fn sample(path: &Path, closed: bool) -> Vec<u8> {
             store.remove(&old).unwrap();
         }
     }
-    if closed {
-        drop(store);
-        fs::read(path).unwrap()
-    } else {
-        fs::read(path).unwrap()
-    }
+    let open = (!closed).then_some(store);
+    let bytes = fs::read(path).unwrap();
+    drop(open);
+    bytes
 }
 
 /// Xorshift.

@@ -43,7 +43,8 @@ impl<T: Message> Outbox<T> {
     ///
     /// # Errors
     ///
-    /// The message comes back if it is larger than the capacity, or the outbox is over.
+    /// The message comes back if it is larger than the capacity, or the outbox is over, or the store of a
+    /// [durable](super::Builder::durable) one did not keep it ([`NotKept`](super::Refusal::NotKept)).
     ///
     /// # Cancel safety
     ///
@@ -75,7 +76,8 @@ impl<T: Message> Outbox<T> {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), and [`Full`](super::Refusal::Full).
+    /// As [`send`](Self::send), and [`Full`](super::Refusal::Full). An important message of
+    /// a durable outbox always: [`MustWait`](super::Refusal::MustWait).
     pub fn try_send(&self, message: T) -> Result<Receipt<T>, SendError<T>> {
         self.try_send_with(message, Importance::Important)
     }
