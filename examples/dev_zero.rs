@@ -124,7 +124,7 @@ async fn send(stream: &mut MonitoredStream<TcpStream>, zeros: &mut Zeros) -> (u6
             }
         }
     };
-    (monitor.transfer().accepted, reason.to_string())
+    (monitor.accepted(), reason.to_string())
 }
 
 /// The same on the bare stream: sends until a write fails.

@@ -138,7 +138,7 @@ impl Monitor {
         self.status()
     }
 
-    /// How many bytes the stream has carried.
+    /// How many bytes the stream has carried. Asks the kernel what is acknowledged, in three system calls.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -167,6 +167,25 @@ impl Monitor {
             accepted: counters.accepted(),
             acknowledged,
         }
+    }
+
+    /// How many bytes the wrapped stream took from writes: [`Transfer::accepted`], without asking the kernel.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (io, _peer) = tokio::io::duplex(64);
+    /// let mut stream = MonitoredStream::unwatched(io);
+    /// stream.write_all(b"hello").await?;
+    /// assert_eq!(stream.monitor().accepted(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn accepted(&self) -> u64 {
+        self.fate.counters.accepted()
     }
 
     /// Whether the stream is inside of a read or a write at this moment.

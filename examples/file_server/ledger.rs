@@ -156,7 +156,7 @@ impl Ledger {
     /// The body is asked for its first bytes: the head has been made, and waits to be written.
     pub(crate) fn head_made(&self) {
         if let Some(download) = &mut self.page().download {
-            let accepted = self.monitor.transfer().accepted;
+            let accepted = self.monitor.accepted();
             download.span.before.get_or_insert(accepted);
         }
     }
@@ -201,7 +201,7 @@ impl Ledger {
     /// The kernel accepted some bytes.
     pub(crate) fn advance(&self) {
         if let Some(download) = &self.page().download {
-            let accepted = self.monitor.transfer().accepted;
+            let accepted = self.monitor.accepted();
             download.bar.set_position(download.span.of_body(accepted));
         }
     }
@@ -217,7 +217,7 @@ impl Ledger {
         let Some(before) = span.before else {
             return;
         };
-        let accepted = self.monitor.transfer().accepted - before;
+        let accepted = self.monitor.accepted() - before;
         let head = accepted.saturating_sub(span.read);
         span.head.get_or_insert(head);
         if download.stopped.is_some() {
@@ -257,7 +257,7 @@ impl Ledger {
 
     fn end(&self, download: Download) -> Ended {
         let Download { span, bytes, .. } = download;
-        let accepted = span.of_body(self.monitor.transfer().accepted);
+        let accepted = span.of_body(self.monitor.accepted());
         let why = match (download.error, self.monitor.close_reason()) {
             _ if accepted == bytes => None,
             (Some(error), _) => Some(error),

@@ -88,7 +88,7 @@ async fn serve(mut stream: ServerStream, client: SocketAddr, every: Duration) ->
     writeln!(
         io::stdout(),
         "{client}: {} bytes accepted, {reason}",
-        HumanCount(monitor.transfer().accepted)
+        HumanCount(monitor.accepted())
     )
 }
 

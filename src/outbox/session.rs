@@ -240,8 +240,7 @@ impl<'a, T: Message> Session<'a, T> {
                 }
                 self.flush = false;
                 if self.replies.is_none() {
-                    self.marks
-                        .push(self.parts.monitor.transfer().accepted, self.end);
+                    self.marks.push(self.parts.monitor.accepted(), self.end);
                     self.pause = FIRST_LOOK;
                     self.look_soon()?;
                 }
