@@ -458,7 +458,7 @@ impl<T> Buffer<T> {
     }
 
     /// The number of the oldest that is held.
-    fn first(&self) -> Option<u64> {
+    pub(crate) fn first(&self) -> Option<u64> {
         let block = self.blocks.front()?;
         (block.live > 0).then(|| block.first + block.head as u64)
     }

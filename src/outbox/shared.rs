@@ -19,8 +19,14 @@ use tokio::sync::{self, oneshot, watch};
 use tokio::task::coop;
 use tokio::time::Instant;
 
+/// The task holds the lock for so many messages, or about so many bytes of them, and lets senders in between:
+/// whoever finds it taken for longer than a moment goes to sleep, which costs more than all the rest.
+const HOLD: u64 = 64;
+const HOLD_BYTES: usize = 8 * 1024;
+
 pub(super) type NameOf<T> = Box<dyn Fn(&T) -> u64 + Send + Sync>;
 
+#[repr(align(64))]
 pub(super) struct Shared<T> {
     core: Mutex<Core<T>>,
     /// Of those who wait for room only the holder asks for it: so they come in the order in which they
@@ -192,12 +198,15 @@ impl<T: Message> Core<T> {
     }
 
     /// The usual case of [`settle`](Self::settle), without a store, and the one that must be quick.
-    fn confirm_below(&mut self, number: u64, after: &mut After<T>) {
+    /// At most so many at a time; whether there may be more.
+    fn confirm_below(&mut self, number: u64, most: u64, after: &mut After<T>) -> bool {
         let before = self.buffer.len();
+        let first = self.buffer.first().unwrap_or(number);
+        let limit = number.min(first.saturating_add(most));
         let (messages, woken) = (&mut after.messages, &mut after.wakers);
         let wakers = &mut self.wakers;
         self.buffer
-            .confirm_below(number, &mut |settled: Settled<T>| {
+            .confirm_below(limit, &mut |settled: Settled<T>| {
                 if settled.receipt && !wakers.is_empty() {
                     woken.extend(wakers.remove(&settled.number));
                 }
@@ -209,6 +218,7 @@ impl<T: Message> Core<T> {
             self.changed = true;
             woken.extend(self.room.take());
         }
+        confirmed > 0 && limit < number
     }
 
     /// Below this number all may be written.
@@ -681,13 +691,16 @@ impl<T: Message> Shared<T> {
         replies: &[Processed],
         after: &mut After<T>,
     ) {
-        let mut core = self.lock();
         let durable = self.is_durable();
         if let Some(number) = acknowledged.filter(|_| !durable) {
-            core.confirm_below(number, after);
+            while self.lock().confirm_below(number, HOLD, after) {
+                after.run();
+            }
+            return after.run();
         }
+        let mut core = self.lock();
         core.settle(after, None, |buffer, mut settle| {
-            if let Some(number) = acknowledged.filter(|_| durable) {
+            if let Some(number) = acknowledged {
                 buffer.confirm_below(number, &mut settle);
             }
             for reply in replies {
@@ -709,22 +722,28 @@ impl<T: Message> Shared<T> {
         batch: &mut Vec<(u64, T)>,
         after: &mut After<T>,
     ) -> bool {
-        let mut core = self.lock();
-        if !core.has_more() {
-            return false;
-        }
         let now = self.nanos(Instant::now());
-        core.now = now;
-        core.task.waker = None;
-        let mut again = 0;
-        let limit = core.limit();
-        core.settle(after, None, |buffer, mut settle| {
-            again = buffer.take(bytes, limit, now, batch, &mut settle);
-        });
-        core.resent += again;
-        core.changed = true;
-        drop(core);
-        after.run();
+        let mut taken = 0;
+        while taken < bytes {
+            let before = batch.len();
+            let mut core = self.lock();
+            if !core.has_more() {
+                break;
+            }
+            core.now = now;
+            core.task.waker = None;
+            let mut again = 0;
+            let limit = core.limit();
+            core.settle(after, None, |buffer, mut settle| {
+                again = buffer.take(HOLD_BYTES, limit, now, batch, &mut settle);
+            });
+            core.resent += again;
+            core.changed = true;
+            drop(core);
+            after.run();
+            let sizes = batch[before..].iter().map(|(_, message)| message.size());
+            taken += sizes.sum::<usize>().max(1);
+        }
         !batch.is_empty()
     }
 
