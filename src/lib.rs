@@ -93,8 +93,10 @@
 //! |---|---|
 //! | `axum` | a listener, extractors and a middleware for axum; brings `http` |
 //! | `codec` | frames, and `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
+//! | `durable` | a store on disk for the outbox: what it has accepted survives a crash and a power cut |
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and any other |
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, Prometheus' for instance |
+//! | `outbox` | a sender that keeps messages until they are confirmed, and sends them again after a reconnect |
 //! | `tls` | TLS by tokio-rustls, monitored from before the handshake; `ring`, `aws-lc-rs` and `tls12` choose its cryptography |
 //! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; brings `http` |
 //! | `tracing` | an event of [`tracing`](https://docs.rs/tracing) at the end of each stream, in the span in which it began |
@@ -104,15 +106,6 @@
 //! Linux uses a nested epoll, one per runtime. macOS and the BSDs use a nested kqueue: type-checked, not
 //! run yet. Windows and the rest have a fallback that looks at every socket each 50 ms, and may miss a
 //! FIN behind unread data; it is type-checked for Windows and tested on Linux.
-//!
-//! # Features
-//!
-//! None is on by default.
-//!
-//! | feature | what |
-//! |---|---|
-//! | `outbox` | [`outbox`]: a sender that keeps messages until they are confirmed, and sends them again |
-//! | `durable` | a store on disk for the outbox: what it has accepted survives a crash and a power cut |
 //!
 //! # Cancel safety
 //!

@@ -121,8 +121,13 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// What decides whether an error means another connection or the end: the outbox reconnects where
-    /// [`is_connection`](crate::errors::ErrorClass::is_connection) says so, and gives up otherwise.
+    /// What decides whether an error means another connection or the end. The outbox reconnects where the class
+    /// [is the connection's](crate::errors::ErrorClass::is_connection), is
+    /// [transient](crate::errors::ErrorClass::is_transient), or is want of
+    /// [local resources](crate::errors::ErrorClass::LocalResources), and gives up otherwise.
+    ///
+    /// A peer that removes the path of its Unix socket when it goes needs a rule: a path that is not there
+    /// (`ENOENT`) is misuse otherwise.
     pub fn classifier(mut self, classifier: Classifier) -> Self {
         self.classifier = classifier;
         self

@@ -20,7 +20,8 @@ pub enum Confirm<T> {
     /// Needs a stream of which it is known what is acknowledged, see
     /// [`Transfer::acknowledged`](crate::Transfer::acknowledged): TCP, or TLS over a monitored TCP stream,
     /// on Linux. With another one the outbox gives up at once, with
-    /// [`Unsupported`](io::ErrorKind::Unsupported).
+    /// [`Unsupported`](io::ErrorKind::Unsupported). A `connect` that sends something itself, a login for
+    /// instance, wraps the socket in a [`MonitoredStream`](crate::MonitoredStream) first and sends through that.
     Acknowledged,
     /// A reply of the peer's program names it.
     ///

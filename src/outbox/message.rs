@@ -65,6 +65,9 @@ pub enum Importance {
     Important,
     /// Sent at most once, and only if it is written within its time.
     ///
+    /// While there is no connection it takes its part of the [capacity](super::Builder::capacity) until its
+    /// time is over, also from important messages: a `ttl` of hours can fill an outbox for hours.
+    ///
     /// After `ttl` it is dropped unless it was written. Once written it is not sent again: if the
     /// connection is lost before it is confirmed, nobody knows whether it arrived, and its receipt says
     /// [`Reason::Unconfirmed`](super::Reason::Unconfirmed).
