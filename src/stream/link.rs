@@ -1,0 +1,286 @@
+//! What ties the wrapped stream to its fate: from results of polls to events.
+
+use crate::event::{Event, HeardBy};
+use crate::fate::Fate;
+use crate::stall::{Stall, Step};
+use crate::unread::Unread;
+use crate::watcher::{RESET_WAKES, Registration, Socket};
+use crate::{CloseReason, MonitorConfig};
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// What ties the wrapped stream to its fate.
+pub(crate) struct Link {
+    pub(crate) registration: Option<Registration>,
+    pub(crate) fate: Arc<Fate>,
+    /// The stall policy, if there is one.
+    pub(super) stall: Option<Box<Stall>>,
+}
+
+/// The stall policy of `config`, with the timer of the present runtime.
+pub(super) fn stall(config: &MonitorConfig) -> io::Result<Option<Box<Stall>>> {
+    let stall = config.stall_policy();
+    let stall = stall.map(|(policy, reset)| Stall::new(policy, reset));
+    Ok(stall.transpose()?.map(Box::new))
+}
+
+impl Link {
+    pub(crate) fn socket(&self) -> Option<&Arc<Socket>> {
+        self.registration.as_ref().map(Registration::socket)
+    }
+
+    /// Moves what is unread to the side, if that was asked for: its end may be behind it.
+    #[inline]
+    pub(super) fn make_way<S>(
+        &self,
+        unread: &mut Option<Box<Unread<S>>>,
+        io: Pin<&mut S>,
+        cx: &Context<'_>,
+    ) {
+        if let Some(unread) = unread {
+            let sight = unread.sight().filter(|_| self.fate.holds_fin());
+            let limit = sight.unwrap_or(unread.limit());
+            if limit > 0 {
+                let _call = self.fate.enter();
+                self.read_ahead(limit, unread, io, cx);
+            }
+        }
+    }
+
+    /// Moves up to `limit` bytes to the side, and tells of the end if it is behind them.
+    fn read_ahead<S>(
+        &self,
+        limit: usize,
+        unread: &mut Unread<S>,
+        io: Pin<&mut S>,
+        cx: &Context<'_>,
+    ) {
+        let ended = match unread.fill(limit, io, cx) {
+            Some(Ok(())) => self.end_of_file(),
+            Some(Err(error)) => Err(self.read_failed(error)),
+            None => return,
+        };
+        if let Err(error) = ended {
+            unread.fail(error);
+        }
+    }
+
+    /// One write of `io`, or the refusal of it (invariant 6).
+    pub(super) fn write<S>(
+        &mut self,
+        unread: &mut Option<Box<Unread<S>>>,
+        mut io: Pin<&mut S>,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let call = self.fate.enter();
+        if call.closed {
+            if let Some(reason) = self.fate.close_reason() {
+                return Poll::Ready(Err(reason.into()));
+            }
+        }
+        let polled = write(io.as_mut(), cx);
+        if let Poll::Ready(Ok(bytes)) = polled {
+            self.fate.counters.add_accepted(bytes);
+            if let Some(stall) = &mut self.stall {
+                stall.done(Step::Write);
+            }
+            return polled;
+        }
+        let polled = self.sent(unread, io, cx, polled);
+        drop(call);
+        self.judge(Step::Write, cx, polled)
+    }
+
+    /// What the stall policy says of a write, flush or shutdown that has ended or is pending. Asked
+    /// between two calls, when the counters are exact.
+    pub(super) fn judge<T>(
+        &mut self,
+        step: Step,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let Some(stall) = &mut self.stall else {
+            return polled;
+        };
+        if polled.is_ready() {
+            stall.done(step);
+            return polled;
+        }
+        let socket = self.registration.as_ref().map(Registration::socket);
+        let drained = || match socket {
+            Some(socket) => socket.drained(),
+            None => self.fate.counters.accepted(),
+        };
+        let Some(event) = stall.pending(step, cx, drained) else {
+            return polled;
+        };
+        match socket {
+            Some(socket) if stall.reset && event == Event::Stalled => {
+                socket.abort(event, HeardBy::StallPolicy);
+            }
+            _ if event == Event::Stalled => self.fate.file(event, HeardBy::StallPolicy),
+            _ => self.fate.file(event, HeardBy::Us),
+        }
+        match self.fate.close_reason() {
+            Some(reason) => Poll::Ready(Err(reason.into())),
+            None => polled,
+        }
+    }
+
+    /// A read is pending. An end of our own making wakes it, and takes its place.
+    pub(super) fn reading(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let unheard = self.stall.is_some() || self.registration.is_none() || !RESET_WAKES;
+        if unheard {
+            if let Err(reason) = self.fate.park_reader(cx.waker()) {
+                return Poll::Ready(Err(reason.into()));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// What the result of a write, flush or shutdown means, where a protocol above the socket may say more
+    /// of the peer's end.
+    pub(super) fn sent<S, T>(
+        &self,
+        unread: &mut Option<Box<Unread<S>>>,
+        io: Pin<&mut S>,
+        cx: &Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let ahead = unread
+            .as_mut()
+            .and_then(|ahead| Some((ahead.sight()?, ahead)));
+        let Some((sight, unread)) = ahead else {
+            return self.wrote(cx, polled);
+        };
+        let polled = match (polled, self.socket()) {
+            // The peer has ended, and how is still to be read, for which the runtime may not be ready yet.
+            (Poll::Ready(Err(error)), Some(socket))
+                if self.is_peers_end(&error) && socket.hear_broken_pipe() =>
+            {
+                self.wrote(cx, Poll::Pending)
+            }
+            (polled, _) => self.wrote(cx, polled),
+        };
+        // A FIN may have been heard before there was a waker to wake.
+        if polled.is_pending() {
+            if self.fate.holds_fin() {
+                self.read_ahead(sight, unread, io, cx);
+            }
+            if let Some(reason) = self.fate.close_reason() {
+                return Poll::Ready(Err(reason.into()));
+            }
+        }
+        polled
+    }
+
+    /// Whether an error of the sending side says no more than that the peer has ended.
+    fn is_peers_end(&self, error: &io::Error) -> bool {
+        let ours = self.fate.is_shut_down() || self.fate.is_reset();
+        error.kind() == ErrorKind::BrokenPipe && !ours && CloseReason::carried_by(error).is_none()
+    }
+
+    /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
+    fn wrote<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(_)) = &polled {
+            if let Some(reason) = self.fate.reset_reason() {
+                return Poll::Ready(Err(reason.into()));
+            }
+        }
+        match &polled {
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
+                // After our own shutdown it is our own doing (invariant 8).
+                if !self.fate.is_shut_down() {
+                    let event = match (CloseReason::carried_by(error), self.socket()) {
+                        (Some(reason), _) => Event::Failed(reason.clone()),
+                        (None, Some(socket)) => socket.broken_pipe(),
+                        (None, None) => Event::HungUp,
+                    };
+                    self.fate.file(event, HeardBy::Write);
+                }
+            }
+            Poll::Ready(Err(error)) => self.failed(error, HeardBy::Write),
+            Poll::Pending => {
+                if let Err(reason) = self.fate.park_writer(cx.waker()) {
+                    return Poll::Ready(Err(reason.into()));
+                }
+            }
+        }
+        polled
+    }
+
+    /// What it means that a protocol above the stream could not be set up.
+    pub(crate) fn layering_failed(&self, error: io::Error) -> io::Error {
+        if error.kind() != ErrorKind::BrokenPipe {
+            return self.read_failed(error);
+        }
+        let cx = &Context::from_waker(Waker::noop());
+        match self.wrote::<()>(cx, Poll::Ready(Err(error))) {
+            Poll::Ready(Err(error)) => error,
+            _ => unreachable!("an error stays one"),
+        }
+    }
+
+    /// The read found the end of the input, or the place of an error that the watcher has taken.
+    pub(super) fn end_of_file(&self) -> io::Result<()> {
+        if let Some(reason) = self.fate.reset_reason() {
+            return Err(reason.into());
+        }
+        match self.taken_error() {
+            Some(error) => {
+                self.failed(&error, HeardBy::Read);
+                Err(error)
+            }
+            None => {
+                self.fate.file(Event::Fin, HeardBy::Read);
+                Ok(())
+            }
+        }
+    }
+
+    /// The read failed. A layer between us and the socket that misses the end of its input has met the
+    /// place of an error that the watcher has taken.
+    pub(super) fn read_failed(&self, error: io::Error) -> io::Error {
+        if let Some(reason) = self.fate.reset_reason() {
+            return reason.into();
+        }
+        let taken = match error.kind() {
+            ErrorKind::UnexpectedEof => self.taken_error(),
+            _ => None,
+        };
+        let error = taken.unwrap_or(error);
+        self.failed(&error, HeardBy::Read);
+        error
+    }
+
+    fn taken_error(&self) -> Option<io::Error> {
+        self.socket().and_then(|socket| socket.take_error())
+    }
+
+    /// An error of the wrapped stream, other than a write's broken pipe.
+    fn failed(&self, error: &io::Error, by: HeardBy) {
+        let event = match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::Interrupted => return,
+            _ if tokio::runtime::is_rt_shutdown_err(error) => Event::RuntimeShutdown,
+            ErrorKind::ConnectionReset => Event::Reset { after_fin: false },
+            _ => Event::Failed(CloseReason::from(error)),
+        };
+        self.fate.file(event, by);
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // The watcher lets go first: what it still saw of the socket is the peer's doing.
+        #[cfg(feature = "metrics")]
+        let monitor = crate::Monitor::new(self.fate.clone(), self.socket().cloned());
+        self.registration = None;
+        self.fate.file(Event::Dropped, HeardBy::Us);
+        #[cfg(feature = "metrics")]
+        crate::account::foreign(|| crate::metrics::dropped(&monitor.transfer()));
+    }
+}

@@ -1,0 +1,125 @@
+//! Reads and writes: each goes to the wrapped stream, and its result to the link.
+
+use super::MonitoredStream;
+use crate::event::{Event, HeardBy};
+use crate::stall::Step;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+use {std::io::ErrorKind, std::task::ready, tokio::io::Interest, tokio::net::TcpStream};
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+impl MonitoredStream<TcpStream> {
+    /// A write that is done by `send`, which is called when the socket has room.
+    pub(crate) fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let Self { link, unread, io } = self;
+        link.make_way(unread, Pin::new(&mut *io), cx);
+        link.write(unread, Pin::new(io), cx, |io, cx| {
+            loop {
+                ready!(io.poll_write_ready(cx))?;
+                match io.try_io(Interest::WRITABLE, || send(&io)) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    sent => return Poll::Ready(sent),
+                }
+            }
+        })
+    }
+}
+
+impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.project();
+        let _call = this.link.fate.enter();
+        let filled = buf.filled().len();
+        let room = buf.remaining() > 0;
+        if let Some(unread) = this.unread {
+            if let Some(read) = unread.read(buf) {
+                let bytes = buf.filled().len() - filled;
+                this.link.fate.counters.add_read(bytes);
+                return Poll::Ready(read);
+            }
+            unread.park(None);
+        }
+        match this.io.poll_read(cx, buf) {
+            Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
+                Poll::Ready(this.link.end_of_file())
+            }
+            Poll::Ready(Ok(())) => {
+                this.link
+                    .fate
+                    .counters
+                    .add_read(buf.filled().len() - filled);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(this.link.read_failed(error))),
+            Poll::Pending => {
+                if let Some(unread) = this.unread {
+                    unread.park(Some(cx.waker()));
+                }
+                this.link.reading(cx)
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut this = self.project();
+        this.link.make_way(this.unread, this.io.as_mut(), cx);
+        this.link
+            .write(this.unread, this.io, cx, |io, cx| io.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut this = self.project();
+        this.link.make_way(this.unread, this.io.as_mut(), cx);
+        this.link.write(this.unread, this.io, cx, |io, cx| {
+            io.poll_write_vectored(cx, bufs)
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut this = self.project();
+        this.link.make_way(this.unread, this.io.as_mut(), cx);
+        let call = this.link.fate.enter();
+        let polled = this.io.as_mut().poll_flush(cx);
+        let polled = this.link.sent(this.unread, this.io, cx, polled);
+        drop(call);
+        this.link.judge(Step::Flush, cx, polled)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut this = self.project();
+        this.link.make_way(this.unread, this.io.as_mut(), cx);
+        let call = this.link.fate.enter();
+        let polled = this.io.as_mut().poll_shutdown(cx);
+        if let Poll::Ready(Ok(())) = polled {
+            this.link.fate.file(Event::ShutDown, HeardBy::Us);
+        }
+        let polled = this.link.sent(this.unread, this.io, cx, polled);
+        drop(call);
+        this.link.judge(Step::Shutdown, cx, polled)
+    }
+}
