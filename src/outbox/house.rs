@@ -1,7 +1,8 @@
 //! What the task sees to whether or not there is a connection: times that run out, and the status.
 
 use super::Message;
-use super::shared::{After, Core, Phase, Shared};
+use super::shared::Shared;
+use super::state::{After, Core, Phase};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -154,15 +154,18 @@ mod connection;
 mod driver;
 mod failure;
 mod house;
+mod intake;
 mod keeper;
 mod marks;
 mod message;
+mod outlet;
 mod receipt;
 mod sender;
 mod session;
 mod shared;
 mod shutdown;
 mod sink;
+mod state;
 mod status;
 mod store;
 
