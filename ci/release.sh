@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The heart's tests in the optimised build, where races have other odds. `ci/test.sh --release` runs all.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo test --release --features metrics,outbox,tracing --lib --test matrix --test watcher --test closed --test abort \
+    --test stall --test unread --test tls_ends --test outbox --test outbox_chaos --test loom
