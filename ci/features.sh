@@ -8,8 +8,6 @@ if ! cargo hack --version >/dev/null 2>&1; then
     echo "skipped: the feature powerset: cargo-hack is not installed (cargo install cargo-hack --locked)"
     exit 0
 fi
-# A directory of its own: other features of the same dependencies would build them anew each time.
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/features"
 sets=(--each-feature)
 case "${1-}" in
 # The providers of cryptography add no code of ours, and count as one.
