@@ -75,6 +75,7 @@ impl Link {
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        self.make_way(unread, io.as_mut(), cx);
         let call = self.fate.enter();
         if call.closed {
             if let Some(reason) = self.fate.close_reason() {

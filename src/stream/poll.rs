@@ -19,7 +19,6 @@ impl MonitoredStream<TcpStream> {
         mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let Self { link, unread, io } = self;
-        link.make_way(unread, Pin::new(&mut *io), cx);
         link.write(unread, Pin::new(io), cx, |io, cx| {
             loop {
                 ready!(io.poll_write_ready(cx))?;
@@ -78,8 +77,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut this = self.project();
-        this.link.make_way(this.unread, this.io.as_mut(), cx);
+        let this = self.project();
         this.link
             .write(this.unread, this.io, cx, |io, cx| io.poll_write(cx, buf))
     }
@@ -89,8 +87,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut this = self.project();
-        this.link.make_way(this.unread, this.io.as_mut(), cx);
+        let this = self.project();
         this.link.write(this.unread, this.io, cx, |io, cx| {
             io.poll_write_vectored(cx, bufs)
         })
