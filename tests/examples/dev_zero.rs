@@ -1,6 +1,6 @@
 //! `dev_zero`, with and without `hangup`.
 
-use crate::process::{Example, binary, has, milliseconds, number};
+use crate::process::{Example, binary, explains, has, milliseconds, number};
 use std::io::Read;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -81,17 +81,5 @@ fn curl_is_killed_under_bulk() {
 
 #[test]
 fn the_command_line_is_explained() {
-    let output = Command::new(binary("dev_zero"))
-        .arg("--help")
-        .output()
-        .unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && help.contains("--naive"));
-    let output = Command::new(binary("dev_zero"))
-        .arg("--nonsense")
-        .output()
-        .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(told.contains("--nonsense") && told.contains("--help"));
+    explains("dev_zero", "--naive");
 }

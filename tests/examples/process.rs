@@ -70,6 +70,23 @@ pub(crate) fn binary(example: &str) -> PathBuf {
     binary
 }
 
+/// Checks that an example's `--help` knows `option`, and that nonsense is answered with what it was and where help is.
+pub(crate) fn explains(example: &str, option: &str) {
+    let run = |argument: &str| {
+        Command::new(binary(example))
+            .arg(argument)
+            .output()
+            .unwrap()
+    };
+    let output = run("--help");
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && help.contains(option));
+    let output = run("--nonsense");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told.contains("--nonsense") && told.contains("--help"));
+}
+
 /// Whether the program is there; says so in the test's output if it is not.
 pub(crate) fn has(program: &str) -> bool {
     let found = Command::new(program)

@@ -1,7 +1,7 @@
 //! `tokens`, with and without `hangup`, by raw sockets, curl and Chromium.
 
 use crate::browser::Browser;
-use crate::process::{Example, binary, has, number};
+use crate::process::{Example, binary, explains, has, number};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -125,17 +125,5 @@ fn it_plays_the_client_itself() {
 
 #[test]
 fn the_command_line_is_explained() {
-    let output = Command::new(binary("tokens"))
-        .arg("--help")
-        .output()
-        .unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && help.contains("--naive"));
-    let output = Command::new(binary("tokens"))
-        .arg("--nonsense")
-        .output()
-        .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(told.contains("--nonsense") && told.contains("--help"));
+    explains("tokens", "--naive");
 }
