@@ -18,7 +18,7 @@ fn auto_traits() {
     handle::<Closed>();
     handle::<MonitorConfig>();
     owner::<MonitoredStream<TcpStream>>();
-    owner::<Lower<TcpStream>>();
+    owner::<Transport<TcpStream>>();
     owner::<MonitoredListener>();
     #[cfg(feature = "codec")]
     {
@@ -26,7 +26,7 @@ fn auto_traits() {
         value::<SinkError<CloseReason>>();
     }
     value::<CloseReason>();
-    value::<Copied>();
+    value::<CopyOutcome>();
     value::<Failure>();
     value::<HalfClose>();
     value::<Side>();
@@ -114,7 +114,7 @@ mod outbox {
         sent::<Connection>();
         sent::<Confirm<Unshared>>();
         sent::<ByPeer<Unshared>>();
-        sent::<SendError<Unshared>>();
+        sent::<ProducerError<Unshared>>();
         sent::<Undelivered<Unshared>>();
         sent::<Shutdown<Unshared>>();
         sent::<Delays>();

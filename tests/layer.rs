@@ -9,7 +9,7 @@
 mod recorder;
 mod support;
 
-use hangup::{CloseReason, Lower, MonitorConfig, MonitoredStream, Status};
+use hangup::{CloseReason, MonitorConfig, MonitoredStream, Status, Transport};
 use recorder::Recorder;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::AsRawFd;
@@ -26,7 +26,7 @@ fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
 }
 
 /// A protocol that changes nothing.
-async fn same<S: AsyncRead>(stream: MonitoredStream<S>) -> MonitoredStream<Lower<S>> {
+async fn same<S: AsyncRead>(stream: MonitoredStream<S>) -> MonitoredStream<Transport<S>> {
     let layering = stream.layer(|lower| async { Ok(lower) });
     soon("a layer", layering).await.unwrap()
 }
@@ -107,7 +107,7 @@ async fn taken_out_of_the_wrapper() {
 async fn a_set_up_that_fails() {
     let (stream, _peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
-    let failed: io::Result<MonitoredStream<Lower<TcpStream>>> = stream
+    let failed: io::Result<MonitoredStream<Transport<TcpStream>>> = stream
         .layer(|_| async { Err(io::Error::new(ErrorKind::UnexpectedEof, "no greeting")) })
         .await;
     assert_eq!(failed.unwrap_err().to_string(), "no greeting");
@@ -116,7 +116,7 @@ async fn a_set_up_that_fails() {
     // Another reason was first.
     let (stream, _peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
-    let failed: io::Result<MonitoredStream<Lower<TcpStream>>> = stream
+    let failed: io::Result<MonitoredStream<Transport<TcpStream>>> = stream
         .layer(|_| async {
             monitor.abort();
             Err(ErrorKind::UnexpectedEof.into())
@@ -162,7 +162,7 @@ async fn a_set_up_that_does_not_look() {
 #[tokio::test]
 async fn what_was_moved_to_the_side_is_not_lost() {
     let (ours, mut peer) = Tcp4::pair();
-    let config = MonitorConfig::new().drain_unread(1000);
+    let config = MonitorConfig::new().read_ahead(1000);
     let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
     peer.write_all(b"STARTTLS\n").unwrap();
     soon("the input", stream.get_ref().readable())
@@ -202,7 +202,7 @@ async fn above_a_stream_without_a_socket() {
 #[tokio::test]
 async fn a_blocked_writer_is_woken_by_a_held_fin() {
     let (ours, peer) = Tcp4::pair();
-    let config = MonitorConfig::new().hold_fin(support::DEADLINE);
+    let config = MonitorConfig::new().fin_delay(support::DEADLINE);
     let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
     let wait = Duration::from_millis(100);
     while let Ok(written) = tokio::time::timeout(wait, stream.write(&[0; 65536])).await {

@@ -78,7 +78,7 @@ async fn a_peer_that_reads_nothing() {
 async fn trickles<P: Pair>() {
     let (ours, peer) = P::pair();
     let (stop, thread) = reader(peer, 1, Duration::from_millis(20));
-    let config = config(1000, Duration::from_secs(1)).reset_on_abort(true);
+    let config = config(1000, Duration::from_secs(1)).reset_on_stall(true);
     let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
     assert_eq!(
         soon("the stall", pour(&mut stream)).await,
@@ -135,7 +135,7 @@ mod under_tls {
 
     #[tokio::test]
     async fn in_either_order() {
-        let config = config(1, Duration::from_millis(500)).reset_on_abort(true);
+        let config = config(1, Duration::from_millis(500)).reset_on_stall(true);
         let (ours, peer) = Tcp4::pair();
         let stream = MonitoredStream::with_config(ours, &config).unwrap();
         let monitor = stream.monitor();
@@ -227,9 +227,9 @@ mod http {
     #[tokio::test]
     async fn under_axum() {
         let window = Duration::from_secs(1);
-        let config = config(1, window).reset_on_abort(true);
+        let config = config(1, window).reset_on_stall(true);
         let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-        let listener = listener.with_config(config);
+        let listener = listener.config(config);
         let address = listener.local_addr().unwrap();
         let (monitors, mut opened) = mpsc::unbounded_channel();
         let app = Router::new().route("/", get(async || Body::new(Endless)));
@@ -297,9 +297,9 @@ mod crowd {
         raise_the_descriptor_limit();
         // A client's kernel tells of new room in lumps of half its buffer: a healthy one needs time for some.
         let window = Duration::from_secs(4);
-        let config = config(16 * KIB, window).reset_on_abort(true);
+        let config = config(16 * KIB, window).reset_on_stall(true);
         let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-        let listener = listener.with_config(config);
+        let listener = listener.config(config);
         let address = listener.local_addr().unwrap();
         let before = tcp_memory();
 

@@ -9,7 +9,7 @@ mod support;
 #[path = "support/tls.rs"]
 mod tls;
 
-use hangup::{CloseReason, HalfClose, Lower, Monitor, MonitorConfig, MonitoredStream, Status};
+use hangup::{CloseReason, HalfClose, Monitor, MonitorConfig, MonitoredStream, Status, Transport};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use support::{Pair, Peer, Tcp4, reason, soon};
@@ -125,12 +125,12 @@ enum Place {
 
 const PLACES: [Place; 3] = [Place::Layered, Place::Above, Place::Below];
 
-type Layered = MonitoredStream<server::TlsStream<Lower<TcpStream>>>;
+type Layered = MonitoredStream<server::TlsStream<Transport<TcpStream>>>;
 
 /// A connection whose monitor was there before the handshake. A FIN is held for as long as it takes to find
 /// out what it means.
 async fn layered(version: &'static SupportedProtocolVersion) -> (Layered, Client) {
-    let config = MonitorConfig::new().hold_fin(support::DEADLINE);
+    let config = MonitorConfig::new().fin_delay(support::DEADLINE);
     layered_with(version, &config).await
 }
 
@@ -217,7 +217,7 @@ async fn end_of(
         Server::IsIdle => Duration::from_millis(3),
         _ => support::DEADLINE,
     };
-    let config = MonitorConfig::new().hold_fin(within);
+    let config = MonitorConfig::new().fin_delay(within);
     if place == Place::Layered {
         let (stream, peer) = match server {
             // The usual time.
@@ -368,8 +368,8 @@ async fn behind_too_much_input_there_is_only_a_fin() {
 async fn half_closed_above_tls() {
     for way in [Orderly, Truncated] {
         let config = MonitorConfig::new()
-            .half_close(HalfClose::Allowed)
-            .hold_fin(support::DEADLINE);
+            .half_close(HalfClose::Allow)
+            .fin_delay(support::DEADLINE);
         let (mut stream, peer) = layered_with(&TLS13, &config).await;
         let mut status = stream.monitor().subscribe();
         let (_, kept) = leave(peer, way).await;
@@ -399,7 +399,7 @@ async fn half_closed_above_tls() {
 async fn a_probe_of_a_held_fin() {
     let within = Duration::from_millis(100);
     let (ours, peer) = Tcp4::pair();
-    let config = MonitorConfig::new().hold_fin(within);
+    let config = MonitorConfig::new().fin_delay(within);
     let stream = MonitoredStream::with_config(ours, &config).unwrap();
     let monitor = stream.monitor();
     let began = Instant::now();
@@ -417,7 +417,7 @@ async fn a_probe_of_a_held_fin() {
 
     // Zero is as without.
     let (ours, peer) = Tcp4::pair();
-    let config = MonitorConfig::new().hold_fin(Duration::ZERO);
+    let config = MonitorConfig::new().fin_delay(Duration::ZERO);
     let stream = MonitoredStream::with_config(ours, &config).unwrap();
     peer.finish();
     assert!(stream.monitor().probe().is_closed());

@@ -34,7 +34,7 @@ pub(crate) enum Event {
 
 /// Who noticed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HeardBy {
+pub(crate) enum DetectedBy {
     Watcher,
     /// A look that the user asked for.
     Probe,
@@ -46,7 +46,7 @@ pub(crate) enum HeardBy {
     Us,
 }
 
-impl HeardBy {
+impl DetectedBy {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Watcher => "watcher",
