@@ -378,7 +378,7 @@ fn a_writer_sees_the_held_fin_or_is_woken_by_it() {
     explore(|| {
         let shared = shared(HalfClose::Close);
         let plain = Arc::new(Plain(AtomicUsize::new(0)));
-        let watcher = spawn(&shared, |shared| shared.fin_delay());
+        let watcher = spawn(&shared, |shared| shared.delay_fin());
         let call = shared.enter();
         shared.park_writer(&Waker::from(plain.clone())).unwrap();
         let seen = shared.is_fin_delayed();
@@ -397,7 +397,7 @@ fn a_writer_sees_the_held_fin_or_is_woken_by_it() {
 fn the_call_that_finds_the_meaning_of_a_fin_is_believed() {
     explore(|| {
         let shared = shared(HalfClose::Close);
-        shared.fin_delay();
+        shared.delay_fin();
         let call = shared.enter();
         let timer = spawn(&shared, |shared| {
             shared.observe(Event::Fin, DetectedBy::Watcher)

@@ -349,7 +349,7 @@ fuzz_target!(|input: Input| {
                 if let Some(index) = writer.take() {
                     wakers.accounts[index].due += 1;
                 }
-                shared.fin_delay();
+                shared.delay_fin();
             }
             Operation::Subscribe => subscriptions.push(Subscription {
                 receiver: shared.subscribe(),
