@@ -12,5 +12,6 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
 export MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation"
 echo "skipped: the watcher's unit tests: Miri has no poll(2) and no epoll"
 echo "skipped: the unit tests of errors and of silent death: they walk large tables, and take minutes here"
-cargo +nightly miri test --lib --test state_model --test forwarding -- \
+cargo +nightly miri test --lib --test state_model -- \
     --skip watcher:: --skip errors:: --skip silent_death::
+cargo +nightly miri test --test core -- forwarding::

@@ -3,16 +3,13 @@
 //! The numbers in comments are those of the invariants in `docs/architecture.md`.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-
+use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, Wakes, alone, reason, soon};
 use hangup::{CloseReason, MonitoredStream};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::Poll;
-use support::{Pair, Peer, Tcp4, Tcp6, Unix, Wakes, alone, reason, soon};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// Whether the reset is sent at once; else it is when the stream is dropped.
@@ -243,7 +240,7 @@ async fn after_the_peers_fin() {
 /// (3): after the drop the number may be another connection's, and that is left alone.
 #[tokio::test]
 async fn after_the_drop() {
-    if !alone("after_the_drop") {
+    if !alone("abort::after_the_drop") {
         return;
     }
     // The watcher's own descriptors come first.

@@ -1,23 +1,20 @@
 //! A listener that goes on after errors.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
+use crate::support::{alone, soon};
 use futures::FutureExt;
 use hangup::MonitoredListener;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::File;
 use std::io::ErrorKind;
-use support::{alone, soon};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
 
 /// There is no descriptor for a connection. It waits, the error is told, and the next try takes it.
 #[test]
 fn waits_for_a_descriptor() {
-    if !alone("waits_for_a_descriptor") {
+    if !alone("accept::waits_for_a_descriptor") {
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread();

@@ -1,14 +1,11 @@
 //! Bad input: each gives an `io::Error` that names what was wrong, and leaves nothing behind.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-
+use crate::support::{Pair, Tcp4, Unix, alone};
 use hangup::{MonitoredListener, MonitoredStream};
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
-use support::{Pair, Tcp4, Unix, alone};
 use tokio::runtime::Builder;
 
 /// Something with a descriptor's number, and nothing else.
@@ -64,7 +61,7 @@ async fn a_socket_that_is_watched_already() {
         ErrorKind::WouldBlock
     );
     drop(peer);
-    let reason = support::soon("the close", stream.closed()).await;
+    let reason = crate::support::soon("the close", stream.closed()).await;
     assert_eq!(reason, hangup::CloseReason::PeerClosed);
 }
 
@@ -96,7 +93,7 @@ fn a_runtime_without_io() {
 #[cfg(not(hangup_fallback))]
 #[test]
 fn the_descriptor_limit() {
-    if !alone("the_descriptor_limit") {
+    if !alone("bad_input::the_descriptor_limit") {
         return;
     }
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -131,7 +128,7 @@ fn the_descriptor_limit() {
         let (_accepted, from) = listener.accept().await.unwrap();
         assert_eq!(from, client.local_addr().unwrap());
         drop(second.1);
-        let reason = support::soon("the close", stream.closed()).await;
+        let reason = crate::support::soon("the close", stream.closed()).await;
         assert_eq!(reason, hangup::CloseReason::PeerClosed);
     });
 }

@@ -1,15 +1,11 @@
 //! (1) and (2), polled by hand on streams without a socket: who is woken, when, and how often.
 
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
-
-mod support;
-
+use crate::support::Wakes;
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, Status};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
-use support::Wakes;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 
 fn unwatched() -> (MonitoredStream<DuplexStream>, DuplexStream) {
@@ -35,7 +31,10 @@ fn the_first_reason_wins() {
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
         stream.shutdown().await.unwrap();
         drop(stream);
-        assert_eq!(support::reason(&monitor).await, CloseReason::PeerClosed);
+        assert_eq!(
+            crate::support::reason(&monitor).await,
+            CloseReason::PeerClosed
+        );
         assert_eq!(closed.await, CloseReason::PeerClosed);
     });
     drop(monitor);

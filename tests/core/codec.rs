@@ -1,10 +1,8 @@
 //! Frames over a monitored stream, and `Stream`s and `Sink`s that end with it.
 
 #![cfg(all(unix, feature = "codec"))]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
+use crate::support::{Pair, Peer, Tcp4, Unix, Wakes, reason, soon};
 use futures::channel::mpsc;
 use futures::stream;
 use futures::{Sink, SinkExt, StreamExt};
@@ -12,7 +10,6 @@ use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, SinkError, 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::Poll;
-use support::{Pair, Peer, Tcp4, Unix, Wakes, reason, soon};
 use tokio_util::bytes::{Bytes, BytesMut};
 use tokio_util::codec::{
     BytesCodec, Framed, FramedRead, FramedWrite, LengthDelimitedCodec, LinesCodec,

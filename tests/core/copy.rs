@@ -1,10 +1,8 @@
 //! `copy_bidirectional`: what arrives, when it ends, and what it reports.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
+use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, soon};
 use hangup::{
     CloseReason, Copied, HalfClose, MonitorConfig, MonitoredStream, StallPolicy,
     copy_bidirectional, copy_bidirectional_with_sizes,
@@ -13,7 +11,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
-use support::{DEADLINE, Pair, Peer, Tcp4, Unix, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
@@ -105,7 +102,10 @@ async fn what_arrived_before_a_reset_is_delivered() {
     let mut b = MonitoredStream::new(b).unwrap();
     client.write_all(&[7; 50_000]).unwrap();
     client.reset();
-    assert_eq!(support::reason(&a.monitor()).await, CloseReason::Reset);
+    assert_eq!(
+        crate::support::reason(&a.monitor()).await,
+        CloseReason::Reset
+    );
     let copied = soon("the copy", copy_bidirectional(&mut a, &mut b)).await;
     assert_eq!(copied.a.reason, Some(CloseReason::Reset));
     assert_eq!(copied.b.transfer.accepted, 50_000);

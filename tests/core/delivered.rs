@@ -1,15 +1,12 @@
 //! How many of the accepted bytes the peer has acknowledged, against what its program read.
 
 #![cfg(all(target_os = "linux", not(hangup_fallback)))]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-
+use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, reason, soon};
 use hangup::{CloseReason, MonitoredStream, Transfer};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
-use support::{Pair, Peer, Tcp4, Tcp6, Unix, reason, soon};
 use tokio::io::AsyncWriteExt;
 
 /// A small generator of numbers that look random (Marsaglia's xorshift), the same in each run.
@@ -181,7 +178,7 @@ async fn finished_when_the_peer_has_it_all() {
     soon("a write", stream.write_all(b"all of it"))
         .await
         .unwrap();
-    let transfer = soon("the end", stream.finish(support::DEADLINE)).await;
+    let transfer = soon("the end", stream.finish(crate::support::DEADLINE)).await;
     assert_eq!(transfer.unwrap().acknowledged, Some(9));
     // The peer's program has not even read it yet.
     let mut all = String::new();
@@ -195,7 +192,7 @@ async fn finished_when_the_peer_has_it_all() {
         .await
         .unwrap();
     let client = std::thread::spawn(move || peer.read_to_string(&mut String::new()).unwrap());
-    let transfer = soon("the end", stream.finish(support::DEADLINE)).await;
+    let transfer = soon("the end", stream.finish(crate::support::DEADLINE)).await;
     assert_eq!(transfer.unwrap().acknowledged, None);
     assert_eq!(stream.close_reason(), Some(CloseReason::Finished));
     assert_eq!(client.join().unwrap(), 9);
@@ -220,7 +217,7 @@ async fn not_finished_within_the_time() {
     assert!(told.acknowledged < Some(told.accepted));
     // The peer is there after all, and the stream is too.
     let client = std::thread::spawn(move || peer.read_to_end(&mut Vec::new()).unwrap());
-    let transfer = soon("the end", stream.finish(support::DEADLINE)).await;
+    let transfer = soon("the end", stream.finish(crate::support::DEADLINE)).await;
     assert_eq!(transfer.unwrap().acknowledged, Some(told.accepted));
     assert_eq!(client.join().unwrap() as u64, told.accepted);
 }
@@ -318,7 +315,12 @@ fn leave(mut peer: TcpStream, cut: Cut, after: u64) -> Option<TcpStream> {
 /// A process that connects to `address`, reads `after` bytes and is killed.
 fn killed(address: SocketAddr, after: u64) {
     let mut client = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "client_to_be_killed", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "delivered::client_to_be_killed",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("HANGUP_READ", format!("{address} {after}"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

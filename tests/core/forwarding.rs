@@ -1,13 +1,8 @@
 //! (9) The wrapper changes nothing else: every poll method reaches the wrapped stream's own, with what it
 //! was given, and every result comes back as it is.
 
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
-
-#[path = "support/recorder.rs"]
-mod recorder;
-
+use crate::recorder::Recorder;
 use hangup::{CloseReason, MonitoredStream};
-use recorder::Recorder;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

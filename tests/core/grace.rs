@@ -1,13 +1,9 @@
 //! The period of grace: work that outlives its connection for a while.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::{DEADLINE, soon};
 use hangup::{CloseReason, MonitoredStream};
 use std::io::ErrorKind;
 use std::time::Duration;
-use support::{DEADLINE, soon};
 use tokio::io::DuplexStream;
 use tokio::runtime::Builder;
 use tokio::time::{advance, sleep};

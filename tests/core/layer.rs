@@ -3,20 +3,15 @@
 //! The numbers in comments are those of the invariants in `docs/architecture.md`.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-#[path = "support/recorder.rs"]
-mod recorder;
-mod support;
-
+use crate::recorder::Recorder;
+use crate::support::{Pair, Peer, Tcp4, Unix, Wakes, reason, soon};
 use hangup::{CloseReason, Lower, MonitorConfig, MonitoredStream, Status};
-use recorder::Recorder;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use support::{Pair, Peer, Tcp4, Unix, Wakes, reason, soon};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -202,7 +197,7 @@ async fn above_a_stream_without_a_socket() {
 #[tokio::test]
 async fn a_blocked_writer_is_woken_by_a_held_fin() {
     let (ours, peer) = Tcp4::pair();
-    let config = MonitorConfig::new().hold_fin(support::DEADLINE);
+    let config = MonitorConfig::new().hold_fin(crate::support::DEADLINE);
     let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
     let wait = Duration::from_millis(100);
     while let Ok(written) = tokio::time::timeout(wait, stream.write(&[0; 65536])).await {

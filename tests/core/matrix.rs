@@ -4,10 +4,8 @@
 //! numbers in comments are those of the invariants in `docs/architecture.md`.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-
+use crate::support::{Pair, Peer, Wakes, reason, soon};
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, Status};
 use socket2::SockRef;
 use std::io::{self, Read, Write};
@@ -15,7 +13,6 @@ use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use support::{Pair, Peer, Wakes, reason, soon};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
@@ -457,7 +454,7 @@ macro_rules! matrix {
             $(
                 #[tokio::test(flavor = $flavor)]
                 async fn $scenario() {
-                    crate::$scenario::<crate::support::$pair>().await;
+                    super::super::$scenario::<crate::support::$pair>().await;
                 }
             )*
         }

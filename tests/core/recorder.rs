@@ -1,7 +1,5 @@
 //! A stream that says how it was called.
 
-#![allow(unreachable_pub)] // a part of test programs
-
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// default for a method, its answer here is another than the default's would be: a wrapper that leaves
 /// the method out is found out.
 #[derive(Debug, Default)]
-pub struct Recorder {
-    pub calls: Vec<String>,
+pub(crate) struct Recorder {
+    pub(crate) calls: Vec<String>,
 }
 
 impl AsyncRead for Recorder {

@@ -3,10 +3,8 @@
 //! The numbers in comments are those of the invariants in `docs/architecture.md`.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-
+use crate::support::{Pair, Peer, Tcp4, reason, soon};
 use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream, StallPolicy};
 use std::fs::File;
 use std::future::Future;
@@ -17,7 +15,6 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
-use support::{Pair, Peer, Tcp4, reason, soon};
 use tokio::net::TcpStream;
 
 type Watched = MonitoredStream<TcpStream>;

@@ -3,17 +3,14 @@
 //! The numbers in comments are those of the invariants in `docs/architecture.md`.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-
+use crate::support::{Wakes, reason, soon};
 use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use support::{Wakes, reason, soon};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::time::{Instant, advance};
 
@@ -361,7 +358,7 @@ fn a_runtime_without_timers() {
         .build()
         .unwrap();
     let refused = runtime.block_on(async {
-        let (ours, _peer) = <support::Unix as support::Pair>::pair();
+        let (ours, _peer) = <crate::support::Unix as crate::support::Pair>::pair();
         MonitoredStream::with_config(ours, &config()).unwrap_err()
     });
     assert_eq!(refused.kind(), ErrorKind::Unsupported);

@@ -1,14 +1,11 @@
 //! A FIN behind a full receive window, and the side buffer that lets it through.
 
 #![cfg(all(target_os = "linux", not(hangup_fallback)))]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-
+use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, reason, soon};
 use hangup::{CloseReason, MonitorConfig, MonitoredStream, Status};
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
-use support::{Pair, Peer, Tcp4, Tcp6, Unix, reason, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const ROOM: usize = 64 << 20;

@@ -3,10 +3,8 @@
 //! The numbers in comments are those of the invariants in `docs/architecture.md`.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-
+use crate::support::{Pair, Tcp4, Unix, Wakes, alone, reason, soon};
 use hangup::{CloseReason, MonitoredStream, Status};
 use socket2::SockRef;
 use std::collections::HashMap;
@@ -14,7 +12,6 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::task::Poll;
-use support::{Pair, Tcp4, Unix, Wakes, alone, reason, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -155,7 +152,7 @@ async fn everybody_leaves_at_once() {
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut peers = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "peers_of_the_storm", "--ignored"])
+        .args(["--exact", "watcher::peers_of_the_storm", "--ignored"])
         .env("HANGUP_STORM", listener.local_addr().unwrap().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -250,7 +247,7 @@ fn incoming_data_does_not_wake_the_watcher() {
 /// (7) A thousand idle connections: no task, no descriptor of ours, no timer.
 #[tokio::test]
 async fn an_idle_connection_costs_no_task_and_no_descriptor() {
-    if !alone("an_idle_connection_costs_no_task_and_no_descriptor") {
+    if !alone("watcher::an_idle_connection_costs_no_task_and_no_descriptor") {
         return;
     }
     let (first, _peer) = watched::<Unix>();
@@ -343,7 +340,7 @@ fn a_stream_is_moved_to_another_runtime() {
 /// Watchers go with their runtimes: each of them has an epoll and a place in the registry.
 #[test]
 fn a_thousand_runtimes_leave_nothing_behind() {
-    if !alone("a_thousand_runtimes_leave_nothing_behind") {
+    if !alone("watcher::a_thousand_runtimes_leave_nothing_behind") {
         return;
     }
     let open = || std::fs::read_dir("/proc/self/fd").map(Iterator::count);
@@ -384,7 +381,7 @@ async fn the_error_queue_is_no_hang_up() {
     peer.read_exact(&mut heard).unwrap();
     // The alarm is there, and it is a false one.
     let mut polled = [PollFd::new(stream.get_ref(), PollFlags::empty())];
-    let deadline = support::DEADLINE.try_into().unwrap();
+    let deadline = crate::support::DEADLINE.try_into().unwrap();
     assert_eq!(poll(&mut polled, Some(&deadline)).unwrap(), 1);
     assert!(polled[0].revents().contains(PollFlags::ERR));
     assert_eq!(stream.monitor().probe(), Status::Open);

@@ -34,7 +34,7 @@ fn lines(data: &'static str) -> impl Iterator<Item = [&'static str; 3]> {
 #[test]
 fn every_named_error_has_its_class_on_every_platform() {
     let mut seen = 0;
-    for [name, only, class] in lines(include_str!("data/connection_errors.tsv")) {
+    for [name, only, class] in lines(include_str!("../data/connection_errors.tsv")) {
         for platform in PLATFORMS {
             let error = OsError::from_name(name, platform);
             if only != "all" && only.parse() != Ok(platform) {
@@ -55,7 +55,7 @@ fn every_named_error_has_its_class_on_every_platform() {
 /// What each class says of resending and of trying again.
 #[test]
 fn classes_say_what_to_do() {
-    for [name, _, class] in lines(include_str!("data/connection_errors.tsv")) {
+    for [name, _, class] in lines(include_str!("../data/connection_errors.tsv")) {
         let error = OsError::from_name(name, Platform::Linux).unwrap();
         let connection = matches!(class, "disconnected" | "network" | "timeout" | "resolution");
         let transient = matches!(class, "not ready" | "interrupted");
@@ -69,7 +69,7 @@ fn classes_say_what_to_do() {
 #[test]
 fn every_windows_code_has_a_class_or_a_reason() {
     let mut seen = 0;
-    for [code, posix, name] in lines(include_str!("data/wsa_codes.tsv")) {
+    for [code, posix, name] in lines(include_str!("../data/wsa_codes.tsv")) {
         let code: i32 = code.parse().unwrap();
         let error = OsError::from_code(code, Platform::Windows)
             .unwrap_or_else(|| panic!("{name} ({code}) is missing"));

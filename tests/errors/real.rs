@@ -2,7 +2,6 @@
 //! pure, and are tested on every platform.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what a test sets up it fails by")]
 
 use hangup::CloseReason;
 use hangup::errors::{ErrorClass, classify, is_connection_error, is_not_ready};
@@ -273,7 +272,7 @@ fn no_descriptors_left() {
         let script = "ulimit -n 32; exec \"$@\"";
         return run_inside(
             Command::new("sh").args(["-c", script, "sh"]),
-            "no_descriptors_left",
+            "real::no_descriptors_left",
         );
     }
     let mut held = Vec::new();
@@ -290,7 +289,7 @@ fn no_descriptors_left() {
 #[test]
 fn a_network_that_is_not_there() {
     if !is_inside() {
-        return run_in_namespace("a_network_that_is_not_there");
+        return run_in_namespace("real::a_network_that_is_not_there");
     }
     let error = TcpStream::connect("192.0.2.1:9").unwrap_err();
     assert_class(&error, libc::ENETUNREACH, ErrorClass::Network);
@@ -301,7 +300,7 @@ fn a_network_that_is_not_there() {
 #[test]
 fn a_host_that_does_not_answer() {
     if !is_inside() {
-        return run_in_namespace("a_host_that_does_not_answer");
+        return run_in_namespace("real::a_host_that_does_not_answer");
     }
     // The kernel tells of its own failure in a message over the loopback interface.
     if !(ip("link set lo up")
@@ -321,7 +320,7 @@ fn a_host_that_does_not_answer() {
 #[test]
 fn a_silent_death() {
     if !is_inside() {
-        return run_in_namespace("a_silent_death");
+        return run_in_namespace("real::a_silent_death");
     }
     // The connection runs over the loopback interface, on an address that is then taken away and whose
     // traffic from then on nobody answers.
@@ -370,7 +369,7 @@ fn a_name_that_does_not_resolve() {
 #[test]
 fn a_name_without_a_network() {
     if !is_inside() {
-        return run_in_namespace("a_name_without_a_network");
+        return run_in_namespace("real::a_name_without_a_network");
     }
     let error = ("host.invalid", 80).to_socket_addrs().unwrap_err();
     assert_resolution(&error);

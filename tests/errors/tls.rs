@@ -1,17 +1,12 @@
 //! Real errors of TLS, by tokio-rustls over TCP on this machine, and the class of each.
 
-#![allow(clippy::unwrap_used, reason = "what a test sets up it fails by")]
-
-#[path = "support/tls.rs"]
-mod tls;
-
+use crate::support::tls::{BROKEN_RECORDS, Setup};
 use hangup::errors::{Classifier, ErrorClass, classify, classify_error, is_connection_error};
 use hangup::{CloseReason, MonitoredStream};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
-use tls::{BROKEN_RECORDS, Setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::rustls::pki_types::ServerName;

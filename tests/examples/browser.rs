@@ -24,14 +24,14 @@ const LIFE: &str = "300";
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// A running Chromium. Killed when dropped, with all of its processes, and its profile is removed.
-pub struct Browser {
+pub(crate) struct Browser {
     wire: Mutex<Wire>,
     _process: Process,
 }
 
 impl Browser {
     /// `None` where there is no Chromium; the test's output says so.
-    pub fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let answers = |program: &&&str| {
             let mut command = Command::new(program);
             command.arg("--version").stderr(Stdio::null());
@@ -49,7 +49,7 @@ impl Browser {
     }
 
     /// Opens a tab, and returns when its page is loaded. `about:blank` is a page too.
-    pub fn open(&self, url: &str) -> Tab<'_> {
+    pub(crate) fn open(&self, url: &str) -> Tab<'_> {
         let target = self.call(None, "Target.createTarget", json!({"url": "about:blank"}));
         let target = text(&target["targetId"]);
         let params = json!({"targetId": target, "flatten": true});
@@ -67,7 +67,7 @@ impl Browser {
     }
 
     /// Lets tabs download into `directory`, which is there.
-    pub fn download_to(&self, directory: &Path) {
+    pub(crate) fn download_to(&self, directory: &Path) {
         // Downloads to a path with `..` in it are given up without a word.
         let directory = directory.canonicalize().unwrap();
         let params = json!({
@@ -77,17 +77,17 @@ impl Browser {
     }
 
     /// Waits until the next download begins. Returns what [`cancel`](Self::cancel) asks for.
-    pub fn download_begun(&self) -> String {
+    pub(crate) fn download_begun(&self) -> String {
         text(&self.event("Browser.downloadWillBegin")["guid"])
     }
 
     /// As the user does by the button of the list of downloads.
-    pub fn cancel(&self, download: &str) {
+    pub(crate) fn cancel(&self, download: &str) {
         self.call(None, "Browser.cancelDownload", json!({"guid": download}));
     }
 
     /// Calls a method of the protocol, of the browser or of a tab's session, and returns its result.
-    pub fn call(&self, session: Option<&str>, method: &str, params: Value) -> Value {
+    pub(crate) fn call(&self, session: Option<&str>, method: &str, params: Value) -> Value {
         match self.try_call(session, method, params) {
             Ok(result) => result,
             Err(error) => panic!("{method}: {error}"),
@@ -99,7 +99,7 @@ impl Browser {
     }
 
     /// Waits for the next event with this name that nobody has waited for. Returns its parameters.
-    pub fn event(&self, name: &str) -> Value {
+    pub(crate) fn event(&self, name: &str) -> Value {
         self.wire().event(name)
     }
 
@@ -109,7 +109,7 @@ impl Browser {
 }
 
 /// A tab. It stays open when dropped.
-pub struct Tab<'a> {
+pub(crate) struct Tab<'a> {
     browser: &'a Browser,
     target: String,
     session: String,
@@ -117,12 +117,12 @@ pub struct Tab<'a> {
 
 impl Tab<'_> {
     /// Calls a method of the protocol.
-    pub fn call(&self, method: &str, params: Value) -> Value {
+    pub(crate) fn call(&self, method: &str, params: Value) -> Value {
         self.browser.call(Some(&self.session), method, params)
     }
 
     /// Loads a page, and returns when it is there.
-    pub fn go(&self, url: &str) {
+    pub(crate) fn go(&self, url: &str) {
         let loaded = self.call("Page.navigate", json!({"url": url}));
         assert_eq!(loaded["errorText"], Value::Null, "{url}");
         self.wait(
@@ -132,13 +132,13 @@ impl Tab<'_> {
     }
 
     /// Follows a link that is no page: a download begins.
-    pub fn download(&self, url: &str) -> String {
+    pub(crate) fn download(&self, url: &str) -> String {
         self.call("Page.navigate", json!({"url": url}));
         self.browser.download_begun()
     }
 
     /// The value of an expression, or of the promise that it is.
-    pub fn evaluate(&self, expression: &str) -> Value {
+    pub(crate) fn evaluate(&self, expression: &str) -> Value {
         match self.try_evaluate(expression) {
             Ok(value) => value,
             Err(error) => panic!("{expression}: {error}"),
@@ -158,7 +158,7 @@ impl Tab<'_> {
     }
 
     /// Waits until an expression is true, or anything else that JavaScript takes for it, and returns it.
-    pub fn wait(&self, what: &str, expression: &str) -> Value {
+    pub(crate) fn wait(&self, what: &str, expression: &str) -> Value {
         // Told to the page in one piece, so that it is the page that waits.
         let looking = format!(
             "new Promise(resolve => {{
@@ -183,7 +183,7 @@ impl Tab<'_> {
     }
 
     /// Presses a key of the keyboard, by its name, its code on Windows and the text that it types.
-    pub fn press(&self, key: &str, code: u32, text: &str) {
+    pub(crate) fn press(&self, key: &str, code: u32, text: &str) {
         for kind in ["keyDown", "keyUp"] {
             let params = json!({
                 "type": kind, "key": key, "windowsVirtualKeyCode": code, "text": text
@@ -194,7 +194,7 @@ impl Tab<'_> {
 
     /// What the browser has noted about the page since `Log.enable` was called: errors, and what its
     /// policy forbids.
-    pub fn said(&self) -> Vec<Value> {
+    pub(crate) fn said(&self) -> Vec<Value> {
         let mut wire = self.browser.wire();
         let (said, others) = wire.events.drain(..).partition(|event| {
             event["method"] == "Log.entryAdded" && event["sessionId"] == self.session
@@ -204,7 +204,7 @@ impl Tab<'_> {
     }
 
     /// The size of the window in CSS pixels, and whether it is a phone's.
-    pub fn resize(&self, width: u32, height: u32, phone: bool) {
+    pub(crate) fn resize(&self, width: u32, height: u32, phone: bool) {
         let scale = if phone { 2 } else { 1 };
         let params = json!({
             "width": width, "height": height, "deviceScaleFactor": scale, "mobile": phone
@@ -213,13 +213,13 @@ impl Tab<'_> {
     }
 
     /// What a media query is to find: `prefers-color-scheme` is `dark`, say.
-    pub fn prefer(&self, feature: &str, value: &str) {
+    pub(crate) fn prefer(&self, feature: &str, value: &str) {
         let params = json!({"features": [{"name": feature, "value": value}]});
         self.call("Emulation.setEmulatedMedia", params);
     }
 
     /// Bounds what the tab gets, in bytes a second.
-    pub fn throttle(&self, rate: u32) {
+    pub(crate) fn throttle(&self, rate: u32) {
         self.call("Network.enable", json!({}));
         let params = json!({
             "offline": false, "latency": 0, "downloadThroughput": rate, "uploadThroughput": -1
@@ -228,14 +228,14 @@ impl Tab<'_> {
     }
 
     /// A PNG of what the window shows.
-    pub fn screenshot(&self, path: &Path) {
+    pub(crate) fn screenshot(&self, path: &Path) {
         let shot = self.call("Page.captureScreenshot", json!({"format": "png"}));
         let png = data_encoding::BASE64.decode(text(&shot["data"]).as_bytes());
         fs::write(path, png.unwrap()).unwrap();
     }
 
     /// As the user closes it.
-    pub fn close(self) {
+    pub(crate) fn close(self) {
         let params = json!({"targetId": self.target});
         self.browser.call(None, "Target.closeTarget", params);
     }

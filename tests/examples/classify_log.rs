@@ -1,16 +1,13 @@
 //! The example `classify_log`: its reading of a line, and the program as a user runs it.
 
-#![allow(clippy::unwrap_used, reason = "what a test sets up it fails by")]
-
-#[path = "../examples/classify_log/line.rs"]
+#[path = "../../examples/classify_log/line.rs"]
 mod line;
 
+use crate::process::binary;
 use hangup::errors::{ErrorClass, OsError, Platform};
 use proptest::prelude::*;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::SystemTime;
 
 use Platform::{FreeBsd, Linux, MacOs, OpenBsd, Windows};
 
@@ -383,7 +380,7 @@ fn lines_that_are_unknown() {
 #[cfg(target_os = "linux")]
 #[test]
 fn messages_of_the_c_library() {
-    let facts = include_str!("data/connection_errors.tsv").lines();
+    let facts = include_str!("../data/connection_errors.tsv").lines();
     let mut known = 0;
     for line in facts.filter(|line| !line.starts_with(['#']) && !line.starts_with("EAI_")) {
         let name = line.split('\t').next().unwrap();
@@ -439,37 +436,8 @@ proptest! {
     }
 }
 
-fn modified(path: &Path) -> SystemTime {
-    let metadata = path
-        .metadata()
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    metadata.modified().unwrap()
-}
-
-/// The example's program, which cargo builds beside all tests, but not beside a single one.
-fn program() -> Command {
-    let mut path: PathBuf = std::env::current_exe().unwrap();
-    path.pop();
-    if path.ends_with("deps") {
-        path.pop();
-    }
-    path.push("examples");
-    path.push(format!("classify_log{}", std::env::consts::EXE_SUFFIX));
-    let built = modified(&path);
-    for source in ["main.rs", "line.rs"] {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("examples/classify_log")
-            .join(source);
-        assert!(
-            built >= modified(&source),
-            "the example is out of date: cargo build --examples"
-        );
-    }
-    Command::new(path)
-}
-
 fn run(arguments: &[&str], log: &[u8]) -> Output {
-    let mut child = program()
+    let mut child = Command::new(binary("classify_log"))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -535,7 +503,7 @@ fn the_program_refuses_what_it_does_not_know() {
 /// A reader that has seen enough is no failure.
 #[test]
 fn the_program_ends_quietly_with_its_reader() {
-    let mut child = program()
+    let mut child = Command::new(binary("classify_log"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,9 +1,6 @@
 //! axum with `hangup`: the listener, the extractors and the middleware, with clients of both HTTP versions.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::soon;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -18,7 +15,6 @@ use hangup::http::{Exchange, GoneReason, producer};
 use hangup::{CloseReason, Monitor, MonitoredListener};
 use std::future::pending;
 use std::net::SocketAddr;
-use support::soon;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

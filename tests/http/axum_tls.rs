@@ -1,11 +1,8 @@
 //! axum over TLS: a handler is told why its client left.
 
 #![cfg(all(feature = "axum", feature = "tls", unix, not(hangup_fallback)))]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-#[path = "support/tls.rs"]
-mod tls;
-
+use crate::support::tls::{BROKEN_RECORDS, Setup};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -14,7 +11,6 @@ use hangup::tls::TlsListener;
 use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredListener};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tls::{BROKEN_RECORDS, Setup};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

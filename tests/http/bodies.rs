@@ -1,9 +1,6 @@
 //! Bodies, streams and producers that end with the connection; and hyper, served by hand.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::{Wakes, soon};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use hangup::http::{
@@ -21,7 +18,6 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
-use support::{Wakes, soon};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;

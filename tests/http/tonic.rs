@@ -1,10 +1,7 @@
 //! tonic with `hangup`: a server that streams, and clients which leave in the middle. The messages are raw
 //! bytes: nothing here needs a compiler of protocol buffers.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::soon;
 use bytes::{Buf, BufMut, Bytes};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
@@ -14,7 +11,6 @@ use hangup::{CloseReason, Monitor, MonitoredListener};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
-use support::soon;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};

@@ -1,6 +1,5 @@
 //! The store on disk: what it keeps, and what it says of files that are full, damaged or not its own.
 #![cfg(feature = "durable")]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
 use bytes::Bytes;
 use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreProblem};

@@ -3,7 +3,6 @@
 //! The sender is this test program once more. It says on a pipe what `send` has accepted. The peer is in the
 //! test; it cuts connections at random too, before it has answered.
 #![cfg(all(feature = "durable", unix))]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
 use bytes::{BufMut, Bytes, BytesMut};
 use hangup::outbox::{Backoff, Confirm, DiskStore, Fsync, Outbox, Processed};
@@ -158,7 +157,12 @@ fn say(line: &str) {
 /// Starts the sender, and tells its lines.
 fn start(told: String) -> (Child, Receiver<String>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["sender", "--exact", "--nocapture", "--test-threads=1"])
+        .args([
+            "durable_kill::sender",
+            "--exact",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(SENDER, told)
         .stdout(Stdio::piped())
         .spawn()

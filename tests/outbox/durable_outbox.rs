@@ -1,6 +1,5 @@
 //! An outbox with a store: what it takes, what it keeps, what it forgets.
 #![cfg(feature = "durable")]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt, future};

@@ -3,14 +3,12 @@
 //! The figures, over many returns:
 //!
 //! ```sh
-//! HANGUP_RETURNS=500 cargo test --release --features outbox --test outbox_reconnect -- --nocapture
+//! HANGUP_RETURNS=500 cargo test --release --features outbox --test outbox reconnect -- --nocapture
 //! ```
 
 #![cfg(all(unix, feature = "outbox"))]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
+use crate::support::soon;
 use fastrand::Rng;
 use hangup::errors::{Classifier, ErrorClass};
 use hangup::outbox::{Confirm, Connection, Outbox, Processed};
@@ -21,7 +19,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use support::soon;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Mutex as Turn;

@@ -1,7 +1,6 @@
 //! Best-effort messages fill the outbox while there is no connection: important ones get their room.
 
 #![cfg(feature = "outbox")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use hangup::outbox::{Connection, Importance, Outbox, Reason};
 use std::future::pending;

@@ -1,7 +1,5 @@
 //! The outbox on real sockets.
 
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
-
 use bytes::Bytes;
 use futures::StreamExt;
 use hangup::outbox::*;

@@ -6,14 +6,17 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
+mod netns;
+#[path = "../support/mod.rs"]
 mod support;
 
 use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream};
+use netns::{Network, Timer};
 use socket2::SockRef;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
-use support::{Network, Pair, Tcp4, Tcp6, Timer, Unix, reason, soon};
+use support::{Pair, Tcp4, Tcp6, Unix, reason, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};

@@ -7,7 +7,7 @@
 //! The namespaces have no names: what keeps them is open descriptors of this process, so they go with
 //! it, however it ends.
 
-use super::DEADLINE;
+use crate::support::DEADLINE;
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -64,7 +64,7 @@ impl Namespace {
 }
 
 /// Two hosts and the router between them.
-pub struct Network {
+pub(crate) struct Network {
     ours: Namespace,
     router: Namespace,
     peer: Namespace,
@@ -72,7 +72,7 @@ pub struct Network {
 
 impl Network {
     /// Makes the hosts and their links; `None`, after it has said so, where that is not allowed.
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         match Self::build() {
             Ok(network) => Some(network),
             Err(why) => {
@@ -109,7 +109,7 @@ impl Network {
     }
 
     /// A connection from the peer to us. Must be called within a runtime.
-    pub fn pair(&self) -> (tokio::net::TcpStream, TcpStream) {
+    pub(crate) fn pair(&self) -> (tokio::net::TcpStream, TcpStream) {
         let listener = self.ours.enter(|| TcpListener::bind((OURS, 0)).unwrap());
         let address = listener.local_addr().unwrap();
         let peer = self.peer.enter(|| TcpStream::connect(address).unwrap());
@@ -120,7 +120,7 @@ impl Network {
     }
 
     /// Which timer runs for our socket of this port, as /proc/net/tcp has it.
-    pub fn timer(&self, port: u16) -> Timer {
+    pub(crate) fn timer(&self, port: u16) -> Timer {
         let table = self
             .ours
             .enter(|| fs::read_to_string("/proc/thread-self/net/tcp").unwrap());
@@ -141,7 +141,7 @@ impl Network {
     }
 
     /// The router loses all packets from now on, without a word.
-    pub fn lose_packets(&self) {
+    pub(crate) fn lose_packets(&self) {
         for host in 1..=2 {
             self.router
                 .ip(&format!("route add blackhole 10.77.{host}.2"))
@@ -150,7 +150,7 @@ impl Network {
     }
 
     /// The router forwards packets again.
-    pub fn forward_packets(&self) {
+    pub(crate) fn forward_packets(&self) {
         for host in 1..=2 {
             self.router
                 .ip(&format!("route del blackhole 10.77.{host}.2"))
@@ -159,29 +159,29 @@ impl Network {
     }
 
     /// Pulls the peer's cable: the router knows, and says so to who sends to the peer.
-    pub fn unplug_peer(&self) {
+    pub(crate) fn unplug_peer(&self) {
         self.router.ip("link set peer down").unwrap();
     }
 
     /// Puts the peer's cable back.
-    pub fn plug_peer(&self) {
+    pub(crate) fn plug_peer(&self) {
         self.router.ip("link set peer up").unwrap();
     }
 
     /// Pulls our own cable.
-    pub fn unplug_us(&self) {
+    pub(crate) fn unplug_us(&self) {
         self.router.ip("link set ours down").unwrap();
     }
 
     /// Puts our own cable back.
-    pub fn plug_us(&self) {
+    pub(crate) fn plug_us(&self) {
         self.router.ip("link set ours up").unwrap();
     }
 }
 
 /// What a connection waits for (`get_tcp4_sock` in net/ipv4/tcp_ipv4.c).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Timer {
+pub(crate) enum Timer {
     None,
     Retransmission,
     Keepalive,

@@ -3,17 +3,12 @@
 //! of the monitor.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-#[path = "support/tls.rs"]
-mod tls;
-
+use crate::support::tls::{self, BROKEN_RECORDS, Setup};
+use crate::support::{Pair, Peer, Tcp4, reason, soon};
 use hangup::{CloseReason, HalfClose, Lower, Monitor, MonitorConfig, MonitoredStream, Status};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use support::{Pair, Peer, Tcp4, reason, soon};
-use tls::{BROKEN_RECORDS, Setup};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::SupportedProtocolVersion;
@@ -130,7 +125,7 @@ type Layered = MonitoredStream<server::TlsStream<Lower<TcpStream>>>;
 /// A connection whose monitor was there before the handshake. A FIN is held for as long as it takes to find
 /// out what it means.
 async fn layered(version: &'static SupportedProtocolVersion) -> (Layered, Client) {
-    let config = MonitorConfig::new().hold_fin(support::DEADLINE);
+    let config = MonitorConfig::new().hold_fin(crate::support::DEADLINE);
     layered_with(version, &config).await
 }
 
@@ -215,7 +210,7 @@ async fn end_of(
     // Who reads or writes is not told by the end of the time.
     let within = match server {
         Server::IsIdle => Duration::from_millis(3),
-        _ => support::DEADLINE,
+        _ => crate::support::DEADLINE,
     };
     let config = MonitorConfig::new().hold_fin(within);
     if place == Place::Layered {
@@ -369,7 +364,7 @@ async fn half_closed_above_tls() {
     for way in [Orderly, Truncated] {
         let config = MonitorConfig::new()
             .half_close(HalfClose::Allowed)
-            .hold_fin(support::DEADLINE);
+            .hold_fin(crate::support::DEADLINE);
         let (mut stream, peer) = layered_with(&TLS13, &config).await;
         let mut status = stream.monitor().subscribe();
         let (_, kept) = leave(peer, way).await;
@@ -406,7 +401,7 @@ async fn a_probe_of_a_held_fin() {
     peer.finish();
     let asking = std::thread::spawn(move || {
         while !monitor.probe().is_closed() {
-            assert!(began.elapsed() < support::DEADLINE);
+            assert!(began.elapsed() < crate::support::DEADLINE);
             std::thread::yield_now();
         }
         began.elapsed()

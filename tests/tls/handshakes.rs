@@ -2,12 +2,9 @@
 //! behind.
 
 #![cfg(all(target_os = "linux", feature = "tls", not(hangup_fallback)))]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-#[path = "support/tls.rs"]
-mod tls;
-
+use crate::support::tls::{BROKEN_RECORDS, Setup};
+use crate::support::{DEADLINE, Pair, Peer, Tcp4, alone, reason, soon};
 use hangup::tls::{FailedHandshake, TlsListener, accept, connect};
 use hangup::{CloseReason, MonitorConfig, MonitoredListener, MonitoredStream, Status};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -17,8 +14,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::{DEADLINE, Pair, Peer, Tcp4, alone, reason, soon};
-use tls::{BROKEN_RECORDS, Setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -328,7 +323,7 @@ async fn abort_a_thousand(listening: &mut Listening, hello: &[u8]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_aborted_handshakes_leave_nothing_behind() {
-    if !alone("a_thousand_aborted_handshakes_leave_nothing_behind") {
+    if !alone("handshakes::a_thousand_aborted_handshakes_leave_nothing_behind") {
         return;
     }
     let mut listening = listening().await;

@@ -1,15 +1,10 @@
 //! Both layerings with TLS, over real sockets: below the TLS stream and above it.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // a test: a panic is its failure
 
-mod support;
-#[path = "support/tls.rs"]
-mod tls;
-
+use crate::support::tls::{self, Setup};
+use crate::support::{Pair, Peer, Tcp4, reason, soon};
 use hangup::{CloseReason, MonitoredStream, Status};
-use support::{Pair, Peer, Tcp4, reason, soon};
-use tls::Setup;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};

@@ -1,7 +1,7 @@
 //! The clients.
 
-use crate::server::Server;
-use crate::{Client, Left, Report, Way, started};
+use super::server::Server;
+use super::{Client, Left, Report, Way, started};
 use socket2::SockRef;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -2,11 +2,10 @@
 //! leaving, by a raw socket and by curl.
 //!
 //! ```sh
-//! cargo test --release --features axum --test http_scenarios -- --nocapture
+//! cargo test --release --features axum --test http scenarios -- --nocapture
 //! ```
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
 mod server;

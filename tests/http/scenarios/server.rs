@@ -1,6 +1,6 @@
 //! The servers: the same handlers, on axum's listener and on ours.
 
-use crate::Report;
+use super::Report;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};

@@ -2,9 +2,9 @@
 
 #![allow(dead_code, unreachable_pub)] // the buffer is a part of a library
 
-#[path = "../../src/outbox/buffer.rs"]
+#[path = "../../../src/outbox/buffer.rs"]
 mod buffer;
-#[path = "../../src/outbox/marks.rs"]
+#[path = "../../../src/outbox/marks.rs"]
 mod marks;
 mod plain;
 

@@ -4,7 +4,7 @@
 //! taken and settled, in which order, and all that the buffer tells of itself (invariants 1 to 5 of
 //! `buffer.rs`).
 
-use crate::buffer::{Buffer, Fate, Fit, Settled, Terms};
+use super::buffer::{Buffer, Fate, Fit, Settled, Terms};
 
 /// One operation; small numbers, so that they meet.
 #[derive(Debug, Clone, Copy)]
