@@ -80,19 +80,18 @@
 //! that no rule knows is asked for the beginning of its `Debug` output, and the innermost one without a
 //! code for that of its `Display`: what these do is their own.
 
-mod bsd;
 mod builtin;
 mod chain;
 mod class;
 mod classifier;
-mod linux;
-mod lookup;
+mod os_error;
 mod platform;
-mod windows;
+mod tables;
 
 pub use class::ErrorClass;
 pub use classifier::Classifier;
-pub use platform::{OsError, Platform, UnknownPlatform};
+pub use os_error::OsError;
+pub use platform::{Platform, UnknownPlatform};
 
 pub(crate) use builtin::Verdict;
 pub(crate) use chain::Chain;
