@@ -124,62 +124,30 @@ pub mod axum;
 pub mod errors;
 #[cfg(feature = "http")]
 pub mod http;
-#[cfg(feature = "metrics")]
-pub mod metrics;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tonic")]
 pub mod tonic;
-#[cfg(feature = "tracing")]
-pub mod tracing;
 
-mod accept;
-#[cfg(any(feature = "metrics", feature = "tracing"))]
-mod account;
-#[cfg(not(any(feature = "metrics", feature = "tracing")))]
-#[path = "no_account.rs"]
-mod account;
-mod closed;
-mod config;
-mod copy;
-mod drain;
-mod event;
-mod fate;
-mod grace;
-mod hold;
-mod layer;
-mod listener;
 mod monitor;
-mod reason;
-#[cfg(any(unix, windows))]
-mod send_file;
-mod silent_death;
-mod slots;
-mod stall;
+mod observe;
+mod policy;
 mod state;
-mod status;
 mod stream;
-mod sync;
-mod timer;
 mod transfer;
-mod unread;
-#[cfg(feature = "codec")]
-mod until_closed;
 mod watcher;
 
-pub use closed::Closed;
-pub use config::{HalfClose, MonitorConfig};
-pub use copy::{Copied, Side, copy_bidirectional, copy_bidirectional_with_sizes};
-pub use grace::{Grace, GraceOver};
-pub use layer::Lower;
-pub use listener::MonitoredListener;
-pub use monitor::Monitor;
-pub use reason::{CloseReason, Failure};
-pub use stall::StallPolicy;
-pub use status::Status;
-pub use stream::MonitoredStream;
-pub use transfer::Transfer;
+pub use errors::{CloseReason, Failure};
+pub use monitor::{Grace, GraceOver, Monitor};
 #[cfg(feature = "codec")]
-pub use until_closed::{SinkError, UntilClosed, UntilClosedExt};
+pub use monitor::{SinkError, UntilClosed, UntilClosedExt};
+#[cfg(feature = "metrics")]
+pub use observe::metrics;
+#[cfg(feature = "tracing")]
+pub use observe::tracing;
+pub use policy::{MonitorConfig, StallPolicy};
+pub use state::{Closed, HalfClose, Status, Transfer};
+pub use stream::{Lower, MonitoredListener, MonitoredStream};
+pub use transfer::{Copied, Side, copy_bidirectional, copy_bidirectional_with_sizes};

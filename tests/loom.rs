@@ -12,7 +12,7 @@
 
 #![allow(dead_code, unreachable_pub)] // the files below are parts of a library
 
-use hangup::{CloseReason, HalfClose, Status};
+use hangup::CloseReason;
 use loom::future::block_on;
 use loom::thread;
 use std::future::Future;
@@ -101,47 +101,60 @@ mod sync {
     }
 }
 
-/// Counts how often it is closed.
-mod account {
-    use crate::event::HeardBy;
-    use hangup::CloseReason;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "../src/observe"]
+mod observe {
+    mod end;
 
-    #[derive(Debug)]
-    pub(crate) struct Account(AtomicUsize);
+    pub(crate) use end::{Bytes, End};
 
-    impl Account {
-        pub(crate) const KEPT: bool = true;
+    /// Counts how often the end is recorded.
+    pub(crate) mod lifecycle {
+        use super::End;
+        use std::sync::atomic::{AtomicUsize, Ordering};
 
-        pub(crate) fn new() -> Self {
-            Self(AtomicUsize::new(0))
-        }
+        #[derive(Debug)]
+        pub(crate) struct Lifecycle(AtomicUsize);
 
-        pub(crate) fn close(&self, _: &CloseReason, _: HeardBy) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
+        impl Lifecycle {
+            pub(crate) const RECORDED: bool = true;
 
-        pub(crate) fn closes(&self) -> usize {
-            self.0.load(Ordering::Relaxed)
+            pub(crate) fn new() -> Self {
+                Self(AtomicUsize::new(0))
+            }
+
+            pub(crate) fn end(&self, _: &End<'_>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+
+            pub(crate) fn ends(&self) -> usize {
+                self.0.load(Ordering::Relaxed)
+            }
         }
     }
 }
-#[path = "../src/closed.rs"]
-mod closed;
-#[path = "../src/event.rs"]
-mod event;
-#[path = "../src/fate.rs"]
-mod fate;
-#[path = "../src/slots.rs"]
-mod slots;
-#[path = "../src/state.rs"]
-mod state;
-#[path = "../src/transfer.rs"]
-mod transfer;
 
-use closed::Closed;
-use event::{Event, HeardBy};
-use fate::Fate;
+mod errors {
+    pub(crate) use hangup::CloseReason;
+}
+
+#[path = "../src/state"]
+mod state {
+    pub(crate) mod closed;
+    pub(crate) mod counters;
+    pub(crate) mod event;
+    pub(crate) mod half_close;
+    pub(crate) mod machine;
+    pub(crate) mod shared;
+    pub(crate) mod slab;
+    pub(crate) mod status;
+    pub(crate) use crate::sync;
+}
+
+use state::closed::Closed;
+use state::event::{Event, HeardBy};
+use state::half_close::HalfClose;
+use state::shared::Fate;
+use state::status::Status;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
     explore_with(false, model);
@@ -425,7 +438,7 @@ fn what_the_watcher_saw_is_taken_in_at_the_latest_by_the_calls_end() {
         watcher.join().unwrap();
         assert_eq!(fate.status(), Status::Closed(CloseReason::PeerClosed));
         assert_eq!(waker.wakes(), 1);
-        assert_eq!(fate.account.closes(), 1);
+        assert_eq!(fate.lifecycle.ends(), 1);
     });
 }
 
@@ -472,7 +485,7 @@ fn the_account_is_closed_once() {
         fate.file(Event::Fin, HeardBy::Read);
         drop(call);
         aborter.join().unwrap();
-        assert_eq!(fate.account.closes(), 1);
+        assert_eq!(fate.lifecycle.ends(), 1);
     });
 }
 
@@ -483,8 +496,8 @@ fn the_account_stays_open_during_a_call() {
         let fate = fate(HalfClose::Closes);
         let call = fate.enter();
         fate.file(Event::Fin, HeardBy::Read);
-        assert_eq!(fate.account.closes(), 0);
+        assert_eq!(fate.lifecycle.ends(), 0);
         drop(call);
-        assert_eq!(fate.account.closes(), 1);
+        assert_eq!(fate.lifecycle.ends(), 1);
     });
 }

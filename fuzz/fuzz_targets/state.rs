@@ -16,7 +16,7 @@
 #![allow(dead_code, unreachable_pub)] // the files below are parts of a library
 
 use arbitrary::Arbitrary;
-use hangup::{CloseReason, HalfClose, Status};
+use hangup::CloseReason;
 use libfuzzer_sys::fuzz_target;
 use std::future::Future;
 use std::io;
@@ -28,29 +28,41 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 // The cell is no part of the library's interface, and is compiled here from its source.
-#[path = "../../src/no_account.rs"]
-mod account;
-#[path = "../../src/closed.rs"]
-mod closed;
-#[path = "../../src/event.rs"]
-mod event;
-#[path = "../../src/fate.rs"]
-mod fate;
 #[path = "../../tests/state_model/judge.rs"]
 mod judge;
-#[path = "../../src/slots.rs"]
-mod slots;
-#[path = "../../src/state.rs"]
-mod state;
-#[path = "../../src/sync.rs"]
-mod sync;
-#[path = "../../src/transfer.rs"]
-mod transfer;
 
-use closed::Closed;
-use event::{Event, HeardBy};
-use fate::Fate;
+mod errors {
+    pub(crate) use hangup::CloseReason;
+}
+
+#[path = "../../src/observe"]
+mod observe {
+    mod end;
+    #[path = "lifecycle_off.rs"]
+    pub(crate) mod lifecycle;
+
+    pub(crate) use end::{Bytes, End};
+}
+
+#[path = "../../src/state"]
+mod state {
+    pub(crate) mod closed;
+    pub(crate) mod counters;
+    pub(crate) mod event;
+    pub(crate) mod half_close;
+    pub(crate) mod machine;
+    pub(crate) mod shared;
+    pub(crate) mod slab;
+    pub(crate) mod status;
+    pub(crate) mod sync;
+}
+
 use judge::{anything_local, judge};
+use state::closed::Closed;
+use state::event::{Event, HeardBy};
+use state::half_close::HalfClose;
+use state::shared::Fate;
+use state::status::Status;
 
 #[derive(Arbitrary, Debug)]
 struct Input {

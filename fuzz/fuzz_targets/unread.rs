@@ -21,7 +21,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 
 // The side buffer is no part of the library's interface, and is compiled here from its source.
-#[path = "../../src/unread.rs"]
+#[path = "../../src/policy/read_ahead.rs"]
 mod unread;
 
 use unread::Unread;

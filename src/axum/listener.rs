@@ -1,6 +1,6 @@
 //! [`MonitoredListener`] as axum's listener.
 
-use crate::{MonitoredListener, MonitoredStream};
+use crate::stream::{MonitoredListener, MonitoredStream};
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;

@@ -1,7 +1,7 @@
 //! [`TlsListener`] as axum's listener.
 
 use super::Peer;
-use crate::Monitor;
+use crate::monitor::Monitor;
 use crate::tls::{ServerStream, TlsListener};
 use ::axum::extract::connect_info::Connected;
 use ::axum::serve::{IncomingStream, Listener, TapIo};

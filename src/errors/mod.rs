@@ -84,12 +84,15 @@ mod builtin;
 mod chain;
 mod class;
 mod classifier;
+mod close_reason;
 mod os_error;
 mod platform;
+mod reason_of;
 mod tables;
 
 pub use class::ErrorClass;
 pub use classifier::Classifier;
+pub use close_reason::{CloseReason, Failure};
 pub use os_error::OsError;
 pub use platform::{Platform, UnknownPlatform};
 

@@ -3,9 +3,8 @@
 use super::BodyError;
 use super::gone::{Gone, GoneReason};
 use super::until_closed::refusal;
-use crate::event::{Event, HeardBy};
-use crate::fate::Fate;
-use crate::{Closed, HalfClose, Monitor};
+use crate::monitor::Monitor;
+use crate::state::{Closed, Event, Fate, HalfClose, HeardBy};
 use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;

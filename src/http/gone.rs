@@ -1,7 +1,8 @@
 //! The future that resolves when nobody waits for a response any more.
 
 use super::exchange::Shared;
-use crate::{CloseReason, Closed};
+use crate::errors::CloseReason;
+use crate::state::Closed;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

@@ -2,7 +2,8 @@
 
 use super::exchange::Shared;
 use super::gone::{Gone, GoneReason};
-use crate::{Closed, Monitor};
+use crate::monitor::Monitor;
+use crate::state::Closed;
 use futures_core::Stream;
 use std::error::Error;
 use std::fmt;

@@ -1,7 +1,9 @@
 //! Bodies and streams that end when the connection is over.
 
 use super::BodyError;
-use crate::{CloseReason, Closed, Monitor};
+use crate::errors::CloseReason;
+use crate::monitor::Monitor;
+use crate::state::Closed;
 use futures_core::Stream;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;

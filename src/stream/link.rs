@@ -1,11 +1,9 @@
 //! What ties the wrapped stream to its fate: from results of polls to events.
 
-use crate::event::{Event, HeardBy};
-use crate::fate::Fate;
-use crate::stall::{Stall, Step};
-use crate::unread::Unread;
+use crate::errors::CloseReason;
+use crate::policy::{MonitorConfig, Stall, Step, Unread};
+use crate::state::{Event, Fate, HeardBy};
 use crate::watcher::{RESET_WAKES, Registration, Socket};
-use crate::{CloseReason, MonitorConfig};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -278,10 +276,12 @@ impl Drop for Link {
     fn drop(&mut self) {
         // The watcher lets go first: what it still saw of the socket is the peer's doing.
         #[cfg(feature = "metrics")]
-        let monitor = crate::Monitor::new(self.fate.clone(), self.socket().cloned());
+        let monitor = crate::monitor::Monitor::new(self.fate.clone(), self.socket().cloned());
         self.registration = None;
         self.fate.file(Event::Dropped, HeardBy::Us);
         #[cfg(feature = "metrics")]
-        crate::account::foreign(|| crate::metrics::dropped(&monitor.transfer()));
+        crate::observe::lifecycle::call_foreign(|| {
+            crate::observe::metrics::dropped(monitor.transfer().into());
+        });
     }
 }

@@ -1,8 +1,8 @@
 //! Reads and writes: each goes to the wrapped stream, and its result to the link.
 
-use super::MonitoredStream;
-use crate::event::{Event, HeardBy};
-use crate::stall::Step;
+use super::monitored_stream::MonitoredStream;
+use crate::policy::Step;
+use crate::state::{Event, HeardBy};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};

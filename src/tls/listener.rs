@@ -1,8 +1,9 @@
 //! A listener whose connections are monitored from before their TLS handshake.
 
 use super::ServerStream;
-use crate::accept::Accept;
-use crate::{CloseReason, Monitor, MonitoredListener, MonitoredStream};
+use crate::errors::CloseReason;
+use crate::monitor::Monitor;
+use crate::stream::{Accept, MonitoredListener, MonitoredStream};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;

@@ -74,7 +74,7 @@ mod listener;
 pub use listener::{FailedHandshake, TlsListener};
 pub use tokio_rustls;
 
-use crate::{Lower, MonitoredStream};
+use crate::stream::{Lower, MonitoredStream};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;

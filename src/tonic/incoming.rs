@@ -1,7 +1,6 @@
 //! The connections of a server.
 
-use crate::accept::Accept;
-use crate::{MonitoredListener, MonitoredStream};
+use crate::stream::{Accept, MonitoredListener, MonitoredStream};
 use futures_core::Stream;
 use std::io;
 use std::pin::Pin;

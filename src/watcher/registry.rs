@@ -1,12 +1,10 @@
 //! The runtimes' watchers, and what each one watches.
 
-use super::sys::Selector;
-use super::{BATCH, Socket, Source, raw};
-use crate::event::{Event, HeardBy};
-use crate::fate::Fate;
-use crate::hold::Hold;
-use crate::slots::{Key, Slots};
-use crate::sync::lock;
+use super::socket::Socket;
+use super::sys::{BATCH, Selector, Source, raw};
+use crate::policy::Hold;
+use crate::state::sync::lock;
+use crate::state::{Event, Fate, HeardBy, Key, Slots};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::mem;

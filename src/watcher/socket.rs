@@ -1,12 +1,10 @@
 //! One watched socket: its descriptor's number while it is open, and how to ask the kernel about it.
 
-use super::delivery::Delivery;
-use super::{Event, Raw, Sight, sys};
-use crate::Closed;
-use crate::event::HeardBy;
-use crate::fate::Fate;
-use crate::hold::{self, Hold, Wait};
-use crate::sync::lock;
+use super::ack::Delivery;
+use super::sys::{self, Raw, Sight};
+use crate::policy::{Hold, Wait};
+use crate::state::sync::lock;
+use crate::state::{Closed, Event, Fate, HeardBy};
 use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -114,7 +112,7 @@ impl Socket {
         let mut descriptor = lock(&self.descriptor);
         let hold = match descriptor.hold.take() {
             Some(hold) => hold,
-            None => Box::new(Hold::new(hold::USUAL)?),
+            None => Box::new(Hold::new(Hold::USUAL)?),
         };
         Ok(descriptor.hold.insert(hold).holds())
     }
@@ -233,7 +231,8 @@ impl Descriptor {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::{CloseReason, HalfClose, Status};
+    use crate::errors::CloseReason;
+    use crate::state::{HalfClose, Status};
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
 
