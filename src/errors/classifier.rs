@@ -1,5 +1,6 @@
 //! The classification with rules for third parties' errors.
 
+use super::call::Call;
 use super::chain::Chain;
 use super::class::ErrorClass;
 use super::classify;
@@ -90,6 +91,25 @@ impl Classifier {
     /// ```
     pub fn classify(&self, error: &io::Error) -> ErrorClass {
         self.classify_error(error)
+    }
+
+    /// What `error` means for a sender, given the call that failed with it.
+    ///
+    /// The rules decide first, as they do without a call, then
+    /// [`classify_call`](super::classify_call).
+    ///
+    /// ```
+    /// use hangup::errors::{Call, Classifier, ErrorClass};
+    /// use std::io::ErrorKind;
+    ///
+    /// let classifier = Classifier::new();
+    /// let error = ErrorKind::AddrNotAvailable.into();
+    /// assert_eq!(classifier.classify_call(&error, Call::Connect), ErrorClass::LocalResources);
+    /// assert_eq!(classifier.classify_call(&error, Call::Bind), ErrorClass::Misuse);
+    /// ```
+    pub fn classify_call(&self, error: &io::Error, call: Call) -> ErrorClass {
+        self.judged_by_rules(error)
+            .unwrap_or_else(|| classify::classify_call(error, call))
     }
 
     /// What `error` means for a sender: the answer of the first rule that has one for it or for an

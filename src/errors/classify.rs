@@ -1,6 +1,7 @@
 //! The questions: what an error means for a sender.
 
 use super::builtin::{self, Verdict};
+use super::call::Call;
 use super::chain::Chain;
 use super::class::ErrorClass;
 use super::os_error::OsError;
@@ -32,6 +33,25 @@ pub fn classify(error: &io::Error) -> ErrorClass {
 /// ```
 pub fn classify_error(error: &(dyn Error + 'static)) -> ErrorClass {
     verdict_of_any(error).class
+}
+
+/// What `error` means for a sender, given the call that failed with it.
+///
+/// The same as [`classify`], except for the errors that [`Call`] names.
+///
+/// ```
+/// use hangup::errors::{Call, ErrorClass, OsError, Platform, classify, classify_call};
+/// use std::io;
+///
+/// # let Some(platform) = Platform::current() else { return };
+/// // A local firewall rule: no reason to give up on the peer for good.
+/// let denied = OsError::from_name("EACCES", platform).unwrap();
+/// let error = io::Error::from_raw_os_error(denied.code());
+/// assert_eq!(classify_call(&error, Call::Connect), ErrorClass::Network);
+/// assert_eq!(classify(&error), ErrorClass::Permission);
+/// ```
+pub fn classify_call(error: &io::Error, call: Call) -> ErrorClass {
+    judged_by_call(error, call).unwrap_or_else(|| call.adjust(ErrorClass::Other))
 }
 
 /// What `code` means for a sender. `code` is what `raw_os_error` gives on `platform`.
@@ -96,11 +116,22 @@ pub(super) fn is_tls_alert(error: &io::Error) -> bool {
     Chain::new(error).any(builtin::is_alert)
 }
 
+/// What the built-in rules say of `error`, or `None` if they know nothing in its chain.
+pub(super) fn judged(error: &(dyn Error + 'static)) -> Option<Verdict> {
+    Chain::new(error).find_map(builtin::judge)
+}
+
+/// As [`judged`], for an error of `call`.
+pub(super) fn judged_by_call(error: &io::Error, call: Call) -> Option<ErrorClass> {
+    Chain::new(error).find_map(|error| {
+        let by_call = error.downcast_ref().and_then(|error| call.judge(error));
+        by_call.or_else(|| builtin::judge(error).map(|verdict| call.adjust(verdict.class)))
+    })
+}
+
 fn verdict_of_any(error: &(dyn Error + 'static)) -> Verdict {
-    Chain::new(error)
-        .find_map(builtin::judge)
-        .unwrap_or(Verdict {
-            class: ErrorClass::Other,
-            kind: None,
-        })
+    judged(error).unwrap_or(Verdict {
+        class: ErrorClass::Other,
+        kind: None,
+    })
 }

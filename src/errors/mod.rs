@@ -81,6 +81,7 @@
 //! code for that of its `Display`: what these do is their own.
 
 mod builtin;
+mod call;
 mod chain;
 mod class;
 mod classifier;
@@ -93,9 +94,12 @@ mod printed;
 mod reason_of;
 mod tables;
 
+pub use call::Call;
 pub use class::ErrorClass;
 pub use classifier::Classifier;
-pub use classify::{classify, classify_error, classify_os, is_connection_error, is_not_ready};
+pub use classify::{
+    classify, classify_call, classify_error, classify_os, is_connection_error, is_not_ready,
+};
 pub use close_reason::CloseReason;
 pub use failure::Failure;
 pub use os_error::OsError;
