@@ -8,15 +8,22 @@
 //! [`MonitoredStream`](hangup::MonitoredStream)s, a response body that ends with the stream, the
 //! account of each download, and a page that shows them.
 
+#[path = "../../dashboard/src/board.rs"]
 mod board;
+#[path = "../../dashboard/src/body.rs"]
 mod body;
 mod connection;
+#[path = "../../dashboard/src/router.rs"]
 mod dashboard;
+#[path = "../../dashboard/src/ended_response.rs"]
 mod ended;
+#[path = "../../dashboard/src/request.rs"]
 mod exchange;
+#[path = "../../dashboard/src/page/html.rs"]
 mod html;
 mod if_range;
 mod interrupts;
+#[path = "../../dashboard/src/connection.rs"]
 mod ledger;
 mod listener;
 mod listing;

@@ -4,14 +4,20 @@
 //! events.
 
 pub(crate) mod access;
+#[path = "page/ended.rs"]
 mod ended;
 mod feed;
+#[path = "page/open.rs"]
 mod open;
+#[path = "page/pace.rs"]
 mod pace;
+#[path = "page/mod.rs"]
 mod page;
 #[cfg(feature = "metrics")]
 mod prometheus;
+#[path = "page/table.rs"]
 mod table;
+#[path = "page/text.rs"]
 mod words;
 
 use crate::board::Board;
@@ -99,9 +105,9 @@ impl Dashboard {
 
     pub(crate) fn into_router(self) -> Router {
         let access = self.access;
-        let css = asset("text/css", include_str!("page.css"));
-        let script = asset("text/javascript", include_str!("page.js"));
-        let icon = asset("image/svg+xml", include_str!("icon.svg"));
+        let css = asset("text/css", include_str!("page/page.css"));
+        let script = asset("text/javascript", include_str!("page/page.js"));
+        let icon = asset("image/svg+xml", include_str!("page/icon.svg"));
         let router = Router::new()
             .route(PATH, get(page))
             .route("/_hangup/", get(page))
