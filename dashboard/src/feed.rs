@@ -1,21 +1,22 @@
-//! What the onlookers are told: one task looks for all of them, and only while there are any.
+//! The event stream: one task makes the snapshots for all viewers, and runs only while there are any.
 
 use crate::board::Board;
-use crate::dashboard::page::Snapshots;
+use crate::page::Snapshots;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// Between two looks if nothing is new: bytes are accepted and acknowledged without a word.
+/// Between two snapshots if nothing happens: bytes are acknowledged without an event.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Between two looks if there is always something new.
-const BREATH: Duration = Duration::from_millis(100);
+/// Between two snapshots if something happens all the time.
+const PAUSE: Duration = Duration::from_millis(100);
 
+#[derive(Debug)]
 pub(crate) struct Feed {
     board: Arc<Board>,
-    /// There while the task is.
+    /// Set while the task runs.
     sender: Mutex<Option<Arc<watch::Sender<Arc<str>>>>>,
     draining: AtomicBool,
 }
@@ -29,7 +30,7 @@ impl Feed {
         }
     }
 
-    /// The present snapshot, and those to come. A slow onlooker misses some, and always gets the last.
+    /// The current snapshot, and those that follow. A slow viewer misses some, and always gets the last.
     pub(crate) fn subscribe(self: &Arc<Self>) -> watch::Receiver<Arc<str>> {
         let mut slot = self.sender();
         if let Some(sender) = &*slot {
@@ -47,10 +48,10 @@ impl Feed {
         loop {
             tokio::select! {
                 () = sender.closed() => {}
-                _ = timeout(PERIOD, self.board.news()) => {}
+                _ = timeout(PERIOD, self.board.change()) => {}
             }
             {
-                // Nobody subscribes between the question and the end.
+                // Under the lock: nobody subscribes between the question and the end.
                 let mut slot = self.sender();
                 if sender.is_closed() || self.is_over() {
                     *slot = None;
@@ -58,19 +59,18 @@ impl Feed {
                 }
             }
             sender.send_replace(snapshots.next(&self.board.view()));
-            sleep(BREATH).await;
+            sleep(PAUSE).await;
         }
     }
 
-    /// Ends the streams of the onlookers when the last download has ended: a server that drains would
-    /// wait for them for ever.
+    /// Ends the event streams when the last recorded response has ended.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
         self.board.changed();
     }
 
     fn is_over(&self) -> bool {
-        self.draining.load(Ordering::Relaxed) && !self.board.is_serving()
+        self.draining.load(Ordering::Relaxed) && !self.board.is_responding()
     }
 
     fn sender(&self) -> MutexGuard<'_, Option<Arc<watch::Sender<Arc<str>>>>> {

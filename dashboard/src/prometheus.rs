@@ -1,39 +1,79 @@
-//! The counters of all streams, for Prometheus to scrape.
+//! The counts, in the format that Prometheus reads (OpenMetrics 1.0).
 
+use crate::ended_response::EndedResponse;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use std::time::Duration;
+use hangup::CloseReason;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
 
-/// A connection lasts for one request or for a long download: seconds, in powers of ten.
-const LASTED: [f64; 7] = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0];
-/// How often what was recorded is summed up if nobody scrapes it: it takes memory until then.
-const UPKEEP: Duration = Duration::from_secs(60);
+type Label = [(&'static str, &'static str); 1];
 
-#[derive(Clone)]
-pub(crate) struct Prometheus(PrometheusHandle);
+pub(crate) struct Metrics {
+    registry: Registry,
+    open: Gauge,
+    opened: Counter,
+    closed: Family<Label, Counter>,
+    responses: Family<Label, Counter>,
+    sent: Counter,
+}
 
-impl Prometheus {
-    /// Has the streams counted that are made from now on.
-    pub(crate) fn install() -> Self {
-        let handle = PrometheusBuilder::new()
-            .set_buckets(&LASTED)
-            .and_then(PrometheusBuilder::install_recorder)
-            .expect("there are buckets, and this is the first recorder");
-        hangup::metrics::describe();
-        let upkeep = handle.clone();
-        tokio::spawn(async move {
-            let mut interval = tokio::time::interval(UPKEEP);
-            loop {
-                interval.tick().await;
-                upkeep.run_upkeep();
-            }
-        });
-        Self(handle)
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("hangup_dashboard");
+        let (open, opened, closed) = (Gauge::default(), Counter::default(), Family::default());
+        let (responses, sent) = (Family::default(), Counter::default());
+        registry.register(
+            "connections_open",
+            "Connections that are open",
+            open.clone(),
+        );
+        registry.register("connections_opened", "Connections so far", opened.clone());
+        let text = "Connections that have closed, by reason";
+        registry.register("connections_closed", text, closed.clone());
+        let text = "Responses that have ended, complete or cut short";
+        registry.register("responses", text, responses.clone());
+        let text = "Bytes of the bodies of ended responses that HTTP has taken";
+        registry.register_with_unit("response_body", text, Unit::Bytes, sent.clone());
+        Self {
+            registry,
+            open,
+            opened,
+            closed,
+            responses,
+            sent,
+        }
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.open.inc();
+        self.opened.inc();
+    }
+
+    pub(crate) fn connection_closed(&self, reason: Option<&CloseReason>) {
+        self.open.dec();
+        let name = reason.map_or("unknown", CloseReason::name);
+        self.closed.get_or_create(&[("reason", name)]).inc();
+    }
+
+    pub(crate) fn response_ended(&self, response: &EndedResponse) {
+        let outcome = if response.is_complete() {
+            "complete"
+        } else {
+            "cut_short"
+        };
+        self.responses.get_or_create(&[("outcome", outcome)]).inc();
+        self.sent.inc_by(response.sent());
     }
 
     pub(crate) fn answer(&self) -> Response {
-        let kind = "text/plain; version=0.0.4; charset=utf-8";
-        ([(CONTENT_TYPE, kind)], self.0.render()).into_response()
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &self.registry);
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        ([(CONTENT_TYPE, kind)], text).into_response()
     }
 }

@@ -1,47 +1,25 @@
-//! The page at `/_hangup`: what is open, what has ended, and why.
-//!
-//! It works without its script, as it is at the moment. With it, it is told what is new by server-sent
-//! events.
+//! The routes of the dashboard.
 
-pub(crate) mod access;
-#[path = "page/ended.rs"]
-mod ended;
-mod feed;
-#[path = "page/open.rs"]
-mod open;
-#[path = "page/pace.rs"]
-mod pace;
-#[path = "page/mod.rs"]
-mod page;
-#[cfg(feature = "metrics")]
-mod prometheus;
-#[path = "page/table.rs"]
-mod table;
-#[path = "page/text.rs"]
-mod words;
-
-use crate::board::Board;
-use access::{Access, check};
+use crate::Dashboard;
+use crate::page::{page, page_links};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::map_response;
 use axum::response::sse::{Event, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use feed::Feed;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::future::{Ready, ready};
 use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 
-pub(crate) const PATH: &str = "/_hangup";
-
-/// What is sent with everything: nothing comes from elsewhere, nothing goes elsewhere, nothing stays.
+/// Sent with everything: nothing comes from elsewhere, no other site may read or frame it, nothing is
+/// cached, and no referrer carries the token.
 const HEADERS: [(HeaderName, &str); 5] = [
     (
         CONTENT_SECURITY_POLICY,
@@ -57,96 +35,56 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
 ];
 
-#[derive(Clone)]
-pub(crate) struct Dashboard {
-    board: Arc<Board>,
-    feed: Arc<Feed>,
-    access: Access,
-    #[cfg(feature = "metrics")]
-    prometheus: prometheus::Prometheus,
+pub(crate) fn router(dashboard: Dashboard) -> Router {
+    let css = asset("text/css", include_str!("page/page.css"));
+    let script = asset("text/javascript", include_str!("page/page.js"));
+    let icon = asset("image/svg+xml", include_str!("page/icon.svg"));
+    Router::new()
+        .route("/", get(index))
+        .route("/events", get(events))
+        .route("/metrics", get(metrics))
+        .route("/page.css", get(css))
+        .route("/page.js", get(script))
+        .route("/icon.svg", get(icon))
+        .fallback(missing)
+        .with_state(dashboard)
 }
 
-impl Dashboard {
-    /// Made before the first connection is taken.
-    pub(crate) fn new(access: Access) -> Self {
-        let board = Arc::new(Board::new());
-        Self {
-            feed: Arc::new(Feed::new(board.clone())),
-            board,
-            access,
-            #[cfg(feature = "metrics")]
-            prometheus: prometheus::Prometheus::install(),
-        }
-    }
-
-    /// Where the connections and the responses are to be entered.
-    pub(crate) fn board(&self) -> Arc<Board> {
-        self.board.clone()
-    }
-
-    /// Tells where to look, of a server that listens on `address`.
-    pub(crate) fn invitation(&self, mut address: SocketAddr) -> String {
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        let whom = match self.access {
-            Access::ThisHost => "for this host only",
-            Access::Anybody => "for anybody",
-        };
-        format!("dashboard on http://{address}{PATH} ({whom})")
-    }
-
-    /// Nothing more to see when the last download has ended.
-    pub(crate) fn drain(&self) {
-        self.feed.drain();
-    }
-
-    pub(crate) fn into_router(self) -> Router {
-        let access = self.access;
-        let css = asset("text/css", include_str!("page/page.css"));
-        let script = asset("text/javascript", include_str!("page/page.js"));
-        let icon = asset("image/svg+xml", include_str!("page/icon.svg"));
-        let router = Router::new()
-            .route(PATH, get(page))
-            .route("/_hangup/", get(page))
-            .route("/_hangup/events", get(events))
-            .route("/_hangup/page.css", get(css))
-            .route("/_hangup/page.js", get(script))
-            .route("/_hangup/icon.svg", get(icon));
-        #[cfg(feature = "metrics")]
-        let router = router.route("/_hangup/metrics", get(metrics));
-        router
-            .with_state(self)
-            .layer(from_fn_with_state(access, check))
-            .layer(map_response(guard))
-    }
+/// Adds the headers to every response of `router`, refusals included.
+pub(crate) fn guarded(router: Router) -> Router {
+    router.layer(map_response(|response: Response| {
+        ready((HEADERS, response))
+    }))
 }
 
-async fn guard(response: Response) -> impl IntoResponse {
-    (HEADERS, response)
+async fn index(State(dashboard): State<Dashboard>, OriginalUri(uri): OriginalUri) -> Html<String> {
+    let links = page_links(uri.path());
+    Html(page(dashboard.title(), &links, &dashboard.board().view()))
 }
 
-async fn page(State(dashboard): State<Dashboard>) -> Html<String> {
-    Html(page::page(&dashboard.board.view()))
+/// Everything below the mount point belongs to the dashboard. A nested router's `/` has no trailing slash: with
+/// one, the page comes here.
+async fn missing(dashboard: State<Dashboard>, original: OriginalUri, uri: Uri) -> Response {
+    match uri.path() {
+        "/" => index(dashboard, original).await.into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn events(
     State(dashboard): State<Dashboard>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let snapshots = WatchStream::new(dashboard.feed.subscribe());
+    let snapshots = WatchStream::new(dashboard.feed().subscribe());
     Sse::new(snapshots.map(|snapshot| Ok(Event::default().data(&*snapshot))))
 }
 
-#[cfg(feature = "metrics")]
 async fn metrics(State(dashboard): State<Dashboard>) -> Response {
-    dashboard.prometheus.answer()
+    dashboard.board().metrics.answer()
 }
 
 fn asset(
     kind: &'static str,
     text: &'static str,
-) -> impl Fn() -> std::future::Ready<([(HeaderName, &'static str); 1], &'static str)> + Clone {
-    move || std::future::ready(([(CONTENT_TYPE, kind)], text))
+) -> impl Fn() -> Ready<([(HeaderName, &'static str); 1], &'static str)> + Clone {
+    move || ready(([(CONTENT_TYPE, kind)], text))
 }

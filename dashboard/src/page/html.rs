@@ -1,9 +1,9 @@
-//! Names as plain text in HTML.
+//! Plain text in HTML.
 
-/// Makes a name plain text in HTML.
-pub(crate) fn escape(name: &str) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for char in name.chars() {
+/// Escapes `text` for an element or a quoted attribute.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
         match char {
             '&' => escaped += "&amp;",
             '<' => escaped += "&lt;",

@@ -6,6 +6,8 @@ const feed = document.getElementById("feed");
 const news = document.getElementById("news");
 const pause = document.getElementById("pause");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
+// Beside this file, wherever the page is mounted.
+const events = new URL("events", document.currentScript.src);
 let source = null;
 let announced = newest();
 
@@ -16,19 +18,19 @@ start();
 function start() {
   pause.textContent = "Pause";
   tell("Connecting …");
-  source = new EventSource("/_hangup/events");
+  source = new EventSource(events);
   source.onopen = () => tell("Live");
   source.onmessage = (event) => show(event.data);
   source.onerror = () => {
     const gone = source.readyState === EventSource.CLOSED;
-    tell(gone ? "The server refuses. Reload the page to try again." : "No answer from the server. Trying again …");
+    tell(gone ? "The server refuses. Open the link with the token again." : "The server does not answer. Trying again …");
   };
 }
 
 function stop() {
   source.close();
   source = null;
-  pause.textContent = "Go on";
+  pause.textContent = "Resume";
   tell("Paused");
 }
 

@@ -4,7 +4,7 @@
 //! spelt out. Each cell knows its column's name, which is shown beside it.
 
 /// A section with a table under its heading, or with the word `empty` if there is no row.
-pub(crate) fn section(id: &str, title: &str, columns: &[&str], rows: &str, empty: &str) -> String {
+pub(super) fn section(id: &str, title: &str, columns: &[&str], rows: &str, empty: &str) -> String {
     let heading = format!(
         "<section id=\"{id}\" aria-labelledby=\"{id}-title\">\n<h2 id=\"{id}-title\">{title}</h2>\n"
     );
@@ -23,7 +23,7 @@ pub(crate) fn section(id: &str, title: &str, columns: &[&str], rows: &str, empty
 }
 
 /// A row of cells, which are HTML. The first one names it.
-pub(crate) fn row<const N: usize>(
+pub(super) fn row<const N: usize>(
     id: &str,
     kind: &str,
     columns: &[&str; N],
@@ -35,7 +35,7 @@ pub(crate) fn row<const N: usize>(
             0 => ("th", "rowheader\" scope=\"row"),
             _ => ("td", "cell"),
         };
-        let class = column.to_lowercase();
+        let class = column.to_lowercase().replace(' ', "-");
         row += &format!(
             "<{tag} role=\"{role}\" class=\"{class}\" data-column=\"{column}\">{cell}</{tag}>"
         );

@@ -1,8 +1,15 @@
-//! The directory that is served, and no way out of it.
+//! The files of a directory, and no way out of it.
 //!
 //! Paths are opened relative to a handle on the directory ([`cap_std::fs::Dir`]), which refuses `..`,
 //! absolute paths and symbolic links that lead outside, whatever is renamed meanwhile.
 
+use crate::if_range;
+use crate::listing::listing;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use std::fs::Metadata;
@@ -13,39 +20,55 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
+use tower_http::services::ServeDir;
 use tower_http::services::fs::{Backend, File};
 
-#[derive(Clone)]
-pub(crate) struct Root {
-    dir: Arc<Dir>,
+pub(crate) type Files = ServeDir<Router, Root>;
+
+/// The files below `root`, and a listing for a directory without index.html.
+pub(crate) fn router(root: &Path) -> io::Result<Router> {
+    let dir = Arc::new(Dir::open_ambient_dir(root, ambient_authority())?);
+    let listing = Router::new()
+        .fallback(listing)
+        .with_state(Root(dir.clone()));
+    let files = ServeDir::with_backend(".", Root(dir)).fallback(listing);
+    Ok(Router::new().fallback(serve).with_state(files))
 }
+
+async fn serve(State(files): State<Files>, mut request: Request) -> Response {
+    if_range::apply(&files, &mut request).await;
+    match files.clone().try_call(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(error) => {
+            note!("cannot read a file: {error}");
+            (StatusCode::INTERNAL_SERVER_ERROR, "cannot read this file\n").into_response()
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Root(Arc<Dir>);
 
 type Opening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 impl Root {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self { dir: Arc::new(dir) })
-    }
-
-    /// Runs `ask`, which may wait for the disk, on a thread of its own.
+    /// Runs `ask`, which may wait for the disk, on a thread for blocking work.
     pub(crate) fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Dir) -> io::Result<T> + Send + 'static,
     ) -> Opening<T> {
-        let dir = self.dir.clone();
+        let dir = self.0.clone();
         Box::pin(async move { tokio::task::spawn_blocking(move || ask(&dir)).await? })
     }
 }
 
-/// Opens a file or a directory. Anything else is not found: to read a pipe or a device may wait for
-/// ever.
+/// Opens a file or a directory. Anything else is not found: to read a pipe or a device may wait forever.
 fn open(dir: &Dir, path: &Path) -> io::Result<std::fs::File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     {
-        // To open a pipe would wait for its writer.
+        // Opening a pipe would wait for its writer.
         use cap_std::fs::OpenOptionsExt;
         options.custom_flags(libc::O_NONBLOCK);
     }
