@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// use hangup_dashboard::Dashboard;
 ///
 /// let dashboard = Dashboard::new();
-/// let app = axum::Router::<()>::new().nest("/_hangup", dashboard.router());
+/// let app = axum::Router::<()>::new().nest_service("/_hangup", dashboard.router());
 /// let link = dashboard.link("http://127.0.0.1:8080/_hangup");
 /// assert!(link.starts_with("http://127.0.0.1:8080/_hangup?token="));
 /// # drop(app);
@@ -56,7 +56,7 @@ impl Dashboard {
     /// The routes, open to who presents the [`token`](Self::token): `/` is the page, `/events` its stream of
     /// server-sent events, `/metrics` the counters for Prometheus, and the rest the page's files.
     ///
-    /// Mount them anywhere with [`Router::nest`], or serve them on a listener of their own. All links are relative.
+    /// Mount them anywhere with [`Router::nest_service`], or serve them on a listener of their own. All links are relative.
     /// A browser presents the token once, by the [`link`](Self::link), and then as a cookie; a program sends
     /// `Authorization: Bearer TOKEN` (for Prometheus: `authorization: { credentials: TOKEN }`). Everybody else gets
     /// 401, also through a proxy on this host.
@@ -68,7 +68,7 @@ impl Dashboard {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let dashboard = hangup_dashboard::Dashboard::new();
-    /// let app = axum::Router::new().nest("/_hangup", dashboard.router());
+    /// let app = axum::Router::new().nest_service("/_hangup", dashboard.router());
     ///
     /// let request = Request::get("/_hangup/metrics").body(String::new()).unwrap();
     /// assert_eq!(app.clone().oneshot(request).await.unwrap().status(), StatusCode::UNAUTHORIZED);

@@ -20,7 +20,7 @@
 //!     let app = Router::new()
 //!         .route("/", get(|| async { "hello" }))
 //!         .layer(from_fn_with_state(dashboard.clone(), record))
-//!         .nest("/_hangup", dashboard.router());
+//!         .nest_service("/_hangup", dashboard.router());
 //!
 //!     println!("{}", dashboard.link("http://127.0.0.1:8080/_hangup"));
 //!     let listener = MonitoredListener::bind("127.0.0.1:8080").await?;

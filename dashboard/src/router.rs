@@ -8,10 +8,9 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{StatusCode, Uri};
 use axum::middleware::map_response;
 use axum::response::sse::{Event, Sse};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, Response};
 use axum::routing::get;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -46,7 +45,6 @@ pub(crate) fn router(dashboard: Dashboard) -> Router {
         .route("/page.css", get(css))
         .route("/page.js", get(script))
         .route("/icon.svg", get(icon))
-        .fallback(missing)
         .with_state(dashboard)
 }
 
@@ -60,15 +58,6 @@ pub(crate) fn guarded(router: Router) -> Router {
 async fn index(State(dashboard): State<Dashboard>, OriginalUri(uri): OriginalUri) -> Html<String> {
     let links = page_links(uri.path());
     Html(page(dashboard.title(), &links, &dashboard.board().view()))
-}
-
-/// Everything below the mount point belongs to the dashboard. A nested router's `/` has no trailing slash: with
-/// one, the page comes here.
-async fn missing(dashboard: State<Dashboard>, original: OriginalUri, uri: Uri) -> Response {
-    match uri.path() {
-        "/" => index(dashboard, original).await.into_response(),
-        _ => StatusCode::NOT_FOUND.into_response(),
-    }
 }
 
 async fn events(

@@ -24,7 +24,7 @@ const ROUTES: [&str; 7] = [
 fn app(dashboard: &Dashboard) -> Router {
     Router::new()
         .route("/", get("the application"))
-        .nest("/a/dashboard", dashboard.router())
+        .nest_service("/a/dashboard", dashboard.router())
 }
 
 async fn ask(app: &Router, path: &str, headers: &[(&str, &str)]) -> Response<Body> {
@@ -118,7 +118,7 @@ async fn links_are_relative() {
     let page = text(ask(&open, "/", &[]).await).await;
     assert!(page.contains("src=\"page.js\""), "{page}");
     assert!(page.contains("<h1>&lt;Files&gt; &amp; more</h1>"), "{page}");
-    let nested = Router::new().nest("/a/dashboard", open);
+    let nested = Router::new().nest_service("/a/dashboard", open);
     let page = text(ask(&nested, "/a/dashboard", &[]).await).await;
     assert!(page.contains("src=\"dashboard/page.js\""), "{page}");
     let page = text(ask(&nested, "/a/dashboard/", &[]).await).await;

@@ -114,7 +114,7 @@ async fn main() -> anyhow::Result<()> {
         .layer(from_fn(follow))
         .layer(from_fn_with_state(dashboard.clone(), record));
     if args.dashboard {
-        app = app.nest("/_hangup", dashboard.router());
+        app = app.nest_service("/_hangup", dashboard.router());
         say!("dashboard: {}", dashboard.link(&format!("{url}/_hangup")));
     }
 
