@@ -13,7 +13,7 @@ use std::{fmt, io};
 /// | Windows | the busy blocks of all heaps (`HeapWalk`) | no | heaps of the process |
 ///
 /// Glibc counts a whole chunk: 16 bytes take 32. It counts chunks in its per-thread cache as in use, too: seven of each
-/// size at most.
+/// size up to 1032 bytes at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeapInfo {
@@ -91,7 +91,7 @@ impl fmt::Display for Counted {
     }
 }
 
-/// What Rust has in use, or `None` if no [`CountingAllocator`](crate::CountingAllocator) is installed.
+/// What Rust has in use, or `None` if no [`CountingAllocator`](crate::CountingAllocator) has served a block yet.
 ///
 /// Without one it answers `None`; see [`CountingAllocator`](crate::CountingAllocator) for an example with one.
 ///

@@ -41,7 +41,7 @@ type Counter<'a> = Box<dyn Fn() -> u64 + 'a>;
 ///     .unwrap_err();
 /// assert_eq!(error.kind(), LeakErrorKind::Growth);
 /// let heap = error.finding(Metric::Heap).expect("glibc tells");
-/// assert_eq!(heap.per_call, 32.0); // 16 bytes, in glibc's smallest chunk
+/// assert_eq!(heap.per_call.round(), 32.0); // 16 bytes, in glibc's smallest chunk
 /// # }
 /// # Ok::<(), heapdelta::LeakError>(())
 /// ```

@@ -8,6 +8,7 @@ use crate::memory::memory;
 use crate::metric::Metric;
 use crate::report::{Outcome, Report, Run};
 use crate::resources::{self, Held};
+use crate::sys;
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -165,13 +166,14 @@ impl<'m, 't, 's> Meter<'m, 't, 's> {
         if let Some(trim) = &self.test.trim {
             trim();
         }
+        sys::fill_thread_cache();
         // Where there is no such call the readings are taken as they are.
         let _ = heap::heap_trim();
         let memory = memory();
         let heap = heap::heap_info().ok();
         for (reading, &metric) in readings.iter_mut().zip(&*self.columns) {
             *reading = match metric {
-                Metric::Heap => heap.map(|heap| heap.heap_used),
+                Metric::Heap => heap.map(|heap| heap.heap_used + heap.mmap_used.unwrap_or(0)),
                 Metric::Mmap => heap.and_then(|heap| heap.mmap_used),
                 Metric::Rust => heap::counted().map(|counted| counted.bytes),
                 Metric::Uss => memory.uss,

@@ -6,9 +6,10 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Metric {
-    /// [`HeapInfo::heap_used`](crate::HeapInfo::heap_used), in bytes.
+    /// All that the allocator has in use, in bytes: [`heap_used`](crate::HeapInfo::heap_used) and
+    /// [`mmap_used`](crate::HeapInfo::mmap_used) together, as a buffer that grows moves from one to the other.
     Heap,
-    /// [`HeapInfo::mmap_used`](crate::HeapInfo::mmap_used), in bytes.
+    /// The part of it in [`mmap_used`](crate::HeapInfo::mmap_used).
     Mmap,
     /// [`HeapInfo::heap_count`](crate::HeapInfo::heap_count).
     Heaps,

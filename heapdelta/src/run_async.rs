@@ -4,6 +4,7 @@ use crate::error::{LeakError, LeakErrorKind};
 use crate::leak_test::LeakTest;
 use crate::measure::{Subject, measure};
 use crate::report::Report;
+use crate::sys;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
@@ -106,7 +107,10 @@ impl LeakTest<'_> {
             }
             Some(workers) => {
                 let mut builder = Builder::new_multi_thread();
-                builder.worker_threads(workers);
+                // A worker parks before it is idle, so that its cache is full whenever memory is read.
+                builder
+                    .worker_threads(workers)
+                    .on_thread_park(sys::fill_thread_cache);
                 builder
             }
             None => Builder::new_current_thread(),

@@ -28,11 +28,12 @@ pub(crate) static BLOCKS: AtomicU64 = AtomicU64::new(0);
 /// #[global_allocator]
 /// static ALLOCATOR: CountingAllocator = CountingAllocator::system();
 ///
-/// let before = heapdelta::counted().expect("the allocator is installed").bytes;
-/// let block = std::hint::black_box(vec![0_u8; 1 << 20]);
-/// let grown = heapdelta::counted().expect("still installed").bytes - before;
+/// let small = std::hint::black_box(vec![0_u8; 16]);
+/// let before = heapdelta::counted().expect("it has served a block").bytes;
+/// let large = std::hint::black_box(vec![0_u8; 1 << 20]);
+/// let grown = heapdelta::counted().expect("it has served two").bytes - before;
 /// assert!(grown >= 1 << 20);
-/// drop(block);
+/// drop((small, large));
 /// ```
 /// Another allocator is wrapped with [`new`](Self::new):
 /// `static ALLOCATOR: CountingAllocator<MiMalloc> = CountingAllocator::new(MiMalloc);`.
@@ -122,6 +123,29 @@ mod platform {
         // SAFETY: `malloc_trim` locks each arena, and gives back free memory only.
         unsafe { libc::malloc_trim(0) };
         true
+    }
+
+    /// The largest block that the thread's cache takes, and the step between its sizes: `tcache_max_bytes` and
+    /// `MALLOC_ALIGNMENT` of glibc's `malloc.c` on 64-bit machines.
+    const LARGEST: usize = 1032;
+    const STEP: usize = 16;
+    /// More than the cache keeps of a size: 7 (glibc 2.26) or 16 (2.42).
+    const OF_EACH: usize = 17;
+
+    /// Fills the cache of the calling thread. `mallinfo2` counts what is in it as in use; a cache that is always full adds
+    /// always the same.
+    pub(crate) fn fill_thread_cache() {
+        let mut blocks = [std::ptr::null_mut(); OF_EACH];
+        for size in (STEP + 8..=LARGEST).step_by(STEP) {
+            for block in &mut blocks {
+                // SAFETY: `malloc` takes any size, and its answer is freed below, a null pointer too.
+                *block = unsafe { libc::malloc(size) };
+            }
+            for block in blocks {
+                // SAFETY: the block is from `malloc`, and was never used.
+                unsafe { libc::free(block) };
+            }
+        }
     }
 }
 
@@ -308,5 +332,9 @@ mod platform {
         false
     }
 }
+
+/// No thread's cache is known to count as in use.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn fill_thread_cache() {}
 
 pub(crate) use platform::*;

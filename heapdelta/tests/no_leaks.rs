@@ -1,6 +1,6 @@
 //! Operations without a leak, each of which must pass, and settings that cannot be measured with.
 
-use heapdelta::{LeakErrorKind, LeakTest, Metric, Outcome};
+use heapdelta::{LeakErrorKind, LeakTest, Metric};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ fn an_operation_that_frees_ends_early() {
     let report = LeakTest::new()
         .run(|| (0..100).map(|n| n.to_string()).collect::<Vec<_>>())
         .unwrap();
-    assert_eq!(report.outcome(), Outcome::Stabilised, "{report}");
+    assert_eq!(report.outcome(), heapdelta::Outcome::Stabilised, "{report}");
     assert!(report.runs().len() < 7, "{report}");
     assert_eq!(report.runs()[0].calls(), 100);
     assert!(report.runs()[1].calls() >= 200);
