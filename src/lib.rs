@@ -38,7 +38,7 @@
 //! * [`stream.monitor()`](MonitoredStream::monitor) is a cloneable handle for elsewhere:
 //!   [`run_until_closed`](Monitor::run_until_closed) for futures,
 //!   [`cancellation_token`](Monitor::cancellation_token) for what takes one,
-//!   [`with_grace`](Monitor::with_grace) for what a client may come back for,
+//!   [`grace_period`](Monitor::grace_period) for what a client may come back for,
 //!   [`subscribe`](Monitor::subscribe) for a watch channel, [`probe`](Monitor::probe) for producers that
 //!   compute or block, and [`transfer`](Monitor::transfer) for how many bytes were read and accepted.
 //! * [`stream.send_file()`](MonitoredStream::send_file) has the kernel send a range of a file, and stops
@@ -63,15 +63,15 @@
 //! | the runtime is shut down | [`RuntimeShutdown`](CloseReason::RuntimeShutdown) |
 //!
 //! A peer that half-closes and reads on is taken for one that left, as in nginx, Go and hyper, unless
-//! [`HalfClose::Allowed`] says otherwise. The first reason wins and never changes. What arrived before
+//! [`HalfClose::Allow`] says otherwise. The first reason wins and never changes. What arrived before
 //! the hang-up stays readable after it.
 //!
 //! # What cannot be seen
 //!
 //! * A FIN that waits at the peer behind data for which our receive window has no room. A reset is seen.
-//!   Way out: read, or [`MonitorConfig::drain_unread`].
+//!   Way out: read, or [`MonitorConfig::read_ahead`].
 //! * Whether a FIN means half-close or close, until something that we send is answered by a reset.
-//! * A peer that vanished without a word: only timers tell. [`MonitorConfig::silent_death`] arms the
+//! * A peer that vanished without a word: only timers tell. [`MonitorConfig::dead_peer_timeout`] arms the
 //!   system's; when they run out, the watcher tells.
 //! * A peer that is there and reads nothing: only time tells. Way out: a [`StallPolicy`].
 //! * What the peer's program has done with the bytes. Accepted means that our kernel took them.
@@ -124,62 +124,32 @@ pub mod axum;
 pub mod errors;
 #[cfg(feature = "http")]
 pub mod http;
-#[cfg(feature = "metrics")]
-pub mod metrics;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tonic")]
 pub mod tonic;
-#[cfg(feature = "tracing")]
-pub mod tracing;
 
-mod accept;
-#[cfg(any(feature = "metrics", feature = "tracing"))]
-mod account;
-#[cfg(not(any(feature = "metrics", feature = "tracing")))]
-#[path = "no_account.rs"]
-mod account;
-mod closed;
-mod config;
-mod copy;
-mod drain;
-mod event;
-mod fate;
-mod grace;
-mod hold;
-mod layer;
-mod listener;
 mod monitor;
-mod reason;
-#[cfg(any(unix, windows))]
-mod send_file;
-mod silent_death;
-mod slots;
-mod stall;
+mod observe;
+mod policy;
 mod state;
-mod status;
 mod stream;
-mod sync;
-mod timer;
 mod transfer;
-mod unread;
-#[cfg(feature = "codec")]
-mod until_closed;
 mod watcher;
 
-pub use closed::Closed;
-pub use config::{HalfClose, MonitorConfig};
-pub use copy::{Copied, Side, copy_bidirectional, copy_bidirectional_with_sizes};
-pub use grace::{Grace, GraceOver};
-pub use layer::Lower;
-pub use listener::MonitoredListener;
-pub use monitor::Monitor;
-pub use reason::{CloseReason, Failure};
-pub use stall::StallPolicy;
-pub use status::Status;
-pub use stream::MonitoredStream;
-pub use transfer::Transfer;
+pub use errors::{CloseReason, Failure};
 #[cfg(feature = "codec")]
-pub use until_closed::{SinkError, UntilClosed, UntilClosedExt};
+pub use monitor::SinkError;
+pub use monitor::{Grace, GraceExpired, Monitor};
+#[cfg(any(feature = "codec", feature = "http"))]
+pub use monitor::{UntilClosed, UntilClosedExt};
+#[cfg(feature = "metrics")]
+pub use observe::metrics;
+#[cfg(feature = "tracing")]
+pub use observe::tracing;
+pub use policy::{MonitorConfig, StallPolicy};
+pub use state::{Closed, HalfClose, Status, Transfer};
+pub use stream::{MonitoredListener, MonitoredStream, Transport};
+pub use transfer::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};

@@ -4,7 +4,7 @@ use super::driver::Driver;
 use super::shared::Shared;
 use super::{Backoff, Confirm, Connection, Message, Outbox, Record, Store, failure};
 use crate::errors::Classifier;
-use crate::timer;
+use crate::policy::timer;
 use bytes::{Bytes, BytesMut};
 use std::error::Error;
 use std::fmt;
