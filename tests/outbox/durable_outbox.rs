@@ -366,14 +366,15 @@ fn on_a_full_disk_messages_are_forgotten() {
             let mut count = 0;
             // A hundred at a time while there is much room, then one by one.
             for step in [100, 1] {
-                while let Ok(()) =
-                    store.append(&(count..count + step).flat_map(batch).collect::<Vec<_>>())
-                {
-                    count += step;
-                }
+                let error = loop {
+                    let batch: Vec<_> = (count..count + step).flat_map(batch).collect();
+                    match store.append(&batch) {
+                        Ok(()) => count += step,
+                        Err(error) => break error,
+                    }
+                };
+                assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
             }
-            let error = store.append(&batch(count)).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
             std::fs::write(directory.join("hog"), vec![0; 8 << 20]).unwrap_err();
             // One here, one there: the pages of them all are written anew.
             let scattered: Vec<u64> = (0..count).step_by(9).collect();

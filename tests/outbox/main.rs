@@ -8,6 +8,7 @@ mod support;
 mod durable;
 mod durable_kill;
 mod durable_outbox;
+mod durable_power_cut;
 mod model;
 mod reconnect;
 mod room;
