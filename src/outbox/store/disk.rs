@@ -63,8 +63,8 @@ const COMPACT: u64 = 4 * 1024 * 1024;
 /// # The file
 ///
 /// * It is locked (`flock(2)`) from `open` until the store is dropped, after failures too. The lock belongs to the
-///   opening: a forked child holds it as well, until it ends or executes another program. The child must not use the
-///   store.
+///   opening, so a forked child holds it as well. It ends when the store is dropped in the process that opened it; if
+///   that process is killed, when its children end or execute another program. A child must not use the store.
 /// * A new file is readable and writable by its owner only ([`StoreOptions::mode`]).
 /// * A file that was removed, renamed or replaced while it is open is noticed by the next append, which fails with
 ///   [`StoreProblem::Removed`] (on Unix; Windows does not remove an open file).

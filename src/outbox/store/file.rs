@@ -7,14 +7,27 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
 
-/// An open file that no other process has open as a store. The lock is an advisory one (`flock(2)`): it ends
-/// when the last descriptor of this opening is closed, and a forked child has one.
+/// An open file that no other process has open as a store. The lock is an advisory one (`flock(2)`), and
+/// belongs to the opening: a forked child has it too. It ends with this value.
 #[derive(Debug)]
 pub(super) struct LockedFile {
     file: File,
     /// Where the next start will look for it.
     path: PathBuf,
+    /// The process that opened it.
+    owner: u32,
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // A child that is about to execute another program has the descriptor for a moment more. A child that
+        // drops its copy must not unlock the file of its parent.
+        if self.owner == process::id() {
+            let _ = self.file.unlock();
+        }
+    }
 }
 
 impl LockedFile {
@@ -46,6 +59,7 @@ impl LockedFile {
             let file = Self {
                 file,
                 path: path.to_owned(),
+                owner: process::id(),
             };
             // Another process may have put a new file in the place of this one before the lock was taken.
             match file.check_reachable() {
@@ -82,6 +96,7 @@ impl LockedFile {
                     let file = Self {
                         file,
                         path: path.to_owned(),
+                        owner: process::id(),
                     };
                     return Ok((file, temporary));
                 }
