@@ -143,7 +143,7 @@ fn judge(file: &StoreFile, format: Format, problem: StoreProblem) -> StoreProble
         other => return other,
     };
     let known = matches!(Header::read(file), Ok(Some(_)) | Err(_));
-    match Whole::find(file, format) {
+    match Whole::find_any(file, format) {
         Ok(whole) if known || !whole.places.is_empty() => StoreProblem::Damaged {
             whole: whole.places.len(),
             what,
@@ -210,14 +210,7 @@ pub(super) fn salvage_file(path: &Path, options: &StoreOptions) -> Outcome<(Open
     } else {
         frame::FORMAT
     };
-    let mut whole = Whole::find(&damaged, format)?;
-    if whole.places.is_empty() && format.prefix == frame::FORMAT.prefix {
-        // The beginning of a file of the format before may be what is damaged.
-        let legacy = Whole::find(&damaged, legacy::FORMAT)?;
-        if !legacy.places.is_empty() {
-            whole = legacy;
-        }
-    }
+    let whole = Whole::find_any(&damaged, format)?;
     let (mut new, temporary) = create(path, options)?;
     let mut batch = Batch::new(&mut new);
     let (mut messages, mut dead_letters) = (0, 0);
@@ -262,6 +255,16 @@ struct Whole {
 }
 
 impl Whole {
+    /// Finds the frames of this format, and if there are none those of the format before: the beginning of such a
+    /// file may be what is damaged.
+    fn find_any(file: &StoreFile, format: Format) -> io::Result<Self> {
+        let whole = Self::find(file, format)?;
+        if whole.places.is_empty() && format.prefix != legacy::FORMAT.prefix {
+            return Self::find(file, legacy::FORMAT);
+        }
+        Ok(whole)
+    }
+
     fn find(file: &StoreFile, format: Format) -> io::Result<Self> {
         let header = Header::read(file).ok().flatten();
         // Without a header: those of the file that most of the frames name.

@@ -99,7 +99,7 @@ impl Tables {
 
     /// Makes a change, all of it or nothing.
     pub(super) fn commit(
-        &mut self,
+        &self,
         counts: &Counts,
         change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
     ) -> Result<Counts, Failed> {
