@@ -212,9 +212,7 @@ impl SharedState {
         let mut state = cell.state.clone();
         for (event, by) in events {
             let open = !state.status().is_closed();
-            // The two that close whatever is open, and that nobody else knows of.
-            let ours = matches!(event, Event::Stalled | Event::Aborted);
-            cell.ends_reads |= ours && open;
+            cell.ends_reads |= open && event.ends_reads();
             state = state.on(event);
             if open && state.status().is_closed() {
                 cell.detected_by = Some(by);
