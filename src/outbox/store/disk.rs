@@ -277,7 +277,7 @@ impl DiskStore {
         }
         self.file.settle()?;
         let region = Region::behind_header(&self.file);
-        let (mut tables, counts) = Tables::open(region, self.header.file)?;
+        let (tables, counts) = Tables::open(region, self.header.file)?;
         if counts.sequence < self.header.acknowledged {
             return Err(StoreProblem::damaged("its last commit"));
         }
@@ -307,7 +307,7 @@ impl DiskStore {
         &mut self,
         change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
     ) -> Result<(), Failed> {
-        let mut tables = self.ready()?;
+        let tables = self.ready()?;
         let before = self.counts.bytes;
         match tables.commit(&self.counts, change) {
             Ok(counts) => {

@@ -137,7 +137,7 @@ fn cut_everywhere(scenario: &Scenario, seed: u64, most: u64, tally: &mut Tally) 
             let image = part.image(&durable, &epoch);
             tally.images += 1;
             match judge(image.clone(), &scenario.events[..seen]) {
-                Ok(recovery) if tally.images % 10 == 0 => {
+                Ok(recovery) if tally.images.is_multiple_of(10) => {
                     cut_in_recovery(
                         &image,
                         &recovery,
