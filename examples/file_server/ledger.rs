@@ -179,10 +179,10 @@ impl Ledger {
 
     /// The end of the body was read.
     pub(crate) fn ended(&self) {
-        if let Some(download) = &mut self.page().download {
-            if download.span.read < download.bytes {
-                download.error = Some("the file has become shorter".to_owned());
-            }
+        if let Some(download) = &mut self.page().download
+            && download.span.read < download.bytes
+        {
+            download.error = Some("the file has become shorter".to_owned());
         }
     }
 
@@ -298,10 +298,10 @@ impl Wake for Ledger {
         {
             return;
         }
-        if self.hung_up.set(Instant::now()).is_ok() {
-            if let Some(download) = &mut self.page().download {
-                download.read_at_hang_up = Some(download.span.read);
-            }
+        if self.hung_up.set(Instant::now()).is_ok()
+            && let Some(download) = &mut self.page().download
+        {
+            download.read_at_hang_up = Some(download.span.read);
         }
     }
 }

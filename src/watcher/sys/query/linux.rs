@@ -40,10 +40,10 @@ fn examine_untold(fd: BorrowedFd<'_>) -> Observation {
         return Observation::default();
     }
     let flags = polled[0].revents();
-    if flags.contains(PollFlags::ERR) {
-        if let Some(error) = take_error(fd) {
-            return error;
-        }
+    if flags.contains(PollFlags::ERR)
+        && let Some(error) = take_error(fd)
+    {
+        return error;
     }
     if flags.contains(PollFlags::HUP) {
         Event::HungUp.into()
