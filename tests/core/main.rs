@@ -24,6 +24,7 @@ mod layer;
 mod matrix;
 mod recorder;
 mod send_file;
+mod signal;
 mod stall;
 mod stalled_sockets;
 mod unread;
