@@ -22,6 +22,8 @@ mod grace;
 mod kinds;
 mod layer;
 mod matrix;
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+mod no_tcp_info;
 mod recorder;
 mod send_file;
 mod signal;
