@@ -4,12 +4,15 @@ use crate::errors::CloseReason;
 
 /// One thing that happened to a stream.
 ///
-/// The first six come from the peer or the network, by way of a poll's result, of the watcher or of the
+/// The first seven come from the peer or the network, by way of a poll's result, of the watcher or of the
 /// stall policy's clock; the last four are our own doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The peer will send no more: a FIN, or an end of file.
+    /// The peer will send no more: a FIN that the OS reported.
     Fin,
+    /// A read of the stream returned the end of the input. It says what [`Fin`](Self::Fin) says, and that
+    /// the reader knows.
+    EndOfInput,
     /// Both directions are over and no error says why: a Unix peer's close, or a write that found a
     /// broken pipe.
     HungUp,
@@ -39,6 +42,7 @@ impl Event {
         match self {
             Self::Stalled | Self::Aborted => true,
             Self::Fin
+            | Self::EndOfInput
             | Self::HungUp
             | Self::Vanished
             | Self::Reset { .. }

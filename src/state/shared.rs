@@ -7,6 +7,11 @@
 //!    off and wakes whoever had registered. An observer registers under the same lock, after it has
 //!    looked at the state: it either sees the close or is in the list that the close wakes.
 //!
+//! 10. A FIN alone refuses no write before the reader can know of it. [`SharedState::refusal`] decides for
+//!     a write that begins, [`SharedState::park_writer`] for one that waits. Such a writer is woken when a
+//!     read returns the end of the input, when anything but a FIN happens, and, by [`FIN_AHEAD`], at the end
+//!     of each call that has read something: it then asks again.
+//!
 //! # When the end is told
 //!
 //! [`REPORT_PENDING`] is raised with [`CLOSED`] and goes with the one who tells the account: whoever closed the
@@ -35,6 +40,7 @@ use crate::observe::End;
 use crate::observe::lifecycle::Lifecycle;
 use std::mem;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU32;
 use std::task::{Poll, Waker};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +57,8 @@ const RESET: u8 = 8;
 const FIN_DELAYED: u8 = 16;
 /// The stream is closed, and its account has not been told.
 const REPORT_PENDING: u8 = 32;
+/// A write waits, on a stream that a FIN alone has closed, for the reader to come to that FIN.
+const FIN_AHEAD: u8 = 64;
 /// What a close raises.
 const ON_CLOSE: u8 = if Lifecycle::RECORDED {
     CLOSED | REPORT_PENDING
@@ -61,6 +69,9 @@ const ON_CLOSE: u8 = if Lifecycle::RECORDED {
 #[derive(Debug)]
 pub(crate) struct SharedState {
     flags: AtomicU8,
+    /// When the last read was pending: the low bits of the number of bytes read until then, and a 1. A
+    /// read that returns bytes changes that number, and need not change this.
+    pending_read: AtomicU32,
     cell: Mutex<Cell>,
     pub(crate) counters: Counters,
     pub(crate) lifecycle: Lifecycle,
@@ -79,6 +90,8 @@ struct Cell {
     deferred: Vec<(Event, DetectedBy)>,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
+    /// How many bytes had been read when that task parked behind a FIN.
+    parked_at: u64,
     /// The task whose read is pending, where only we can tell it of an end that we made.
     reader: Option<Waker>,
     /// The end was of our own making, and no read that waits hears of it from the system.
@@ -91,11 +104,13 @@ impl SharedState {
     pub(crate) fn new(half_close: HalfClose) -> Self {
         Self {
             flags: AtomicU8::new(0),
+            pending_read: AtomicU32::new(0),
             cell: Mutex::new(Cell {
                 state: State::new(half_close),
                 detected_by: None,
                 deferred: Vec::new(),
                 writer: None,
+                parked_at: 0,
                 reader: None,
                 ends_reads: false,
                 waiters: Slab::new(),
@@ -219,8 +234,13 @@ impl SharedState {
             }
         }
         let changed = state.status() != cell.state.status();
+        let refuses = state.refuses_writes() && !cell.state.refuses_writes();
         cell.state = state;
         if !changed {
+            // Invariant 10: a writer that waited for the reader has waited long enough.
+            let writer = cell.writer.take_if(|_| refuses);
+            drop(cell);
+            writer.into_iter().for_each(Waker::wake);
             return;
         }
         let (mut writer, mut reader, mut waiters) = (None, None, Slab::new());
@@ -270,9 +290,24 @@ impl SharedState {
         }
     }
 
+    /// Wakes a writer that waits for the reader to come to a FIN, if the reader has come nearer.
+    fn reader_advanced(&self) {
+        let mut cell = self.lock();
+        if cell.parked_at == self.counters.read() {
+            return;
+        }
+        self.flags.fetch_and(!FIN_AHEAD, Ordering::AcqRel);
+        let writer = cell.writer.take();
+        drop(cell);
+        writer.into_iter().for_each(Waker::wake);
+    }
+
     /// Takes in what was put off for the end of a call.
     #[cold]
     fn call_ended(&self, left: u8) {
+        if left & FIN_AHEAD != 0 {
+            self.reader_advanced();
+        }
         if left & DEFERRED != 0 {
             self.catch_up(self.lock());
         }
@@ -307,19 +342,70 @@ impl SharedState {
         drop(waker);
     }
 
-    /// Registers the task whose write is pending, or says why it will never go on.
-    pub(crate) fn park_writer(&self, waker: &Waker) -> Result<(), CloseReason> {
+    /// Marks that a read is pending.
+    #[inline]
+    pub(crate) fn read_is_pending(&self) {
+        self.pending_read.store(self.read_mark(), Ordering::Relaxed);
+    }
+
+    /// Whether the last read was pending, and so its task is about to read again.
+    pub(crate) fn is_read_pending(&self) -> bool {
+        self.pending_read.load(Ordering::Relaxed) == self.read_mark()
+    }
+
+    /// See `pending_read`. The same mark comes again after 2 GiB: a write is then refused a little later.
+    #[allow(clippy::cast_possible_truncation)] // the low bits are what is wanted
+    fn read_mark(&self) -> u32 {
+        (self.counters.read() as u32) << 1 | 1
+    }
+
+    /// Why a write is refused, if it is. `reads_fin` tells whether somebody is about to read the FIN that
+    /// closed the stream; it is asked only if that is the question (invariant 10).
+    pub(crate) fn refusal(&self, reads_fin: impl FnOnce() -> bool) -> Option<CloseReason> {
+        if !self.is_closed() {
+            return None;
+        }
+        let cell = self.lock();
+        let reason = cell.state.status().reason().cloned()?;
+        let waits = cell.state.is_fin_unread();
+        // The answer takes the socket's lock, under which this one may be taken.
+        drop(cell);
+        (!waits || !reads_fin()).then_some(reason)
+    }
+
+    /// Registers the task whose write is pending, or says why it will never go on. `reads_fin`: as in
+    /// [`refusal`](Self::refusal).
+    pub(crate) fn park_writer(
+        &self,
+        waker: &Waker,
+        reads_fin: impl FnOnce() -> bool,
+    ) -> Result<(), CloseReason> {
         let mut cell = self.lock();
-        if let Some(reason) = cell.state.status().reason() {
-            return Err(reason.clone());
+        let reason = cell.state.status().reason().cloned();
+        match reason {
+            Some(reason) if cell.state.refuses_writes() => return Err(reason),
+            Some(_) => {
+                cell.parked_at = self.counters.read();
+                self.flags.fetch_or(FIN_AHEAD, Ordering::AcqRel);
+            }
+            None => {}
         }
         let replaced = match &mut cell.writer {
             Some(writer) if writer.will_wake(waker) => None,
             writer => writer.replace(waker.clone()),
         };
+        let waits = reason.filter(|_| cell.state.is_fin_unread());
         drop(cell);
         drop(replaced);
-        Ok(())
+        // In this order: a reader that comes to the FIN now finds the writer.
+        match waits {
+            Some(reason) if !reads_fin() => {
+                let parked = self.lock().writer.take();
+                drop(parked);
+                Err(reason)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Registers the task whose read is pending, or says why it will never go on. After most ends it
@@ -390,7 +476,7 @@ impl Drop for Call<'_> {
         // A subtraction, which unlike `fetch_and` is one instruction even where its result is used. The
         // bit is set: polls take `&mut`, so there is one call at a time, and only its end takes it off.
         let left = self.shared.flags.fetch_sub(BUSY, Ordering::AcqRel);
-        if left & (DEFERRED | REPORT_PENDING) != 0 {
+        if left & (DEFERRED | REPORT_PENDING | FIN_AHEAD) != 0 {
             self.shared.call_ended(left);
         }
     }

@@ -33,6 +33,39 @@ pin_project! {
     ///   the error that the bare stream would give. (If it was us who ended it, because the peer stalled
     ///   or by an abort, a read that would wait is woken and fails with the reason.)
     ///
+    /// # After a FIN
+    ///
+    /// A FIN can mean that the peer has answered: a server refuses an upload with an HTTP 413, shuts its
+    /// sending direction down and reads on. A write that fails then makes many libraries give the
+    /// connection up without reading the answer. So a FIN alone, with nothing else wrong, refuses no write
+    /// while a read is pending or input is unread in front of the FIN. When a read has returned the end of
+    /// the input, writes are refused at once. [`closed`](Self::closed), the watch channel and the token
+    /// report the FIN at once in any case, and a program that only sends is refused at once.
+    ///
+    /// A read that was polled and then dropped counts as pending until the next read.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let mut server = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let mut stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// server.write_all(b"413").await?;
+    /// server.shutdown().await?;
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    ///
+    /// stream.write_all(b"more of the upload").await?;
+    /// let mut answer = String::new();
+    /// stream.read_to_string(&mut answer).await?;
+    /// assert_eq!(answer, "413");
+    /// assert!(stream.write_all(b"more of the upload").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// The write that finds an error first fails with that error itself; `CloseReason::from(&error)`
     /// gives the reason of both.
     ///

@@ -51,7 +51,7 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
         }
         match this.io.poll_read(cx, buf) {
             Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
-                Poll::Ready(this.link.end_of_file())
+                Poll::Ready(this.link.end_of_file(Event::EndOfInput))
             }
             Poll::Ready(Ok(())) => {
                 this.link
@@ -62,6 +62,7 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(this.link.read_failed(error))),
             Poll::Pending => {
+                this.link.shared.read_is_pending();
                 if let Some(ahead) = this.ahead {
                     ahead.park(Some(cx.waker()));
                 }

@@ -149,6 +149,12 @@ impl Socket {
         }
     }
 
+    /// Whether the system holds input that nobody has read yet (`FIONREAD`). `false` where it does not tell.
+    pub(crate) fn has_unread(&self) -> bool {
+        let unread = self.lend(|fd| rustix::io::ioctl_fionread(fd).is_ok_and(|bytes| bytes > 0));
+        unread.unwrap_or(false)
+    }
+
     /// Ends the stream with `event`, and resets its connection.
     pub(crate) fn abort(&self, event: Event, by: DetectedBy) {
         // In this order: who hears of the end and drops the stream at once resets it by that.

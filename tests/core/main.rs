@@ -7,6 +7,8 @@ mod support;
 
 mod abort;
 mod accept;
+#[cfg(feature = "http")]
+mod answered;
 mod auto_traits;
 mod bad_input;
 mod closed;
