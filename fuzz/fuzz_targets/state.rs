@@ -117,6 +117,7 @@ enum Seen {
     Fin,
     EndOfInput,
     HungUp,
+    BothFinished,
     Vanished,
     Reset { after_fin: bool },
     Failed(Error),
@@ -160,6 +161,7 @@ impl Seen {
             Self::Fin => Event::Fin,
             Self::EndOfInput => Event::EndOfInput,
             Self::HungUp => Event::HungUp,
+            Self::BothFinished => Event::BothFinished,
             Self::Vanished => Event::Vanished,
             Self::Reset { after_fin } => Event::Reset {
                 after_fin: *after_fin,

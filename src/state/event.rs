@@ -4,7 +4,7 @@ use crate::errors::CloseReason;
 
 /// One thing that happened to a stream.
 ///
-/// The first seven come from the peer or the network, by way of a poll's result, of the watcher or of the
+/// The first eight come from the peer or the network, by way of a poll's result, of the watcher or of the
 /// stall policy's clock; the last four are our own doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -16,6 +16,8 @@ pub(crate) enum Event {
     /// Both directions are over and no error says why: a Unix peer's close, or a write that found a
     /// broken pipe.
     HungUp,
+    /// Both directions were shut down, ours perhaps past the wrapper, on the socket itself.
+    BothFinished,
     /// The connection is over, and what ended it cannot be asked any more: the end of an orderly
     /// shutdown, or an error that somebody has read already.
     Vanished,
@@ -44,6 +46,7 @@ impl Event {
             Self::Fin
             | Self::EndOfInput
             | Self::HungUp
+            | Self::BothFinished
             | Self::Vanished
             | Self::Reset { .. }
             | Self::Failed(_)

@@ -88,10 +88,10 @@ impl State {
                 CloseReason::PeerClosed
             }
             Event::EndOfInput | Event::HungUp => CloseReason::PeerClosed,
-            // The FIN came first and would have closed the stream, had it been heard of in time.
-            Event::Reset { after_fin: true } if closes && !self.shut_down => {
-                CloseReason::PeerClosed
-            }
+            Event::BothFinished => CloseReason::Finished,
+            // The FIN came first and would have closed the stream, had it been heard of in time. A shutdown
+            // of ours came later: with both directions shut down there is nothing left to reset.
+            Event::Reset { after_fin: true } if closes => CloseReason::PeerClosed,
             // Without a shutdown of ours only an error ends both directions of a TCP connection.
             Event::Reset { .. } | Event::Vanished => CloseReason::Reset,
             Event::Failed(reason) => reason,

@@ -212,14 +212,21 @@ impl Link {
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
                 // After our own shutdown it is our own doing (invariant 8).
-                if !self.shared.is_shut_down() {
-                    let event = match (CloseReason::carried_by(error), self.socket()) {
-                        (Some(reason), _) => Event::Failed(reason.clone()),
-                        (None, Some(socket)) => socket.broken_pipe(),
-                        (None, None) => Event::HungUp,
-                    };
-                    self.shared.apply(event, DetectedBy::Write);
+                if self.shared.is_shut_down() {
+                    return polled;
                 }
+                let reason = CloseReason::carried_by(error);
+                // The kernel tells an error once, and a look at the socket has taken this one.
+                if let Some(taken) = reason.map_or_else(|| self.taken_error(), |_| None) {
+                    self.failed(&taken, DetectedBy::Write);
+                    return Poll::Ready(Err(taken));
+                }
+                let event = match (reason, self.socket()) {
+                    (Some(reason), _) => Event::Failed(reason.clone()),
+                    (None, Some(socket)) => socket.broken_pipe(),
+                    (None, None) => Event::HungUp,
+                };
+                self.shared.apply(event, DetectedBy::Write);
             }
             Poll::Ready(Err(error)) => self.failed(error, DetectedBy::Write),
             Poll::Pending => {

@@ -110,6 +110,10 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
+        // A FIN that is here already came before our shutdown, whoever hears of it first.
+        if let Some(socket) = this.link.socket().filter(|_| !this.link.shared.is_closed()) {
+            socket.examine(DetectedBy::Write);
+        }
         this.link.before_write(this.ahead, this.io.as_mut(), cx);
         let call = this.link.shared.enter();
         let polled = this.io.as_mut().poll_shutdown(cx);

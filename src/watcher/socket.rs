@@ -27,6 +27,8 @@ struct Descriptor {
     /// What that error meant. Whoever looks next finds the error gone, and must say the same.
     verdict: Option<Event>,
     acks: AckTracker,
+    /// See `sys::control_bytes`: when the socket was registered.
+    control_bytes: Option<u64>,
     /// The connection was reset by us: there is nothing to ask about any more.
     reset: bool,
     /// Where a protocol above the socket says what a FIN means.
@@ -46,6 +48,7 @@ impl Socket {
                 error: None,
                 verdict: None,
                 acks: AckTracker::default(),
+                control_bytes: sys::control_bytes(raw),
                 reset: false,
                 fin_delay: fin_delay.map(Box::new),
             }),
@@ -125,11 +128,14 @@ impl Socket {
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
     }
 
-    /// What a write's broken pipe means for this socket.
+    /// What a write's broken pipe means for this socket. Where a look has taken the socket's error, the
+    /// kernel says "broken pipe" in its place: the stored verdict decides.
     pub(crate) fn broken_pipe(&self) -> Event {
-        match lock(&self.descriptor).raw {
-            Some(raw) => sys::broken_pipe(raw),
-            None => Event::HungUp,
+        let descriptor = lock(&self.descriptor);
+        match (&descriptor.verdict, descriptor.raw) {
+            (Some(verdict), _) => verdict.clone(),
+            (None, Some(raw)) => sys::broken_pipe(raw),
+            (None, None) => Event::HungUp,
         }
     }
 
@@ -199,7 +205,7 @@ impl Descriptor {
         if self.reset {
             return None;
         }
-        let Observation { event, error } = sys::examine(self.raw?);
+        let Observation { event, error } = sys::examine(self.raw?, self.control_bytes);
         if error.is_some() {
             self.error = error;
             self.verdict = event.clone();

@@ -25,4 +25,5 @@ mod send_file;
 mod stall;
 mod stalled_sockets;
 mod unread;
+mod verdict;
 mod watcher;

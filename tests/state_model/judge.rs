@@ -20,8 +20,9 @@ pub(crate) fn judge(allowed: bool, history: &[Event]) -> Status {
             Event::Fin | Event::EndOfInput if allowed && !ours_is_done => continue,
             Event::ShutDown => CloseReason::Finished,
             Event::Fin | Event::EndOfInput | Event::HungUp => orderly_or(CloseReason::PeerClosed),
+            Event::BothFinished => CloseReason::Finished,
             Event::Vanished => orderly_or(CloseReason::Reset),
-            Event::Reset { after_fin } => match *after_fin && !allowed && !ours_is_done {
+            Event::Reset { after_fin } => match *after_fin && !allowed {
                 true => CloseReason::PeerClosed,
                 false => CloseReason::Reset,
             },
@@ -53,7 +54,12 @@ pub(crate) fn anything_local(history: &[Event]) -> bool {
     history.iter().any(|event| {
         matches!(
             event,
-            Event::ShutDown | Event::Aborted | Event::Dropped | Event::RuntimeShutdown
+            // With `BothFinished` the OS says that we did the shutdown.
+            Event::ShutDown
+                | Event::BothFinished
+                | Event::Aborted
+                | Event::Dropped
+                | Event::RuntimeShutdown
         )
     })
 }

@@ -27,10 +27,11 @@ use state::status::Status;
 /// Three events can play a part in a status; after that all must stay as it is.
 const LENGTH: usize = if cfg!(miri) { 3 } else { 5 };
 
-const EVENTS: [Event; 13] = [
+const EVENTS: [Event; 14] = [
     Event::Fin,
     Event::EndOfInput,
     Event::HungUp,
+    Event::BothFinished,
     Event::Vanished,
     Event::Reset { after_fin: false },
     Event::Reset { after_fin: true },

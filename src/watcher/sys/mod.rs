@@ -12,7 +12,9 @@
 //! * `Notifier::remove(&self, Raw)`: called once for each socket that was added, while it is open.
 //! * `Notifier::wait(&self, &mut Vec<u64>) -> io::Result<()>`: fills in the tokens of sockets that may
 //!   have something to tell. Cancel safe.
-//! * `examine(Raw) -> Observation`: asks the kernel about one socket.
+//! * `examine(Raw, Option<u64>) -> Observation`: asks the kernel about one socket. The number is what
+//!   `control_bytes` returned when it was registered.
+//! * `control_bytes(Raw) -> Option<u64>`: how many acknowledged bytes were no data, where the system tells.
 //! * `broken_pipe(Raw) -> Event`: what a write's `EPIPE` means for this socket.
 //! * `drained(Raw, u64) -> u64`: a number that grows by what the system gets rid of to the peer, given the
 //!   accepted bytes.
@@ -53,4 +55,4 @@ cfg_if::cfg_if! {
 pub(crate) use contract::Source;
 pub(super) use contract::{BATCH, Backlog, Observation, Raw, raw};
 pub(crate) use query::RESET_WAKES;
-pub(super) use query::{backlog, broken_pipe, drained, examine, lend, reset};
+pub(super) use query::{backlog, broken_pipe, control_bytes, drained, examine, lend, reset};

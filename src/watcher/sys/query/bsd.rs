@@ -3,7 +3,9 @@
 #![allow(unsafe_code)]
 
 pub(crate) use super::portable::RESET_WAKES;
-pub(in crate::watcher) use super::portable::{backlog, broken_pipe, drained, lend, reset};
+pub(in crate::watcher) use super::portable::{
+    backlog, broken_pipe, control_bytes, drained, lend, reset,
+};
 
 use super::super::contract::{Observation, Raw};
 use super::super::kqueue::{change, kevent};
@@ -16,7 +18,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Asks the kernel about one socket, by way of a kqueue of its own.
-pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
+pub(in crate::watcher) fn examine(raw: Raw, _: Option<u64>) -> Observation {
     let filters = [libc::EVFILT_READ, libc::EVFILT_WRITE];
     let changes = filters.map(|filter| change(raw, filter as _, libc::EV_ADD as _, 0));
     let mut events = [const { MaybeUninit::uninit() }; 2];

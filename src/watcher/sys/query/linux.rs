@@ -19,18 +19,51 @@ const NOW: Timespec = Timespec {
 };
 
 /// Asks the kernel about one socket: one system call while nothing has happened to it.
-pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
+///
+/// `before`: what [`control_bytes`] returned when the socket was registered.
+pub(in crate::watcher) fn examine(raw: Raw, before: Option<u64>) -> Observation {
     // SAFETY: the caller holds the socket's lock, under which the number is the open stream's.
     let fd = unsafe { BorrowedFd::borrow_raw(raw) };
     match tcp_state(fd) {
-        Some(tcp::CLOSE) => take_error(fd).unwrap_or_else(|| Event::Vanished.into()),
-        // The peer's FIN is in these states only (RFC 9293, section 3.3.2).
-        Some(tcp::CLOSE_WAIT | tcp::LAST_ACK | tcp::CLOSING | tcp::TIME_WAIT) => Event::Fin.into(),
+        Some(tcp::CLOSE) => {
+            take_error(fd).unwrap_or_else(|| closed_without_error(fd, before).into())
+        }
+        // The peer's FIN is in these states only (RFC 9293, section 3.3.2). In the last two ours came first.
+        Some(tcp::CLOSE_WAIT | tcp::LAST_ACK) => Event::Fin.into(),
+        Some(tcp::CLOSING | tcp::TIME_WAIT) => Event::BothFinished.into(),
         // A shutdown of our own receiving side raises RDHUP, and the error queue (time stamps,
         // zero-copy) raises ERR, on a healthy connection.
         Some(_) => Observation::default(),
         None => examine_untold(fd),
     }
+}
+
+/// A closed connection has no error after an orderly end, or when somebody has read the error. A FIN of
+/// ours that was acknowledged tells that it was the former: no connection is reset after both FINs.
+fn closed_without_error(fd: BorrowedFd<'_>, before: Option<u64>) -> Event {
+    match (before, count_control_bytes(fd)) {
+        (Some(before), Some(now)) if now > before => Event::BothFinished,
+        _ => Event::Vanished,
+    }
+}
+
+/// How many of the acknowledged bytes were no data: the SYN, if we opened the connection, and our FIN
+/// (RFC 9293, section 3.4). Not known while data is under way, and before Linux 4.19.
+pub(in crate::watcher) fn control_bytes(raw: Raw) -> Option<u64> {
+    // SAFETY: as in `examine`.
+    count_control_bytes(unsafe { BorrowedFd::borrow_raw(raw) })
+}
+
+/// By `tcpi_bytes_acked`, which counts them, and `tcpi_bytes_sent` less `tcpi_bytes_retrans`, which do
+/// not: at the offsets 120, 200 and 208 of `struct tcp_info` (include/uapi/linux/tcp.h).
+fn count_control_bytes(fd: BorrowedFd<'_>) -> Option<u64> {
+    let info = tcp_info::<216>(fd)?;
+    let number = |offset: usize| {
+        let bytes = info[offset..].first_chunk()?;
+        Some(u64::from_ne_bytes(*bytes))
+    };
+    let data = number(200)?.checked_sub(number(208)?)?;
+    number(120)?.checked_sub(data)
 }
 
 /// The same for a socket that has no state to tell.

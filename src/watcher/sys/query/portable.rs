@@ -20,6 +20,11 @@ pub(in crate::watcher) fn reset(raw: Raw) {
 }
 
 /// Not known here.
+pub(in crate::watcher) fn control_bytes(_: Raw) -> Option<u64> {
+    None
+}
+
+/// Not known here.
 pub(in crate::watcher) fn backlog(_: Raw, _: bool) -> Option<Backlog> {
     None
 }
