@@ -2,9 +2,10 @@
 
 #![cfg(target_os = "linux")]
 
-use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, Wakes, reason, soon};
+use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, reason, soon};
 use bytes::Bytes;
 use futures::stream;
+use futures_test::task::new_count_waker;
 use hangup::{CloseReason, MonitorConfig, MonitoredStream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::{Request, StatusCode, body::Frame};
@@ -12,29 +13,26 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 fn write<S: AsyncWrite + Unpin>(
     stream: &mut MonitoredStream<S>,
-    wakes: &std::sync::Arc<Wakes>,
+    waker: &Waker,
     bytes: &[u8],
 ) -> Poll<io::Result<usize>> {
-    wakes.with(|cx| Pin::new(stream).poll_write(cx, bytes))
+    Pin::new(stream).poll_write(&mut Context::from_waker(waker), bytes)
 }
 
 /// Writes until the stream has taken nothing for a while, and leaves a write pending.
-async fn fill<S: AsyncWrite + Unpin>(
-    stream: &mut MonitoredStream<S>,
-    wakes: &std::sync::Arc<Wakes>,
-) {
+async fn fill<S: AsyncWrite + Unpin>(stream: &mut MonitoredStream<S>, waker: &Waker) {
     let mut idle = 0;
     while idle < 5 {
         tokio::time::sleep(Duration::from_millis(10)).await;
         idle += 1;
-        while let Poll::Ready(written) = write(stream, wakes, &[0; 65536]) {
+        while let Poll::Ready(written) = write(stream, waker, &[0; 65536]) {
             written.unwrap();
             idle = 0;
         }
@@ -52,24 +50,24 @@ fn refusal(written: &Poll<io::Result<usize>>) -> Option<&CloseReason> {
 async fn a_write_goes_on_until_the_end_was_read<P: Pair>(config: MonitorConfig) {
     let (ours, mut peer) = P::pair();
     let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
-    let wakes = Wakes::new();
+    let (waker, wakes) = new_count_waker();
     peer.write_all(b"413").unwrap();
     peer.finish();
     // What observers hear is not put off.
     assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
     assert!(matches!(
-        write(&mut ours, &wakes, b"upload"),
+        write(&mut ours, &waker, b"upload"),
         Poll::Ready(Ok(6))
     ));
     assert_eq!(ours.read(&mut [0; 2]).await.unwrap(), 2);
     assert!(matches!(
-        write(&mut ours, &wakes, b"upload"),
+        write(&mut ours, &waker, b"upload"),
         Poll::Ready(Ok(6))
     ));
     let mut rest = String::new();
     ours.read_to_string(&mut rest).await.unwrap();
     assert_eq!(rest, "3");
-    let written = write(&mut ours, &wakes, b"upload");
+    let written = write(&mut ours, &waker, b"upload");
     assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
     drop(ours);
     let mut taken = Vec::new();
@@ -98,18 +96,17 @@ async fn unread_input_of_a_delayed_fin() {
 async fn a_pending_read() {
     let (ours, peer) = Tcp4::pair();
     let mut ours = MonitoredStream::new(ours).unwrap();
-    let (reads, writes) = (Wakes::new(), Wakes::new());
     let mut room = [0; 8];
     let mut read = |ours: &mut MonitoredStream<TcpStream>| {
         let mut buf = ReadBuf::new(&mut room);
-        let polled = reads.with(|cx| Pin::new(ours).poll_read(cx, &mut buf));
+        let polled = Pin::new(ours).poll_read(&mut Context::from_waker(Waker::noop()), &mut buf);
         polled.map_ok(|()| buf.filled().len())
     };
     assert!(read(&mut ours).is_pending());
     peer.finish();
     assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
     assert!(matches!(
-        write(&mut ours, &writes, b"x"),
+        write(&mut ours, Waker::noop(), b"x"),
         Poll::Ready(Ok(1))
     ));
     soon("the end of the input", async {
@@ -118,7 +115,7 @@ async fn a_pending_read() {
         }
     })
     .await;
-    let written = write(&mut ours, &writes, b"x");
+    let written = write(&mut ours, Waker::noop(), b"x");
     assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
 }
 
@@ -129,7 +126,7 @@ async fn nobody_reads() {
     let mut ours = MonitoredStream::new(ours).unwrap();
     peer.finish();
     assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
-    let written = write(&mut ours, &Wakes::new(), b"x");
+    let written = write(&mut ours, Waker::noop(), b"x");
     assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
 }
 
@@ -142,20 +139,20 @@ async fn a_parked_writer_is_woken_by_the_end_of_the_input() {
     ] {
         let (ours, mut peer) = Tcp4::pair();
         let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
-        let wakes = Wakes::new();
-        fill(&mut ours, &wakes).await;
+        let (waker, wakes) = new_count_waker();
+        fill(&mut ours, &waker).await;
         peer.write_all(b"413").unwrap();
         peer.finish();
         assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
-        assert!(write(&mut ours, &wakes, b"x").is_pending());
-        let parked = wakes.count();
+        assert!(write(&mut ours, &waker, b"x").is_pending());
+        let parked = wakes.get();
         let mut answer = String::new();
         soon("the end", ours.read_to_string(&mut answer))
             .await
             .unwrap();
         assert_eq!(answer, "413");
-        assert!(wakes.count() > parked, "nobody woke the writer");
-        let written = write(&mut ours, &wakes, b"x");
+        assert!(wakes.get() > parked, "nobody woke the writer");
+        let written = write(&mut ours, &waker, b"x");
         assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
     }
 }
@@ -165,16 +162,16 @@ async fn a_parked_writer_is_woken_by_the_end_of_the_input() {
 async fn a_parked_writer_is_woken_when_nothing_is_left_to_read() {
     let (ours, mut peer) = Tcp4::pair();
     let mut ours = MonitoredStream::new(ours).unwrap();
-    let wakes = Wakes::new();
-    fill(&mut ours, &wakes).await;
+    let (waker, wakes) = new_count_waker();
+    fill(&mut ours, &waker).await;
     peer.write_all(b"413").unwrap();
     peer.finish();
     assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
-    assert!(write(&mut ours, &wakes, b"x").is_pending());
-    let parked = wakes.count();
+    assert!(write(&mut ours, &waker, b"x").is_pending());
+    let parked = wakes.get();
     ours.read_exact(&mut [0; 3]).await.unwrap();
-    assert!(wakes.count() > parked, "nobody woke the writer");
-    let written = write(&mut ours, &wakes, b"x");
+    assert!(wakes.get() > parked, "nobody woke the writer");
+    let written = write(&mut ours, &waker, b"x");
     assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
 }
 
@@ -183,16 +180,16 @@ async fn a_parked_writer_is_woken_when_nothing_is_left_to_read() {
 async fn an_abort_refuses_at_once() {
     let (ours, mut peer) = Tcp4::pair();
     let mut ours = MonitoredStream::new(ours).unwrap();
-    let wakes = Wakes::new();
-    fill(&mut ours, &wakes).await;
+    let (waker, wakes) = new_count_waker();
+    fill(&mut ours, &waker).await;
     peer.write_all(b"413").unwrap();
     peer.finish();
     assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
-    assert!(write(&mut ours, &wakes, b"x").is_pending());
-    let parked = wakes.count();
+    assert!(write(&mut ours, &waker, b"x").is_pending());
+    let parked = wakes.get();
     ours.abort();
-    assert!(wakes.count() > parked, "nobody woke the writer");
-    let written = write(&mut ours, &wakes, b"x");
+    assert!(wakes.get() > parked, "nobody woke the writer");
+    let written = write(&mut ours, &waker, b"x");
     assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
 }
 

@@ -2,11 +2,6 @@
 
 #![allow(unsafe_code)]
 
-pub(crate) use super::portable::RESET_WAKES;
-pub(in crate::watcher) use super::portable::{
-    backlog, broken_pipe, control_bytes, drained, lend, reset,
-};
-
 use super::super::contract::{Observation, Raw};
 use super::super::kqueue::{change, kevent};
 use super::ended::ended_without_error;
@@ -18,7 +13,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Asks the kernel about one socket, by way of a kqueue of its own.
-pub(in crate::watcher) fn examine(raw: Raw, _: Option<u64>) -> Observation {
+pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
     let filters = [libc::EVFILT_READ, libc::EVFILT_WRITE];
     let changes = filters.map(|filter| change(raw, filter as _, libc::EV_ADD as _, 0));
     let mut events = [const { MaybeUninit::uninit() }; 2];

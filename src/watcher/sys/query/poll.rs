@@ -2,11 +2,6 @@
 
 #![allow(unsafe_code)]
 
-pub(crate) use super::portable::RESET_WAKES;
-pub(in crate::watcher) use super::portable::{
-    backlog, broken_pipe, control_bytes, drained, lend, reset,
-};
-
 use super::super::contract::{Observation, Raw};
 use super::ended::ended_without_error;
 use crate::errors::CloseReason;
@@ -32,7 +27,7 @@ pub(in crate::watcher) fn poll_fd<'a>(raw: Raw) -> PollFd<'a> {
 }
 
 /// Asks the system about one socket.
-pub(in crate::watcher) fn examine(raw: Raw, _: Option<u64>) -> Observation {
+pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
     let mut polled = [poll_fd(raw)];
     if !matches!(poll(&mut polled, Some(&NOW)), Ok(1..)) {
         return Observation::default();
