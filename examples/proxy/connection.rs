@@ -99,8 +99,10 @@ async fn see_off(left: Option<CloseReason>, stayed: &mut MonitoredStream<TcpStre
         Some(CloseReason::PeerClosed | CloseReason::Finished) => {
             let _ = stayed.finish(FINISH).await;
         }
-        // A part must not be taken for the whole.
-        Some(_) => stayed.abort(),
+        // A part must not be taken for the whole, and is delivered before the reset.
+        Some(_) => {
+            let _ = stayed.reset_after_delivery(FINISH).await;
+        }
         None => {}
     }
 }

@@ -185,6 +185,11 @@ impl Monitor {
         self.shared.counters.accepted()
     }
 
+    /// How many bytes the system holds for the peer, where it tells.
+    pub(crate) fn owed(&self) -> Option<u64> {
+        self.socket.as_ref()?.owed()
+    }
+
     /// Whether the stream is inside of a read or a write at this moment.
     pub(crate) fn is_busy(&self) -> bool {
         self.shared.is_busy()

@@ -46,14 +46,19 @@ impl CopySide {
 /// When one is over,
 /// * the direction towards it ends at once, even where it waits: for input that does not come, or for a
 ///   peer that does not read;
-/// * what had arrived from it before is still delivered to the other one, which is then shut down if the
+/// * what had arrived from it before is still written to the other one, which is then shut down if the
 ///   input ended with a FIN. If it ended otherwise, with a reset for instance, the other one is left as it
-///   is: a FIN would tell its peer that this was all. [`abort`](MonitoredStream::abort) passes a reset on;
-///   a drop sends a FIN.
+///   is: a FIN would tell its peer that this was all.
 ///
-/// So at the end at least one of the two is over, and the other one may be open: the caller drops it, or
-/// waits with [`finish`](MonitoredStream::finish) until its peer has acknowledged everything. The bytes are
-/// those of the streams, from their beginning: what `a` has read and `b` has not accepted is lost.
+/// So at the end at least one of the two is closed, and the other one may be open. What was written to it
+/// is in the kernel, and may not have arrived:
+/// * after a FIN, [`finish`](MonitoredStream::finish) waits until its peer has acknowledged everything;
+/// * after any other end, [`reset_after_delivery`](MonitoredStream::reset_after_delivery) waits in the same
+///   way and then passes the reset on. [`abort`](MonitoredStream::abort) alone throws away what is still on
+///   its way, and a drop sends a FIN.
+///
+/// The counts in [`CopyOutcome`] are those of the streams, from their beginning. What one stream has read
+/// and the other one has not accepted is lost.
 ///
 /// # Half-close
 ///
@@ -207,7 +212,13 @@ impl Direction {
         while !self.done && !to.is_closed() {
             match self.step(cx, from, Pin::new(to)) {
                 Poll::Pending => return,
-                Poll::Ready(Err(error)) if error.kind() != ErrorKind::Interrupted => to.abort(),
+                // The error has closed `to`, or it could not. What had arrived from a stream that has
+                // closed by itself is still to be delivered, and an abort would throw it away.
+                Poll::Ready(Err(error)) if error.kind() != ErrorKind::Interrupted => {
+                    if !to.is_closed() {
+                        to.abort();
+                    }
+                }
                 Poll::Ready(_) => {}
             }
         }
