@@ -185,6 +185,23 @@ impl Monitor {
         self.shared.counters.accepted()
     }
 
+    /// Two numbers, one of which grows when bytes move towards the peer: into the stream, or out of the
+    /// system's memory.
+    pub(crate) fn moved(&self) -> (u64, u64) {
+        let drained = self.socket.as_ref().map_or(0, |socket| socket.drained());
+        (self.shared.counters.accepted(), drained)
+    }
+
+    /// How many bytes reads of the stream have returned.
+    pub(crate) fn transfer_read(&self) -> u64 {
+        self.shared.counters.read()
+    }
+
+    /// Closes a half-closed stream whose peer is taken to be gone.
+    pub(crate) fn end_half_close(&self) {
+        self.shared.observe(Event::HungUp, DetectedBy::HalfClose);
+    }
+
     /// How many bytes the system holds for the peer, where it tells.
     pub(crate) fn owed(&self) -> Option<u64> {
         self.socket.as_ref()?.owed()

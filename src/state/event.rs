@@ -67,6 +67,8 @@ pub(crate) enum DetectedBy {
     /// A write, a flush or a shutdown.
     Write,
     StallPolicy,
+    /// The bound of [`HalfClose::AllowFor`](crate::HalfClose::AllowFor).
+    HalfClose,
     /// It was our own doing.
     Us,
 }
@@ -79,6 +81,7 @@ impl DetectedBy {
             Self::Read => "read",
             Self::Write => "write",
             Self::StallPolicy => "stall_policy",
+            Self::HalfClose => "half_close",
             Self::Us => "us",
         }
     }

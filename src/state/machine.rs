@@ -17,7 +17,8 @@ use crate::errors::CloseReason;
 /// How one stream stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
-    half_close: HalfClose,
+    /// Whether a FIN closes the stream.
+    fin_closes: bool,
     /// Our own shutdown of the sending direction is done.
     shut_down: bool,
     status: Status,
@@ -28,7 +29,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(half_close: HalfClose) -> Self {
         Self {
-            half_close,
+            fin_closes: half_close.closes(),
             shut_down: false,
             fin_unread: false,
             status: Status::Open,
@@ -66,7 +67,7 @@ impl State {
             return self;
         }
         let finished = self.status == Status::PeerFinished;
-        let closes = self.half_close == HalfClose::Close;
+        let closes = self.fin_closes;
         let reason = match event {
             Event::ShutDown => {
                 self.shut_down = true;

@@ -96,6 +96,8 @@ struct Cell {
     reader: Option<Waker>,
     /// The end was of our own making, and no read that waits hears of it from the system.
     ends_reads: bool,
+    /// Woken once, when the peer has finished and the stream goes on.
+    half_close: Option<Waker>,
     /// The tasks that await [`Closed`](crate::Closed).
     waiters: Slab<Waker>,
 }
@@ -113,6 +115,7 @@ impl SharedState {
                 parked_at: 0,
                 reader: None,
                 ends_reads: false,
+                half_close: None,
                 waiters: Slab::new(),
             }),
             counters: Counters::default(),
@@ -244,6 +247,8 @@ impl SharedState {
             return;
         }
         let (mut writer, mut reader, mut waiters) = (None, None, Slab::new());
+        // A half-close begins, or will never begin.
+        let half_close = cell.half_close.take();
         let closed = cell.state.status().is_closed();
         if closed {
             // Invariant 2: the flag, then the wakers.
@@ -265,6 +270,7 @@ impl SharedState {
         writer
             .into_iter()
             .chain(reader)
+            .chain(half_close.filter(|_| !closed))
             .chain(waiters.into_values())
             .for_each(Waker::wake);
         if self.flags.load(Ordering::Acquire) & (REPORT_PENDING | BUSY) == REPORT_PENDING {
@@ -313,6 +319,19 @@ impl SharedState {
         }
         if left & REPORT_PENDING != 0 {
             self.report_end();
+        }
+    }
+
+    /// Has `waker` woken when the peer has finished and the stream goes on.
+    pub(crate) fn on_half_close(&self, waker: Waker) {
+        let mut cell = self.lock();
+        match cell.state.status() {
+            Status::Open => cell.half_close = Some(waker),
+            Status::Closed(_) => {}
+            Status::PeerFinished => {
+                drop(cell);
+                waker.wake();
+            }
         }
     }
 

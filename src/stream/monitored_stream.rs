@@ -1,5 +1,6 @@
 //! The wrapper.
 
+use super::half_close::HalfCloseTimer;
 use super::link::{Link, stall};
 use crate::errors::CloseReason;
 use crate::monitor::Monitor;
@@ -141,6 +142,7 @@ impl<S> MonitoredStream<S> {
         let timers = config.timers()?;
         let stall = stall(config)?;
         let fin_delay = config.new_fin_delay()?;
+        let half_close = HalfCloseTimer::new(config.policy())?;
         let shared = Arc::new(SharedState::new(config.policy()));
         // What the watcher sees before the lifecycle has begun waits.
         let call = shared.enter();
@@ -151,6 +153,9 @@ impl<S> MonitoredStream<S> {
             timers.arm(descriptor)?;
         }
         begin_lifecycle(&shared, Some((socket, descriptor)));
+        if let Some(timer) = half_close {
+            timer.attach(&shared, Some(socket));
+        }
         drop(call);
         Ok(Self {
             link: Link {
@@ -258,12 +263,18 @@ impl<S> MonitoredStream<S> {
     ///
     /// # Panics
     ///
-    /// If the configuration has a [stall policy](MonitorConfig::stall), and this is not called within a
-    /// runtime that has timers.
+    /// If the configuration has a [stall policy](MonitorConfig::stall) or
+    /// [`HalfClose::AllowFor`](crate::HalfClose::AllowFor), and this is not called within a runtime that has
+    /// timers.
     pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
+        let timer = HalfCloseTimer::new(config.policy());
+        let timer = timer.unwrap_or_else(|error| panic!("{error}"));
         let shared = Arc::new(SharedState::new(config.policy()));
         begin_lifecycle(&shared, None);
+        if let Some(timer) = timer {
+            timer.attach(&shared, None);
+        }
         Self {
             link: Link {
                 registration: None,

@@ -50,7 +50,7 @@ fn refusal(written: &Poll<io::Result<usize>>) -> Option<&CloseReason> {
 async fn a_write_goes_on_until_the_end_was_read<P: Pair>(config: MonitorConfig) {
     let (ours, mut peer) = P::pair();
     let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
-    let (waker, wakes) = new_count_waker();
+    let (waker, _) = new_count_waker();
     peer.write_all(b"413").unwrap();
     peer.finish();
     // What observers hear is not put off.

@@ -20,6 +20,7 @@ mod delivered;
 mod foreign_descriptor;
 mod forwarding;
 mod grace;
+mod half_close;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod kinds;
 mod layer;
