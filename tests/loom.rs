@@ -72,7 +72,7 @@ mod sync {
         use super::{Mutex, lock, switch};
         use std::sync::Arc;
 
-        #[derive(Debug)]
+        #[derive(Debug, Clone)]
         pub(crate) struct Sender<T>(Arc<Mutex<T>>);
 
         pub(crate) struct Receiver<T>(Arc<Mutex<T>>);
@@ -106,6 +106,11 @@ mod observe {
     mod end;
 
     pub(crate) use end::{Bytes, End};
+
+    /// A panic in a waker fails the model.
+    pub(crate) fn call_foreign(call: impl FnOnce()) {
+        call();
+    }
 
     /// Counts how often the end is recorded.
     pub(crate) mod lifecycle {
@@ -144,6 +149,15 @@ mod state {
     pub(crate) mod event;
     pub(crate) mod half_close;
     pub(crate) mod machine;
+    /// Publishes at once: loom has no threads that come later.
+    pub(crate) mod publish {
+        use super::status::Status;
+        use crate::sync::watch;
+
+        pub(crate) fn publish(channel: &watch::Sender<Status>, status: Status) {
+            channel.send_if_modified(|published| published.advance(status));
+        }
+    }
     pub(crate) mod shared;
     pub(crate) mod slab;
     pub(crate) mod status;

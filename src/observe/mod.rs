@@ -5,6 +5,7 @@
 //! Used by `state`, which reports the beginning and the end of each stream.
 
 mod end;
+mod foreign;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub(crate) mod lifecycle;
 #[cfg(not(any(feature = "metrics", feature = "tracing")))]
@@ -16,3 +17,4 @@ pub mod metrics;
 pub mod tracing;
 
 pub(crate) use end::{Bytes, End};
+pub(crate) use foreign::call_foreign;

@@ -32,12 +32,13 @@ use super::counters::Counters;
 use super::event::{DetectedBy, Event};
 use super::half_close::HalfClose;
 use super::machine::State;
+use super::publish::publish;
 use super::slab::{Key, Slab};
 use super::status::Status;
 use super::sync::{AtomicU8, Mutex, MutexGuard, Ordering};
 use crate::errors::CloseReason;
-use crate::observe::End;
 use crate::observe::lifecycle::Lifecycle;
+use crate::observe::{End, call_foreign};
 use std::mem;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
@@ -87,7 +88,7 @@ struct Cell {
     /// Who noticed what closed the stream.
     detected_by: Option<DetectedBy>,
     /// What the watcher has to say, in order, while a call is under way.
-    deferred: Vec<(Event, DetectedBy)>,
+    deferred: Vec<Deferred>,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
     /// How many bytes had been read when that task parked behind a FIN.
@@ -100,6 +101,13 @@ struct Cell {
     half_close: Option<Waker>,
     /// The tasks that await [`Closed`](crate::Closed).
     waiters: Slab<Waker>,
+}
+
+/// What waits for the end of the call that is under way.
+#[derive(Debug)]
+enum Deferred {
+    Event(Event, DetectedBy),
+    Wake(Waker),
 }
 
 impl SharedState {
@@ -173,7 +181,7 @@ impl SharedState {
         self.flags.fetch_or(FIN_DELAYED, Ordering::Release);
         let writer = cell.writer.take();
         drop(cell);
-        writer.into_iter().for_each(Waker::wake);
+        wake(writer);
     }
 
     /// Whether a FIN was heard, and it is still open what it means.
@@ -206,10 +214,20 @@ impl SharedState {
     /// has ended.
     pub(crate) fn observe(&self, event: Event, by: DetectedBy) {
         let mut cell = self.lock();
-        // Who probes all the time while a call lasts sees the same thing again and again.
-        if cell.deferred.last().is_none_or(|(last, _)| *last != event) {
-            cell.deferred.push((event, by));
+        // A loop that probes while a call lasts sees the same thing again and again.
+        let again = |last: &Deferred| matches!(last, Deferred::Event(last, _) if *last == event);
+        if !cell.deferred.last().is_some_and(again) {
+            cell.deferred.push(Deferred::Event(event, by));
         }
+        if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY == 0 {
+            self.catch_up(cell);
+        }
+    }
+
+    /// Wakes `waker` when no call is under way: now, or at the end of the present one.
+    pub(crate) fn after_call(&self, waker: Waker) {
+        let mut cell = self.lock();
+        cell.deferred.push(Deferred::Wake(waker));
         if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY == 0 {
             self.catch_up(cell);
         }
@@ -218,8 +236,15 @@ impl SharedState {
     /// Takes in what was put off. No call is under way, or it is at its end.
     fn catch_up(&self, mut cell: MutexGuard<'_, Cell>) {
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
-        let deferred = mem::take(&mut cell.deferred);
-        self.settle(cell, deferred);
+        let (mut events, mut wakers) = (Vec::new(), Vec::new());
+        for deferred in mem::take(&mut cell.deferred) {
+            match deferred {
+                Deferred::Event(event, by) => events.push((event, by)),
+                Deferred::Wake(waker) => wakers.push(waker),
+            }
+        }
+        self.settle(cell, events);
+        wake(wakers);
     }
 
     fn settle(
@@ -243,8 +268,7 @@ impl SharedState {
             // Invariant 10: a writer that waited for the reader has waited long enough.
             let writer = cell.writer.take_if(|_| refuses);
             drop(cell);
-            writer.into_iter().for_each(Waker::wake);
-            return;
+            return wake(writer);
         }
         let (mut writer, mut reader, mut waiters) = (None, None, Slab::new());
         // A half-close begins, or will never begin.
@@ -257,22 +281,22 @@ impl SharedState {
             reader = cell.reader.take().filter(|_| cell.ends_reads);
             mem::swap(&mut waiters, &mut cell.waiters);
         }
+        let status = cell.state.status().clone();
         // A waker may run anything, even a poll of this very cell: the lock goes first.
         drop(cell);
-        if let Some(watch) = self.watch.get() {
-            self.publish(watch);
-        }
+        wake(writer);
+        wake(reader);
+        wake(half_close.filter(|_| !closed));
+        wake(waiters.into_values());
         if closed {
             if let Some(token) = self.token.get() {
-                token.cancel();
+                call_foreign(|| token.cancel());
             }
         }
-        writer
-            .into_iter()
-            .chain(reader)
-            .chain(half_close.filter(|_| !closed))
-            .chain(waiters.into_values())
-            .for_each(Waker::wake);
+        // Last, and by another thread: whoever looks at the channel holds its lock.
+        if let Some(watch) = self.watch.get() {
+            publish(watch, status);
+        }
         if self.flags.load(Ordering::Acquire) & (REPORT_PENDING | BUSY) == REPORT_PENDING {
             self.report_end();
         }
@@ -305,7 +329,7 @@ impl SharedState {
         self.flags.fetch_and(!FIN_AHEAD, Ordering::AcqRel);
         let writer = cell.writer.take();
         drop(cell);
-        writer.into_iter().for_each(Waker::wake);
+        wake(writer);
     }
 
     /// Takes in what was put off for the end of a call.
@@ -330,7 +354,7 @@ impl SharedState {
             Status::Closed(_) => {}
             Status::PeerFinished => {
                 drop(cell);
-                waker.wake();
+                wake(Some(waker));
             }
         }
     }
@@ -448,11 +472,20 @@ impl SharedState {
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
         let status = self.status();
-        let watch = self.watch.get_or_init(|| watch::Sender::new(status));
-        // A close between the two lines above found no channel to tell; the state was stored before
-        // it looked, so this sees it.
-        self.publish(watch);
-        watch.subscribe()
+        if status.is_closed() {
+            // It will not change any more, and the stream's own channel may be about to be told.
+            return watch::Sender::new(status).subscribe();
+        }
+        let watch = self
+            .watch
+            .get_or_init(|| watch::Sender::new(status.clone()));
+        let receiver = watch.subscribe();
+        // A change since the first line may have found no channel to publish to.
+        let now = self.status();
+        if now != status {
+            publish(watch, now);
+        }
+        receiver
     }
 
     /// A token that the close cancels. A child: to cancel it is its owner's affair.
@@ -465,19 +498,15 @@ impl SharedState {
         token.child_token()
     }
 
-    /// Puts the status of this moment into the channel. It is read inside of the channel's lock, so
-    /// of two who publish at a time the later one puts the later status.
-    fn publish(&self, watch: &watch::Sender<Status>) {
-        watch.send_if_modified(|published| {
-            let status = self.status();
-            let modified = *published != status;
-            *published = status;
-            modified
-        });
-    }
-
     fn lock(&self) -> MutexGuard<'_, Cell> {
         super::sync::lock(&self.cell)
+    }
+}
+
+/// Wakes each of `wakers`. They are not ours, and may panic.
+fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        call_foreign(|| waker.wake());
     }
 }
 

@@ -312,7 +312,7 @@ impl Drop for Link {
         self.registration = None;
         self.shared.apply(Event::Dropped, DetectedBy::Us);
         #[cfg(feature = "metrics")]
-        crate::observe::lifecycle::call_foreign(|| {
+        crate::observe::call_foreign(|| {
             crate::observe::metrics::dropped(monitor.transfer().into());
         });
     }

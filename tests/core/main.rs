@@ -25,6 +25,7 @@ mod half_close;
 mod kinds;
 mod layer;
 mod matrix;
+mod panics;
 mod recorder;
 mod send_file;
 mod stall;
