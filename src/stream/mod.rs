@@ -5,6 +5,7 @@
 //! Used by the transfers and the integrations.
 
 mod accept;
+mod half_close;
 mod layer;
 mod link;
 mod listener;

@@ -9,4 +9,6 @@ mod finish;
 #[cfg(any(unix, windows))]
 mod send_file;
 
-pub use copy::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};
+pub use copy::{
+    CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
+};
