@@ -76,10 +76,10 @@ impl Link {
     ) -> Poll<io::Result<usize>> {
         self.before_write(ahead, io.as_mut(), cx);
         let call = self.shared.enter();
-        if call.closed {
-            if let Some(reason) = self.refusal(ahead.as_deref()) {
-                return Poll::Ready(Err(reason.into()));
-            }
+        if call.closed
+            && let Some(reason) = self.refusal(ahead.as_deref())
+        {
+            return Poll::Ready(Err(reason.into()));
         }
         let polled = write(io.as_mut(), cx);
         if let Poll::Ready(Ok(bytes)) = polled {
@@ -177,10 +177,10 @@ impl Link {
         };
         // A FIN may have been heard before there was a waker to wake.
         if polled.is_pending() {
-            if self.shared.is_fin_delayed() {
-                if let Some(ahead) = ahead {
-                    self.read_ahead(lookahead, ahead, io, cx);
-                }
+            if self.shared.is_fin_delayed()
+                && let Some(ahead) = ahead
+            {
+                self.read_ahead(lookahead, ahead, io, cx);
             }
             if let Some(reason) = self.refusal(ahead.as_deref()) {
                 return Poll::Ready(Err(reason.into()));
@@ -202,10 +202,10 @@ impl Link {
         cx: &Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(_)) = &polled {
-            if let Some(reason) = self.shared.reset_reason() {
-                return Poll::Ready(Err(reason.into()));
-            }
+        if let Poll::Ready(Err(_)) = &polled
+            && let Some(reason) = self.shared.reset_reason()
+        {
+            return Poll::Ready(Err(reason.into()));
         }
         match &polled {
             Poll::Ready(Ok(_)) => {}
