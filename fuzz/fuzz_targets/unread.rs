@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 #[path = "../../src/policy/read_ahead.rs"]
 mod unread;
 
-use unread::Unread;
+use unread::ReadAhead;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -126,7 +126,7 @@ impl AsyncRead for Scripted {
 
 fuzz_target!(|input: Input| {
     let limit = usize::from(input.limit) + 1;
-    let mut unread: Unread<Scripted> = Unread::new(limit, false);
+    let mut unread: ReadAhead<Scripted> = ReadAhead::new(limit, false);
     let mut io = Scripted {
         answers: input.answers.into(),
         handed_out: 0,

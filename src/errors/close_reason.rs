@@ -208,10 +208,18 @@ impl CloseReason {
     /// assert!(!CloseReason::PeerClosed.is_local());
     /// ```
     pub fn is_local(&self) -> bool {
-        matches!(
-            self,
-            Self::Finished | Self::Aborted | Self::Dropped | Self::RuntimeShutdown
-        )
+        match self {
+            Self::Finished | Self::Aborted | Self::Dropped | Self::RuntimeShutdown => true,
+            Self::PeerClosed
+            | Self::Reset
+            | Self::TimedOut
+            | Self::Unreachable
+            | Self::Stalled
+            | Self::Truncated
+            | Self::Tls
+            | Self::TlsAlert
+            | Self::Failed(_) => false,
+        }
     }
 
     /// What the reason means for a sender whose message it stopped.

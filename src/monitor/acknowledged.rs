@@ -43,15 +43,15 @@ impl Monitor {
     /// let _client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
     /// let (mut stream, _) = listener.accept().await?;
     /// stream.write_all(b"important").await?;
-    /// stream.monitor().drained().await?;
+    /// stream.monitor().wait_acknowledged().await?;
     /// assert_eq!(stream.monitor().transfer().acknowledged, Some(9));
     /// # Ok(())
     /// # }
     /// # #[cfg(not(target_os = "linux"))]
     /// # fn main() {}
     /// ```
-    pub async fn drained(&self) -> io::Result<()> {
-        let _timer = timer::runtime("`drained`")?;
+    pub async fn wait_acknowledged(&self) -> io::Result<()> {
+        let _timer = timer::runtime("`wait_acknowledged`")?;
         let mut pause = FIRST_LOOK;
         loop {
             // In this order: what is acknowledged after the end will not be heard of.

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 /// A token that fires a while after the connection is over, unless the client comes back: what
-/// [`Monitor::with_grace`] returns.
+/// [`Monitor::grace_period`] returns.
 ///
 /// For work whose result a client may fetch by another connection: a stream that can be resumed
 /// (`Last-Event-ID`), a session, a long generation. Keep it where the reconnecting request finds it, say in
@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-/// let grace = stream.monitor().with_grace(Duration::from_secs(30))?;
+/// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
 /// let token = grace.cancellation_token();
 ///
 /// drop(stream); // the train is in the tunnel
@@ -76,6 +76,19 @@ struct State {
     over: bool,
 }
 
+impl Monitor {
+    /// A token that is cancelled `period` after the stream is over, unless the client comes back by another
+    /// connection: see [`Grace`], which gives the token.
+    ///
+    /// # Errors
+    ///
+    /// * [`NotConnected`](std::io::ErrorKind::NotConnected): there is no runtime here, whose timer it needs;
+    /// * [`Unsupported`](std::io::ErrorKind::Unsupported): the runtime was built without timers.
+    pub fn grace_period(&self, period: Duration) -> io::Result<Grace> {
+        Grace::new(self, period)
+    }
+}
+
 impl Grace {
     pub(crate) fn new(monitor: &Monitor, period: Duration) -> io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -102,11 +115,11 @@ impl Grace {
     ///
     /// # Errors
     ///
-    /// [`GraceOver`]: the client has come too late, and the token has fired.
-    pub fn resume(&self, monitor: &Monitor) -> Result<(), GraceOver> {
+    /// [`GraceExpired`]: the client has come too late, and the token has fired.
+    pub fn resume(&self, monitor: &Monitor) -> Result<(), GraceExpired> {
         let mut state = self.shared.lock();
         if state.over {
-            return Err(GraceOver);
+            return Err(GraceExpired);
         }
         state.open += 1;
         state.resumed += 1;
@@ -153,15 +166,15 @@ impl fmt::Debug for Grace {
 /// The client came back when the period of [`Grace`] was over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct GraceOver;
+pub struct GraceExpired;
 
-impl fmt::Display for GraceOver {
+impl fmt::Display for GraceExpired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the period of grace is over")
     }
 }
 
-impl Error for GraceOver {}
+impl Error for GraceExpired {}
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,20 +1,17 @@
-//! The cloneable handle on one stream's fate.
+//! The cloneable handle on one stream's shared.
 
-use super::grace::Grace;
 use crate::errors::CloseReason;
-use crate::state::{Closed, Event, Fate, HeardBy, Status, Transfer};
+use crate::state::{Closed, DetectedBy, Event, SharedState, Status, Transfer};
 use crate::watcher::Socket;
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// The cloneable handle on one stream's fate.
+/// The cloneable handle on one stream's shared.
 ///
 /// It works from any task and any thread, `spawn_blocking` and threads without a runtime included. It
 /// never keeps the socket open: when the stream is dropped its descriptor is closed, and every
@@ -38,19 +35,19 @@ use tokio_util::sync::CancellationToken;
 /// ```
 #[derive(Clone)]
 pub struct Monitor {
-    fate: Arc<Fate>,
+    shared: Arc<SharedState>,
     /// What can be asked; `None` for a stream without a socket.
     socket: Option<Arc<Socket>>,
 }
 
 impl Monitor {
-    pub(crate) fn new(fate: Arc<Fate>, socket: Option<Arc<Socket>>) -> Self {
-        Self { fate, socket }
+    pub(crate) fn new(shared: Arc<SharedState>, socket: Option<Arc<Socket>>) -> Self {
+        Self { shared, socket }
     }
 
     /// Resolves when the stream is over, with the reason.
     pub fn closed(&self) -> Closed {
-        Closed::new(self.fate.clone())
+        Closed::new(self.shared.clone())
     }
 
     /// Whether the stream is over, as far as the watcher and the stream's own I/O have told.
@@ -58,17 +55,17 @@ impl Monitor {
     /// One atomic load; no system call. A producer that blocks its runtime's only worker blocks the
     /// watcher too: it asks the kernel with [`probe`](Self::probe).
     pub fn is_closed(&self) -> bool {
-        self.fate.is_closed()
+        self.shared.is_closed()
     }
 
     /// Why the stream is over, if it is.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.fate.close_reason()
+        self.shared.close_reason()
     }
 
     /// How the stream stands.
     pub fn status(&self) -> Status {
-        self.fate.status()
+        self.shared.status()
     }
 
     /// The watch channel on the stream's status.
@@ -95,7 +92,7 @@ impl Monitor {
     /// # }
     /// ```
     pub fn subscribe(&self) -> watch::Receiver<Status> {
-        self.fate.subscribe()
+        self.shared.subscribe()
     }
 
     /// Asks the kernel now, and tells how the stream stands.
@@ -132,7 +129,7 @@ impl Monitor {
     pub fn probe(&self) -> Status {
         if let Some(socket) = &self.socket {
             if !self.is_closed() {
-                socket.examine(HeardBy::Probe);
+                socket.examine(DetectedBy::Probe);
             }
         }
         self.status()
@@ -156,7 +153,7 @@ impl Monitor {
     /// # }
     /// ```
     pub fn transfer(&self) -> Transfer {
-        let counters = &self.fate.counters;
+        let counters = &self.shared.counters;
         // In this order: what is acknowledged was accepted before.
         let acknowledged = self
             .socket
@@ -185,12 +182,12 @@ impl Monitor {
     /// # }
     /// ```
     pub fn accepted(&self) -> u64 {
-        self.fate.counters.accepted()
+        self.shared.counters.accepted()
     }
 
     /// Whether the stream is inside of a read or a write at this moment.
     pub(crate) fn is_busy(&self) -> bool {
-        self.fate.is_busy()
+        self.shared.is_busy()
     }
 
     /// Runs `future` until it is ready or the stream is over, whichever is first.
@@ -268,8 +265,8 @@ impl Monitor {
     /// ```
     pub fn abort(&self) {
         match &self.socket {
-            Some(socket) => socket.abort(Event::Aborted, HeardBy::Us),
-            None => self.fate.file(Event::Aborted, HeardBy::Us),
+            Some(socket) => socket.abort(Event::Aborted, DetectedBy::Us),
+            None => self.shared.apply(Event::Aborted, DetectedBy::Us),
         }
     }
 
@@ -291,23 +288,12 @@ impl Monitor {
     /// # }
     /// ```
     pub fn cancellation_token(&self) -> CancellationToken {
-        self.fate.token()
-    }
-
-    /// A token that is cancelled `period` after the stream is over, unless the client comes back by another
-    /// connection: see [`Grace`], which gives the token.
-    ///
-    /// # Errors
-    ///
-    /// * [`NotConnected`](std::io::ErrorKind::NotConnected): there is no runtime here, whose timer it needs;
-    /// * [`Unsupported`](std::io::ErrorKind::Unsupported): the runtime was built without timers.
-    pub fn with_grace(&self, period: Duration) -> io::Result<Grace> {
-        Grace::new(self, period)
+        self.shared.token()
     }
 
     /// Has `waker` woken when the stream is over. True if it is over already: then it is not woken.
     pub(crate) fn wake_when_closed(&self, waker: &Waker) -> bool {
-        self.fate.poll_closed(&mut None, waker).is_ready()
+        self.shared.poll_closed(&mut None, waker).is_ready()
     }
 }
 

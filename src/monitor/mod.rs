@@ -8,9 +8,13 @@ mod acknowledged;
 mod grace;
 mod handle;
 #[cfg(feature = "codec")]
+mod sink_error;
+#[cfg(any(feature = "codec", feature = "http"))]
 mod until_closed;
 
-pub use grace::{Grace, GraceOver};
+pub use grace::{Grace, GraceExpired};
 pub use handle::Monitor;
 #[cfg(feature = "codec")]
-pub use until_closed::{SinkError, UntilClosed, UntilClosedExt};
+pub use sink_error::SinkError;
+#[cfg(any(feature = "codec", feature = "http"))]
+pub use until_closed::{UntilClosed, UntilClosedExt};

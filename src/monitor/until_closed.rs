@@ -1,28 +1,30 @@
-//! `Stream`s and `Sink`s that end with a monitored stream.
+//! Streams, sinks and bodies that end with a monitored stream.
 
 use super::handle::Monitor;
+#[cfg(feature = "codec")]
+use super::sink_error::SinkError;
 use crate::errors::CloseReason;
 use crate::state::Closed;
 use futures_core::Stream;
+#[cfg(feature = "codec")]
 use futures_sink::Sink;
 use pin_project_lite::pin_project;
-use std::error::Error;
-use std::fmt;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Lets any `Stream` or `Sink` end with a [`MonitoredStream`](crate::MonitoredStream).
+/// Ends a stream, a sink or a body together with a [`MonitoredStream`](crate::MonitoredStream).
+///
+/// A body needs the feature `http`, a sink the feature `codec`, a stream either of them.
 pub trait UntilClosedExt: Sized {
-    /// Ends `self` when the stream that `monitor` tells of is over.
+    /// Ends `self` when the stream of `monitor` closes.
     ///
-    /// For what is made for the peer: rows of a database, tokens, the blocks of a file; and for sinks
-    /// that are not the stream itself, such as a channel to the task that writes.
+    /// Use it for data that is produced for the peer, such as database rows, tokens or blocks of a file, and
+    /// for sinks other than the stream itself, such as a channel to the task that writes.
     ///
-    /// Not for frames that are received. `FramedRead` and `Framed` over the stream yield everything that
-    /// had arrived before the hang-up and then end by themselves, and their sending half fails at once with
-    /// an error that carries the reason: they need no help, see the second example.
+    /// Frames that are received do not need it. `FramedRead` and `Framed` over the stream yield everything
+    /// that arrived before the disconnect and then end by themselves, and their sending half fails at once
+    /// with an error that carries the reason. The second example shows that.
     ///
     /// ```
     /// use futures::{StreamExt, stream};
@@ -67,119 +69,137 @@ pub trait UntilClosedExt: Sized {
     /// # }
     /// ```
     fn until_closed(self, monitor: &Monitor) -> UntilClosed<Self> {
-        UntilClosed {
-            inner: self,
-            yielding: monitor.closed(),
-            taking: monitor.closed(),
-            reason: None,
-        }
+        UntilClosed::new(self, monitor)
     }
 }
 
 impl<T> UntilClosedExt for T {}
 
 pin_project! {
-    /// A `Stream` or `Sink` that ends with a monitored stream:
+    /// A stream, a sink or a body that ends when a monitored stream closes: returned by
     /// [`until_closed`](UntilClosedExt::until_closed).
     ///
-    /// As a `Stream` it ends at once when the stream is over: nothing more is asked of what it wraps, ready
-    /// or not, as there is nobody to send it to. [`close_reason`](Self::close_reason) tells whether it
-    /// ended for that.
+    /// * A [`Stream`] has no error of its own, so it just ends; [`close_reason`](Self::close_reason) tells
+    ///   that case apart from the end of the wrapped stream.
+    /// * A `Sink` (feature `codec`) fails with `SinkError::Closed`, which carries the reason.
+    /// * A `Body` (feature `http`) fails with an [`io::Error`](std::io::Error) that carries the reason, so
+    ///   that a truncated response cannot pass for a complete one.
     ///
-    /// As a `Sink` it refuses all, its close too, when the stream is over: a call that is pending is woken
-    /// and fails with the reason, [`SinkError::Closed`]. What had been put into it may not have got through.
-    ///
-    /// The two halves may be polled by two tasks.
-    ///
-    /// # Cancel safety
-    ///
-    /// As what it wraps: it keeps nothing back.
+    /// A pending call is woken by the close. After the close nothing more is asked of the wrapped value.
     #[derive(Debug)]
-    #[must_use = "streams and sinks do nothing unless polled"]
+    #[must_use = "streams, sinks and bodies do nothing unless polled"]
     pub struct UntilClosed<T> {
         #[pin]
         inner: T,
-        // One for each half: a future wakes one task.
-        yielding: Closed,
-        taking: Closed,
+        // One for each direction: a future wakes one task.
+        receiving: Closed,
+        sending: Closed,
         reason: Option<CloseReason>,
+        // The wrapped stream or body has ended by itself.
+        ended: bool,
     }
 }
 
 impl<T> UntilClosed<T> {
-    /// Why the `Stream` ended, if it has ended and that was because the monitored stream is over.
+    /// Ends `inner` when the stream of `monitor` closes.
+    pub fn new(inner: T, monitor: &Monitor) -> Self {
+        Self {
+            inner,
+            receiving: monitor.closed(),
+            sending: monitor.closed(),
+            reason: None,
+            ended: false,
+        }
+    }
+
+    /// Why this ended before the wrapped value did, if so.
     pub fn close_reason(&self) -> Option<&CloseReason> {
         self.reason.as_ref()
     }
 
-    /// What it wraps.
+    /// The wrapped value.
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
-    /// What it wraps.
+    /// The wrapped value.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
 
-    /// What it wraps, pinned.
+    /// The wrapped value, pinned.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut T> {
         self.project().inner
     }
 
-    /// Takes out what it wraps. Nothing is lost with it.
+    /// Takes the wrapped value out.
     pub fn into_inner(self) -> T {
         self.inner
     }
+
+    /// Whether the close or the wrapped value has ended this.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended || self.reason.is_some()
+    }
+
+    /// Marks the end of the wrapped value.
+    #[cfg(feature = "http")]
+    pub(crate) fn end(self: Pin<&mut Self>) {
+        *self.project().ended = true;
+    }
+
+    /// Registers the task for the close, or returns its reason.
+    pub(crate) fn poll_closed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let this = self.project();
+        let reason = ready!(Pin::new(this.receiving).poll(cx));
+        *this.reason = Some(reason.clone());
+        Poll::Ready(reason)
+    }
 }
 
-impl<T: Stream> Stream for UntilClosed<T> {
-    type Item = T::Item;
+impl<S: Stream> Stream for UntilClosed<S> {
+    type Item = S::Item;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T::Item>> {
-        let this = self.project();
-        if this.reason.is_none() {
-            *this.reason = this.yielding.reason();
-        }
-        if this.reason.is_some() {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        if self.ended || self.reason.is_some() || self.as_mut().poll_closed(cx).is_ready() {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(item) = this.inner.poll_next(cx) {
-            return Poll::Ready(item);
-        }
-        // Registers the task, or finds that the stream has closed meanwhile.
-        let reason = ready!(Pin::new(this.yielding).poll(cx));
-        *this.reason = Some(reason);
-        Poll::Ready(None)
+        let this = self.project();
+        let item = ready!(this.inner.poll_next(cx));
+        *this.ended = item.is_none();
+        Poll::Ready(item)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        match self.reason {
-            Some(_) => (0, Some(0)),
-            None => (0, self.inner.size_hint().1),
+        match self.ended || self.reason.is_some() {
+            true => (0, Some(0)),
+            // It may end at any time.
+            false => (0, self.inner.size_hint().1),
         }
     }
 }
 
+#[cfg(feature = "codec")]
 impl<T> UntilClosed<T> {
-    /// One call of the sink, or the refusal of it.
     fn poll_sink<E>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         call: impl FnOnce(Pin<&mut T>, &mut Context<'_>) -> Poll<Result<(), E>>,
     ) -> Poll<Result<(), SinkError<E>>> {
         let this = self.project();
-        if let Some(reason) = this.taking.reason() {
+        if let Some(reason) = this.sending.reason() {
             return Poll::Ready(Err(SinkError::Closed(reason)));
         }
         if let Poll::Ready(done) = call(this.inner, cx) {
             return Poll::Ready(done.map_err(SinkError::Sink));
         }
-        let reason = ready!(Pin::new(this.taking).poll(cx));
+        let reason = ready!(Pin::new(this.sending).poll(cx));
         Poll::Ready(Err(SinkError::Closed(reason)))
     }
 }
 
+#[cfg(feature = "codec")]
 impl<T: Sink<Item>, Item> Sink<Item> for UntilClosed<T> {
     type Error = SinkError<T::Error>;
 
@@ -189,7 +209,7 @@ impl<T: Sink<Item>, Item> Sink<Item> for UntilClosed<T> {
 
     fn start_send(self: Pin<&mut Self>, item: Item) -> Result<(), Self::Error> {
         let this = self.project();
-        match this.taking.reason() {
+        match this.sending.reason() {
             Some(reason) => Err(SinkError::Closed(reason)),
             None => this.inner.start_send(item).map_err(SinkError::Sink),
         }
@@ -201,51 +221,5 @@ impl<T: Sink<Item>, Item> Sink<Item> for UntilClosed<T> {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.poll_sink(cx, T::poll_close)
-    }
-}
-
-/// Why an [`UntilClosed`] sink has failed.
-///
-/// ```
-/// use hangup::{CloseReason, SinkError};
-/// use std::io;
-///
-/// let error: SinkError<io::Error> = SinkError::Closed(CloseReason::Reset);
-/// assert_eq!(error.to_string(), "reset by peer");
-/// assert_eq!(CloseReason::from(&io::Error::from(error)), CloseReason::Reset);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SinkError<E> {
-    /// The stream is over.
-    Closed(CloseReason),
-    /// The wrapped sink failed.
-    Sink(E),
-}
-
-impl<E: fmt::Display> fmt::Display for SinkError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed(reason) => reason.fmt(f),
-            Self::Sink(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: Error> Error for SinkError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Closed(reason) => reason.source(),
-            Self::Sink(error) => error.source(),
-        }
-    }
-}
-
-impl<E: Into<Self>> From<SinkError<E>> for io::Error {
-    fn from(error: SinkError<E>) -> Self {
-        match error {
-            SinkError::Closed(reason) => reason.into(),
-            SinkError::Sink(error) => error.into(),
-        }
     }
 }

@@ -8,14 +8,14 @@
 //! |---|---|---|---|---|
 //! | `hangup_streams_opened_total` | counter | streams | | streams made |
 //! | `hangup_streams_open` | gauge | streams | | streams that are not over |
-//! | `hangup_streams_ended_total` | counter | streams | `reason`, `heard_by` | streams that are over |
+//! | `hangup_streams_ended_total` | counter | streams | `reason`, `detected_by` | streams that are over |
 //! | `hangup_stream_duration_seconds` | histogram | seconds | | from a stream's beginning to its end |
 //! | `hangup_bytes_read_total` | counter | bytes | | what streams have [read](crate::Transfer::read) |
 //! | `hangup_bytes_accepted_total` | counter | bytes | | what was [accepted](crate::Transfer::accepted) |
 //! | `hangup_bytes_acknowledged_total` | counter | bytes | | what was [acknowledged](crate::Transfer::acknowledged), where that is known |
 //!
 //! `reason` is [`CloseReason::name`](crate::CloseReason::name): the stalls are the streams that ended as
-//! `stalled`. `heard_by` is how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or
+//! `stalled`. `detected_by` is how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or
 //! shutdown), `stall_policy`, or `us` where it was our own doing. How long the watcher took cannot be
 //! told: the kernel does not say when a FIN or a reset came.
 //!
@@ -59,7 +59,7 @@ pub const STREAMS_OPENED: &str = "hangup_streams_opened_total";
 /// Gauge: streams that are not over.
 pub const STREAMS_OPEN: &str = "hangup_streams_open";
 
-/// Counter: streams that are over, by [`REASON`] and [`HEARD_BY`].
+/// Counter: streams that are over, by [`REASON`] and [`DETECTED_BY`].
 pub const STREAMS_ENDED: &str = "hangup_streams_ended_total";
 
 /// Histogram: seconds from a stream's beginning to its end.
@@ -78,7 +78,7 @@ pub const BYTES_ACKNOWLEDGED: &str = "hangup_bytes_acknowledged_total";
 pub const REASON: &str = "reason";
 
 /// Label: how the end was heard of.
-pub const HEARD_BY: &str = "heard_by";
+pub const DETECTED_BY: &str = "detected_by";
 
 /// Tells the recorder what the metrics are, and their units. Call it once the recorder is installed.
 pub fn describe() {
@@ -114,7 +114,7 @@ pub(crate) fn opened() {
 
 pub(crate) fn closed(end: &End<'_>, lasted: Duration) {
     gauge!(STREAMS_OPEN).decrement(1.0);
-    counter!(STREAMS_ENDED, REASON => end.reason_name, HEARD_BY => end.detected_by).increment(1);
+    counter!(STREAMS_ENDED, REASON => end.reason_name, DETECTED_BY => end.detected_by).increment(1);
     histogram!(STREAM_DURATION).record(lasted);
 }
 

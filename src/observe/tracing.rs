@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | `message` | text | `stream over: ` and the reason in words |
 //! | `reason` | text | [`CloseReason::name`](crate::CloseReason::name) |
-//! | `heard_by` | text | how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or shutdown), `stall_policy`, or `us`: it was our own doing |
+//! | `detected_by` | text | how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or shutdown), `stall_policy`, or `us`: it was our own doing |
 //! | `duration_seconds` | float | since the stream was made |
 //! | `read`, `accepted` | integer | bytes, as in [`Transfer`] |
 //! | `acknowledged` | integer | the same; left out where it is not known |
@@ -35,7 +35,7 @@
 //! #   drop(tokio::net::TcpStream::connect(listener.local_addr()?).await?);
 //!     let request = tracing::info_span!("request", id = 7);
 //!     let (stream, _) = listener.accept().instrument(request).await?;
-//!     // INFO request{id=7}: hangup: stream over: closed by peer reason="peer_closed" heard_by="watcher" …
+//!     // INFO request{id=7}: hangup: stream over: closed by peer reason="peer_closed" detected_by="watcher" …
 //!     stream.closed().await;
 //!     Ok(())
 //! }
@@ -84,7 +84,7 @@ impl Origin {
                         parent: &self.span,
                         $level,
                         reason = end.reason_name,
-                        heard_by = end.detected_by,
+                        detected_by = end.detected_by,
                         duration_seconds = lasted.as_secs_f64(),
                         read = bytes.read,
                         accepted = bytes.accepted,

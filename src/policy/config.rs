@@ -1,7 +1,7 @@
 //! How a stream is watched.
 
 use super::dead_peer::Timers;
-use super::fin_delay::Hold;
+use super::fin_delay::FinDelay;
 use super::stall::StallPolicy;
 use crate::state::HalfClose;
 use std::io;
@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// # Default
 ///
-/// * half-close: [`HalfClose::Closes`]
+/// * half-close: [`HalfClose::Close`]
 /// * stall policy: none
 /// * reset on abort: no
 /// * silent death: off
@@ -21,17 +21,17 @@ use std::time::Duration;
 /// ```
 /// use hangup::{HalfClose, MonitorConfig};
 ///
-/// let config = MonitorConfig::new().half_close(HalfClose::Allowed);
+/// let config = MonitorConfig::new().half_close(HalfClose::Allow);
 /// assert_ne!(config, MonitorConfig::default());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MonitorConfig {
     half_close: HalfClose,
     stall: Option<StallPolicy>,
-    reset_on_abort: bool,
-    silent_death: Option<Duration>,
-    drain_unread: Option<usize>,
-    hold_fin: Option<Duration>,
+    reset_on_stall: bool,
+    dead_peer_timeout: Option<Duration>,
+    read_ahead: Option<usize>,
+    fin_delay: Option<Duration>,
 }
 
 impl MonitorConfig {
@@ -40,9 +40,9 @@ impl MonitorConfig {
         Self::default()
     }
 
-    /// What a FIN means while we are still sending. Default: [`HalfClose::Closes`].
+    /// What a FIN means while we are still sending. Default: [`HalfClose::Close`].
     ///
-    /// With [`HalfClose::Allowed`] a client that closed, rather than half-closed, is found out one
+    /// With [`HalfClose::Allow`] a client that closed, rather than half-closed, is found out one
     /// write later: choose it only for a protocol that needs it.
     #[must_use]
     pub fn half_close(mut self, half_close: HalfClose) -> Self {
@@ -73,13 +73,13 @@ impl MonitorConfig {
     /// goes on offering it to the peer after the stream is dropped, for minutes. With one that memory is
     /// free at once; what the peer has sent and we have not read is lost with it.
     #[must_use]
-    pub fn reset_on_abort(mut self, reset: bool) -> Self {
-        self.reset_on_abort = reset;
+    pub fn reset_on_stall(mut self, reset: bool) -> Self {
+        self.reset_on_stall = reset;
         self
     }
 
     pub(crate) fn stall_policy(&self) -> Option<(StallPolicy, bool)> {
-        Some((self.stall?, self.reset_on_abort))
+        Some((self.stall?, self.reset_on_stall))
     }
 
     /// Has the operating system find out within this time that a silent peer is gone. Default: off.
@@ -156,8 +156,8 @@ impl MonitorConfig {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> std::io::Result<()> {
-    /// let config = MonitorConfig::new().silent_death(Duration::from_secs(600));
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.with_config(config);
+    /// let config = MonitorConfig::new().dead_peer_timeout(Duration::from_secs(600));
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
     /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
     /// let (stream, _) = listener.accept().await?;
     /// assert!(socket2::SockRef::from(stream.get_ref()).keepalive()?);
@@ -170,14 +170,14 @@ impl MonitorConfig {
     /// [`InvalidInput`]: io::ErrorKind::InvalidInput
     /// [`Unsupported`]: io::ErrorKind::Unsupported
     #[must_use]
-    pub fn silent_death(mut self, within: impl Into<Option<Duration>>) -> Self {
-        self.silent_death = within.into();
+    pub fn dead_peer_timeout(mut self, within: impl Into<Option<Duration>>) -> Self {
+        self.dead_peer_timeout = within.into();
         self
     }
 
-    /// The timers of [`silent_death`](Self::silent_death), if it is on.
+    /// The timers of [`dead_peer_timeout`](Self::dead_peer_timeout), if it is on.
     pub(crate) fn timers(&self) -> io::Result<Option<Timers>> {
-        self.silent_death.map(Timers::new).transpose()
+        self.dead_peer_timeout.map(Timers::new).transpose()
     }
 
     /// Has writes, flushes and shutdowns move up to `limit` bytes of unread input to the side, so that a
@@ -195,13 +195,13 @@ impl MonitorConfig {
     /// It applies to streams that are watched; [`into_inner`](crate::MonitoredStream::into_inner) loses
     /// what was moved and not read.
     #[must_use]
-    pub fn drain_unread(mut self, limit: usize) -> Self {
-        self.drain_unread = (limit > 0).then_some(limit);
+    pub fn read_ahead(mut self, limit: usize) -> Self {
+        self.read_ahead = (limit > 0).then_some(limit);
         self
     }
 
     pub(crate) fn unread_limit(&self) -> Option<usize> {
-        self.drain_unread
+        self.read_ahead
     }
 
     /// Has a FIN that the watcher hears wait up to `within` for the stream's own reads to say what it
@@ -235,7 +235,7 @@ impl MonitorConfig {
     /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
     /// # let tls = listener.accept().await?.0;
-    /// let config = MonitorConfig::new().hold_fin(Duration::from_millis(3));
+    /// let config = MonitorConfig::new().fin_delay(Duration::from_millis(3));
     /// let stream = MonitoredStream::with_config(tls, &config)?;
     /// # drop(client);
     /// // Nobody reads.
@@ -249,22 +249,22 @@ impl MonitorConfig {
     /// [`TlsAlert`]: crate::CloseReason::TlsAlert
     /// [`Tls`]: crate::CloseReason::Tls
     #[must_use]
-    pub fn hold_fin(mut self, within: Duration) -> Self {
-        self.hold_fin = Some(within);
+    pub fn fin_delay(mut self, within: Duration) -> Self {
+        self.fin_delay = Some(within);
         self
     }
 
     /// Has a FIN held for the usual time, if nothing else was said.
     #[cfg(feature = "tls")]
-    pub(crate) fn hold_usually(&mut self) {
-        self.hold_fin.get_or_insert(Hold::USUAL);
+    pub(crate) fn delay_fin_by_default(&mut self) {
+        self.fin_delay.get_or_insert(FinDelay::FOR_LAYERS);
     }
 
-    pub(crate) fn holds_fin(&self) -> bool {
-        self.hold_fin.is_some_and(|within| !within.is_zero())
+    pub(crate) fn is_fin_delayed(&self) -> bool {
+        self.fin_delay.is_some_and(|within| !within.is_zero())
     }
 
-    pub(crate) fn hold(&self) -> io::Result<Option<Hold>> {
-        self.hold_fin.map(Hold::new).transpose()
+    pub(crate) fn new_fin_delay(&self) -> io::Result<Option<FinDelay>> {
+        self.fin_delay.map(FinDelay::new).transpose()
     }
 }

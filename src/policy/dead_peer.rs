@@ -1,6 +1,6 @@
 //! Silent death: from one duration to the system's timers.
 //!
-//! What they add up to is said at [`MonitorConfig::silent_death`](crate::MonitorConfig::silent_death).
+//! What they add up to is said at [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout).
 //! On Linux the two timers are one as soon as the user timeout is set: keepalive then ends with the
 //! first probe that is due after the user timeout, instead of after the last of its probes
 //! (`tcp_keepalive_timer` in net/ipv4/tcp_timer.c). So the probes are placed to hit it exactly, and

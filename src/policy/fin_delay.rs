@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// How long a FIN waits for its meaning.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct FinDelay {
     within: Duration,
     /// Whose timer is used; `None` if a FIN does not wait.
     runtime: Option<Handle>,
@@ -18,7 +18,7 @@ pub(crate) struct Hold {
 
 /// What to do about a FIN that was heard.
 #[derive(Debug)]
-pub(crate) enum Wait {
+pub(crate) enum DelayStep {
     /// It is the first word of it: hear of it again when the time is over.
     Begins(Duration, Handle),
     Lasts,
@@ -26,10 +26,10 @@ pub(crate) enum Wait {
     Over,
 }
 
-impl Hold {
+impl FinDelay {
     /// For a stream that was layered, and does not say otherwise. Those who read or write tell within 0.3 ms
     /// (`tests/tls/ends.rs`), and with the timer's own millisecond an idle stream tells within 5 ms.
-    pub(crate) const USUAL: Duration = Duration::from_millis(3);
+    pub(crate) const FOR_LAYERS: Duration = Duration::from_millis(3);
 
     /// To hold a FIN for `within`, by the timer of the present runtime.
     pub(crate) fn new(within: Duration) -> io::Result<Self> {
@@ -50,17 +50,17 @@ impl Hold {
     }
 
     /// A FIN is heard, for the first time or again.
-    pub(crate) fn hear(&mut self) -> Wait {
+    pub(crate) fn on_fin(&mut self) -> DelayStep {
         let Some(runtime) = &self.runtime else {
-            return Wait::Over;
+            return DelayStep::Over;
         };
         match self.since {
             None => {
                 self.since = Some(Instant::now());
-                Wait::Begins(self.within, runtime.clone())
+                DelayStep::Begins(self.within, runtime.clone())
             }
-            Some(since) if since.elapsed() < self.within => Wait::Lasts,
-            Some(_) => Wait::Over,
+            Some(since) if since.elapsed() < self.within => DelayStep::Lasts,
+            Some(_) => DelayStep::Over,
         }
     }
 }

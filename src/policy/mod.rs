@@ -12,7 +12,7 @@ mod stall;
 pub(crate) mod timer;
 
 pub use config::MonitorConfig;
-pub(crate) use fin_delay::{Hold, Wait};
-pub(crate) use read_ahead::Unread;
+pub(crate) use fin_delay::{DelayStep, FinDelay};
+pub(crate) use read_ahead::ReadAhead;
 pub use stall::StallPolicy;
 pub(crate) use stall::{Stall, Step};

@@ -8,13 +8,13 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// How much input may lie between a writer that looks for the meaning of a FIN and the end of the input.
-const SIGHT: usize = 64 * 1024;
+const LOOKAHEAD: usize = 64 * 1024;
 
 /// How much is moved by one read, on the stack.
 const CHUNK: usize = 8 * 1024;
 
 /// The side buffer of one stream.
-pub(crate) struct Unread<S> {
+pub(crate) struct ReadAhead<S> {
     limit: usize,
     /// Whether to look for the meaning of a FIN behind the input.
     looks: bool,
@@ -33,7 +33,7 @@ pub(crate) struct Unread<S> {
 
 type PollRead<S> = fn(Pin<&mut S>, &mut Context<'_>, &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
 
-impl<S: AsyncRead> Unread<S> {
+impl<S: AsyncRead> ReadAhead<S> {
     pub(crate) fn new(limit: usize, looks: bool) -> Self {
         Self {
             limit,
@@ -47,15 +47,15 @@ impl<S: AsyncRead> Unread<S> {
     }
 }
 
-impl<S> Unread<S> {
+impl<S> ReadAhead<S> {
     /// How much input each call of the sending side moves here.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
     /// How much of it when a FIN is behind it; `None` if its meaning is not looked for.
-    pub(crate) fn sight(&self) -> Option<usize> {
-        self.looks.then_some(self.limit.max(SIGHT))
+    pub(crate) fn lookahead(&self) -> Option<usize> {
+        self.looks.then_some(self.limit.max(LOOKAHEAD))
     }
 
     /// Moves input of `io` here until none is left or `limit` is reached. Tells if it has come to its end.

@@ -61,7 +61,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// use std::time::Duration;
 ///
 /// let policy = StallPolicy::new(64 * 1024, Duration::from_secs(30));
-/// let config = MonitorConfig::new().stall(policy).reset_on_abort(true);
+/// let config = MonitorConfig::new().stall(policy).reset_on_stall(true);
 /// # assert_eq!(policy.bytes(), 65536);
 /// # assert_eq!(policy.window(), Duration::from_secs(30));
 /// ```

@@ -1,6 +1,6 @@
 //! The future that resolves when a stream is over.
 
-use super::shared::Fate;
+use super::shared::SharedState;
 use super::slab::Key;
 use crate::errors::CloseReason;
 use std::fmt;
@@ -22,20 +22,20 @@ use std::task::{Context, Poll};
 /// cheaper to make it once and to pass `&mut closed`.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Closed {
-    fate: Arc<Fate>,
-    /// The place of our waker in the fate's list.
+    shared: Arc<SharedState>,
+    /// The place of our waker in the shared's list.
     key: Option<Key>,
 }
 
 impl Closed {
-    pub(crate) fn new(fate: Arc<Fate>) -> Self {
-        Self { fate, key: None }
+    pub(crate) fn new(shared: Arc<SharedState>) -> Self {
+        Self { shared, key: None }
     }
 
     /// The reason, if the stream is over. One atomic load while it is not.
     #[cfg(feature = "codec")]
     pub(crate) fn reason(&self) -> Option<CloseReason> {
-        self.fate.close_reason()
+        self.shared.close_reason()
     }
 }
 
@@ -44,20 +44,20 @@ impl Future for Closed {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = &mut *self;
-        this.fate.poll_closed(&mut this.key, cx.waker())
+        this.shared.poll_closed(&mut this.key, cx.waker())
     }
 }
 
 impl Clone for Closed {
     fn clone(&self) -> Self {
-        Self::new(self.fate.clone())
+        Self::new(self.shared.clone())
     }
 }
 
 impl Drop for Closed {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.fate.forget(key);
+            self.shared.forget(key);
         }
     }
 }
@@ -65,7 +65,7 @@ impl Drop for Closed {
 impl fmt::Debug for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closed")
-            .field("reason", &self.fate.close_reason())
+            .field("reason", &self.shared.close_reason())
             .finish()
     }
 }

@@ -32,9 +32,27 @@ pub(crate) enum Event {
     RuntimeShutdown,
 }
 
+impl Event {
+    /// Whether the close ends pending reads too. Such an event is raised by us, so the OS will not wake a
+    /// blocked reader for it. After every other event reads go on, and the OS wakes the reader.
+    pub(crate) fn ends_reads(&self) -> bool {
+        match self {
+            Self::Stalled | Self::Aborted => true,
+            Self::Fin
+            | Self::HungUp
+            | Self::Vanished
+            | Self::Reset { .. }
+            | Self::Failed(_)
+            | Self::ShutDown
+            | Self::Dropped
+            | Self::RuntimeShutdown => false,
+        }
+    }
+}
+
 /// Who noticed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HeardBy {
+pub(crate) enum DetectedBy {
     Watcher,
     /// A look that the user asked for.
     Probe,
@@ -46,7 +64,7 @@ pub(crate) enum HeardBy {
     Us,
 }
 
-impl HeardBy {
+impl DetectedBy {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Watcher => "watcher",

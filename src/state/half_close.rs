@@ -13,11 +13,11 @@ pub enum HalfClose {
     /// The default, as in nginx, Go's net/http and hyper: a client that streams to nobody is far more
     /// common than one that half-closes and then reads on.
     #[default]
-    Closes,
+    Close,
     /// A FIN gives [`Status::PeerFinished`](crate::Status::PeerFinished) and writes go on; only a
     /// reset, an error or the end of our own sending closes the stream.
     ///
     /// For protocols whose client sends all, half-closes and waits for the answer. A client that is
     /// gone is then heard of only by the reset that answers the next write.
-    Allowed,
+    Allow,
 }

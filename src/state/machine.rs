@@ -47,7 +47,7 @@ impl State {
             return self;
         }
         let finished = self.status == Status::PeerFinished;
-        let closes = self.half_close == HalfClose::Closes;
+        let closes = self.half_close == HalfClose::Close;
         let reason = match event {
             Event::ShutDown => {
                 self.shut_down = true;

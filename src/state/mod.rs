@@ -17,8 +17,8 @@ pub(crate) mod sync;
 
 pub use closed::Closed;
 pub use counters::Transfer;
-pub(crate) use event::{Event, HeardBy};
+pub(crate) use event::{DetectedBy, Event};
 pub use half_close::HalfClose;
-pub(crate) use shared::Fate;
-pub(crate) use slab::{Key, Slots};
+pub(crate) use shared::SharedState;
+pub(crate) use slab::{Key, Slab};
 pub use status::Status;

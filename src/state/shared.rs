@@ -9,7 +9,7 @@
 //!
 //! # When the end is told
 //!
-//! [`UNTOLD`] is raised with [`CLOSED`] and goes with the one who tells the account: whoever closed the
+//! [`REPORT_PENDING`] is raised with [`CLOSED`] and goes with the one who tells the account: whoever closed the
 //! stream, once the wakers are through, or, if that was within a call or while one was under way, the
 //! call's end: only between two calls are the counts exact. As with [`DEFERRED`], one of the two sees the
 //! other.
@@ -24,10 +24,10 @@
 //! end sees the watcher's word.
 
 use super::counters::Counters;
-use super::event::{Event, HeardBy};
+use super::event::{DetectedBy, Event};
 use super::half_close::HalfClose;
 use super::machine::State;
-use super::slab::{Key, Slots};
+use super::slab::{Key, Slab};
 use super::status::Status;
 use super::sync::{AtomicU8, Mutex, MutexGuard, Ordering};
 use crate::errors::CloseReason;
@@ -48,18 +48,18 @@ const DEFERRED: u8 = 4;
 /// We reset the connection, or are about to.
 const RESET: u8 = 8;
 /// The watcher has heard a FIN, and leaves it to the stream's own calls for a moment to say what it means.
-const HELD: u8 = 16;
+const FIN_DELAYED: u8 = 16;
 /// The stream is closed, and its account has not been told.
-const UNTOLD: u8 = 32;
+const REPORT_PENDING: u8 = 32;
 /// What a close raises.
-const OVER: u8 = if Lifecycle::RECORDED {
-    CLOSED | UNTOLD
+const ON_CLOSE: u8 = if Lifecycle::RECORDED {
+    CLOSED | REPORT_PENDING
 } else {
     CLOSED
 };
 
 #[derive(Debug)]
-pub(crate) struct Fate {
+pub(crate) struct SharedState {
     flags: AtomicU8,
     cell: Mutex<Cell>,
     pub(crate) counters: Counters,
@@ -74,9 +74,9 @@ pub(crate) struct Fate {
 struct Cell {
     state: State,
     /// Who noticed what closed the stream.
-    heard_by: Option<HeardBy>,
+    detected_by: Option<DetectedBy>,
     /// What the watcher has to say, in order, while a call is under way.
-    deferred: Vec<(Event, HeardBy)>,
+    deferred: Vec<(Event, DetectedBy)>,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
     /// The task whose read is pending, where only we can tell it of an end that we made.
@@ -84,21 +84,21 @@ struct Cell {
     /// The end was of our own making, and no read that waits hears of it from the system.
     ends_reads: bool,
     /// The tasks that await [`Closed`](crate::Closed).
-    waiters: Slots<Waker>,
+    waiters: Slab<Waker>,
 }
 
-impl Fate {
+impl SharedState {
     pub(crate) fn new(half_close: HalfClose) -> Self {
         Self {
             flags: AtomicU8::new(0),
             cell: Mutex::new(Cell {
                 state: State::new(half_close),
-                heard_by: None,
+                detected_by: None,
                 deferred: Vec::new(),
                 writer: None,
                 reader: None,
                 ends_reads: false,
-                waiters: Slots::new(),
+                waiters: Slab::new(),
             }),
             counters: Counters::default(),
             lifecycle: Lifecycle::new(),
@@ -149,10 +149,10 @@ impl Fate {
 
     /// Says that a FIN was heard whose meaning the stream's own calls are to find out, and wakes the one
     /// that cannot know: a reader hears of a FIN from the system, a writer does not.
-    pub(crate) fn hold_fin(&self) {
+    pub(crate) fn delay_fin(&self) {
         let mut cell = self.lock();
         // Invariant 2: who registers afterwards sees the flag.
-        self.flags.fetch_or(HELD, Ordering::Release);
+        self.flags.fetch_or(FIN_DELAYED, Ordering::Release);
         let writer = cell.writer.take();
         drop(cell);
         writer.into_iter().for_each(Waker::wake);
@@ -160,8 +160,8 @@ impl Fate {
 
     /// Whether a FIN was heard, and it is still open what it means.
     #[inline]
-    pub(crate) fn holds_fin(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & (HELD | CLOSED) == HELD
+    pub(crate) fn is_fin_delayed(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & (FIN_DELAYED | CLOSED) == FIN_DELAYED
     }
 
     /// Marks the beginning of a poll of the wrapped stream. The guard marks its end.
@@ -169,7 +169,7 @@ impl Fate {
     pub(crate) fn enter(&self) -> Call<'_> {
         self.flags.fetch_or(BUSY, Ordering::AcqRel);
         Call {
-            fate: self,
+            shared: self,
             closed: self.is_closed(),
         }
     }
@@ -180,13 +180,13 @@ impl Fate {
     }
 
     /// Takes in what the stream itself has done or learnt.
-    pub(crate) fn file(&self, event: Event, by: HeardBy) {
+    pub(crate) fn apply(&self, event: Event, by: DetectedBy) {
         self.settle(self.lock(), [(event, by)]);
     }
 
     /// Takes in what was seen from outside of the stream: now, or when the call that is under way
     /// has ended.
-    pub(crate) fn observe(&self, event: Event, by: HeardBy) {
+    pub(crate) fn observe(&self, event: Event, by: DetectedBy) {
         let mut cell = self.lock();
         // Who probes all the time while a call lasts sees the same thing again and again.
         if cell.deferred.last().is_none_or(|(last, _)| *last != event) {
@@ -207,17 +207,15 @@ impl Fate {
     fn settle(
         &self,
         mut cell: MutexGuard<'_, Cell>,
-        events: impl IntoIterator<Item = (Event, HeardBy)>,
+        events: impl IntoIterator<Item = (Event, DetectedBy)>,
     ) {
         let mut state = cell.state.clone();
         for (event, by) in events {
             let open = !state.status().is_closed();
-            // The two that close whatever is open, and that nobody else knows of.
-            let ours = matches!(event, Event::Stalled | Event::Aborted);
-            cell.ends_reads |= ours && open;
+            cell.ends_reads |= open && event.ends_reads();
             state = state.on(event);
             if open && state.status().is_closed() {
-                cell.heard_by = Some(by);
+                cell.detected_by = Some(by);
             }
         }
         let changed = state.status() != cell.state.status();
@@ -225,11 +223,11 @@ impl Fate {
         if !changed {
             return;
         }
-        let (mut writer, mut reader, mut waiters) = (None, None, Slots::new());
+        let (mut writer, mut reader, mut waiters) = (None, None, Slab::new());
         let closed = cell.state.status().is_closed();
         if closed {
             // Invariant 2: the flag, then the wakers.
-            self.flags.fetch_or(OVER, Ordering::AcqRel);
+            self.flags.fetch_or(ON_CLOSE, Ordering::AcqRel);
             writer = cell.writer.take();
             reader = cell.reader.take().filter(|_| cell.ends_reads);
             mem::swap(&mut waiters, &mut cell.waiters);
@@ -249,18 +247,18 @@ impl Fate {
             .chain(reader)
             .chain(waiters.into_values())
             .for_each(Waker::wake);
-        if self.flags.load(Ordering::Acquire) & (UNTOLD | BUSY) == UNTOLD {
-            self.tell();
+        if self.flags.load(Ordering::Acquire) & (REPORT_PENDING | BUSY) == REPORT_PENDING {
+            self.report_end();
         }
     }
 
     /// Tells the account of the close, if nobody else does.
-    fn tell(&self) {
-        if self.flags.fetch_and(!UNTOLD, Ordering::AcqRel) & UNTOLD == 0 {
+    fn report_end(&self) {
+        if self.flags.fetch_and(!REPORT_PENDING, Ordering::AcqRel) & REPORT_PENDING == 0 {
             return;
         }
         let cell = self.lock();
-        let end = cell.state.status().reason().cloned().zip(cell.heard_by);
+        let end = cell.state.status().reason().cloned().zip(cell.detected_by);
         drop(cell);
         if let Some((reason, by)) = end {
             self.lifecycle.end(&End {
@@ -278,8 +276,8 @@ impl Fate {
         if left & DEFERRED != 0 {
             self.catch_up(self.lock());
         }
-        if left & UNTOLD != 0 {
-            self.tell();
+        if left & REPORT_PENDING != 0 {
+            self.report_end();
         }
     }
 
@@ -381,7 +379,7 @@ impl Fate {
 /// A poll of the wrapped stream that is under way.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
-    fate: &'a Fate,
+    shared: &'a SharedState,
     /// The stream was closed when the call began.
     pub(crate) closed: bool,
 }
@@ -391,9 +389,9 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         // A subtraction, which unlike `fetch_and` is one instruction even where its result is used. The
         // bit is set: polls take `&mut`, so there is one call at a time, and only its end takes it off.
-        let left = self.fate.flags.fetch_sub(BUSY, Ordering::AcqRel);
-        if left & (DEFERRED | UNTOLD) != 0 {
-            self.fate.call_ended(left);
+        let left = self.shared.flags.fetch_sub(BUSY, Ordering::AcqRel);
+        if left & (DEFERRED | REPORT_PENDING) != 0 {
+            self.shared.call_ended(left);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A list whose places are reused under a new generation.
 
-/// Names one value of one [`Slots`], for as long as that value is in it.
+/// Names one value of one [`Slab`], for as long as that value is in it.
 ///
 /// A key that outlives its value names nothing: the place may be taken again, under another
 /// generation. (A generation comes back after 2³² uses of one place.)
@@ -28,7 +28,7 @@ impl Key {
 
 /// Values under keys that are never mistaken for one another.
 #[derive(Debug)]
-pub(crate) struct Slots<T> {
+pub(crate) struct Slab<T> {
     places: Vec<Place<T>>,
     /// Places without a value.
     free: Vec<u32>,
@@ -41,7 +41,7 @@ struct Place<T> {
     value: Option<T>,
 }
 
-impl<T> Slots<T> {
+impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
         Self {
             places: Vec::new(),
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_reused_place_is_not_mistaken() {
-        let mut slots = Slots::new();
+        let mut slots = Slab::new();
         let first = slots.insert("first");
         assert_eq!(slots.remove(first), Some("first"));
         let second = slots.insert("second");

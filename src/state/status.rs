@@ -23,7 +23,7 @@ pub enum Status {
     Open,
     /// The peer will send no more, and may still read.
     ///
-    /// Seen only with [`HalfClose::Allowed`](crate::HalfClose::Allowed).
+    /// Seen only with [`HalfClose::Allow`](crate::HalfClose::Allow).
     PeerFinished,
     /// The stream is over.
     Closed(CloseReason),

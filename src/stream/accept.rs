@@ -1,52 +1,51 @@
-//! Taking the next connection, whatever happens to the ones before.
+//! Accepting in a loop that an error does not end.
 
-use super::listener::MonitoredListener;
-use super::monitored_stream::MonitoredStream;
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-/// How long to wait before the next try if there is no room for a connection.
-const NO_ROOM: Duration = Duration::from_millis(100);
+/// The pause before the next attempt when the process or the system has no room for another connection.
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// An accept that an error does not end.
+/// An accept that goes on after errors.
 ///
-/// If the error is of one connection the next one is taken at once. If there is no room (descriptors,
-/// memory), the connection waits in the kernel's queue, and we wait too instead of asking again and again.
+/// After an error of one connection it takes the next one at once. When descriptors or memory have run out,
+/// the connection waits in the kernel's queue, and so does this: a retry without a pause would spin.
 #[derive(Debug, Default)]
-pub(crate) struct Accept {
-    wait: Option<Pin<Box<Sleep>>>,
+pub(crate) struct AcceptRetry {
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
-impl Accept {
-    pub(crate) fn poll(
+impl AcceptRetry {
+    /// Polls `accept` until it succeeds or is pending, and gives each error to `on_error`.
+    pub(crate) fn poll<T>(
         &mut self,
-        listener: &MonitoredListener,
         cx: &mut Context<'_>,
-    ) -> Poll<(MonitoredStream<TcpStream>, SocketAddr)> {
+        mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+        on_error: impl Fn(&io::Error),
+    ) -> Poll<T> {
         loop {
-            if let Some(wait) = &mut self.wait {
-                ready!(wait.as_mut().poll(cx));
-                self.wait = None;
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
             }
-            let error = match ready!(listener.poll_accept(cx)) {
+            let error = match ready!(accept(cx)) {
                 Ok(accepted) => return Poll::Ready(accepted),
                 Err(error) => error,
             };
-            listener.tell(&error);
-            if !of_one_connection(&error) {
-                self.wait = Some(Box::pin(tokio::time::sleep(NO_ROOM)));
+            on_error(&error);
+            if !is_of_one_connection(&error) {
+                self.pause = Some(Box::pin(tokio::time::sleep(PAUSE)));
             }
         }
     }
 }
 
-fn of_one_connection(error: &io::Error) -> bool {
+/// Whether the error is of the connection that was accepted, and says nothing about the next one.
+fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionAborted

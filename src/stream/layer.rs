@@ -1,8 +1,8 @@
-//! A protocol above a stream, and one fate for both.
+//! A protocol above a stream, and one shared for both.
 
 use super::monitored_stream::MonitoredStream;
 use crate::errors::CloseReason;
-use crate::policy::Unread;
+use crate::policy::ReadAhead;
 use crate::state::Closed;
 use crate::watcher::Registration;
 use pin_project_lite::pin_project;
@@ -19,18 +19,18 @@ pin_project! {
     ///
     /// It passes everything on. Its socket is watched for the stream above, which has the monitors; when
     /// it is dropped, the watcher lets go of the socket before it is closed.
-    pub struct Lower<S> {
+    pub struct Transport<S> {
         // Before `io`, as in `MonitoredStream` (invariant 3).
         registration: Option<Registration>,
         // What was moved to the side before there was a protocol above.
-        unread: Option<Box<Unread<S>>>,
+        ahead: Option<Box<ReadAhead<S>>>,
         #[pin]
         io: S,
     }
 }
 
 impl<S> MonitoredStream<S> {
-    /// Puts a protocol above this stream: a new stream, with the same fate.
+    /// Puts a protocol above this stream: a new stream, with the same shared.
     ///
     /// `wrap` gets the stream below to read and write, and makes the stream above of it, by a TLS
     /// handshake for example. All that was asked of this stream goes on: its monitors, its futures, its
@@ -41,7 +41,7 @@ impl<S> MonitoredStream<S> {
     /// reads and writes is not counted. How many bytes are acknowledged is not known of a stream whose
     /// socket carries other bytes than those.
     ///
-    /// The meaning of a FIN is the upper stream's to tell: it is [held](crate::MonitorConfig::hold_fin) for
+    /// The meaning of a FIN is the upper stream's to tell: it is [held](crate::MonitorConfig::fin_delay) for
     /// 3 ms, if the configuration does not say otherwise.
     ///
     /// There is no limit on the time that `wrap` takes. When the future is dropped, the stream is.
@@ -86,36 +86,36 @@ impl<S> MonitoredStream<S> {
     /// ```
     pub async fn layer<T, F>(
         self,
-        wrap: impl FnOnce(Lower<S>) -> F,
+        wrap: impl FnOnce(Transport<S>) -> F,
     ) -> io::Result<MonitoredStream<T>>
     where
         T: AsyncRead,
         F: Future<Output = io::Result<T>>,
     {
-        let (link, unread, io) = self.into_parts();
-        let limit = unread.as_ref().map_or(0, |unread| unread.limit());
+        let (link, ahead, io) = self.into_parts();
+        let limit = ahead.as_ref().map_or(0, |ahead| ahead.limit());
         // From here on it takes the socket out of the watcher before it closes it (invariant 3).
-        let lower = Lower {
+        let lower = Transport {
             registration: link.registration.clone(),
-            unread,
+            ahead,
             io,
         };
         let looks = match link.socket() {
-            Some(socket) => socket.hold_usually()?,
+            Some(socket) => socket.delay_fin_by_default()?,
             None => true,
         };
         let mut wrapping = pin!(wrap(lower));
         // Dropped before the future that has the stream below: who hears of a drop hears why first.
         let link = link;
-        let mut closed = pin!(Closed::new(link.fate.clone()));
+        let mut closed = pin!(Closed::new(link.shared.clone()));
         let upper = poll_fn(|cx| {
-            let call = link.fate.enter();
+            let call = link.shared.enter();
             match wrapping.as_mut().poll(cx) {
                 Poll::Ready(Ok(upper)) => return Poll::Ready(Ok(upper)),
                 Poll::Ready(Err(error)) => {
                     let error = link.layering_failed(error);
                     // Somebody else may have been first, with another reason (invariant 1).
-                    let told = link.fate.close_reason();
+                    let told = link.shared.close_reason();
                     return Poll::Ready(Err(match told {
                         Some(told) if told != CloseReason::from(&error) => told.into(),
                         _ => error,
@@ -129,12 +129,12 @@ impl<S> MonitoredStream<S> {
                 .map(|reason| Err(io::Error::from(reason)))
         })
         .await?;
-        let unread = Box::new(Unread::new(limit, looks));
-        Ok(MonitoredStream::from_parts(link, Some(unread), upper))
+        let ahead = Box::new(ReadAhead::new(limit, looks));
+        Ok(MonitoredStream::from_parts(link, Some(ahead), upper))
     }
 }
 
-impl<S> Lower<S> {
+impl<S> Transport<S> {
     /// The stream below.
     pub fn get_ref(&self) -> &S {
         &self.io
@@ -146,26 +146,26 @@ impl<S> Lower<S> {
     }
 }
 
-impl<S: AsyncRead> AsyncRead for Lower<S> {
+impl<S: AsyncRead> AsyncRead for Transport<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
-        if let Some(unread) = this.unread {
-            if let Some(read) = unread.read(buf) {
+        if let Some(ahead) = this.ahead {
+            if let Some(read) = ahead.read(buf) {
                 return Poll::Ready(read);
             }
             if buf.remaining() > 0 {
-                *this.unread = None;
+                *this.ahead = None;
             }
         }
         this.io.poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite> AsyncWrite for Lower<S> {
+impl<S: AsyncWrite> AsyncWrite for Transport<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -196,35 +196,35 @@ impl<S: AsyncWrite> AsyncWrite for Lower<S> {
 }
 
 #[cfg(unix)]
-impl<S: std::os::fd::AsRawFd> std::os::fd::AsRawFd for Lower<S> {
+impl<S: std::os::fd::AsRawFd> std::os::fd::AsRawFd for Transport<S> {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.io.as_raw_fd()
     }
 }
 
 #[cfg(unix)]
-impl<S: std::os::fd::AsFd> std::os::fd::AsFd for Lower<S> {
+impl<S: std::os::fd::AsFd> std::os::fd::AsFd for Transport<S> {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.io.as_fd()
     }
 }
 
 #[cfg(windows)]
-impl<S: std::os::windows::io::AsRawSocket> std::os::windows::io::AsRawSocket for Lower<S> {
+impl<S: std::os::windows::io::AsRawSocket> std::os::windows::io::AsRawSocket for Transport<S> {
     fn as_raw_socket(&self) -> std::os::windows::io::RawSocket {
         self.io.as_raw_socket()
     }
 }
 
 #[cfg(windows)]
-impl<S: std::os::windows::io::AsSocket> std::os::windows::io::AsSocket for Lower<S> {
+impl<S: std::os::windows::io::AsSocket> std::os::windows::io::AsSocket for Transport<S> {
     fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
         self.io.as_socket()
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for Lower<S> {
+impl<S: fmt::Debug> fmt::Debug for Transport<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lower").field("io", &self.io).finish()
+        f.debug_struct("Transport").field("io", &self.io).finish()
     }
 }

@@ -1,6 +1,6 @@
 //! A listener whose connections are monitored.
 
-use super::accept::Accept;
+use super::accept::AcceptRetry;
 use super::monitored_stream::MonitoredStream;
 use crate::policy::MonitorConfig;
 use std::fmt;
@@ -55,18 +55,18 @@ impl MonitoredListener {
 
     /// How the connections are watched. Default: [`MonitorConfig::default`].
     #[must_use]
-    pub fn with_config(mut self, config: MonitorConfig) -> Self {
+    pub fn config(mut self, config: MonitorConfig) -> Self {
         self.config = config;
         self
     }
 
     #[cfg(feature = "tls")]
-    pub(crate) fn hold_usually(mut self) -> Self {
-        self.config.hold_usually();
+    pub(crate) fn delay_fin_by_default(mut self) -> Self {
+        self.config.delay_fin_by_default();
         self
     }
 
-    /// What to do with an error that [`accept_next`](Self::accept_next) goes on after. Default: nothing.
+    /// What to do with an error that [`accept_retrying`](Self::accept_retrying) goes on after. Default: nothing.
     ///
     /// It is called for each try: ten times a second while there are no descriptors.
     #[must_use]
@@ -75,8 +75,16 @@ impl MonitoredListener {
         self
     }
 
-    pub(crate) fn tell(&self, error: &io::Error) {
-        (self.on_error)(error);
+    pub(crate) fn poll_accept_retrying(
+        &self,
+        retry: &mut AcceptRetry,
+        cx: &mut Context<'_>,
+    ) -> Poll<(MonitoredStream<TcpStream>, SocketAddr)> {
+        retry.poll(
+            cx,
+            |cx| self.poll_accept(cx),
+            |error| (self.on_error)(error),
+        )
     }
 
     /// Waits for the next connection.
@@ -109,9 +117,9 @@ impl MonitoredListener {
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped, no connection is lost.
-    pub async fn accept_next(&self) -> (MonitoredStream<TcpStream>, SocketAddr) {
-        let mut accept = Accept::default();
-        poll_fn(|cx| accept.poll(self, cx)).await
+    pub async fn accept_retrying(&self) -> (MonitoredStream<TcpStream>, SocketAddr) {
+        let mut retry = AcceptRetry::default();
+        poll_fn(|cx| self.poll_accept_retrying(&mut retry, cx)).await
     }
 
     /// Polls for the next connection. The waker of the last call is the one that is woken.

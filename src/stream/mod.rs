@@ -11,7 +11,7 @@ mod listener;
 mod monitored_stream;
 mod poll;
 
-pub(crate) use accept::Accept;
-pub use layer::Lower;
+pub(crate) use accept::AcceptRetry;
+pub use layer::Transport;
 pub use listener::MonitoredListener;
 pub use monitored_stream::MonitoredStream;

@@ -3,8 +3,8 @@
 use super::link::{Link, stall};
 use crate::errors::CloseReason;
 use crate::monitor::Monitor;
-use crate::policy::{MonitorConfig, Unread};
-use crate::state::{Closed, Fate};
+use crate::policy::{MonitorConfig, ReadAhead};
+use crate::state::{Closed, SharedState};
 use crate::watcher::{Registration, Socket, Source};
 use pin_project_lite::pin_project;
 use socket2::SockRef;
@@ -39,7 +39,7 @@ pin_project! {
     /// # What cannot be seen
     ///
     /// A FIN that waits at the peer behind data for which our receive window has no room (a reset is
-    /// seen); whether a FIN means half-close or close; without [timers](MonitorConfig::silent_death) a
+    /// seen); whether a FIN means half-close or close; without [timers](MonitorConfig::dead_peer_timeout) a
     /// peer that vanished without a word. See the [crate's documentation](crate#what-cannot-be-seen).
     ///
     /// # Cancel safety
@@ -70,7 +70,7 @@ pin_project! {
         // Before `io`: fields are dropped in this order, and the watcher lets go of the descriptor
         // before it is closed (invariant 3).
         pub(super) link: Link,
-        pub(super) unread: Option<Box<Unread<S>>>,
+        pub(super) ahead: Option<Box<ReadAhead<S>>>,
         #[pin]
         pub(super) io: S,
     }
@@ -97,27 +97,27 @@ impl<S: Source> MonitoredStream<S> {
         Self::wrap(io, &MonitorConfig::default(), None)
     }
 
-    fn wrap(io: S, config: &MonitorConfig, unread: Option<Box<Unread<S>>>) -> io::Result<Self> {
+    fn wrap(io: S, config: &MonitorConfig, ahead: Option<Box<ReadAhead<S>>>) -> io::Result<Self> {
         let timers = config.timers()?;
         let stall = stall(config)?;
-        let hold = config.hold()?;
-        let fate = Arc::new(Fate::new(config.policy()));
+        let fin_delay = config.new_fin_delay()?;
+        let shared = Arc::new(SharedState::new(config.policy()));
         // What the watcher sees before the account is open waits.
-        let call = fate.enter();
-        let registration = Registration::new(&io, &fate, hold)?;
+        let call = shared.enter();
+        let registration = Registration::new(&io, &shared, fin_delay)?;
         if let Some(timers) = timers {
             let armed = registration.socket().lend(|socket| timers.arm(socket));
             armed.unwrap_or(Ok(()))?;
         }
-        open_account(&fate, Some(registration.socket()));
+        open_account(&shared, Some(registration.socket()));
         drop(call);
         Ok(Self {
             link: Link {
                 registration: Some(registration),
-                fate,
+                shared,
                 stall,
             },
-            unread,
+            ahead,
             io,
         })
     }
@@ -128,7 +128,7 @@ impl<S: Source + AsyncRead> MonitoredStream<S> {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and those of [`MonitorConfig::silent_death`].
+    /// As [`new`](Self::new), and those of [`MonitorConfig::dead_peer_timeout`].
     ///
     /// ```
     /// use hangup::{HalfClose, MonitorConfig, MonitoredStream, Status};
@@ -138,7 +138,7 @@ impl<S: Source + AsyncRead> MonitoredStream<S> {
     /// # async fn main() -> std::io::Result<()> {
     /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// let config = MonitorConfig::new().half_close(HalfClose::Allowed);
+    /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
     /// let mut stream = MonitoredStream::with_config(listener.accept().await?.0, &config)?;
     ///
     /// client.shutdown().await?;
@@ -153,10 +153,10 @@ impl<S: Source + AsyncRead> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn with_config(io: S, config: &MonitorConfig) -> io::Result<Self> {
-        let (limit, looks) = (config.unread_limit(), config.holds_fin());
-        let unread =
-            (limit.is_some() || looks).then(|| Box::new(Unread::new(limit.unwrap_or(0), looks)));
-        Self::wrap(io, config, unread)
+        let (limit, looks) = (config.unread_limit(), config.is_fin_delayed());
+        let ahead =
+            (limit.is_some() || looks).then(|| Box::new(ReadAhead::new(limit.unwrap_or(0), looks)));
+        Self::wrap(io, config, ahead)
     }
 }
 
@@ -178,22 +178,22 @@ impl<S> MonitoredStream<S> {
     /// runtime that has timers.
     pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
-        let fate = Arc::new(Fate::new(config.policy()));
-        open_account(&fate, None);
+        let shared = Arc::new(SharedState::new(config.policy()));
+        open_account(&shared, None);
         Self {
             link: Link {
                 registration: None,
-                fate,
+                shared,
                 stall,
             },
-            unread: None,
+            ahead: None,
             io,
         }
     }
 
-    /// A handle on this stream's fate, for other tasks and threads.
+    /// A handle on this stream's shared, for other tasks and threads.
     pub fn monitor(&self) -> Monitor {
-        Monitor::new(self.link.fate.clone(), self.link.socket().cloned())
+        Monitor::new(self.link.shared.clone(), self.link.socket().cloned())
     }
 
     /// Resolves when the stream is over, with the reason. The future borrows nothing.
@@ -225,17 +225,17 @@ impl<S> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn closed(&self) -> Closed {
-        Closed::new(self.link.fate.clone())
+        Closed::new(self.link.shared.clone())
     }
 
     /// Whether the stream is over, as far as the watcher and its own I/O have told. One atomic load.
     pub fn is_closed(&self) -> bool {
-        self.link.fate.is_closed()
+        self.link.shared.is_closed()
     }
 
     /// Why the stream is over, if it is.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.link.fate.close_reason()
+        self.link.shared.close_reason()
     }
 
     /// Ends the stream now, with [`CloseReason::Aborted`], and resets the peer.
@@ -287,19 +287,19 @@ impl<S> MonitoredStream<S> {
 
     /// Takes the wrapped stream out: it is watched no longer, and stays open.
     ///
-    /// Input that was [moved to the side](MonitorConfig::drain_unread) and not read yet is lost.
+    /// Input that was [moved to the side](MonitorConfig::read_ahead) and not read yet is lost.
     ///
     /// Monitors tell [`CloseReason::Dropped`], if nothing else was the reason before.
     pub fn into_inner(self) -> S {
         self.io
     }
 
-    pub(crate) fn into_parts(self) -> (Link, Option<Box<Unread<S>>>, S) {
-        (self.link, self.unread, self.io)
+    pub(crate) fn into_parts(self) -> (Link, Option<Box<ReadAhead<S>>>, S) {
+        (self.link, self.ahead, self.io)
     }
 
-    pub(crate) fn from_parts(link: Link, unread: Option<Box<Unread<S>>>, io: S) -> Self {
-        Self { link, unread, io }
+    pub(crate) fn from_parts(link: Link, ahead: Option<Box<ReadAhead<S>>>, io: S) -> Self {
+        Self { link, ahead, io }
     }
 }
 
@@ -337,21 +337,21 @@ impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MonitoredStream")
             .field("io", &self.io)
-            .field("status", &self.link.fate.status())
+            .field("status", &self.link.shared.status())
             .field("watched", &self.link.registration.is_some())
             .finish()
     }
 }
 
 /// Opens the account of the stream, if one is kept.
-fn open_account(fate: &Arc<Fate>, socket: Option<&Arc<Socket>>) {
+fn open_account(shared: &Arc<SharedState>, socket: Option<&Arc<Socket>>) {
     let peer = || {
         let address = socket?.lend(|socket| SockRef::from(&socket).peer_addr());
         address?.ok()?.as_socket()
     };
     let transfer = || {
-        let monitor = Monitor::new(fate.clone(), socket.cloned());
+        let monitor = Monitor::new(shared.clone(), socket.cloned());
         move || monitor.transfer().into()
     };
-    fate.lifecycle.begin(peer, transfer);
+    shared.lifecycle.begin(peer, transfer);
 }

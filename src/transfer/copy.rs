@@ -15,24 +15,24 @@ const BUFFER: usize = 16 * 1024;
 /// How a copy between two streams ended: [`copy_bidirectional`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Copied {
+pub struct CopyOutcome {
     /// The first stream.
-    pub a: Side,
+    pub a: CopySide,
     /// The second stream.
-    pub b: Side,
+    pub b: CopySide,
 }
 
 /// One of the two streams at the end of a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Side {
+pub struct CopySide {
     /// What it has carried since it was made.
     pub transfer: Transfer,
     /// Why it is over; `None` if it is not.
     pub reason: Option<CloseReason>,
 }
 
-impl Side {
+impl CopySide {
     fn of<S>(stream: &MonitoredStream<S>) -> Self {
         Self {
             transfer: stream.monitor().transfer(),
@@ -58,7 +58,7 @@ impl Side {
 /// # Half-close
 ///
 /// A FIN ends both directions, unless the stream that it comes from allows it
-/// ([`HalfClose::Allowed`](crate::HalfClose)): then it is passed on as a shutdown when all before it is
+/// ([`HalfClose::Allow`](crate::HalfClose)): then it is passed on as a shutdown when all before it is
 /// delivered, and the other direction goes on, as with `tokio::io::copy_bidirectional`.
 ///
 /// # What it waits for
@@ -108,7 +108,7 @@ impl Side {
 pub async fn copy_bidirectional<A, B>(
     a: &mut MonitoredStream<A>,
     b: &mut MonitoredStream<B>,
-) -> Copied
+) -> CopyOutcome
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -131,7 +131,7 @@ pub async fn copy_bidirectional_with_sizes<A, B>(
     b: &mut MonitoredStream<B>,
     a_to_b: usize,
     b_to_a: usize,
-) -> Copied
+) -> CopyOutcome
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -155,9 +155,9 @@ where
         }
     })
     .await;
-    Copied {
-        a: Side::of(a),
-        b: Side::of(b),
+    CopyOutcome {
+        a: CopySide::of(a),
+        b: CopySide::of(b),
     }
 }
 

@@ -11,17 +11,17 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 
 impl<S> MonitoredStream<S> {
-    /// Waits until the peer has acknowledged all accepted bytes: [`Monitor::drained`].
+    /// Waits until the peer has acknowledged all accepted bytes: [`Monitor::wait_acknowledged`].
     ///
     /// # Errors
     ///
-    /// Those of [`Monitor::drained`].
+    /// Those of [`Monitor::wait_acknowledged`].
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub async fn drained(&self) -> io::Result<()> {
-        self.monitor().drained().await
+    pub async fn wait_acknowledged(&self) -> io::Result<()> {
+        self.monitor().wait_acknowledged().await
     }
 }
 
@@ -52,7 +52,7 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
         let monitor = self.monitor();
         let ended = tokio::time::timeout(within, async {
             poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await?;
-            match monitor.drained().await {
+            match monitor.wait_acknowledged().await {
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
                     match monitor.closed().await {
                         CloseReason::Finished => Ok(()),

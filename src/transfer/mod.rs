@@ -9,4 +9,4 @@ mod finish;
 #[cfg(any(unix, windows))]
 mod send_file;
 
-pub use copy::{Copied, Side, copy_bidirectional, copy_bidirectional_with_sizes};
+pub use copy::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};

@@ -7,10 +7,10 @@
 //! nothing is told any more.
 
 use super::sys::{self, Backlog, Raw};
-use crate::state::Fate;
+use crate::state::SharedState;
 
 #[derive(Debug, Default)]
-pub(super) struct Delivery {
+pub(super) struct AckTracker {
     /// The two counts have been compared; whether they agreed.
     agreed: Option<bool>,
     /// The last number told.
@@ -20,32 +20,32 @@ pub(super) struct Delivery {
 /// How often to look again at counts that a call changes meanwhile.
 const LOOKS: usize = 8;
 
-impl Delivery {
+impl AckTracker {
     /// The number now; without the descriptor, the last one.
-    pub(super) fn acknowledged(&mut self, raw: Option<Raw>, fate: &Fate) -> Option<u64> {
+    pub(super) fn acknowledged(&mut self, raw: Option<Raw>, shared: &SharedState) -> Option<u64> {
         // No question to the kernel for the many streams that only read.
-        if fate.counters.accepted() == 0 {
+        if shared.counters.accepted() == 0 {
             return Some(0);
         }
         if let Some(raw) = raw {
-            self.acknowledged = self.measure(raw, fate);
+            self.acknowledged = self.measure(raw, shared);
         }
         self.acknowledged
     }
 
-    fn measure(&mut self, raw: Raw, fate: &Fate) -> Option<u64> {
+    fn measure(&mut self, raw: Raw, shared: &SharedState) -> Option<u64> {
         for _ in 0..LOOKS {
             if self.agreed == Some(false) {
                 return None;
             }
-            let accepted = fate.counters.accepted();
+            let accepted = shared.counters.accepted();
             // Within a call the kernel may have taken bytes that the stream has not counted yet.
-            let mut between_calls = !fate.is_busy();
+            let mut between_calls = !shared.is_busy();
             let Backlog {
                 written,
                 unacknowledged,
-            } = sys::backlog(raw, fate.is_shut_down())?;
-            between_calls &= !fate.is_busy() && accepted == fate.counters.accepted();
+            } = sys::backlog(raw, shared.is_shut_down())?;
+            between_calls &= !shared.is_busy() && accepted == shared.counters.accepted();
             if between_calls {
                 self.agreed = Some(written == accepted || written == accepted + 1);
             }

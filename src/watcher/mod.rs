@@ -1,7 +1,7 @@
 //! The watcher: the one object per runtime that watches all sockets for hang-up.
 //!
 //! Nothing here reads, writes or waits for a single socket. One task per runtime waits for the
-//! platform's selector, which names the sockets that have something to tell, and each of those is then
+//! platform's notifier, which names the sockets that have something to tell, and each of those is then
 //! asked what it is.
 //!
 //! # Invariants

@@ -28,7 +28,7 @@ fn waits_for_a_descriptor() {
         // The watcher's own descriptors are there from the first connection on.
         let address = listener.local_addr().unwrap();
         let _first = TcpStream::connect(address).await.unwrap();
-        let _accepted = soon("the first connection", listener.accept_next()).await;
+        let _accepted = soon("the first connection", listener.accept_retrying()).await;
 
         let client = TcpStream::connect(address).await.unwrap();
         let mut limit = getrlimit(Resource::Nofile);
@@ -37,7 +37,7 @@ fn waits_for_a_descriptor() {
         let mut files: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         assert!(!files.is_empty());
 
-        let mut accept = Box::pin(listener.accept_next());
+        let mut accept = Box::pin(listener.accept_retrying());
         assert!((&mut accept).now_or_never().is_none());
         let error = errors.try_recv().unwrap();
         assert_eq!(error.0, Some(libc::EMFILE));

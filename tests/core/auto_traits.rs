@@ -18,7 +18,7 @@ fn auto_traits() {
     handle::<Closed>();
     handle::<MonitorConfig>();
     owner::<MonitoredStream<TcpStream>>();
-    owner::<Lower<TcpStream>>();
+    owner::<Transport<TcpStream>>();
     owner::<MonitoredListener>();
     #[cfg(feature = "codec")]
     {
@@ -26,10 +26,10 @@ fn auto_traits() {
         value::<SinkError<CloseReason>>();
     }
     value::<CloseReason>();
-    value::<Copied>();
+    value::<CopyOutcome>();
     value::<Failure>();
     value::<HalfClose>();
-    value::<Side>();
+    value::<CopySide>();
     value::<StallPolicy>();
     value::<Status>();
     value::<Transfer>();

@@ -183,7 +183,7 @@ fn a_blocked_writer_is_woken_and_refused() {
 #[tokio::test]
 async fn half_close_allowed_tells_the_watch_channel_each_step() {
     let (ours, mut peer) = duplex(16);
-    let config = MonitorConfig::new().half_close(HalfClose::Allowed);
+    let config = MonitorConfig::new().half_close(HalfClose::Allow);
     let mut stream = MonitoredStream::unwatched_with_config(ours, &config);
     let mut watch = stream.monitor().subscribe();
     peer.shutdown().await.unwrap();

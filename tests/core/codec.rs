@@ -114,7 +114,7 @@ async fn a_pending_send_of_frames_fails_with_the_reason() {
 #[tokio::test]
 async fn frames_are_answered_after_a_half_close() {
     let (io, mut peer) = Tcp4::pair();
-    let config = MonitorConfig::new().half_close(HalfClose::Allowed);
+    let config = MonitorConfig::new().half_close(HalfClose::Allow);
     let stream = MonitoredStream::with_config(io, &config).unwrap();
     let monitor = stream.monitor();
     let mut frames = Framed::new(stream, LinesCodec::new());

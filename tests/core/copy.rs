@@ -4,7 +4,7 @@
 
 use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, soon};
 use hangup::{
-    CloseReason, Copied, HalfClose, MonitorConfig, MonitoredStream, StallPolicy,
+    CloseReason, CopyOutcome, HalfClose, MonitorConfig, MonitoredStream, StallPolicy,
     copy_bidirectional, copy_bidirectional_with_sizes,
 };
 use std::io::{ErrorKind, Read, Write};
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 type Ours = MonitoredStream<tokio::net::TcpStream>;
 
 /// A copy that runs between two peers. The streams come back with what it reported.
-fn copy(config: &MonitorConfig) -> (JoinHandle<(Copied, Ours, Ours)>, TcpStream, TcpStream) {
+fn copy(config: &MonitorConfig) -> (JoinHandle<(CopyOutcome, Ours, Ours)>, TcpStream, TcpStream) {
     let (a, client) = Tcp4::pair();
     let (b, server) = Tcp4::pair();
     let mut a = MonitoredStream::with_config(a, config).unwrap();
@@ -33,7 +33,7 @@ fn copy(config: &MonitorConfig) -> (JoinHandle<(Copied, Ours, Ours)>, TcpStream,
 }
 
 fn allowed() -> MonitorConfig {
-    MonitorConfig::new().half_close(HalfClose::Allowed)
+    MonitorConfig::new().half_close(HalfClose::Allow)
 }
 
 /// Waits, away from the runtime, until `peer` has read so many bytes.

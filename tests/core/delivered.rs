@@ -125,7 +125,9 @@ async fn a_peer_that_does_not_read() {
 async fn drained_when_the_peer_reads() {
     let (ours, mut peer) = Tcp4::pair();
     let mut stream = MonitoredStream::new(ours).unwrap();
-    soon("nothing to drain", stream.drained()).await.unwrap();
+    soon("nothing to drain", stream.wait_acknowledged())
+        .await
+        .unwrap();
     let client = std::thread::spawn(move || {
         let mut all = Vec::new();
         peer.read_to_end(&mut all).unwrap();
@@ -134,7 +136,7 @@ async fn drained_when_the_peer_reads() {
     soon("a write", stream.write_all(&[b'x'; 3_000_000]))
         .await
         .unwrap();
-    soon("the rest", stream.drained()).await.unwrap();
+    soon("the rest", stream.wait_acknowledged()).await.unwrap();
     assert_eq!(stream.monitor().transfer().acknowledged, Some(3_000_000));
     drop(stream);
     assert_eq!(client.join().unwrap(), 3_000_000);
@@ -157,7 +159,7 @@ async fn not_drained_for_the_reason_why() {
     })
     .await;
     let (never, ()) = soon("the reason", async {
-        tokio::join!(monitor.drained(), async { peer.reset() })
+        tokio::join!(monitor.wait_acknowledged(), async { peer.reset() })
     })
     .await;
     let error = never.unwrap_err();
@@ -167,7 +169,9 @@ async fn not_drained_for_the_reason_why() {
     let (ours, _peer) = Unix::pair();
     let mut stream = MonitoredStream::new(ours).unwrap();
     soon("a write", stream.write_all(b"x")).await.unwrap();
-    let error = soon("the answer", stream.drained()).await.unwrap_err();
+    let error = soon("the answer", stream.wait_acknowledged())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
 }
 

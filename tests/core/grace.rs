@@ -17,7 +17,7 @@ fn stream() -> MonitoredStream<DuplexStream> {
 #[tokio::test(start_paused = true)]
 async fn fires_after_the_period_and_not_before() {
     let stream = stream();
-    let grace = stream.monitor().with_grace(PERIOD).unwrap();
+    let grace = stream.monitor().grace_period(PERIOD).unwrap();
     let token = grace.cancellation_token();
     sleep(2 * PERIOD).await;
     assert!(!token.is_cancelled(), "the connection is open");
@@ -32,7 +32,7 @@ async fn fires_after_the_period_and_not_before() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_comes_back_stops_the_period() {
     let mut stream = stream();
-    let grace = stream.monitor().with_grace(PERIOD).unwrap();
+    let grace = stream.monitor().grace_period(PERIOD).unwrap();
     let token = grace.cancellation_token();
     for _ in 0..5 {
         drop(stream);
@@ -53,7 +53,7 @@ async fn a_client_that_comes_back_stops_the_period() {
 #[tokio::test(start_paused = true)]
 async fn the_period_begins_with_the_end_of_the_last_connection() {
     let old = stream();
-    let grace = old.monitor().with_grace(PERIOD).unwrap();
+    let grace = old.monitor().grace_period(PERIOD).unwrap();
     let new = stream();
     grace.resume(&new.monitor()).unwrap();
     drop(old);
@@ -68,7 +68,7 @@ async fn the_period_begins_with_the_end_of_the_last_connection() {
 async fn a_connection_that_is_over_begins_the_period_at_once() {
     let over = stream().monitor();
     assert_eq!(over.close_reason(), Some(CloseReason::Dropped));
-    let grace = over.with_grace(PERIOD).unwrap();
+    let grace = over.grace_period(PERIOD).unwrap();
     tokio::task::yield_now().await;
     advance(PERIOD / 2).await;
     assert!(!grace.is_over());
@@ -82,7 +82,7 @@ async fn a_connection_that_is_over_begins_the_period_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_goodbye_ends_it() {
     let stream = stream();
-    let grace = stream.monitor().with_grace(PERIOD).unwrap();
+    let grace = stream.monitor().grace_period(PERIOD).unwrap();
     let token = grace.cancellation_token();
     grace.end();
     assert!(token.is_cancelled());
@@ -95,7 +95,7 @@ async fn fires_without_a_handle() {
     let stream = stream();
     let token = stream
         .monitor()
-        .with_grace(PERIOD)
+        .grace_period(PERIOD)
         .unwrap()
         .cancellation_token();
     drop(stream);
@@ -112,7 +112,7 @@ async fn what_it_costs() {
     };
     let before = tasks();
     let stream = stream();
-    let grace = stream.monitor().with_grace(PERIOD).unwrap();
+    let grace = stream.monitor().grace_period(PERIOD).unwrap();
     assert_eq!(tasks(), before);
     drop(stream);
     assert_eq!(tasks(), before + 1);
@@ -130,7 +130,7 @@ fn the_runtime_ends_first() {
     for drop_stream_first in [true, false] {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let stream = stream();
-        let grace = runtime.block_on(async { stream.monitor().with_grace(DEADLINE).unwrap() });
+        let grace = runtime.block_on(async { stream.monitor().grace_period(DEADLINE).unwrap() });
         if drop_stream_first {
             drop(stream);
             assert!(!grace.is_over());
@@ -146,6 +146,6 @@ fn the_runtime_ends_first() {
 
 #[test]
 fn without_a_runtime_it_is_refused() {
-    let error = stream().monitor().with_grace(PERIOD).unwrap_err();
+    let error = stream().monitor().grace_period(PERIOD).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConnected);
 }

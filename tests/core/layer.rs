@@ -8,7 +8,7 @@ use crate::recorder::Recorder;
 use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon};
 use futures::FutureExt;
 use futures_test::task::new_count_waker;
-use hangup::{CloseReason, Lower, MonitorConfig, MonitoredStream, Status};
+use hangup::{CloseReason, MonitorConfig, MonitoredStream, Status, Transport};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
 }
 
 /// A protocol that changes nothing.
-async fn same<S: AsyncRead>(stream: MonitoredStream<S>) -> MonitoredStream<Lower<S>> {
+async fn same<S: AsyncRead>(stream: MonitoredStream<S>) -> MonitoredStream<Transport<S>> {
     let layering = stream.layer(|lower| async { Ok(lower) });
     soon("a layer", layering).await.unwrap()
 }
@@ -106,7 +106,7 @@ async fn taken_out_of_the_wrapper() {
 async fn a_set_up_that_fails() {
     let (stream, _peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
-    let failed: io::Result<MonitoredStream<Lower<TcpStream>>> = stream
+    let failed: io::Result<MonitoredStream<Transport<TcpStream>>> = stream
         .layer(|_| async { Err(io::Error::new(ErrorKind::UnexpectedEof, "no greeting")) })
         .await;
     assert_eq!(failed.unwrap_err().to_string(), "no greeting");
@@ -115,7 +115,7 @@ async fn a_set_up_that_fails() {
     // Another reason was first.
     let (stream, _peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
-    let failed: io::Result<MonitoredStream<Lower<TcpStream>>> = stream
+    let failed: io::Result<MonitoredStream<Transport<TcpStream>>> = stream
         .layer(|_| async {
             monitor.abort();
             Err(ErrorKind::UnexpectedEof.into())
@@ -161,7 +161,7 @@ async fn a_set_up_that_does_not_look() {
 #[tokio::test]
 async fn what_was_moved_to_the_side_is_not_lost() {
     let (ours, mut peer) = Tcp4::pair();
-    let config = MonitorConfig::new().drain_unread(1000);
+    let config = MonitorConfig::new().read_ahead(1000);
     let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
     peer.write_all(b"STARTTLS\n").unwrap();
     soon("the input", stream.get_ref().readable())
@@ -201,7 +201,7 @@ async fn above_a_stream_without_a_socket() {
 #[tokio::test]
 async fn a_blocked_writer_is_woken_by_a_held_fin() {
     let (ours, peer) = Tcp4::pair();
-    let config = MonitorConfig::new().hold_fin(crate::support::DEADLINE);
+    let config = MonitorConfig::new().fin_delay(crate::support::DEADLINE);
     let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
     let wait = Duration::from_millis(100);
     while let Ok(written) = tokio::time::timeout(wait, stream.write(&[0; 65536])).await {

@@ -24,7 +24,7 @@ fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
 
 fn half_close_allowed<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
     let (ours, peer) = P::pair();
-    let config = MonitorConfig::new().half_close(HalfClose::Allowed);
+    let config = MonitorConfig::new().half_close(HalfClose::Allow);
     (MonitoredStream::with_config(ours, &config).unwrap(), peer)
 }
 

@@ -73,7 +73,7 @@ async fn a_peer_that_reads_nothing() {
 async fn trickles<P: Pair>() {
     let (ours, peer) = P::pair();
     let (stop, thread) = reader(peer, 1, Duration::from_millis(20));
-    let config = config(1000, Duration::from_secs(1)).reset_on_abort(true);
+    let config = config(1000, Duration::from_secs(1)).reset_on_stall(true);
     let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
     assert_eq!(
         soon("the stall", pour(&mut stream)).await,
@@ -130,7 +130,7 @@ mod under_tls {
 
     #[tokio::test]
     async fn in_either_order() {
-        let config = config(1, Duration::from_millis(500)).reset_on_abort(true);
+        let config = config(1, Duration::from_millis(500)).reset_on_stall(true);
         let (ours, peer) = Tcp4::pair();
         let stream = MonitoredStream::with_config(ours, &config).unwrap();
         let monitor = stream.monitor();
@@ -222,9 +222,9 @@ mod http {
     #[tokio::test]
     async fn under_axum() {
         let window = Duration::from_secs(1);
-        let config = config(1, window).reset_on_abort(true);
+        let config = config(1, window).reset_on_stall(true);
         let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-        let listener = listener.with_config(config);
+        let listener = listener.config(config);
         let address = listener.local_addr().unwrap();
         let (monitors, mut opened) = mpsc::unbounded_channel();
         let app = Router::new().route("/", get(async || Body::new(Endless)));

@@ -12,7 +12,7 @@ const ROOM: usize = 64 << 20;
 
 fn draining<P: Pair>(limit: usize) -> (MonitoredStream<P::Ours>, P::Peer) {
     let (ours, peer) = P::pair();
-    let config = MonitorConfig::new().drain_unread(limit);
+    let config = MonitorConfig::new().read_ahead(limit);
     (MonitoredStream::with_config(ours, &config).unwrap(), peer)
 }
 

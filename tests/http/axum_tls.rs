@@ -65,7 +65,7 @@ async fn serve(config: MonitorConfig) -> Server {
     let (runs, running) = unbounded_channel();
     let (told, telling) = unbounded_channel();
     let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let listener = TlsListener::new(listener.with_config(config), acceptor);
+    let listener = TlsListener::new(listener.config(config), acceptor);
     let address = listener.local_addr().unwrap();
     let router = Router::new()
         .route("/wait", get(wait))
@@ -105,7 +105,7 @@ const WAIT: &str = "GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n";
 /// hyper reads while the handler waits, and so the end is told apart.
 #[tokio::test]
 async fn an_idle_handler_is_told_why() {
-    let mut server = serve(MonitorConfig::new().hold_fin(DEADLINE)).await;
+    let mut server = serve(MonitorConfig::new().fin_delay(DEADLINE)).await;
     for expected in [
         CloseReason::PeerClosed,
         CloseReason::Truncated,

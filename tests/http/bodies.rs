@@ -4,10 +4,9 @@ use crate::support::soon;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use futures_test::task::new_count_waker;
-use hangup::http::{
-    BodyError, Exchange, Gone, GoneReason, Items, Producer, UntilClosed, UntilClosedExt, producer,
-};
+use hangup::http::{BodyError, Exchange, Gone, GoneReason, Producer, ProducerStream, producer};
 use hangup::{CloseReason, MonitoredListener, MonitoredStream};
+use hangup::{UntilClosed, UntilClosedExt};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Incoming;
@@ -47,7 +46,7 @@ fn auto_traits() {
     portable::<Exchange>();
     portable::<UntilClosed<Full<Bytes>>>();
     portable::<Producer<Bytes>>();
-    portable::<Items<Bytes>>();
+    portable::<ProducerStream<Bytes>>();
 }
 
 #[test]

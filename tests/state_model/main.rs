@@ -71,10 +71,10 @@ fn try_all(allowed: bool, history: &mut Vec<Event>, state: &State) -> usize {
 
 #[test]
 fn every_history_comes_to_what_the_model_says() {
-    for half_close in [HalfClose::Closes, HalfClose::Allowed] {
+    for half_close in [HalfClose::Close, HalfClose::Allow] {
         let state = State::new(half_close);
         assert_eq!(*state.status(), Status::Open);
-        let tried = try_all(half_close == HalfClose::Allowed, &mut Vec::new(), &state);
+        let tried = try_all(half_close == HalfClose::Allow, &mut Vec::new(), &state);
         assert_eq!(
             tried,
             (1..=LENGTH as u32).map(|n| EVENTS.len().pow(n)).sum()

@@ -6,7 +6,7 @@
 
 use crate::support::tls::{self, BROKEN_RECORDS, Setup};
 use crate::support::{Pair, Peer, Tcp4, reason, soon};
-use hangup::{CloseReason, HalfClose, Lower, Monitor, MonitorConfig, MonitoredStream, Status};
+use hangup::{CloseReason, HalfClose, Monitor, MonitorConfig, MonitoredStream, Status, Transport};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -120,12 +120,12 @@ enum Place {
 
 const PLACES: [Place; 3] = [Place::Layered, Place::Above, Place::Below];
 
-type Layered = MonitoredStream<server::TlsStream<Lower<TcpStream>>>;
+type Layered = MonitoredStream<server::TlsStream<Transport<TcpStream>>>;
 
 /// A connection whose monitor was there before the handshake. A FIN is held for as long as it takes to find
 /// out what it means.
 async fn layered(version: &'static SupportedProtocolVersion) -> (Layered, Client) {
-    let config = MonitorConfig::new().hold_fin(crate::support::DEADLINE);
+    let config = MonitorConfig::new().fin_delay(crate::support::DEADLINE);
     layered_with(version, &config).await
 }
 
@@ -212,7 +212,7 @@ async fn end_of(
         Server::IsIdle => Duration::from_millis(3),
         _ => crate::support::DEADLINE,
     };
-    let config = MonitorConfig::new().hold_fin(within);
+    let config = MonitorConfig::new().fin_delay(within);
     if place == Place::Layered {
         let (stream, peer) = match server {
             // The usual time.
@@ -363,8 +363,8 @@ async fn behind_too_much_input_there_is_only_a_fin() {
 async fn half_closed_above_tls() {
     for way in [Orderly, Truncated] {
         let config = MonitorConfig::new()
-            .half_close(HalfClose::Allowed)
-            .hold_fin(crate::support::DEADLINE);
+            .half_close(HalfClose::Allow)
+            .fin_delay(crate::support::DEADLINE);
         let (mut stream, peer) = layered_with(&TLS13, &config).await;
         let mut status = stream.monitor().subscribe();
         let (_, kept) = leave(peer, way).await;
@@ -394,7 +394,7 @@ async fn half_closed_above_tls() {
 async fn a_probe_of_a_held_fin() {
     let within = Duration::from_millis(100);
     let (ours, peer) = Tcp4::pair();
-    let config = MonitorConfig::new().hold_fin(within);
+    let config = MonitorConfig::new().fin_delay(within);
     let stream = MonitoredStream::with_config(ours, &config).unwrap();
     let monitor = stream.monitor();
     let began = Instant::now();
@@ -412,7 +412,7 @@ async fn a_probe_of_a_held_fin() {
 
     // Zero is as without.
     let (ours, peer) = Tcp4::pair();
-    let config = MonitorConfig::new().hold_fin(Duration::ZERO);
+    let config = MonitorConfig::new().fin_delay(Duration::ZERO);
     let stream = MonitoredStream::with_config(ours, &config).unwrap();
     peer.finish();
     assert!(stream.monitor().probe().is_closed());

@@ -35,7 +35,7 @@ async fn listening() -> Listening {
     let (connector, acceptor) = Setup::default().make();
     let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
     // However busy the machine is, it is the handshake that says what a FIN means.
-    let listener = listener.with_config(MonitorConfig::new().hold_fin(DEADLINE));
+    let listener = listener.config(MonitorConfig::new().fin_delay(DEADLINE));
     let (tell, failed) = unbounded_channel();
     let listener = TlsListener::new(listener, acceptor)
         .handshake_timeout(DEADLINE)
@@ -178,7 +178,7 @@ async fn a_client_that_leaves_half_way() {
     let (_, acceptor) = Setup::default().make();
     for resets in [false, true] {
         let (ours, mut peer) = Tcp4::pair();
-        let config = MonitorConfig::new().hold_fin(DEADLINE);
+        let config = MonitorConfig::new().fin_delay(DEADLINE);
         let stream = MonitoredStream::with_config(ours, &config).unwrap();
         let monitor = stream.monitor();
         let acceptor = acceptor.clone();

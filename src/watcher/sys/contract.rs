@@ -14,7 +14,7 @@ pub(in crate::watcher) const BATCH: usize = 256;
 
 /// What one look at a socket showed.
 #[derive(Debug, Default)]
-pub(in crate::watcher) struct Sight {
+pub(in crate::watcher) struct Observation {
     /// What happened to it, if anything did.
     pub(in crate::watcher) event: Option<Event>,
     /// The socket's error, where the look took it out of the socket.
@@ -30,7 +30,7 @@ pub(in crate::watcher) struct Backlog {
     pub(in crate::watcher) unacknowledged: u64,
 }
 
-impl From<Event> for Sight {
+impl From<Event> for Observation {
     fn from(event: Event) -> Self {
         Self {
             event: Some(event),

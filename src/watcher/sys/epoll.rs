@@ -25,11 +25,11 @@ const NOW: Timespec = Timespec {
 
 /// The watcher's epoll.
 #[derive(Debug)]
-pub(in crate::watcher) struct Selector {
+pub(in crate::watcher) struct Notifier {
     epoll: AsyncFd<OwnedFd>,
 }
 
-impl Selector {
+impl Notifier {
     pub(in crate::watcher) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)
             .map_err(|error| explain(&error.into(), "cannot create the watcher's epoll"))?;

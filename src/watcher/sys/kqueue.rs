@@ -23,11 +23,11 @@ use tokio::io::unix::AsyncFd;
 
 /// The watcher's kqueue.
 #[derive(Debug)]
-pub(in crate::watcher) struct Selector {
+pub(in crate::watcher) struct Notifier {
     kqueue: AsyncFd<OwnedFd>,
 }
 
-impl Selector {
+impl Notifier {
     pub(in crate::watcher) fn new() -> io::Result<Self> {
         let kqueue = kqueue()
             .map_err(|error| explain(&error.into(), "cannot create the watcher's kqueue"))?;

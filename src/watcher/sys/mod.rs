@@ -6,13 +6,13 @@
 //!
 //! # What each platform provides
 //!
-//! * `Selector::new() -> io::Result<Selector>`: called within a runtime.
-//! * `Selector::add(&self, Raw, u64) -> io::Result<()>`: watches a socket under a token. What has
+//! * `Notifier::new() -> io::Result<Notifier>`: called within a runtime.
+//! * `Notifier::add(&self, Raw, u64) -> io::Result<()>`: watches a socket under a token. What has
 //!   happened to it before counts too.
-//! * `Selector::remove(&self, Raw)`: called once for each socket that was added, while it is open.
-//! * `Selector::wait(&self, &mut Vec<u64>) -> io::Result<()>`: fills in the tokens of sockets that may
+//! * `Notifier::remove(&self, Raw)`: called once for each socket that was added, while it is open.
+//! * `Notifier::wait(&self, &mut Vec<u64>) -> io::Result<()>`: fills in the tokens of sockets that may
 //!   have something to tell. Cancel safe.
-//! * `examine(Raw) -> Sight`: asks the kernel about one socket.
+//! * `examine(Raw) -> Observation`: asks the kernel about one socket.
 //! * `broken_pipe(Raw) -> Event`: what a write's `EPIPE` means for this socket.
 //! * `drained(Raw, u64) -> u64`: a number that grows by what the system gets rid of to the peer, given the
 //!   accepted bytes.
@@ -29,7 +29,7 @@ cfg_if::cfg_if! {
     if #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))] {
         mod epoll;
         mod nested;
-        pub(super) use epoll::Selector;
+        pub(super) use epoll::Notifier;
     } else if #[cfg(all(
         any(
             target_vendor = "apple",
@@ -43,14 +43,14 @@ cfg_if::cfg_if! {
     ))] {
         mod kqueue;
         mod nested;
-        pub(super) use kqueue::Selector;
+        pub(super) use kqueue::Notifier;
     } else {
         mod tick;
-        pub(super) use tick::Selector;
+        pub(super) use tick::Notifier;
     }
 }
 
 pub(crate) use contract::Source;
-pub(super) use contract::{BATCH, Backlog, Raw, Sight, raw};
+pub(super) use contract::{BATCH, Backlog, Observation, Raw, raw};
 pub(crate) use query::RESET_WAKES;
 pub(super) use query::{backlog, broken_pipe, drained, examine, lend, reset};

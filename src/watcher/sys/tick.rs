@@ -1,6 +1,6 @@
 //! Windows and the rest: every socket is asked once in a tick.
 //!
-//! No selector of these systems is known to us to tell a hang-up apart from data, so the watcher looks:
+//! No notifier of these systems is known to us to tell a hang-up apart from data, so the watcher looks:
 //! a plain thread per runtime ticks every [`TICK`] while there is something to watch, and the watcher's
 //! task asks all sockets with one `poll`. A hang-up is heard of within a tick, and each tick costs time
 //! in proportion to the number of sockets. Reads and writes still tell at once what they find.
@@ -37,7 +37,7 @@ const NOW: Timespec = Timespec {
 
 /// The watcher's list of sockets, and its ticker.
 #[derive(Debug)]
-pub(in crate::watcher) struct Selector {
+pub(in crate::watcher) struct Notifier {
     shared: Arc<Shared>,
     ticker: Thread,
 }
@@ -48,7 +48,7 @@ struct Shared {
     tick: Notify,
 }
 
-impl Selector {
+impl Notifier {
     pub(in crate::watcher) fn new() -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let watched = Arc::downgrade(&shared);
@@ -104,7 +104,7 @@ impl Selector {
     }
 }
 
-impl Drop for Selector {
+impl Drop for Notifier {
     fn drop(&mut self) {
         // The ticker finds nothing to tick for, and ends.
         self.shared = Arc::default();

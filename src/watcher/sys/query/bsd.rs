@@ -5,7 +5,7 @@
 pub(crate) use super::portable::RESET_WAKES;
 pub(in crate::watcher) use super::portable::{backlog, broken_pipe, drained, lend, reset};
 
-use super::super::contract::{Raw, Sight};
+use super::super::contract::{Observation, Raw};
 use super::super::kqueue::{change, kevent};
 use super::ended::ended_without_error;
 use crate::errors::CloseReason;
@@ -16,15 +16,15 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Asks the kernel about one socket, by way of a kqueue of its own.
-pub(in crate::watcher) fn examine(raw: Raw) -> Sight {
+pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
     let filters = [libc::EVFILT_READ, libc::EVFILT_WRITE];
     let changes = filters.map(|filter| change(raw, filter as _, libc::EV_ADD as _, 0));
     let mut events = [const { MaybeUninit::uninit() }; 2];
     let Ok(kqueue) = kqueue() else {
-        return Sight::default();
+        return Observation::default();
     };
     let Ok(happened) = kevent(kqueue.as_raw_fd(), &changes, &mut events) else {
-        return Sight::default();
+        return Observation::default();
     };
     let ended = |filter: i64| {
         happened
@@ -32,7 +32,7 @@ pub(in crate::watcher) fn examine(raw: Raw) -> Sight {
             .find(|event| event.filter as i64 == filter && event.flags as i64 & EOF != 0)
     };
     let Some(input) = ended(libc::EVFILT_READ as i64) else {
-        return Sight::default();
+        return Observation::default();
     };
     // kqueue tells the socket's error without taking it (`so_error` in `fflags`).
     let event = match input.fflags as i32 {
@@ -44,7 +44,7 @@ pub(in crate::watcher) fn examine(raw: Raw) -> Sight {
         libc::ECONNRESET => Event::Reset { after_fin: false },
         code => Event::Failed(CloseReason::from(&io::Error::from_raw_os_error(code))),
     };
-    Sight {
+    Observation {
         event: Some(event),
         error: None,
     }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::super::contract::{Backlog, Raw, Sight};
+use super::super::contract::{Backlog, Observation, Raw};
 use super::ended::reset_at_close;
 use crate::errors::CloseReason;
 use crate::state::Event;
@@ -19,7 +19,7 @@ const NOW: Timespec = Timespec {
 };
 
 /// Asks the kernel about one socket: one system call while nothing has happened to it.
-pub(in crate::watcher) fn examine(raw: Raw) -> Sight {
+pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
     // SAFETY: the caller holds the socket's lock, under which the number is the open stream's.
     let fd = unsafe { BorrowedFd::borrow_raw(raw) };
     match tcp_state(fd) {
@@ -28,16 +28,16 @@ pub(in crate::watcher) fn examine(raw: Raw) -> Sight {
         Some(tcp::CLOSE_WAIT | tcp::LAST_ACK | tcp::CLOSING | tcp::TIME_WAIT) => Event::Fin.into(),
         // A shutdown of our own receiving side raises RDHUP, and the error queue (time stamps,
         // zero-copy) raises ERR, on a healthy connection.
-        Some(_) => Sight::default(),
+        Some(_) => Observation::default(),
         None => examine_untold(fd),
     }
 }
 
 /// The same for a socket that has no state to tell.
-fn examine_untold(fd: BorrowedFd<'_>) -> Sight {
+fn examine_untold(fd: BorrowedFd<'_>) -> Observation {
     let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
     if !matches!(poll(&mut polled, Some(&NOW)), Ok(1..)) {
-        return Sight::default();
+        return Observation::default();
     }
     let flags = polled[0].revents();
     if flags.contains(PollFlags::ERR) {
@@ -50,7 +50,7 @@ fn examine_untold(fd: BorrowedFd<'_>) -> Sight {
     } else if flags.contains(PollFlags::RDHUP) {
         Event::Fin.into()
     } else {
-        Sight::default()
+        Observation::default()
     }
 }
 
@@ -101,14 +101,14 @@ pub(in crate::watcher) fn reset(raw: Raw) {
 }
 
 /// Reads `SO_ERROR`, which the kernel tells once.
-fn take_error(fd: BorrowedFd<'_>) -> Option<Sight> {
+fn take_error(fd: BorrowedFd<'_>) -> Option<Observation> {
     let errno = socket_error(fd).ok()?.err()?;
     let event = match errno {
         Errno::PIPE => Event::Reset { after_fin: true },
         Errno::CONNRESET => Event::Reset { after_fin: false },
         _ => Event::Failed(CloseReason::from(&io::Error::from(errno))),
     };
-    Some(Sight {
+    Some(Observation {
         event: Some(event),
         error: Some(errno.raw_os_error()),
     })

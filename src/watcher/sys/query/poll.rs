@@ -5,7 +5,7 @@
 pub(crate) use super::portable::RESET_WAKES;
 pub(in crate::watcher) use super::portable::{backlog, broken_pipe, drained, lend, reset};
 
-use super::super::contract::{Raw, Sight};
+use super::super::contract::{Observation, Raw};
 use super::ended::ended_without_error;
 use crate::errors::CloseReason;
 use crate::state::Event;
@@ -30,10 +30,10 @@ pub(in crate::watcher) fn poll_fd<'a>(raw: Raw) -> PollFd<'a> {
 }
 
 /// Asks the system about one socket.
-pub(in crate::watcher) fn examine(raw: Raw) -> Sight {
+pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
     let mut polled = [poll_fd(raw)];
     if !matches!(poll(&mut polled, Some(&NOW)), Ok(1..)) {
-        return Sight::default();
+        return Observation::default();
     }
     let flags = polled[0].revents();
     // SAFETY: the caller holds the socket's lock, under which the number is the open stream's.
@@ -59,11 +59,11 @@ pub(in crate::watcher) fn examine(raw: Raw) -> Sight {
             _ => {}
         }
     }
-    Sight::default()
+    Observation::default()
 }
 
 /// The socket's error, which the system has told and will not tell again.
-fn failed(error: Errno) -> Sight {
+fn failed(error: Errno) -> Observation {
     let error = io::Error::from(error);
     let event = match error.kind() {
         io::ErrorKind::ConnectionReset => Event::Reset { after_fin: false },
@@ -71,7 +71,7 @@ fn failed(error: Errno) -> Sight {
         io::ErrorKind::BrokenPipe => Event::Reset { after_fin: true },
         _ => Event::Failed(CloseReason::from(&error)),
     };
-    Sight {
+    Observation {
         event: Some(event),
         error: error.raw_os_error(),
     }

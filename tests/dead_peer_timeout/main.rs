@@ -3,7 +3,7 @@
 //!
 //! Alone in its program: its threads move between namespaces, and each case has three of its own.
 //!
-//! Each test prints what it measured: `cargo test --test silent_death -- --nocapture`.
+//! Each test prints what it measured: `cargo test --test dead_peer_timeout -- --nocapture`.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test: a panic is its failure
@@ -33,7 +33,7 @@ const ROOM: Duration = Duration::from_secs(5);
 const TICKS: Duration = Duration::from_millis(20);
 
 fn config() -> MonitorConfig {
-    MonitorConfig::new().silent_death(WITHIN)
+    MonitorConfig::new().dead_peer_timeout(WITHIN)
 }
 
 /// A way to lose the peer, and to have it back.
@@ -441,7 +441,7 @@ async fn the_options_are_set_if_asked_for_and_stay() {
         let bare = options(&ours);
         let stream = MonitoredStream::new(ours).unwrap();
         assert_eq!(options(stream.get_ref()), bare);
-        let off = config().silent_death(None);
+        let off = config().dead_peer_timeout(None);
         let stream = MonitoredStream::with_config(stream.into_inner(), &off).unwrap();
         assert_eq!(options(stream.get_ref()), bare);
 
@@ -455,7 +455,7 @@ async fn the_options_are_set_if_asked_for_and_stay() {
 #[tokio::test]
 async fn a_day_is_the_most_that_the_kernel_takes() {
     let (ours, _peer) = Tcp4::pair();
-    let config = MonitorConfig::new().silent_death(Duration::from_secs(86_400));
+    let config = MonitorConfig::new().dead_peer_timeout(Duration::from_secs(86_400));
     let stream = MonitoredStream::with_config(ours, &config).unwrap();
     let seconds = Duration::from_secs;
     assert_eq!(
@@ -479,7 +479,7 @@ async fn absurd_times_are_invalid_for_any_socket() {
         Duration::from_secs(86_401),
         Duration::MAX,
     ] {
-        let config = MonitorConfig::new().silent_death(within);
+        let config = MonitorConfig::new().dead_peer_timeout(within);
         let tcp = MonitoredStream::with_config(Tcp4::pair().0, &config).map(drop);
         let unix = MonitoredStream::with_config(Unix::pair().0, &config).map(drop);
         for refused in [tcp, unix] {
