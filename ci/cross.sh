@@ -14,6 +14,7 @@ for target in "${targets[@]}"; do
         rustup target list --installed 2>/dev/null | grep -qx "$target" ||
             missing_toolchain "$target" "rustup target add $target"
         cargo check --lib --features "$features" --locked --target "$target"
-        echo "cross: the library type-checks for $target (not run)"
+        cargo check -p heapdelta --lib --locked --target "$target"
+        echo "cross: both libraries type-check for $target (not run)"
     )
 done

@@ -60,6 +60,8 @@ pub(crate) enum DetectedBy {
     /// A write, a flush or a shutdown.
     Write,
     StallPolicy,
+    /// The signal of a stream without a descriptor.
+    Signal,
     /// It was our own doing.
     Us,
 }
@@ -72,6 +74,7 @@ impl DetectedBy {
             Self::Read => "read",
             Self::Write => "write",
             Self::StallPolicy => "stall_policy",
+            Self::Signal => "signal",
             Self::Us => "us",
         }
     }

@@ -10,7 +10,9 @@ mod link;
 mod listener;
 mod monitored_stream;
 mod poll;
+mod signal;
 
+#[cfg(any(feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;
 pub use layer::Transport;
 pub use listener::MonitoredListener;

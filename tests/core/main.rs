@@ -22,8 +22,11 @@ mod grace;
 mod kinds;
 mod layer;
 mod matrix;
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+mod no_tcp_info;
 mod recorder;
 mod send_file;
+mod signal;
 mod stall;
 mod stalled_sockets;
 mod unread;
