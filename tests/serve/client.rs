@@ -11,7 +11,7 @@ pub(crate) struct Client {
     rest: Vec<u8>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -74,41 +74,70 @@ impl Client {
         self.response().await.unwrap()
     }
 
-    /// The next response, or what was read if the connection ended within it.
-    pub(crate) async fn response(&mut self) -> Result<Response, Vec<u8>> {
+    /// The next response, or what came of it if the connection ended within it.
+    pub(crate) async fn response(&mut self) -> Result<Response, Response> {
         self.response_to("GET").await
     }
 
-    pub(crate) async fn response_to(&mut self, method: &str) -> Result<Response, Vec<u8>> {
-        let head = self.until_head().await?;
-        let text = String::from_utf8_lossy(&head).into_owned();
-        let status = text[9..12].parse().unwrap();
-        let mut response = Response {
-            status,
-            head: text,
-            body: Vec::new(),
+    pub(crate) async fn response_to(&mut self, method: &str) -> Result<Response, Response> {
+        let mut response = Response::default();
+        let Some(head) = self.until_head().await else {
+            return Err(response);
         };
-        let length: usize = match (method, status, response.field("content-length")) {
+        response.head = String::from_utf8_lossy(&head).into_owned();
+        response.status = response.head[9..12].parse().unwrap();
+        if response.field("transfer-encoding").is_some() {
+            return self.chunks(response).await;
+        }
+        let length = match (method, response.status, response.field("content-length")) {
             ("HEAD", ..) | (_, 304, _) => 0,
             (_, _, Some(length)) => length.parse().unwrap(),
             (_, _, None) => panic!("no length in {:?}", response.head),
         };
+        self.body(response, length).await
+    }
+
+    async fn body(&mut self, mut response: Response, length: usize) -> Result<Response, Response> {
         while self.rest.len() < length {
             if !self.fill().await {
-                return Err([head, std::mem::take(&mut self.rest)].concat());
+                response.body.append(&mut self.rest);
+                return Err(response);
             }
         }
-        response.body = self.rest.drain(..length).collect();
+        response.body.extend(self.rest.drain(..length));
         Ok(response)
     }
 
-    async fn until_head(&mut self) -> Result<Vec<u8>, Vec<u8>> {
+    /// A body in chunks (RFC 9112, section 7.1).
+    async fn chunks(&mut self, mut response: Response) -> Result<Response, Response> {
         loop {
-            if let Some(end) = self.rest.windows(4).position(|four| four == b"\r\n\r\n") {
-                return Ok(self.rest.drain(..end + 4).collect());
+            let Some(line) = self.until(b"\r\n").await else {
+                return Err(response);
+            };
+            let size = String::from_utf8_lossy(&line[..line.len() - 2]).into_owned();
+            let size = usize::from_str_radix(&size, 16).unwrap();
+            response = self.body(response, size).await?;
+            if self.until(b"\r\n").await.is_none() {
+                return Err(response);
+            }
+            if size == 0 {
+                return Ok(response);
+            }
+        }
+    }
+
+    async fn until_head(&mut self) -> Option<Vec<u8>> {
+        self.until(b"\r\n\r\n").await
+    }
+
+    async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
+        loop {
+            let found = self.rest.windows(end.len()).position(|bytes| bytes == end);
+            if let Some(at) = found {
+                return Some(self.rest.drain(..at + end.len()).collect());
             }
             if !self.fill().await {
-                return Err(std::mem::take(&mut self.rest));
+                return None;
             }
         }
     }

@@ -7,6 +7,7 @@ mod drain;
 mod files;
 mod http2;
 mod limits;
+mod property;
 #[path = "../support/mod.rs"]
 mod support;
 
