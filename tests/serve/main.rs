@@ -5,6 +5,8 @@
 mod client;
 mod drain;
 mod files;
+#[cfg(target_os = "linux")]
+mod floods;
 mod http2;
 mod limits;
 mod property;
