@@ -63,6 +63,11 @@ where
                 let kind = (error.kind(), error.raw_os_error());
                 if failing != Some(kind) {
                     failing = Some(kind);
+                    #[cfg(feature = "tracing")]
+                    ::tracing::warn!(
+                        target: crate::observe::tracing::TARGET,
+                        "no connection can be accepted: {error}",
+                    );
                     accept.accept_failed(&error);
                 }
                 registry.make_room();

@@ -121,11 +121,11 @@ impl Middleware {
                 parts.headers.remove(CONTENT_LENGTH);
                 Body::from_stream(body.into_data_stream())
             }
-            Self::Map => Changed::new(body, length, |chunk| {
+            Self::Map => Changed::body(body, length, |chunk| {
                 vec![chunk.iter().map(|byte| byte ^ 0x55).collect()]
             }),
-            Self::Copy => Changed::new(body, length, |chunk| vec![Bytes::copy_from_slice(&chunk)]),
-            Self::Split(size) => Changed::new(body, length, move |chunk| {
+            Self::Copy => Changed::body(body, length, |chunk| vec![Bytes::copy_from_slice(&chunk)]),
+            Self::Split(size) => Changed::body(body, length, move |chunk| {
                 let sizes = (0..chunk.len()).step_by(size);
                 sizes
                     .map(|at| chunk.slice(at..chunk.len().min(at + size)))
@@ -143,7 +143,7 @@ impl Middleware {
             }
             Self::Stop(after) => {
                 let mut left = after;
-                Changed::new(body, length, move |mut chunk| {
+                Changed::body(body, length, move |mut chunk| {
                     chunk.truncate(left);
                     left -= chunk.len();
                     vec![chunk]
@@ -151,7 +151,7 @@ impl Middleware {
             }
             Self::Skip => {
                 let mut first = true;
-                Changed::new(body, length, move |chunk| {
+                Changed::body(body, length, move |chunk| {
                     match std::mem::take(&mut first) {
                         true => Vec::new(),
                         false => vec![chunk],
@@ -160,7 +160,7 @@ impl Middleware {
             }
             Self::Swap => {
                 let mut held = None;
-                Changed::new(body, length, move |chunk| match held.take() {
+                Changed::body(body, length, move |chunk| match held.take() {
                     Some(first) => vec![chunk, first],
                     None => {
                         held = Some(chunk);
@@ -184,7 +184,7 @@ struct Changed {
 }
 
 impl Changed {
-    fn new(
+    fn body(
         body: Body,
         length: Option<u64>,
         change: impl FnMut(Bytes) -> Vec<Bytes> + Send + 'static,
