@@ -116,6 +116,7 @@ impl Board {
         let text = match &reason {
             // The text of the error would make a line of its own each time.
             Some(CloseReason::Failed(_)) | None => "failed".to_owned(),
+            Some(CloseReason::Dropped) => "closed by this server".to_owned(),
             Some(reason) if reason.is_local() => format!("{reason}, by this server"),
             Some(reason) => reason.to_string(),
         };
