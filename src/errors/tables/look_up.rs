@@ -4,8 +4,8 @@
 //! `EAI_SYSTEM` says that `errno` has the error; std gives that one. For all others std makes an error
 //! without a code.
 
-use super::ErrorClass::*;
-use super::platform::{OsError, row};
+use crate::errors::class::ErrorClass::*;
+use crate::errors::os_error::{OsError, row};
 
 /// glibc, musl and OpenBSD. Those that only glibc has are below -12.
 pub(super) const NEGATIVE: &[OsError] = &[

@@ -6,8 +6,8 @@
 //! `WSAENOTEMPTY` (of directories), `WSAESTALE` and `WSAEREMOTE` (of remote file systems): no Winsock
 //! call gives them.
 
-use super::ErrorClass::*;
-use super::platform::{OsError, row};
+use crate::errors::class::ErrorClass::*;
+use crate::errors::os_error::{OsError, row};
 
 /// An `HRESULT` as the signed number that `raw_os_error` gives.
 const fn hresult(code: u32) -> i32 {

@@ -5,8 +5,8 @@
 //! `EPROTO` is a connection that an ICMP "parameter problem" ended, `ERFKILL` a radio that is switched
 //! off. `EBADMSG` stays [`Other`]: kernel TLS gives it for a bad record, and file systems for a bad block.
 
-use super::ErrorClass::*;
-use super::platform::{OsError, row};
+use crate::errors::class::ErrorClass::*;
+use crate::errors::os_error::{OsError, row};
 
 pub(super) const ROWS: &[OsError] = &[
     row(1, "EPERM", Permission),

@@ -3,8 +3,8 @@
 //! They share 4.4BSD's numbers 1 to 81, but for the name of 45. What came later, each has numbered
 //! for itself.
 
-use super::ErrorClass::*;
-use super::platform::{OsError, row};
+use crate::errors::class::ErrorClass::*;
+use crate::errors::os_error::{OsError, row};
 
 pub(super) const COMMON: &[OsError] = &[
     row(1, "EPERM", Permission),
