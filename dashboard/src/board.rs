@@ -136,18 +136,20 @@ impl Board {
 
     pub(crate) fn ended(&self, ended: EndedResponse) {
         self.metrics.response_ended(&ended);
-        if let Some(on_ended) = &self.on_ended {
-            on_ended(&ended);
-        }
+        let ended = Arc::new(ended);
         let mut state = self.state();
         state.totals.responses += 1;
         state.totals.cut_short += u64::from(!ended.is_complete());
         state.totals.sent += ended.sent();
         let number = state.totals.responses;
-        state.ended.push_front((number, Arc::new(ended)));
+        state.ended.push_front((number, ended.clone()));
         state.ended.truncate(KEPT);
         drop(state);
         self.changed();
+        // Foreign code, and so without the lock.
+        if let Some(on_ended) = &self.on_ended {
+            on_ended(&ended);
+        }
     }
 
     /// Something is new. Costs next to nothing while nobody waits for it.
