@@ -82,10 +82,10 @@ impl Board {
             .peers
             .get(&peer)
             .and_then(|number| state.open.get(number));
-        if let Some((connection, _)) = known {
-            if !connection.monitor.is_closed() {
-                return connection.clone();
-            }
+        if let Some((connection, _)) = known
+            && !connection.monitor.is_closed()
+        {
+            return connection.clone();
         }
         state.totals.connections += 1;
         let number = state.totals.connections;
