@@ -3,7 +3,7 @@
 use crate::errors::CloseReason;
 use crate::policy::{MonitorConfig, ReadAhead, Stall, Step};
 use crate::state::{DetectedBy, Event, SharedState};
-use crate::watcher::{RESET_WAKES, Registration, Socket};
+use crate::watcher::{Registration, Socket};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -131,7 +131,8 @@ impl Link {
 
     /// A read is pending. An end of our own making wakes it, and takes its place.
     pub(super) fn reading(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        let unheard = self.stall.is_some() || self.registration.is_none() || !RESET_WAKES;
+        let reset_wakes = self.socket().is_some_and(|socket| socket.reset_wakes());
+        let unheard = self.stall.is_some() || !reset_wakes;
         if unheard && let Err(reason) = self.shared.park_reader(cx.waker()) {
             return Poll::Ready(Err(reason.into()));
         }
