@@ -139,14 +139,14 @@ pub(crate) fn salvage(file: &Path, out: &mut impl Write) -> Result<()> {
 }
 
 pub(crate) fn compact(file: &Path, out: &mut impl Write) -> Result<()> {
-    fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let size = || match fs::metadata(file) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) => Err(format!("{}: {error}", file.display())),
+    };
+    let before = size()?;
     let mut store = DiskStore::open(file, Fsync::Each)?;
-    let before = store.info()?.file_size();
     store.compact()?;
-    writeln!(
-        out,
-        "{before} bytes before, {} after",
-        store.info()?.file_size()
-    )?;
+    drop(store);
+    writeln!(out, "{before} bytes before, {} after", size()?)?;
     Ok(())
 }
