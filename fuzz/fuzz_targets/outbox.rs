@@ -8,7 +8,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 
 // The buffer is no part of the library's interface, and is compiled here from its source.
-#[path = "../../src/outbox/buffer.rs"]
+#[path = "../../src/outbox/queue/buffer.rs"]
 mod buffer;
 #[path = "../../tests/outbox_model/plain.rs"]
 mod plain;

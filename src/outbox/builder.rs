@@ -1,7 +1,7 @@
 //! The configuration of an outbox.
 
-use super::driver::Driver;
-use super::shared::Shared;
+use super::engine::driver::Driver;
+use super::engine::shared::Shared;
 use super::{Backoff, Confirm, Connection, Message, Outbox, Record, Store, failure};
 use crate::errors::Classifier;
 use crate::timer;
@@ -14,35 +14,35 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio_util::codec::Encoder;
 
-pub(super) type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
-pub(super) type Connect = Box<dyn FnMut() -> Connecting + Send>;
-pub(super) type Encode<T> = Box<dyn FnMut(T, &mut BytesMut) -> io::Result<()> + Send>;
-pub(super) type NewEncoder<T> = Box<dyn FnMut() -> Encode<T> + Send>;
-pub(super) type NewDelays = Box<dyn FnMut() -> Box<dyn Iterator<Item = Duration> + Send> + Send>;
+pub(crate) type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
+pub(crate) type Connect = Box<dyn FnMut() -> Connecting + Send>;
+pub(crate) type Encode<T> = Box<dyn FnMut(T, &mut BytesMut) -> io::Result<()> + Send>;
+pub(crate) type NewEncoder<T> = Box<dyn FnMut() -> Encode<T> + Send>;
+pub(crate) type NewDelays = Box<dyn FnMut() -> Box<dyn Iterator<Item = Duration> + Send> + Send>;
 
 /// The configuration of an [`Outbox`], see [`Outbox::builder`].
 pub struct Builder<T: Message> {
-    pub(super) connect: Connect,
-    pub(super) encoder: Option<NewEncoder<T>>,
-    pub(super) confirm: Confirm<T>,
-    pub(super) classifier: Classifier,
-    pub(super) delays: NewDelays,
-    pub(super) bytes: usize,
-    pub(super) count: usize,
-    pub(super) lived: Duration,
-    pub(super) linger: Duration,
-    pub(super) durable: Option<Durable<T>>,
+    pub(crate) connect: Connect,
+    pub(crate) encoder: Option<NewEncoder<T>>,
+    pub(crate) confirm: Confirm<T>,
+    pub(crate) classifier: Classifier,
+    pub(crate) delays: NewDelays,
+    pub(crate) bytes: usize,
+    pub(crate) count: usize,
+    pub(crate) lived: Duration,
+    pub(crate) linger: Duration,
+    pub(crate) durable: Option<Durable<T>>,
 }
 
 /// The store of a durable outbox, and how its messages become bytes and come back.
-pub(super) struct Durable<T> {
-    pub(super) store: Box<dyn Store>,
-    pub(super) to_bytes: fn(&T) -> Bytes,
-    pub(super) from_bytes: fn(Bytes) -> Result<T, Box<dyn Error + Send + Sync>>,
+pub(crate) struct Durable<T> {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) to_bytes: fn(&T) -> Bytes,
+    pub(crate) from_bytes: fn(Bytes) -> Result<T, Box<dyn Error + Send + Sync>>,
 }
 
 impl<T: Message> Builder<T> {
-    pub(super) fn new<F, R, C>(mut connect: F) -> Self
+    pub(crate) fn new<F, R, C>(mut connect: F) -> Self
     where
         F: FnMut() -> R + Send + 'static,
         R: Future<Output = io::Result<C>> + Send + 'static,

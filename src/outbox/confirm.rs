@@ -1,7 +1,7 @@
 //! What counts as a confirmation.
 
+use super::engine::shared::NameOf;
 use super::failure;
-use super::shared::NameOf;
 use bytes::BytesMut;
 use std::error::Error;
 use std::fmt;
@@ -71,8 +71,8 @@ pub enum Processed {
 /// How the peer's replies are read, see [`ByPeer::new`].
 pub struct ByPeer<T> {
     /// Taken when the outbox is made.
-    pub(super) id: Option<NameOf<T>>,
-    pub(super) replies: Box<dyn Replies>,
+    pub(crate) id: Option<NameOf<T>>,
+    pub(crate) replies: Box<dyn Replies>,
 }
 
 impl<T> ByPeer<T> {
@@ -121,7 +121,7 @@ impl<T> fmt::Debug for ByPeer<T> {
 }
 
 /// The reader of replies, over all connections.
-pub(super) trait Replies: Send {
+pub(crate) trait Replies: Send {
     /// A new connection begins.
     fn renew(&mut self);
     /// The next reply in `input`: `None` if more input is needed.

@@ -36,16 +36,16 @@ use tokio::net::TcpStream;
 /// ```
 pub struct Connection {
     /// A stream that could not be wrapped says so when it is used.
-    pub(super) parts: io::Result<Parts>,
+    pub(crate) parts: io::Result<Parts>,
 }
 
-pub(super) struct Parts {
-    pub(super) stream: Pin<Box<dyn Stream>>,
-    pub(super) monitor: Monitor,
+pub(crate) struct Parts {
+    pub(crate) stream: Pin<Box<dyn Stream>>,
+    pub(crate) monitor: Monitor,
 }
 
 /// Both directions of a byte stream.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 

@@ -47,7 +47,7 @@ pub struct NotKept {
 }
 
 impl NotKept {
-    pub(super) fn new(error: &io::Error) -> Self {
+    pub(crate) fn new(error: &io::Error) -> Self {
         Self {
             kind: error.kind(),
             message: error.to_string().into(),
@@ -108,7 +108,7 @@ pub struct GaveUp {
 }
 
 impl GaveUp {
-    pub(super) fn new(class: ErrorClass, error: &io::Error) -> Self {
+    pub(crate) fn new(class: ErrorClass, error: &io::Error) -> Self {
         Self {
             class,
             kind: error.kind(),
@@ -197,7 +197,7 @@ impl<T> fmt::Display for Undelivered<T> {
 impl<T> Error for Undelivered<T> {}
 
 /// The `io::Error` that a codec's error is, or is put into.
-pub(super) fn io_error(error: Box<dyn Error + Send + Sync>) -> io::Error {
+pub(crate) fn io_error(error: Box<dyn Error + Send + Sync>) -> io::Error {
     match error.downcast::<io::Error>() {
         Ok(error) => *error,
         Err(error) => io::Error::other(error),

@@ -147,25 +147,17 @@
 //!   one peer, and any protocol.
 
 mod backoff;
-mod buffer;
 mod builder;
 mod confirm;
 mod connection;
-mod driver;
+mod engine;
 mod failure;
-mod house;
-mod intake;
-mod keeper;
-mod marks;
 mod message;
-mod outlet;
+mod queue;
 mod receipt;
 mod sender;
-mod session;
-mod shared;
 mod shutdown;
 mod sink;
-mod state;
 mod status;
 mod store;
 

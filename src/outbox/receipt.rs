@@ -1,6 +1,6 @@
 //! What becomes of one message.
 
-use super::shared::Shared;
+use super::engine::shared::Shared;
 use super::{Message, Undelivered};
 use std::fmt;
 use std::future::Future;
@@ -30,7 +30,7 @@ pub struct Receipt<T: Message> {
 }
 
 impl<T: Message> Receipt<T> {
-    pub(super) fn new(shared: Arc<Shared<T>>, number: u64) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<T>>, number: u64) -> Self {
         Self {
             shared,
             number,

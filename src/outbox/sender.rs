@@ -1,6 +1,6 @@
 //! The handle: where messages go in.
 
-use super::shared::Shared;
+use super::engine::shared::Shared;
 use super::{
     Builder, Connection, Importance, Message, OutboxSink, OutboxStatus, Receipt, SendError,
     Shutdown,
@@ -30,12 +30,12 @@ impl<T: Message> Outbox<T> {
         Builder::new(connect)
     }
 
-    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<T>>) -> Self {
         shared.add_handle();
         Self { shared }
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared<T>> {
+    pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
         &self.shared
     }
 

@@ -1,6 +1,6 @@
 //! An outbox as a sink.
 
-use super::shared::Shared;
+use super::engine::shared::Shared;
 use super::{Importance, Message, Outbox, Refusal, SendError};
 use futures_sink::Sink;
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct OutboxSink<T: Message> {
 type Taking<T> = Pin<Box<dyn Future<Output = Result<(), SendError<T>>> + Send>>;
 
 impl<T: Message> OutboxSink<T> {
-    pub(super) fn new(outbox: Outbox<T>) -> Self {
+    pub(crate) fn new(outbox: Outbox<T>) -> Self {
         Self {
             outbox,
             waiting: None,

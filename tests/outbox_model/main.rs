@@ -2,10 +2,10 @@
 
 #![allow(dead_code, unreachable_pub)] // the buffer is a part of a library
 
-#[path = "../../src/outbox/buffer.rs"]
+#[path = "../../src/outbox/queue/ack_marks.rs"]
+mod ack_marks;
+#[path = "../../src/outbox/queue/buffer.rs"]
 mod buffer;
-#[path = "../../src/outbox/marks.rs"]
-mod marks;
 mod plain;
 
 use plain::{Operation, Pair};
@@ -55,7 +55,7 @@ proptest! {
 /// A batch is acknowledged with its last byte, and no sooner.
 #[test]
 fn a_mark_is_passed_with_its_last_byte() {
-    let mut marks = marks::Marks::default();
+    let mut marks = ack_marks::Marks::default();
     marks.push(100, 1);
     marks.push(200, 5);
     marks.push(200, 6);
@@ -70,7 +70,7 @@ fn a_mark_is_passed_with_its_last_byte() {
 /// Many batches are told apart no more, and none is acknowledged too soon for it.
 #[test]
 fn marks_that_are_merged_are_passed_late() {
-    let mut marks = marks::Marks::default();
+    let mut marks = ack_marks::Marks::default();
     for batch in 1..=5000 {
         marks.push(10 * batch, batch);
     }

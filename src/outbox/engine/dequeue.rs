@@ -2,7 +2,7 @@
 
 use super::shared::Shared;
 use super::state::After;
-use super::{Message, Processed};
+use crate::outbox::{Message, Processed};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ const HOLD_BYTES: usize = 8 * 1024;
 
 impl<T: Message> Shared<T> {
     /// What the peer's replies say, and what is acknowledged.
-    pub(super) fn confirm(
+    pub(crate) fn confirm(
         &self,
         acknowledged: Option<u64>,
         replies: &[Processed],
@@ -44,7 +44,7 @@ impl<T: Message> Shared<T> {
     }
 
     /// Takes what is to be written next. Whether there is any.
-    pub(super) fn take(
+    pub(crate) fn take(
         &self,
         bytes: usize,
         batch: &mut Vec<(u64, T)>,
@@ -76,7 +76,7 @@ impl<T: Message> Shared<T> {
     }
 
     /// The encoder refused a message.
-    pub(super) fn refuse(&self, number: u64, why: &Arc<str>, after: &mut After<T>) {
+    pub(crate) fn refuse(&self, number: u64, why: &Arc<str>, after: &mut After<T>) {
         let mut core = self.lock();
         core.settle(after, Some(why), |buffer, mut settle| {
             buffer.refuse(number, &mut settle);
@@ -86,14 +86,14 @@ impl<T: Message> Shared<T> {
     }
 
     /// The connection is lost.
-    pub(super) fn rewind(&self, after: &mut After<T>) {
+    pub(crate) fn rewind(&self, after: &mut After<T>) {
         let mut core = self.lock();
         core.settle(after, None, |buffer, mut settle| buffer.rewind(&mut settle));
         drop(core);
         after.run();
     }
 
-    pub(super) fn delivered(&self) -> u64 {
+    pub(crate) fn delivered(&self) -> u64 {
         self.lock().delivered
     }
 }

@@ -3,9 +3,9 @@
 //! Whatever waits when a commit is done goes into the next one. What is confirmed is forgotten late, many
 //! at once: a crash before that has it delivered once more.
 
-use super::failure::NotKept;
 use super::shared::Shared;
-use super::{Message, Refusal, SendError, Store};
+use crate::outbox::failure::NotKept;
+use crate::outbox::{Message, Refusal, SendError, Store};
 use bytes::Bytes;
 use std::io;
 use std::mem;
@@ -26,7 +26,7 @@ const BATCH: usize = 1024;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// What became of a message that is to be kept.
-pub(super) type Kept<T> = Result<(), SendError<T>>;
+pub(crate) type Kept<T> = Result<(), SendError<T>>;
 
 enum Job<T> {
     Keep {
@@ -38,26 +38,26 @@ enum Job<T> {
 }
 
 /// The way to the thread. It ends when this is dropped and all is done.
-pub(super) struct Keeper<T> {
+pub(crate) struct Keeper<T> {
     jobs: Sender<Job<T>>,
     ended: oneshot::Receiver<()>,
 }
 
 /// What goes to the thread with a message.
-pub(super) struct Keeping<T> {
+pub(crate) struct Keeping<T> {
     bytes: Bytes,
     kept: oneshot::Sender<Kept<T>>,
 }
 
 impl<T> Keeping<T> {
-    pub(super) fn new(bytes: Bytes) -> (Self, oneshot::Receiver<Kept<T>>) {
+    pub(crate) fn new(bytes: Bytes) -> (Self, oneshot::Receiver<Kept<T>>) {
         let (kept, receiver) = oneshot::channel();
         (Self { bytes, kept }, receiver)
     }
 }
 
 impl<T: Message> Keeper<T> {
-    pub(super) fn start(store: Box<dyn Store>, shared: Weak<Shared<T>>) -> io::Result<Self> {
+    pub(crate) fn start(store: Box<dyn Store>, shared: Weak<Shared<T>>) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
         let (end, ended) = oneshot::channel();
         let mut thread = Thread {
@@ -81,7 +81,7 @@ impl<T: Message> Keeper<T> {
     }
 
     /// The numbers must grow from call to call.
-    pub(super) fn keep(&self, number: u64, keeping: Keeping<T>) {
+    pub(crate) fn keep(&self, number: u64, keeping: Keeping<T>) {
         let Keeping { bytes, kept } = keeping;
         // If the thread is gone, who waits hears so by its sender.
         let _ = self.jobs.send(Job::Keep {
@@ -91,12 +91,12 @@ impl<T: Message> Keeper<T> {
         });
     }
 
-    pub(super) fn forget(&self, numbers: Vec<u64>) {
+    pub(crate) fn forget(&self, numbers: Vec<u64>) {
         let _ = self.jobs.send(Job::Forget(numbers));
     }
 
     /// Waits until all is done, and the store is closed.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         drop(self.jobs);
         let _ = self.ended.await;
     }

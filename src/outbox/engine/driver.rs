@@ -1,15 +1,15 @@
 //! The task of an outbox: connects, and connects again.
 
-use super::builder::{Connect, NewDelays, NewEncoder};
-use super::confirm::{ByPeer, Replies};
-use super::connection::{Connection, Parts};
-use super::house::{House, Stop};
+use super::housekeeping::{House, Stop};
 use super::session::{self, Session};
 use super::shared::Shared;
 use super::state::{After, End};
-use super::{Builder, Confirm, GaveUp, Link, Message};
 use crate::CloseReason;
 use crate::errors::{Classifier, ErrorClass};
+use crate::outbox::builder::{Connect, NewDelays, NewEncoder};
+use crate::outbox::confirm::{ByPeer, Replies};
+use crate::outbox::connection::{Connection, Parts};
+use crate::outbox::{Builder, Confirm, GaveUp, Link, Message};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -28,7 +28,7 @@ const TIMER: Duration = Duration::from_millis(1);
 /// No delay is longer: what a user's iterator means by "never".
 const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 
-pub(super) struct Driver<T: Message> {
+pub(crate) struct Driver<T: Message> {
     shared: Arc<Shared<T>>,
     connect: Connect,
     encoder: NewEncoder<T>,
@@ -42,7 +42,7 @@ pub(super) struct Driver<T: Message> {
 }
 
 impl<T: Message> Driver<T> {
-    pub(super) fn new(builder: Builder<T>, encoder: NewEncoder<T>, shared: Arc<Shared<T>>) -> Self {
+    pub(crate) fn new(builder: Builder<T>, encoder: NewEncoder<T>, shared: Arc<Shared<T>>) -> Self {
         let mut new_delays = builder.delays;
         Self {
             shared,
@@ -61,7 +61,7 @@ impl<T: Message> Driver<T> {
         }
     }
 
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut house = House::new();
         let end = loop {
             match self.once(&mut house).await {

@@ -1,13 +1,13 @@
 //! One connection: from the first message on it to its end.
 
-use super::builder::Encode;
-use super::confirm::Replies;
-use super::connection::Parts;
-use super::house::{House, Stop};
-use super::marks::Marks;
+use super::housekeeping::{House, Stop};
 use super::shared::Shared;
 use super::state::After;
-use super::{Message, Processed};
+use crate::outbox::builder::Encode;
+use crate::outbox::confirm::Replies;
+use crate::outbox::connection::Parts;
+use crate::outbox::queue::ack_marks::Marks;
+use crate::outbox::{Message, Processed};
 use crate::{CloseReason, Closed, Transfer};
 use bytes::{Buf, BytesMut};
 use std::future::{Future, poll_fn};
@@ -52,13 +52,13 @@ const UNKNOWN: u32 = 4;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a connection ended.
-pub(super) enum End {
+pub(crate) enum End {
     /// The connection is lost, or of no use any more.
     Lost(io::Error),
     Stop(Stop),
 }
 
-pub(super) struct Session<'a, T: Message> {
+pub(crate) struct Session<'a, T: Message> {
     shared: &'a Shared<T>,
     parts: Parts,
     closed: Closed,
@@ -90,7 +90,7 @@ pub(super) struct Session<'a, T: Message> {
 }
 
 impl<'a, T: Message> Session<'a, T> {
-    pub(super) fn new(
+    pub(crate) fn new(
         shared: &'a Shared<T>,
         parts: Parts,
         encode: Encode<T>,
@@ -125,7 +125,7 @@ impl<'a, T: Message> Session<'a, T> {
     }
 
     /// Writes and reads until the end, and then takes in what is still known of this connection.
-    pub(super) async fn run(mut self, house: &mut House) -> End {
+    pub(crate) async fn run(mut self, house: &mut House) -> End {
         let end = poll_fn(|cx| self.poll(house, cx)).await;
         match end {
             End::Stop(Stop::Drained) => {

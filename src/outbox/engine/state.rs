@@ -1,59 +1,59 @@
 //! What is behind the lock: the buffer, who waits for what, and how far the outbox is.
 
-use super::buffer::{Buffer, Fate, Settled};
-use super::keeper::Keeper;
-use super::{GaveUp, Link, Message, OutboxStatus, Reason, Refusal};
+use super::store_writer::Keeper;
+use crate::outbox::queue::buffer::{Buffer, Fate, Settled};
+use crate::outbox::{GaveUp, Link, Message, OutboxStatus, Reason, Refusal};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 use tokio::time::Instant;
 
-pub(super) struct Core<T> {
-    pub(super) buffer: Buffer<T>,
-    pub(super) phase: Phase,
-    pub(super) link: Link,
+pub(crate) struct Core<T> {
+    pub(crate) buffer: Buffer<T>,
+    pub(crate) phase: Phase,
+    pub(crate) link: Link,
     /// When the link's attempt is due, if it retries.
-    pub(super) due: Option<Instant>,
+    pub(crate) due: Option<Instant>,
     /// Messages that failed, for receipts that are held.
-    pub(super) failed: HashMap<u64, (T, Reason)>,
+    pub(crate) failed: HashMap<u64, (T, Reason)>,
     /// Of receipts that were polled.
-    pub(super) wakers: HashMap<u64, Waker>,
-    pub(super) task: TaskWaker,
+    pub(crate) wakers: HashMap<u64, Waker>,
+    pub(crate) task: TaskWaker,
     /// The last time that was looked at. It does while the task runs: that is never long.
-    pub(super) now: u64,
+    pub(crate) now: u64,
     /// Of the holder of the turnstile,
-    pub(super) room: Option<Waker>,
+    pub(crate) room: Option<Waker>,
     /// and how many wait for room.
-    pub(super) waiting: usize,
-    pub(super) handles: usize,
+    pub(crate) waiting: usize,
+    pub(crate) handles: usize,
     /// Of a durable outbox, until it is over.
-    pub(super) keeper: Option<Keeper<T>>,
+    pub(crate) keeper: Option<Keeper<T>>,
     /// How many messages it has been given and is not done with,
-    pub(super) keeping: usize,
+    pub(crate) keeping: usize,
     /// and above all that it is done with. What it is not done with is not written.
-    pub(super) kept: u64,
-    pub(super) delivered: u64,
-    pub(super) resent: u64,
-    pub(super) dropped: u64,
+    pub(crate) kept: u64,
+    pub(crate) delivered: u64,
+    pub(crate) resent: u64,
+    pub(crate) dropped: u64,
     /// Something changed since the counts were last told.
-    pub(super) changed: bool,
+    pub(crate) changed: bool,
 }
 
 /// When the task wants to be woken.
 #[derive(Default)]
-pub(super) struct TaskWaker {
+pub(crate) struct TaskWaker {
     /// `None` while the task runs, or is about to.
-    pub(super) waker: Option<Waker>,
+    pub(crate) waker: Option<Waker>,
     /// By any message,
-    pub(super) hungry: bool,
+    pub(crate) hungry: bool,
     /// or by one that expires before this.
-    pub(super) armed: u64,
+    pub(crate) armed: u64,
 }
 
 /// How far the outbox is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     Open,
     /// Takes nothing new, and delivers until then.
     Draining(Instant),
@@ -61,14 +61,14 @@ pub(super) enum Phase {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     ShutDown,
     GaveUp(GaveUp),
     TaskGone,
 }
 
 impl End {
-    pub(super) fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::ShutDown => Reason::ShutDown,
             Self::GaveUp(why) => Reason::GaveUp(why.clone()),
@@ -76,7 +76,7 @@ impl End {
         }
     }
 
-    pub(super) fn refusal(&self) -> Refusal {
+    pub(crate) fn refusal(&self) -> Refusal {
         match self {
             Self::ShutDown => Refusal::ShutDown,
             Self::GaveUp(why) => Refusal::GaveUp(why.clone()),
@@ -86,13 +86,13 @@ impl End {
 }
 
 /// What is to be done when the lock is released: user code is dropped and tasks are woken without it.
-pub(super) struct After<T> {
-    pub(super) messages: Vec<T>,
-    pub(super) wakers: Vec<Waker>,
+pub(crate) struct After<T> {
+    pub(crate) messages: Vec<T>,
+    pub(crate) wakers: Vec<Waker>,
 }
 
 impl<T> After<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             messages: Vec::new(),
             wakers: Vec::new(),
@@ -100,7 +100,7 @@ impl<T> After<T> {
     }
 
     /// To be called without the lock. Its room is kept for the next time, if that is little.
-    pub(super) fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
@@ -111,7 +111,7 @@ impl<T> After<T> {
 
 impl<T: Message> Core<T> {
     /// Runs `change`, which settles messages of the buffer, and sees to their receipts.
-    pub(super) fn settle(
+    pub(crate) fn settle(
         &mut self,
         after: &mut After<T>,
         refused: Option<&Arc<str>>,
@@ -165,7 +165,7 @@ impl<T: Message> Core<T> {
 
     /// The usual case of [`settle`](Self::settle), without a store, and the one that must be quick.
     /// At most so many at a time; whether there may be more.
-    pub(super) fn confirm_below(&mut self, number: u64, most: u64, after: &mut After<T>) -> bool {
+    pub(crate) fn confirm_below(&mut self, number: u64, most: u64, after: &mut After<T>) -> bool {
         let before = self.buffer.len();
         let first = self.buffer.first().unwrap_or(number);
         let limit = number.min(first.saturating_add(most));
@@ -188,7 +188,7 @@ impl<T: Message> Core<T> {
     }
 
     /// Below this number all may be written.
-    pub(super) fn limit(&self) -> u64 {
+    pub(crate) fn limit(&self) -> u64 {
         if self.keeping == 0 {
             u64::MAX
         } else {
@@ -197,12 +197,12 @@ impl<T: Message> Core<T> {
     }
 
     /// Whether there is anything to be written.
-    pub(super) fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         self.buffer.has_more() && (self.keeping == 0 || self.buffer.has_below(self.kept))
     }
 
     /// The outbox is over. First end wins.
-    pub(super) fn end(&mut self, end: End, after: &mut After<T>) {
+    pub(crate) fn end(&mut self, end: End, after: &mut After<T>) {
         if matches!(self.phase, Phase::Over(_)) {
             return;
         }
@@ -222,7 +222,7 @@ impl<T: Message> Core<T> {
     }
 
     /// Lets go of what is left, in order; receipts that are held get a clone each.
-    pub(super) fn clear(&mut self, after: &mut After<T>) -> Vec<T> {
+    pub(crate) fn clear(&mut self, after: &mut After<T>) -> Vec<T> {
         let reason = match &self.phase {
             Phase::Over(end) => end.reason(),
             Phase::Open | Phase::Draining(_) => return Vec::new(),
@@ -241,7 +241,7 @@ impl<T: Message> Core<T> {
         left
     }
 
-    pub(super) fn counts(&self, now: Instant, started: Instant) -> OutboxStatus {
+    pub(crate) fn counts(&self, now: Instant, started: Instant) -> OutboxStatus {
         let age = |since| (now - started).saturating_sub(Duration::from_nanos(since));
         let mut link = self.link.clone();
         if let (Link::Retrying { next_in, .. }, Some(due)) = (&mut link, self.due) {

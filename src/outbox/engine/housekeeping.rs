@@ -1,8 +1,8 @@
 //! What the task sees to whether or not there is a connection: times that run out, and the status.
 
-use super::Message;
 use super::shared::Shared;
 use super::state::{After, Core, Phase};
+use crate::outbox::Message;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -21,7 +21,7 @@ const SWEEP: Duration = Duration::from_millis(10);
 
 /// Why the task is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// It is shut down, and nothing is left.
     Drained,
     /// It is shut down, and its time is over.
@@ -31,7 +31,7 @@ pub(super) enum Stop {
 }
 
 /// The task's timer, and what it is set for.
-pub(super) struct House {
+pub(crate) struct House {
     timer: Pin<Box<Sleep>>,
     set: Option<Instant>,
     told: Instant,
@@ -39,7 +39,7 @@ pub(super) struct House {
 }
 
 impl House {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = Instant::now();
         Self {
             timer: Box::pin(tokio::time::sleep_until(now)),
@@ -51,7 +51,7 @@ impl House {
 
     /// Ready when the task is to stop; until then it is woken for what there is to do, and at `at`. If it is
     /// `hungry`, by any message.
-    pub(super) fn poll<T: Message>(
+    pub(crate) fn poll<T: Message>(
         &mut self,
         shared: &Shared<T>,
         after: &mut After<T>,

@@ -1,10 +1,10 @@
 //! What the handles, the receipts and the task share.
 
-use super::buffer::{Buffer, Settled};
-use super::builder::Durable;
-use super::keeper::Keeper;
 use super::state::{After, Core, End, Phase, TaskWaker};
-use super::{
+use super::store_writer::Keeper;
+use crate::outbox::builder::Durable;
+use crate::outbox::queue::buffer::{Buffer, Settled};
+use crate::outbox::{
     Builder, Confirm, Delivered, Link, Message, OutboxStatus, Receipt, Shutdown, Undelivered,
 };
 use bytes::Bytes;
@@ -17,27 +17,27 @@ use std::time::Duration;
 use tokio::sync::{self, watch};
 use tokio::time::Instant;
 
-pub(super) type NameOf<T> = Box<dyn Fn(&T) -> u64 + Send + Sync>;
+pub(crate) type NameOf<T> = Box<dyn Fn(&T) -> u64 + Send + Sync>;
 
 #[repr(align(64))]
-pub(super) struct Shared<T> {
-    pub(super) core: Mutex<Core<T>>,
+pub(crate) struct Shared<T> {
+    pub(crate) core: Mutex<Core<T>>,
     /// Of those who wait for room only the holder asks for it: so they come in the order in which they
     /// came.
-    pub(super) turnstile: sync::Mutex<()>,
+    pub(crate) turnstile: sync::Mutex<()>,
     /// What the peer calls a message.
-    pub(super) name: Option<NameOf<T>>,
-    pub(super) status: watch::Sender<OutboxStatus>,
-    pub(super) started: Instant,
-    pub(super) linger: Duration,
+    pub(crate) name: Option<NameOf<T>>,
+    pub(crate) status: watch::Sender<OutboxStatus>,
+    pub(crate) started: Instant,
+    pub(crate) linger: Duration,
     /// How many sends there were.
-    pub(super) sent: AtomicUsize,
+    pub(crate) sent: AtomicUsize,
     /// The bytes of a message, if the outbox is durable.
-    pub(super) to_bytes: Option<fn(&T) -> Bytes>,
+    pub(crate) to_bytes: Option<fn(&T) -> Bytes>,
 }
 
 impl<T: Message> Shared<T> {
-    pub(super) fn new(builder: &mut Builder<T>) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(builder: &mut Builder<T>) -> io::Result<Arc<Self>> {
         let name = match &mut builder.confirm {
             Confirm::Acknowledged => None,
             Confirm::ByPeer(by_peer) => by_peer.id.take(),
@@ -100,12 +100,12 @@ impl<T: Message> Shared<T> {
         Ok(())
     }
 
-    pub(super) fn is_durable(&self) -> bool {
+    pub(crate) fn is_durable(&self) -> bool {
         self.to_bytes.is_some()
     }
 
     /// The store has kept `count` messages, of which this is the last one.
-    pub(super) fn kept(&self, count: usize, last: u64) {
+    pub(crate) fn kept(&self, count: usize, last: u64) {
         let waker = {
             let mut core = self.lock();
             core.keeping = core.keeping.saturating_sub(count);
@@ -120,7 +120,7 @@ impl<T: Message> Shared<T> {
 
     /// The store has not kept these messages, the last of which is `last`: they are given back, if they are
     /// still held.
-    pub(super) fn not_kept(
+    pub(crate) fn not_kept(
         &self,
         numbers: impl ExactSizeIterator<Item = u64>,
         last: u64,
@@ -147,26 +147,26 @@ impl<T: Message> Shared<T> {
         messages
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Core<T>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core<T>> {
         // A clone of a message may panic under it; nothing is half-made then.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The buffer's clock: nanoseconds since the outbox was made.
-    pub(super) fn nanos(&self, time: Instant) -> u64 {
+    pub(crate) fn nanos(&self, time: Instant) -> u64 {
         u64::try_from(time.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// The time that the buffer's clock shows so.
-    pub(super) fn time(&self, nanos: u64) -> Option<Instant> {
+    pub(crate) fn time(&self, nanos: u64) -> Option<Instant> {
         self.started.checked_add(Duration::from_nanos(nanos))
     }
 
-    pub(super) fn add_handle(&self) {
+    pub(crate) fn add_handle(&self) {
         self.lock().handles += 1;
     }
 
-    pub(super) fn drop_handle(&self) {
+    pub(crate) fn drop_handle(&self) {
         let mut after = After::new();
         let mut left = Vec::new();
         {
@@ -185,11 +185,11 @@ impl<T: Message> Shared<T> {
         drop(left);
     }
 
-    pub(super) fn receipt(self: &Arc<Self>, number: u64) -> Receipt<T> {
+    pub(crate) fn receipt(self: &Arc<Self>, number: u64) -> Receipt<T> {
         Receipt::new(self.clone(), number)
     }
 
-    pub(super) fn poll_receipt(
+    pub(crate) fn poll_receipt(
         &self,
         number: u64,
         cx: &Context<'_>,
@@ -210,7 +210,7 @@ impl<T: Message> Shared<T> {
         Poll::Pending
     }
 
-    pub(super) fn forget_receipt(&self, number: u64) {
+    pub(crate) fn forget_receipt(&self, number: u64) {
         let mut core = self.lock();
         core.buffer.forget_receipt(number);
         // The usual case, and no hash of the number.
@@ -223,7 +223,7 @@ impl<T: Message> Shared<T> {
         drop((waker, failed));
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<OutboxStatus> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<OutboxStatus> {
         let receiver = self.status.subscribe();
         self.tell();
         // The task tells nobody while nobody looks.
@@ -234,17 +234,17 @@ impl<T: Message> Shared<T> {
         receiver
     }
 
-    pub(super) fn snapshot(&self) -> OutboxStatus {
+    pub(crate) fn snapshot(&self) -> OutboxStatus {
         self.lock().counts(Instant::now(), self.started)
     }
 
     /// Whether anybody looks at the watch channel.
-    pub(super) fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         self.status.receiver_count() > 0
     }
 
     /// Tells how the outbox stands now.
-    pub(super) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         // Under the lock, so that an older status never comes after a newer one.
         let mut core = self.lock();
         core.changed = false;
@@ -252,7 +252,7 @@ impl<T: Message> Shared<T> {
             .send_replace(core.counts(Instant::now(), self.started));
     }
 
-    pub(super) fn set_link(&self, link: Link, due: Option<Instant>) {
+    pub(crate) fn set_link(&self, link: Link, due: Option<Instant>) {
         let mut core = self.lock();
         if !matches!(core.phase, Phase::Over(_)) {
             core.link = link;
@@ -262,7 +262,7 @@ impl<T: Message> Shared<T> {
         self.tell();
     }
 
-    pub(super) fn end(&self, end: End) {
+    pub(crate) fn end(&self, end: End) {
         let mut after = After::new();
         self.lock().end(end, &mut after);
         self.tell();
@@ -281,7 +281,7 @@ impl<T: Message> Shared<T> {
         after.wakers.extend(core.room.take());
     }
 
-    pub(super) async fn shutdown(&self, within: Duration) -> Shutdown<T> {
+    pub(crate) async fn shutdown(&self, within: Duration) -> Shutdown<T> {
         let mut status = self.status.subscribe();
         let deadline = {
             let mut after = After::new();

@@ -1,10 +1,10 @@
 //! How messages come in: at once, when there is room, or when they are kept.
 
-use super::buffer::{Fit, Terms};
-use super::keeper::{Keeping, Kept};
 use super::shared::Shared;
 use super::state::{Core, Phase};
-use super::{Importance, Message, Refusal, SendError};
+use super::store_writer::{Keeping, Kept};
+use crate::outbox::queue::buffer::{Fit, Terms};
+use crate::outbox::{Importance, Message, Refusal, SendError};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,7 +14,7 @@ use tokio::task::coop;
 use tokio::time::Instant;
 
 impl<T: Message> Shared<T> {
-    pub(super) fn terms(&self, message: &T, receipt: bool) -> Option<Terms> {
+    pub(crate) fn terms(&self, message: &T, receipt: bool) -> Option<Terms> {
         Some(Terms {
             size: u32::try_from(message.size()).ok()?,
             id: self.name.as_ref().map_or(0, |name| name(message)),
@@ -79,7 +79,7 @@ impl<T: Message> Shared<T> {
         (importance == Importance::Important).then(|| Keeping::new(to_bytes(message)))
     }
 
-    pub(super) fn try_send(
+    pub(crate) fn try_send(
         self: &Arc<Self>,
         message: T,
         importance: Importance,
@@ -113,7 +113,7 @@ impl<T: Message> Shared<T> {
         Ok(number)
     }
 
-    pub(super) async fn send(
+    pub(crate) async fn send(
         self: &Arc<Self>,
         message: T,
         importance: Importance,
