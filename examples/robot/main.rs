@@ -112,10 +112,10 @@ async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> 
     let resent = tokio::select! {
         left = outbox.shutdown(DRAIN) => {
             drop(left);
-            outbox.snapshot().resent
+            outbox.status().resent
         }
         _ = interrupts.recv() => {
-            let resent = outbox.snapshot().resent;
+            let resent = outbox.status().resent;
             outbox.shutdown(Duration::ZERO).await;
             resent
         }
@@ -160,8 +160,7 @@ fn outbox(options: Options, station: SocketAddr) -> io::Result<Outbox<Report>> {
             |line: String| Some(Processed::One(line.strip_prefix("ok ")?.parse().ok()?)),
         ),
     };
-    Outbox::builder(move || TcpStream::connect(station))
-        .encoder(Lines::new)
+    Outbox::builder(move || TcpStream::connect(station), Lines::new)
         .confirm(confirm)
         .backoff(
             Backoff::exponential(Duration::from_millis(50), Duration::from_millis(500))

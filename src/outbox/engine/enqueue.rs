@@ -1,116 +1,163 @@
-//! How messages come in: at once, when there is room, or when they are kept.
+//! How messages are accepted: at once, when there is room, or when they are stored.
 
-use super::shared::Shared;
-use super::state::{Core, Phase};
-use super::store_writer::{Keeping, Kept};
-use crate::outbox::queue::buffer::{Fit, Terms};
-use crate::outbox::{Importance, Message, Refusal, SendError};
+use super::core::{Core, Deferred};
+use super::shared::OutboxShared;
+use super::store_jobs::{Stored, ToStore};
+use crate::outbox::confirm::Ids;
+use crate::outbox::message::{Importance, Message};
+use crate::outbox::overflow::Overflow;
+use crate::outbox::queue::block::Terms;
+use crate::outbox::queue::buffer::Fit;
+use crate::outbox::refused::{OutboxError, RefusedReason};
+use crate::outbox::undelivered::UndeliveredReason;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use tokio::sync::oneshot;
 use tokio::task::coop;
 use tokio::time::Instant;
 
-impl<T: Message> Shared<T> {
-    pub(crate) fn terms(&self, message: &T, receipt: bool) -> Option<Terms> {
+/// A message that wants to be accepted.
+struct Offer<T> {
+    message: T,
+    terms: Terms,
+    importance: Importance,
+    /// Taken when the message goes to the store.
+    to_store: Option<ToStore<T>>,
+}
+
+/// An offer that was not accepted.
+struct Declined<T> {
+    offer: Offer<T>,
+    reason: RefusedReason,
+}
+
+impl<T> From<Declined<T>> for OutboxError<T> {
+    fn from(declined: Declined<T>) -> Self {
+        Self::new(declined.offer.message, declined.reason)
+    }
+}
+
+impl<T: Message> OutboxShared<T> {
+    /// What the queue is told about a message; `None` if it is too large for any queue.
+    pub(crate) fn terms(
+        &self,
+        message: &T,
+        importance: Importance,
+        receipt: bool,
+    ) -> Option<Terms> {
         Some(Terms {
             size: u32::try_from(message.size()).ok()?,
-            id: self.name.as_ref().map_or(0, |name| name(message)),
+            id: match &self.ids {
+                Ids::Numbers => 0,
+                Ids::OfMessage(id) => id(message),
+            },
             since: 0,
             expires: None,
+            best_effort: importance.is_best_effort(),
             receipt,
         })
     }
 
-    /// Puts the message in, if there is room and nobody else waits for it (or `in_turn`).
-    #[inline]
-    fn push(
+    fn offer(
         &self,
-        core: &mut Core<T>,
         message: T,
-        mut terms: Terms,
         importance: Importance,
-        in_turn: bool,
-        keeping: &mut Option<Keeping<T>>,
-    ) -> Result<(u64, Option<Waker>), SendError<T>> {
-        let refusal = match &core.phase {
-            Phase::Open => match core.buffer.fit(terms.size as usize) {
-                Fit::Now if in_turn || core.waiting == 0 => None,
-                Fit::Now | Fit::Later => Some(Refusal::Full),
-                Fit::Never => Some(Refusal::TooLarge),
-            },
-            Phase::Draining(_) => Some(Refusal::ShutDown),
-            Phase::Over(end) => Some(end.refusal()),
-        };
-        if let Some(refusal) = refusal {
-            return Err(SendError { message, refusal });
+        receipt: bool,
+    ) -> Result<Offer<T>, OutboxError<T>> {
+        match self.terms(&message, importance, receipt) {
+            Some(terms) => Ok(Offer {
+                message,
+                terms,
+                importance,
+                to_store: None,
+            }),
+            None => Err(OutboxError::new(message, RefusedReason::TooLarge)),
         }
-        let asleep = core.task.waker.is_some();
-        if asleep || importance != Importance::Important {
-            core.now = self.nanos(Instant::now());
-        }
-        terms.since = core.now;
-        if let Importance::BestEffort { ttl } = importance {
-            let ttl = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
-            terms.expires = Some(core.now.saturating_add(ttl));
-        }
-        let number = core.buffer.push(message, terms);
-        core.changed = true;
-        if let Some(keeping) = keeping.take() {
-            if let Some(keeper) = &core.keeper {
-                keeper.keep(number, keeping);
-                core.keeping += 1;
-            }
-            return Ok((number, None));
-        }
-        let earlier = terms
-            .expires
-            .is_some_and(|expires| expires < core.task.armed);
-        let wake = asleep && (core.task.hungry || earlier);
-        let waker = if wake { core.task.waker.take() } else { None };
-        Ok((number, waker))
     }
 
-    /// What goes to the store with this message, and where its answer comes.
-    fn keeping(&self, message: &T, importance: Importance) -> Option<(Keeping<T>, KeptSoon<T>)> {
-        let to_bytes = self.to_bytes?;
-        (importance == Importance::Important).then(|| Keeping::new(to_bytes(message)))
+    /// Accepts the message if there is room, and no other sender waits for it or this one's `turn` has come.
+    #[inline]
+    fn accept(
+        &self,
+        core: &mut Core<T>,
+        mut offer: Offer<T>,
+        in_turn: bool,
+        deferred: &mut Deferred<T>,
+    ) -> Result<u64, Declined<T>> {
+        if let Some(reason) = core.phase.refused() {
+            return Err(Declined { offer, reason });
+        }
+        let size = offer.terms.size as usize;
+        let reason = match core.buffer.fit(size) {
+            Fit::Never => Some(RefusedReason::TooLarge),
+            Fit::Now if in_turn || !core.waiters.is_contended() => None,
+            Fit::Now | Fit::Later => match self.overflow {
+                Overflow::Wait | Overflow::Refuse => Some(RefusedReason::Full),
+                Overflow::DropNewest => return Ok(drop_newest(core, offer, deferred)),
+                Overflow::DropOldest => {
+                    while core.buffer.fit(size) == Fit::Later {
+                        core.settle(deferred, None, |buffer, mut settle| {
+                            buffer.evict(&mut settle);
+                        });
+                    }
+                    None
+                }
+            },
+        };
+        if let Some(reason) = reason {
+            return Err(Declined { offer, reason });
+        }
+        let asleep = core.task.waker.is_some();
+        let limit = offer.importance.limit();
+        if asleep || limit.is_some() {
+            core.now = self.nanos(Instant::now());
+        }
+        let terms = &mut offer.terms;
+        terms.since = core.now;
+        terms.expires = limit.map(|limit| {
+            let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+            core.now.saturating_add(limit)
+        });
+        if matches!(self.ids, Ids::Numbers) {
+            terms.id = core.buffer.next_number();
+        }
+        let number = core.buffer.push(offer.message, *terms);
+        core.changed = true;
+        let mut wake = core.task.wants_messages
+            || terms
+                .expires
+                .is_some_and(|expires| expires < core.task.armed);
+        if let (Some(to_store), Some(store)) = (offer.to_store, &core.store) {
+            store.append(number, to_store);
+            core.storing += 1;
+            wake = store.on_task;
+        }
+        if asleep && wake {
+            deferred.wakers.extend(core.task.waker.take());
+        }
+        Ok(number)
+    }
+
+    fn try_accept(&self, offer: Offer<T>, in_turn: bool) -> Result<u64, Declined<T>> {
+        let mut deferred = Deferred::new();
+        let accepted = self.accept(&mut self.lock(), offer, in_turn, &mut deferred);
+        deferred.run();
+        accepted
     }
 
     pub(crate) fn try_send(
-        self: &Arc<Self>,
+        &self,
         message: T,
         importance: Importance,
         receipt: bool,
-    ) -> Result<u64, SendError<T>> {
-        if self.is_durable() && importance == Importance::Important {
-            let refusal = Refusal::MustWait;
-            return Err(SendError { message, refusal });
+    ) -> Result<u64, OutboxError<T>> {
+        if self.is_durable() && !importance.is_best_effort() {
+            return Err(OutboxError::new(message, RefusedReason::MustAwait));
         }
-        self.offer(message, importance, receipt, &mut None)
-    }
-
-    fn offer(
-        self: &Arc<Self>,
-        message: T,
-        importance: Importance,
-        receipt: bool,
-        keeping: &mut Option<Keeping<T>>,
-    ) -> Result<u64, SendError<T>> {
-        let Some(terms) = self.terms(&message, receipt) else {
-            return Err(SendError {
-                message,
-                refusal: Refusal::TooLarge,
-            });
-        };
-        let pushed = self.push(&mut self.lock(), message, terms, importance, false, keeping);
-        let (number, waker) = pushed?;
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        Ok(number)
+        let offer = self.offer(message, importance, receipt)?;
+        Ok(self.try_accept(offer, false)?)
     }
 
     pub(crate) async fn send(
@@ -118,120 +165,130 @@ impl<T: Message> Shared<T> {
         message: T,
         importance: Importance,
         receipt: bool,
-    ) -> Result<u64, SendError<T>> {
-        // Whoever sends without end lets others run now and then, the outbox's task for one. A message
-        // costs a tenth of what else takes a unit of the budget.
+    ) -> Result<u64, OutboxError<T>> {
+        // A loop of sends lets others run now and then, the outbox's task for one. A message costs a tenth of what
+        // else takes a unit of the budget.
         let sent = self.sent.load(Relaxed);
         // Two senders at once may count as one.
         self.sent.store(sent.wrapping_add(1), Relaxed);
         if sent % 8 == 0 {
             coop::consume_budget().await;
         }
-        if self.is_durable() {
-            return Box::pin(self.send_kept(message, importance, receipt)).await;
-        }
-        match self.offer(message, importance, receipt, &mut None) {
-            Err(SendError {
-                message,
-                refusal: Refusal::Full,
-            }) => Box::pin(self.enter(message, importance, receipt, &mut None)).await,
-            taken => taken,
+        let offer = self.offer(message, importance, receipt)?;
+        match self.to_bytes {
+            Some(to_bytes) if !importance.is_best_effort() => {
+                let record = to_bytes(&offer.message);
+                Box::pin(self.send_stored(offer, record)).await
+            }
+            _ => self.enter(offer).await,
         }
     }
 
-    /// Sends, and waits until the store has kept it if it is important.
-    async fn send_kept(
+    /// Sends an important message, and waits until the store has it.
+    async fn send_stored(
         self: &Arc<Self>,
-        message: T,
-        importance: Importance,
-        receipt: bool,
-    ) -> Result<u64, SendError<T>> {
-        let Some((keeping, kept)) = self.keeping(&message, importance) else {
-            return self.enter(message, importance, receipt, &mut None).await;
-        };
-        let number = self
-            .enter(message, importance, receipt, &mut Some(keeping))
-            .await?;
-        match kept.await {
-            Ok(kept) => kept.map(|()| number),
-            // The store has panicked. It is done with nothing any more.
-            Err(_) => match self.not_kept(std::iter::once(number), number).pop() {
-                Some(Some(message)) => {
-                    let refusal = Refusal::TaskGone;
-                    Err(SendError { message, refusal })
-                }
-                _ => Ok(number),
-            },
+        mut offer: Offer<T>,
+        record: bytes::Bytes,
+    ) -> Result<u64, OutboxError<T>> {
+        let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) = ToStore::new(record);
+        offer.to_store = Some(to_store);
+        let number = self.enter(offer).await?;
+        match stored.await {
+            Ok(stored) => stored.map(|()| number),
+            // It was dropped on overflow, or the outbox ended before it went to the store.
+            Err(_) => Ok(number),
         }
     }
 
-    /// Puts the message in, when there is room.
-    async fn enter(
-        self: &Arc<Self>,
-        message: T,
-        importance: Importance,
-        receipt: bool,
-        keeping: &mut Option<Keeping<T>>,
-    ) -> Result<u64, SendError<T>> {
-        let message = match self.offer(message, importance, receipt, keeping) {
-            Err(SendError {
-                message,
-                refusal: Refusal::Full,
-            }) => message,
-            taken => return taken,
-        };
-        let _waiting = Waiting::new(self);
-        let _turn = self.turnstile.lock().await;
-        let Some(terms) = self.terms(&message, receipt) else {
-            return Err(SendError {
-                message,
-                refusal: Refusal::TooLarge,
-            });
-        };
-        let mut message = Some(message);
+    /// Accepts the message when there is room.
+    async fn enter(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
+        match self.try_accept(offer, false) {
+            Err(Declined {
+                offer,
+                reason: RefusedReason::Full,
+            }) if self.overflow == Overflow::Wait => Box::pin(self.wait(offer)).await,
+            accepted => Ok(accepted?),
+        }
+    }
+
+    async fn wait(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
+        let waiting = Waiting::new(self, offer.terms.size as usize);
+        let mut offer = Some(offer);
         poll_fn(|cx| {
-            let Some(next) = message.take() else {
+            let Some(next) = offer.take() else {
                 return Poll::Pending;
             };
-            let pushed = {
+            let mut deferred = Deferred::new();
+            let accepted = {
                 let mut core = self.lock();
-                match self.push(&mut core, next, terms, importance, true, keeping) {
-                    Err(SendError {
-                        message: full,
-                        refusal: Refusal::Full,
-                    }) => {
-                        message = Some(full);
-                        core.room = Some(cx.waker().clone());
+                let room = core.buffer.room();
+                let turn = core
+                    .waiters
+                    .poll(waiting.ticket, room, || cx.waker().clone());
+                match core.phase.refused() {
+                    None if !turn => {
+                        offer = Some(next);
                         return Poll::Pending;
                     }
-                    pushed => pushed,
+                    _ => self.accept(&mut core, next, true, &mut deferred),
                 }
             };
-            Poll::Ready(pushed.map(|(number, waker)| {
-                if let Some(waker) = waker {
-                    waker.wake();
+            deferred.run();
+            match accepted {
+                Err(Declined {
+                    offer: full,
+                    reason: RefusedReason::Full,
+                }) => {
+                    offer = Some(full);
+                    Poll::Pending
                 }
-                number
-            }))
+                accepted => Poll::Ready(accepted.map_err(OutboxError::from)),
+            }
         })
         .await
     }
 }
 
-type KeptSoon<T> = oneshot::Receiver<Kept<T>>;
+/// Drops the message. Its receipt reports it.
+fn drop_newest<T: Message>(core: &mut Core<T>, offer: Offer<T>, deferred: &mut Deferred<T>) -> u64 {
+    let number = core.buffer.skip();
+    core.counts.dropped += 1;
+    core.changed = true;
+    if offer.terms.receipt {
+        let reason = UndeliveredReason::Overflowed;
+        core.failed.insert(number, (offer.message, reason));
+    } else {
+        deferred.messages.push(offer.message);
+    }
+    number
+}
 
-/// One that waits for room.
-struct Waiting<'a, T: Message>(&'a Shared<T>);
+/// A sender that waits for room. Its drop gives up its place.
+struct Waiting<'a, T: Message> {
+    shared: &'a OutboxShared<T>,
+    ticket: u64,
+}
 
 impl<'a, T: Message> Waiting<'a, T> {
-    fn new(shared: &'a Shared<T>) -> Self {
-        shared.lock().waiting += 1;
-        Self(shared)
+    fn new(shared: &'a OutboxShared<T>, size: usize) -> Self {
+        let ticket = shared.lock().waiters.enter(size);
+        Self { shared, ticket }
     }
 }
 
 impl<T: Message> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
-        self.0.lock().waiting -= 1;
+        let mut deferred = Deferred::new();
+        {
+            let mut core = self.shared.lock();
+            core.waiters.leave(self.ticket);
+            if !core.waiters.is_empty() {
+                core.now = self.shared.nanos(Instant::now());
+                core.room_changed(&mut deferred);
+                // The task watches over what was granted.
+                deferred.wakers.extend(core.task.waker.take());
+            }
+        }
+        deferred.run();
     }
 }

@@ -2,11 +2,17 @@
 //! It uses the queue, the store, and the plain types beside it.
 //! The public handles use it: the builder, the sender, the sink and the receipt.
 
-pub(crate) mod dequeue;
-pub(crate) mod driver;
-pub(crate) mod enqueue;
-pub(crate) mod housekeeping;
-pub(crate) mod session;
+mod core;
+pub(crate) mod dead_letters;
+mod dequeue;
+mod driver;
+mod enqueue;
+mod housekeeping;
+mod session;
+pub(crate) mod settings;
 pub(crate) mod shared;
-pub(crate) mod state;
-pub(crate) mod store_writer;
+mod start;
+mod store_jobs;
+mod store_writer;
+
+pub(crate) use start::start;

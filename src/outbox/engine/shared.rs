@@ -1,149 +1,112 @@
 //! What the handles, the receipts and the task share.
 
-use super::state::{After, Core, End, Phase, TaskWaker};
-use super::store_writer::Keeper;
-use crate::outbox::builder::Durable;
+use super::core::{Core, Deferred, OutboxEnd, Phase};
+use super::settings::Settings;
+use super::store_jobs::StoreJobs;
+use crate::outbox::confirm::Ids;
+use crate::outbox::give_up::GiveUpReason;
+use crate::outbox::message::Message;
+use crate::outbox::overflow::Overflow;
+use crate::outbox::processed::ConfirmedBy;
 use crate::outbox::queue::buffer::{Buffer, Settled};
-use crate::outbox::{
-    Builder, Confirm, Delivered, Link, Message, OutboxStatus, Receipt, Shutdown, Undelivered,
-};
+use crate::outbox::shutdown::ShutdownReport;
+use crate::outbox::status::{Link, OutboxStatus};
+use crate::outbox::undelivered::UndeliveredError;
 use bytes::Bytes;
-use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{self, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub(crate) type NameOf<T> = Box<dyn Fn(&T) -> u64 + Send + Sync>;
+/// How long a shutdown waits for the present call of the store, even if its own time is shorter.
+const STORE_CLOSES: Duration = Duration::from_secs(1);
 
 #[repr(align(64))]
-pub(crate) struct Shared<T> {
-    pub(crate) core: Mutex<Core<T>>,
-    /// Of those who wait for room only the holder asks for it: so they come in the order in which they
-    /// came.
-    pub(crate) turnstile: sync::Mutex<()>,
-    /// What the peer calls a message.
-    pub(crate) name: Option<NameOf<T>>,
-    pub(crate) status: watch::Sender<OutboxStatus>,
-    pub(crate) started: Instant,
-    pub(crate) linger: Duration,
+pub(crate) struct OutboxShared<T> {
+    core: Mutex<Core<T>>,
+    pub(crate) ids: Ids<T>,
+    pub(crate) overflow: Overflow,
+    confirmed_by: ConfirmedBy,
+    status: watch::Sender<OutboxStatus>,
+    started: Instant,
+    linger: Duration,
     /// How many sends there were.
     pub(crate) sent: AtomicUsize,
-    /// The bytes of a message, if the outbox is durable.
+    /// Makes the record of a message, if the outbox is durable.
     pub(crate) to_bytes: Option<fn(&T) -> Bytes>,
 }
 
-impl<T: Message> Shared<T> {
-    pub(crate) fn new(builder: &mut Builder<T>) -> io::Result<Arc<Self>> {
-        let name = match &mut builder.confirm {
-            Confirm::Acknowledged => None,
-            Confirm::ByPeer(by_peer) => by_peer.id.take(),
-        };
+impl<T: Message> OutboxShared<T> {
+    pub(crate) fn new(settings: &Settings<T>, ids: Ids<T>, confirmed_by: ConfirmedBy) -> Self {
         let started = Instant::now();
-        let core = Core {
-            buffer: Buffer::new(builder.bytes, builder.count),
-            phase: Phase::Open,
-            link: Link::Connecting,
-            due: None,
-            failed: HashMap::new(),
-            wakers: HashMap::new(),
-            task: TaskWaker::default(),
-            now: 0,
-            room: None,
-            waiting: 0,
-            handles: 0,
-            keeper: None,
-            keeping: 0,
-            kept: 0,
-            delivered: 0,
-            resent: 0,
-            dropped: 0,
-            changed: false,
-        };
-        let durable = builder.durable.take();
-        let shared = Arc::new(Self {
-            status: watch::Sender::new(core.counts(started, started)),
+        let buffer = Buffer::new(settings.max_bytes, settings.max_count);
+        let core = Core::new(buffer, settings.in_flight);
+        let durable = settings.durable.as_ref();
+        Self {
+            status: watch::Sender::new(core.status(started, started)),
             core: Mutex::new(core),
-            turnstile: sync::Mutex::new(()),
-            name,
+            ids,
+            overflow: settings.overflow,
+            confirmed_by,
             started,
-            linger: builder.linger,
+            linger: settings.linger,
             sent: AtomicUsize::new(0),
-            to_bytes: durable.as_ref().map(|durable| durable.to_bytes),
-        });
-        if let Some(durable) = durable {
-            shared.recover(durable)?;
+            to_bytes: durable.map(|durable| durable.to_bytes),
         }
-        Ok(shared)
-    }
-
-    /// Puts in what the store has, and starts its thread.
-    fn recover(self: &Arc<Self>, mut durable: Durable<T>) -> io::Result<()> {
-        let recovered = durable.store.recover()?;
-        let next = durable.store.next_number()?;
-        let mut core = self.lock();
-        for (number, bytes) in recovered {
-            let message = (durable.from_bytes)(bytes)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            let Some(terms) = self.terms(&message, false) else {
-                return Err(io::ErrorKind::FileTooLarge.into());
-            };
-            core.buffer.push_at(number, message, terms);
-        }
-        core.buffer.skip_to(next);
-        core.keeper = Some(Keeper::start(durable.store, Arc::downgrade(self))?);
-        drop(core);
-        self.tell();
-        Ok(())
     }
 
     pub(crate) fn is_durable(&self) -> bool {
         self.to_bytes.is_some()
     }
 
-    /// The store has kept `count` messages, of which this is the last one.
-    pub(crate) fn kept(&self, count: usize, last: u64) {
+    /// Messages go to this store from now on.
+    pub(crate) fn set_store(&self, store: StoreJobs<T>) {
+        let mut core = self.lock();
+        core.ended = Some(store.ended());
+        core.store = Some(store);
+    }
+
+    /// The store has written `count` messages, of which this is the last one.
+    pub(crate) fn stored(&self, count: usize, last: u64) {
         let waker = {
             let mut core = self.lock();
-            core.keeping = core.keeping.saturating_sub(count);
-            core.kept = last + 1;
-            let hungry = core.task.hungry;
-            core.task.waker.take_if(|_| hungry)
+            core.storing = core.storing.saturating_sub(count);
+            core.stored = last + 1;
+            let wants_messages = core.task.wants_messages;
+            core.task.waker.take_if(|_| wants_messages)
         };
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// The store has not kept these messages, the last of which is `last`: they are given back, if they are
-    /// still held.
-    pub(crate) fn not_kept(
+    /// The store has not written these messages, the last of which is `last`. Returns those that are still
+    /// held.
+    pub(crate) fn not_stored(
         &self,
         numbers: impl ExactSizeIterator<Item = u64>,
         last: u64,
     ) -> Vec<Option<T>> {
         let count = numbers.len();
         let mut messages = Vec::with_capacity(count);
-        let wakers = {
+        let mut deferred = Deferred::new();
+        {
             let mut core = self.lock();
             for number in numbers {
                 let mut message = None;
                 core.buffer.refuse(number, &mut |settled: Settled<T>| {
-                    message = Some(settled.message)
+                    message = Some(settled.message);
                 });
                 messages.push(message);
             }
-            core.changed = true;
-            // The task too: the last one that was held may be gone.
-            [core.room.take(), core.task.waker.take()]
-        };
-        self.kept(count, last);
-        for waker in wakers.into_iter().flatten() {
-            waker.wake();
+            core.room_changed(&mut deferred);
+            // The last message that was held may be gone.
+            deferred.wakers.extend(core.task.waker.take());
         }
+        self.stored(count, last);
+        deferred.run();
         messages
     }
 
@@ -157,7 +120,7 @@ impl<T: Message> Shared<T> {
         u64::try_from(time.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// The time that the buffer's clock shows so.
+    /// The time at which the buffer's clock shows this.
     pub(crate) fn time(&self, nanos: u64) -> Option<Instant> {
         self.started.checked_add(Duration::from_nanos(nanos))
     }
@@ -167,57 +130,55 @@ impl<T: Message> Shared<T> {
     }
 
     pub(crate) fn drop_handle(&self) {
-        let mut after = After::new();
-        let mut left = Vec::new();
+        let mut deferred = Deferred::new();
         {
             let mut core = self.lock();
             core.handles -= 1;
             if core.handles == 0 {
-                match core.phase {
-                    Phase::Over(_) => left = core.clear(&mut after),
+                match &core.phase {
+                    Phase::Over(_) => core.clear(&mut deferred),
+                    Phase::Suspended(why) => {
+                        let end = OutboxEnd::GaveUp(why.clone());
+                        core.end(end, &mut deferred);
+                    }
                     Phase::Open | Phase::Draining(_) => {
-                        self.drain(&mut core, self.linger, &mut after);
+                        drain(&mut core, self.linger, &mut deferred);
                     }
                 }
             }
         }
-        after.run();
-        drop(left);
-    }
-
-    pub(crate) fn receipt(self: &Arc<Self>, number: u64) -> Receipt<T> {
-        Receipt::new(self.clone(), number)
+        deferred.run();
     }
 
     pub(crate) fn poll_receipt(
         &self,
         number: u64,
         cx: &Context<'_>,
-    ) -> Poll<Result<Delivered, Undelivered<T>>> {
+    ) -> Poll<Result<ConfirmedBy, UndeliveredError<T>>> {
         let mut core = self.lock();
         if let Some((message, reason)) = core.failed.remove(&number) {
-            return Poll::Ready(Err(Undelivered { message, reason }));
+            return Poll::Ready(Err(UndeliveredError::new(message, reason)));
         }
         let Some(message) = core.buffer.get(number) else {
-            return Poll::Ready(Ok(Delivered {}));
+            return Poll::Ready(Ok(self.confirmed_by));
         };
-        if let Phase::Over(end) = &core.phase {
-            let (message, reason) = (message.clone(), end.reason());
+        if let Some(reason) = core.phase.undelivered() {
+            let message = message.clone();
             core.buffer.forget_receipt(number);
-            return Poll::Ready(Err(Undelivered { message, reason }));
+            return Poll::Ready(Err(UndeliveredError::new(message, reason)));
         }
-        core.wakers.insert(number, cx.waker().clone());
+        core.receipts.insert(number, cx.waker().clone());
         Poll::Pending
     }
 
     pub(crate) fn forget_receipt(&self, number: u64) {
         let mut core = self.lock();
         core.buffer.forget_receipt(number);
-        // The usual case, and no hash of the number.
-        if core.wakers.is_empty() && core.failed.is_empty() {
+        // The usual case: no hash of the number is computed.
+        if core.receipts.is_empty() && core.failed.is_empty() {
             return;
         }
-        let waker = core.wakers.remove(&number);
+        let waker = core.receipts.remove(&number);
         let failed = core.failed.remove(&number);
         drop(core);
         drop((waker, failed));
@@ -225,88 +186,143 @@ impl<T: Message> Shared<T> {
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<OutboxStatus> {
         let receiver = self.status.subscribe();
-        self.tell();
-        // The task tells nobody while nobody looks.
+        self.publish();
+        // The task publishes nothing while there is no receiver.
+        self.wake_task();
+        receiver
+    }
+
+    fn wake_task(&self) {
         let task = self.lock().task.waker.take();
         if let Some(task) = task {
             task.wake();
         }
-        receiver
     }
 
-    pub(crate) fn snapshot(&self) -> OutboxStatus {
-        self.lock().counts(Instant::now(), self.started)
+    /// The state now.
+    pub(crate) fn current(&self) -> OutboxStatus {
+        self.lock().status(Instant::now(), self.started)
     }
 
-    /// Whether anybody looks at the watch channel.
+    /// Whether the watch channel has a receiver.
     pub(crate) fn is_watched(&self) -> bool {
         self.status.receiver_count() > 0
     }
 
-    /// Tells how the outbox stands now.
-    pub(crate) fn tell(&self) {
-        // Under the lock, so that an older status never comes after a newer one.
+    /// Puts the present state into the watch channel.
+    pub(crate) fn publish(&self) {
+        // Under the lock, so that an older state never follows a newer one.
         let mut core = self.lock();
         core.changed = false;
         self.status
-            .send_replace(core.counts(Instant::now(), self.started));
+            .send_replace(core.status(Instant::now(), self.started));
     }
 
-    pub(crate) fn set_link(&self, link: Link, due: Option<Instant>) {
+    pub(crate) fn set_link(&self, link: Link) {
         let mut core = self.lock();
-        if !matches!(core.phase, Phase::Over(_)) {
+        if matches!(link, Link::Connecting { .. }) {
+            core.counts.connects += 1;
+        }
+        if matches!(core.phase, Phase::Open | Phase::Draining(_)) {
             core.link = link;
-            core.due = due;
         }
         drop(core);
-        self.tell();
+        self.publish();
     }
 
-    pub(crate) fn end(&self, end: End) {
-        let mut after = After::new();
-        self.lock().end(end, &mut after);
-        self.tell();
-        after.run();
+    pub(crate) fn end(&self, end: OutboxEnd) {
+        let mut deferred = Deferred::new();
+        self.lock().end(end, &mut deferred);
+        self.publish();
+        deferred.run();
     }
 
-    fn drain(&self, core: &mut Core<T>, within: Duration, after: &mut After<T>) {
-        let far = Duration::from_secs(86_400 * 365 * 30);
-        let deadline = Instant::now() + within.min(far);
-        core.phase = match &core.phase {
-            Phase::Open => Phase::Draining(deadline),
-            Phase::Draining(earlier) => Phase::Draining(deadline.min(*earlier)),
-            Phase::Over(_) => return,
-        };
-        after.wakers.extend(core.task.waker.take());
-        after.wakers.extend(core.room.take());
+    pub(crate) fn suspend(&self, why: GiveUpReason) {
+        let mut deferred = Deferred::new();
+        self.lock().suspend(why, &mut deferred);
+        self.publish();
+        deferred.run();
     }
 
-    pub(crate) async fn shutdown(&self, within: Duration) -> Shutdown<T> {
-        let mut status = self.status.subscribe();
-        let deadline = {
-            let mut after = After::new();
+    pub(crate) fn reconnect_now(&self) {
+        {
             let mut core = self.lock();
-            self.drain(&mut core, within, &mut after);
+            if !matches!(core.phase, Phase::Open | Phase::Draining(_)) {
+                return;
+            }
+            core.reconnect = true;
+        }
+        self.wake_task();
+    }
+
+    pub(crate) fn resume(&self) -> bool {
+        {
+            let mut core = self.lock();
+            if !matches!(core.phase, Phase::Suspended(_)) {
+                return false;
+            }
+            core.phase = Phase::Open;
+            core.reconnect = true;
+        }
+        self.wake_task();
+        true
+    }
+
+    pub(crate) async fn shutdown(&self, within: Duration) -> ShutdownReport<T> {
+        let began = Instant::now();
+        let mut status = self.status.subscribe();
+        let (deadline, store) = {
+            let mut deferred = Deferred::new();
+            let mut core = self.lock();
+            drain(&mut core, within, &mut deferred);
             let deadline = match core.phase {
                 Phase::Draining(deadline) => deadline,
-                Phase::Open | Phase::Over(_) => Instant::now(),
+                Phase::Open | Phase::Suspended(_) | Phase::Over(_) => began,
             };
+            let store = core.ended.clone();
             drop(core);
-            after.run();
-            deadline
+            deferred.run();
+            (deadline, store)
         };
         let over = status.wait_for(|status| matches!(status.link, Link::Closed | Link::GaveUp(_)));
         if tokio::time::timeout_at(deadline, over).await.is_err() {
             // The task is in the user's `connect`, or nobody runs it.
-            self.end(End::ShutDown);
+            self.end(OutboxEnd::ShutDown);
         }
-        let mut after = After::new();
-        let keeper = self.lock().keeper.take();
-        if let Some(keeper) = keeper {
-            keeper.close().await;
+        let store_closed = match store {
+            None => true,
+            Some(mut ended) => {
+                let closes = deadline.max(began + STORE_CLOSES);
+                let closed = tokio::time::timeout_at(closes, ended.changed()).await;
+                matches!(closed, Ok(Err(_)))
+            }
+        };
+        let undelivered = self
+            .lock()
+            .buffer
+            .iter()
+            .map(|(_, message)| message.clone())
+            .collect();
+        ShutdownReport {
+            undelivered,
+            store_closed,
         }
-        let undelivered = self.lock().clear(&mut after);
-        after.run();
-        Shutdown { undelivered }
     }
+}
+
+/// Accepts nothing more, and delivers for at most this long.
+fn drain<T: Message>(core: &mut Core<T>, within: Duration, deferred: &mut Deferred<T>) {
+    let far = Duration::from_secs(86_400 * 365 * 30);
+    let deadline = Instant::now() + within.min(far);
+    core.phase = match &core.phase {
+        Phase::Open => Phase::Draining(deadline),
+        Phase::Draining(earlier) => Phase::Draining(deadline.min(*earlier)),
+        Phase::Suspended(why) => {
+            let end = OutboxEnd::GaveUp(why.clone());
+            return core.end(end, deferred);
+        }
+        Phase::Over(_) => return,
+    };
+    deferred.wakers.extend(core.task.waker.take());
+    core.waiters.wake_all(&mut deferred.wakers);
 }

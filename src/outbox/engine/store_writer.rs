@@ -1,170 +1,158 @@
-//! The thread that keeps a durable outbox's messages: the store's calls block.
+//! The calls of a durable outbox's store, on a thread of their own or on the outbox's task.
 //!
-//! Whatever waits when a commit is done goes into the next one. What is confirmed is forgotten late, many
-//! at once: a crash before that has it delivered once more.
+//! All messages that wait when a commit is done go into the next one. Confirmed messages are removed late, many
+//! at once: after a crash they are delivered once more.
 
-use super::shared::Shared;
-use crate::outbox::failure::NotKept;
-use crate::outbox::{Message, Refusal, SendError, Store};
+use super::shared::OutboxShared;
+use super::store_jobs::{Job, StoreJobs, Stored};
+use crate::outbox::message::Message;
+use crate::outbox::refused::{NotStoredReason, OutboxError, RefusedReason};
+use crate::outbox::store::Store;
+use crate::outbox::user_code;
 use bytes::Bytes;
 use std::io;
-use std::mem;
-use std::sync::Weak;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
-/// So late what is confirmed is forgotten at most, unless the store is busy or fails.
+/// The longest delay before confirmed messages leave the store.
 const LATE: Duration = Duration::from_millis(100);
 
-/// So many are forgotten sooner.
+/// This many confirmed messages leave the store without a delay, and at most this many in one call.
 const MANY: usize = 4096;
 
-/// A commit has no more messages or bytes than this, or one message.
+/// The first delay after a removal that failed. It doubles with each failure in a row, up to `LAST_RETRY`.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(60);
+
+/// While removals fail no more numbers than this are remembered: 8 MiB. The others are delivered once more.
+const MOST_REMOVED: usize = 1 << 20;
+
+/// A commit has at most this many messages and bytes, or one message.
 const BATCH: usize = 1024;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// What became of a message that is to be kept.
-pub(crate) type Kept<T> = Result<(), SendError<T>>;
-
-enum Job<T> {
-    Keep {
-        number: u64,
-        bytes: Bytes,
-        kept: oneshot::Sender<Kept<T>>,
-    },
-    Forget(Vec<u64>),
+pub(crate) struct StoreWriter<T: Message> {
+    /// `None` after a panic: what it left half-made is not touched again.
+    store: Option<Box<dyn Store>>,
+    jobs: Receiver<Job<T>>,
+    shared: Weak<OutboxShared<T>>,
+    batch: Vec<(u64, Bytes)>,
+    senders: Vec<oneshot::Sender<Stored<T>>>,
+    bytes: usize,
+    removed: Vec<u64>,
+    /// When `removed` leaves the store.
+    due: Option<Instant>,
+    retry: Duration,
+    /// Its channel closes when this is dropped.
+    _ended: watch::Sender<()>,
 }
 
-/// The way to the thread. It ends when this is dropped and all is done.
-pub(crate) struct Keeper<T> {
-    jobs: Sender<Job<T>>,
-    ended: oneshot::Receiver<()>,
-}
-
-/// What goes to the thread with a message.
-pub(crate) struct Keeping<T> {
-    bytes: Bytes,
-    kept: oneshot::Sender<Kept<T>>,
-}
-
-impl<T> Keeping<T> {
-    pub(crate) fn new(bytes: Bytes) -> (Self, oneshot::Receiver<Kept<T>>) {
-        let (kept, receiver) = oneshot::channel();
-        (Self { bytes, kept }, receiver)
-    }
-}
-
-impl<T: Message> Keeper<T> {
-    pub(crate) fn start(store: Box<dyn Store>, shared: Weak<Shared<T>>) -> io::Result<Self> {
-        let (jobs, queue) = mpsc::channel();
-        let (end, ended) = oneshot::channel();
-        let mut thread = Thread {
-            store,
-            shared,
+impl<T: Message> StoreWriter<T> {
+    pub(crate) fn new(
+        store: Box<dyn Store>,
+        shared: &Arc<OutboxShared<T>>,
+        on_task: bool,
+    ) -> (Self, StoreJobs<T>) {
+        let (sender, jobs) = mpsc::channel();
+        let (ended, end) = watch::channel(());
+        let writer = Self {
+            store: Some(store),
+            jobs,
+            shared: Arc::downgrade(shared),
             batch: Vec::new(),
             senders: Vec::new(),
             bytes: 0,
-            forgotten: Vec::new(),
+            removed: Vec::new(),
             due: None,
+            retry: FIRST_RETRY,
+            _ended: ended,
         };
+        (writer, StoreJobs::new(sender, end, on_task))
+    }
+
+    /// Starts a thread that does the jobs until their sender is dropped.
+    pub(crate) fn start(self) -> io::Result<()> {
         thread::Builder::new()
             .name("hangup-outbox".to_owned())
-            .spawn(move || {
-                thread.run(&queue);
-                // The store first: it may hold a file.
-                drop(thread);
-                drop(end);
-            })?;
-        Ok(Self { jobs, ended })
+            .spawn(move || self.run())
+            .map(drop)
     }
 
-    /// The numbers must grow from call to call.
-    pub(crate) fn keep(&self, number: u64, keeping: Keeping<T>) {
-        let Keeping { bytes, kept } = keeping;
-        // If the thread is gone, who waits hears so by its sender.
-        let _ = self.jobs.send(Job::Keep {
-            number,
-            bytes,
-            kept,
-        });
-    }
-
-    pub(crate) fn forget(&self, numbers: Vec<u64>) {
-        let _ = self.jobs.send(Job::Forget(numbers));
-    }
-
-    /// Waits until all is done, and the store is closed.
-    pub(crate) async fn close(self) {
-        drop(self.jobs);
-        let _ = self.ended.await;
-    }
-}
-
-struct Thread<T> {
-    store: Box<dyn Store>,
-    shared: Weak<Shared<T>>,
-    batch: Vec<(u64, Bytes)>,
-    senders: Vec<oneshot::Sender<Kept<T>>>,
-    bytes: usize,
-    forgotten: Vec<u64>,
-    /// When these are to be forgotten.
-    due: Option<Instant>,
-}
-
-impl<T: Message> Thread<T> {
-    fn run(&mut self, queue: &Receiver<Job<T>>) {
+    fn run(mut self) {
         loop {
             let first = match self.due {
-                None => queue.recv().map_err(RecvTimeoutError::from),
-                Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
+                None => self.jobs.recv().map_err(RecvTimeoutError::from),
+                Some(due) => {
+                    let wait = due.saturating_duration_since(Instant::now());
+                    self.jobs.recv_timeout(wait)
+                }
             };
             match first {
-                Ok(job) => self.note(job),
+                Ok(job) => self.note(job, Instant::now()),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.forget();
-                    return;
+                // What is left is done when this is dropped.
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.step(Instant::now());
+        }
+    }
+
+    /// Does what there is to do now. Returns when there is more to do.
+    pub(crate) fn step(&mut self, now: Instant) -> Option<Instant> {
+        loop {
+            let mut empty = false;
+            while self.batch.len() < BATCH && self.bytes < BATCH_BYTES {
+                match self.jobs.try_recv() {
+                    Ok(job) => self.note(job, now),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
+                        empty = true;
+                        break;
+                    }
                 }
             }
-            while self.batch.len() < BATCH && self.bytes < BATCH_BYTES {
-                let Ok(job) = queue.try_recv() else {
-                    break;
-                };
-                self.note(job);
-            }
-            self.keep();
-            let due = self.due.is_some_and(|due| due <= Instant::now());
-            if due || self.forgotten.len() >= MANY {
-                self.forget();
+            self.append();
+            if empty {
+                break;
             }
         }
+        if self.due.is_some_and(|due| due <= now) {
+            self.remove(now);
+        }
+        self.due
     }
 
-    fn note(&mut self, job: Job<T>) {
+    fn note(&mut self, job: Job<T>, now: Instant) {
         match job {
-            Job::Keep {
+            Job::Append {
                 number,
-                bytes,
-                kept,
+                record,
+                stored,
             } => {
-                self.bytes += bytes.len();
-                self.batch.push((number, bytes));
-                self.senders.push(kept);
+                self.bytes += record.len();
+                self.batch.push((number, record));
+                self.senders.push(stored);
             }
-            Job::Forget(numbers) => {
-                self.forgotten.extend(numbers);
-                self.due.get_or_insert_with(|| Instant::now() + LATE);
+            Job::Remove(numbers) => {
+                self.removed.extend(numbers);
+                self.removed.truncate(MOST_REMOVED);
+                let due = *self.due.get_or_insert(now + LATE);
+                // After a failure the delay stays.
+                if self.removed.len() >= MANY && self.retry == FIRST_RETRY {
+                    self.due = Some(due.min(now));
+                }
             }
         }
     }
 
-    fn keep(&mut self) {
+    fn append(&mut self) {
         let Some(&(last, _)) = self.batch.last() else {
             return;
         };
-        let result = self.store.append(&self.batch);
+        let result = call(&mut self.store, |store| store.append(&self.batch));
         let numbers = self.batch.drain(..).map(|(number, _)| number);
         self.bytes = 0;
         let Some(shared) = self.shared.upgrade() else {
@@ -173,32 +161,81 @@ impl<T: Message> Thread<T> {
         };
         match result {
             Ok(()) => {
-                shared.kept(self.senders.len(), last);
+                shared.stored(self.senders.len(), last);
                 for sender in self.senders.drain(..) {
                     let _ = sender.send(Ok(()));
                 }
             }
             Err(error) => {
-                let why = NotKept::new(&error);
-                let messages = shared.not_kept(numbers, last);
+                let why = NotStoredReason::new(&error);
+                let messages = shared.not_stored(numbers, last);
                 for (sender, message) in self.senders.drain(..).zip(messages) {
-                    // A message that is gone was handed back by a shutdown.
-                    let refusal = Refusal::NotKept(why.clone());
-                    let kept =
-                        message.map_or(Ok(()), |message| Err(SendError { message, refusal }));
-                    let _ = sender.send(kept);
+                    // A message that is gone was settled by a shutdown or a limit of time.
+                    let refused =
+                        |message| OutboxError::new(message, RefusedReason::NotStored(why.clone()));
+                    let _ = sender.send(message.map_or(Ok(()), |message| Err(refused(message))));
                 }
             }
         }
     }
 
-    fn forget(&mut self) {
-        let forgotten = mem::take(&mut self.forgotten);
+    fn remove(&mut self, now: Instant) {
         self.due = None;
-        if self.store.remove(&forgotten).is_err() {
-            // Once more later: what fails here is delivered twice at worst.
-            self.forgotten = forgotten;
-            self.due = Some(Instant::now() + LATE * 10);
+        while !self.removed.is_empty() {
+            let count = self.removed.len().min(MANY);
+            let rest = self.removed.len() - count;
+            let numbers = &self.removed[rest..];
+            if call(&mut self.store, |store| store.remove(numbers)).is_err() {
+                // They are delivered once more at worst. The list stays short.
+                self.removed.sort_unstable();
+                self.removed.dedup();
+                self.due = Some(now + self.retry);
+                self.retry = LAST_RETRY.min(self.retry * 2);
+                return;
+            }
+            self.removed.truncate(rest);
+            self.retry = FIRST_RETRY;
         }
+        self.removed.shrink_to(MANY);
+    }
+}
+
+/// Calls the store, unless it has panicked before.
+fn call(
+    store: &mut Option<Box<dyn Store>>,
+    call: impl FnOnce(&mut dyn Store) -> io::Result<()>,
+) -> io::Result<()> {
+    let Some(mut inner) = store.take() else {
+        return Err(io::Error::other("hangup: the store panicked earlier"));
+    };
+    let mut returned = false;
+    let result = user_code::guard("the store", || {
+        let result = call(&mut *inner);
+        returned = true;
+        result
+    });
+    if returned {
+        *store = Some(inner);
+    } else {
+        // Its drop may panic too.
+        let _ = user_code::guard("the store", || {
+            drop(inner);
+            Ok(())
+        });
+    }
+    result
+}
+
+impl<T: Message> Drop for StoreWriter<T> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.step(now);
+        self.remove(now);
+        // The store before the end is reported: it may hold a file.
+        let store = self.store.take();
+        let _ = user_code::guard("the store", || {
+            drop(store);
+            Ok(())
+        });
     }
 }

@@ -1,7 +1,7 @@
-//! What is queued and what is unconfirmed. Pure: no I/O, no clock, no runtime.
+//! The messages that an outbox holds. Pure: no I/O, no clock, no runtime.
 //!
-//! Messages stand in one order, that of their numbers, from the oldest that is held to the newest. The
-//! cursor stands between those that are written on this connection and those that are not:
+//! Messages have one order, that of their numbers. The cursor separates those that are written on
+//! the present connection from those that are not:
 //!
 //! ```text
 //!   held, written on this connection │ held, to be written (again)  │ held, never written
@@ -11,56 +11,66 @@
 //!
 //! # Invariants
 //!
-//! 1. What is pushed is held until it is settled, and is settled once.
-//! 2. `take` gives what is held from the cursor on, in order, each message once between two rewinds.
-//! 3. Only what was ever written is confirmed.
-//! 4. After a rewind all that is held is to be written; a best-effort message that was written is settled
-//!    as unconfirmed then, so none is written twice.
-//! 5. `len` and `bytes` are those of what is held, and within the capacity.
-//! 6. Memory is that of the blocks with a held message in them, and of one more.
+//! 1. A message that is pushed is held until it is settled, and it is settled once.
+//! 2. `take` returns held messages from the cursor on, in order, each message once between two rewinds.
+//! 3. Only a message that was written can be confirmed.
+//! 4. After a rewind every held message is to be written. A best-effort message that was written is settled
+//!    by the rewind as unconfirmed, so it is never written twice.
+//! 5. `len` and `bytes` are those of the held messages. `fit` keeps them within the capacity.
+//! 6. Memory is that of the blocks with a held message in them, and of one more. Gaps in the numbers cost nothing.
 
+use super::block::{Block, Terms};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Slots in a block: enough to make the block's own 48 bytes and its allocation small change, and few
-/// enough that a last message holds little back.
-const BLOCK: usize = 64;
-
-/// How a message is kept. Times are whatever the caller counts in.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Terms {
-    pub(crate) size: u32,
-    pub(crate) id: u64,
-    /// When it was accepted.
-    pub(crate) since: u64,
-    /// Until when it is worth writing; `None` for an important message.
-    pub(crate) expires: Option<u64>,
-    /// Whether somebody wants to hear what becomes of it.
-    pub(crate) receipt: bool,
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Outcome {
     Confirmed,
+    /// Its time ran out before it was written.
     Expired,
+    /// It was written, and the connection was lost or its time ran out.
     Unconfirmed,
+    /// The encoder, the peer or a limit of attempts refused it.
     Refused,
+    /// It was dropped to make room.
+    Overflowed,
 }
 
-/// A message that is held no more.
+/// A message that is no longer held.
 #[derive(Debug)]
 pub(crate) struct Settled<T> {
     pub(crate) number: u64,
     pub(crate) message: T,
-    pub(crate) fate: Fate,
+    pub(crate) outcome: Outcome,
+    pub(crate) best_effort: bool,
     pub(crate) receipt: bool,
 }
 
-/// Whether a message may be pushed.
+/// A message that is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taken<T> {
+    pub(crate) number: u64,
+    /// 1 when it is written for the first time.
+    pub(crate) attempt: u8,
+    pub(crate) message: T,
+}
+
+/// How much `take` may return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget {
+    /// Messages until their sizes reach this many bytes, but at least one.
+    pub(crate) bytes: usize,
+    /// No more than this many messages are written and held at once.
+    pub(crate) in_flight: usize,
+    /// Only messages below this number.
+    pub(crate) below: u64,
+}
+
+/// Whether there is room for a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
     Now,
-    /// When something else is settled.
+    /// When other messages are settled.
     Later,
     Never,
 }
@@ -68,55 +78,37 @@ pub(crate) enum Fit {
 #[derive(Debug)]
 pub(crate) struct Buffer<T> {
     /// In the order of their numbers, none empty. Each but the last has a held message in it.
-    blocks: VecDeque<Block<T>>,
+    pub(super) blocks: VecDeque<Block<T>>,
     /// The number of the next message: above all in `blocks`.
     tail: u64,
-    /// Above all that is written on this connection; at most `tail`.
+    /// Above all messages that are written on this connection; at most `tail`.
     cursor: u64,
-    /// Above all that ever was written; from `cursor` to `tail`.
-    fresh: u64,
-    /// How many are held,
+    /// Above all messages that ever were written; from `cursor` to `tail`.
+    pub(super) fresh: u64,
+    /// Held messages.
     len: usize,
-    /// how many of them below `cursor`,
-    written: usize,
-    /// and the sum of their sizes.
+    /// Held messages below `cursor`.
+    pub(super) written: usize,
+    /// The sizes of the held messages together.
     bytes: usize,
     max_bytes: usize,
     max_len: usize,
-    /// No best-effort message from `cursor` on expires before this.
+    /// No held message expires before this.
     earliest: u64,
-    ids: Ids,
-}
-
-#[derive(Debug)]
-struct Block<T> {
-    /// The number of the first slot; the others follow without a gap.
-    first: u64,
-    /// Slots before this one hold nothing.
-    head: usize,
-    /// How many hold a message.
-    live: usize,
-    slots: Vec<Slot<T>>,
-}
-
-#[derive(Debug)]
-struct Slot<T> {
-    message: Option<T>,
-    id: u64,
-    since: u64,
-    /// `u64::MAX` for an important message.
-    expires: u64,
-    size: u32,
-    best_effort: bool,
-    receipt: bool,
+    pub(super) ids: Ids,
+    /// The peer's replies name messages. Otherwise they may count them, see `gone`.
+    pub(super) named: bool,
+    /// Messages that are written on this connection and were dropped without a reply. A reply that counts messages
+    /// still counts them: without this it would confirm a message that it does not mean.
+    pub(super) gone: BTreeSet<u64>,
 }
 
 /// How a message is found by its id.
 #[derive(Debug)]
-enum Ids {
-    /// Ids have not fallen since the buffer was empty, and this is the last one: search by halves.
+pub(super) enum Ids {
+    /// Ids have not fallen since the buffer was empty, and this is the last one: binary search.
     Growing(u64),
-    /// Of all that is held: the id, and the number.
+    /// The id and the number of every held message.
     Index(BTreeSet<(u64, u64)>),
 }
 
@@ -134,6 +126,8 @@ impl<T> Buffer<T> {
             max_len,
             earliest: u64::MAX,
             ids: Ids::Growing(0),
+            named: false,
+            gone: BTreeSet::new(),
         }
     }
 
@@ -149,23 +143,40 @@ impl<T> Buffer<T> {
         self.bytes
     }
 
-    /// How many are written on this connection, and held.
+    /// Held messages that are written on this connection.
     pub(crate) fn written(&self) -> usize {
         self.written
     }
 
-    /// Whether something is to be written.
+    /// Whether a message is to be written.
     pub(crate) fn has_more(&self) -> bool {
         self.len > self.written
     }
 
-    /// Whether any below `limit` is to be written.
+    /// Whether a message below `limit` is to be written.
     pub(crate) fn has_below(&self, limit: u64) -> bool {
+        self.next_to_write().is_some_and(|number| number < limit)
+    }
+
+    /// The lowest number that is to be written.
+    fn next_to_write(&self) -> Option<u64> {
         let blocks = self.blocks.range(self.block_from(self.cursor)..);
-        blocks
-            .take_while(|block| block.first < limit)
-            .flat_map(Block::held)
-            .any(|(number, _)| (self.cursor..limit).contains(&number))
+        let mut numbers = blocks.flat_map(Block::held).map(|(number, _)| number);
+        numbers.find(|&number| number >= self.cursor)
+    }
+
+    /// The lowest number that is written on this connection and will be written again after a loss.
+    pub(crate) fn first_written(&self) -> Option<u64> {
+        let mut held = self.blocks.iter().flat_map(Block::held);
+        let (number, _) = held.find(|(_, slot)| !slot.is_best_effort())?;
+        (number < self.cursor).then_some(number)
+    }
+
+    /// Takes a number that no message will have.
+    pub(crate) fn skip(&mut self) -> u64 {
+        let number = self.tail;
+        self.skip_to(number + 1);
+        number
     }
 
     /// Numbers go on from this one, if it is above the present ones.
@@ -173,10 +184,18 @@ impl<T> Buffer<T> {
         self.tail = self.tail.max(number);
     }
 
-    /// Since when the oldest is held.
+    /// When the oldest held message was accepted.
     pub(crate) fn oldest(&self) -> Option<u64> {
         let block = self.blocks.front()?;
         Some(block.slots.get(block.head)?.since)
+    }
+
+    /// How many bytes and how many messages fit now.
+    pub(crate) fn room(&self) -> (usize, usize) {
+        (
+            self.max_bytes.saturating_sub(self.bytes),
+            self.max_len.saturating_sub(self.len),
+        )
     }
 
     /// Whether there is room for `size` bytes more.
@@ -190,7 +209,12 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Holds a message, and names it. Whether there is room for it the caller has asked.
+    /// The number that the next message gets.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.tail
+    }
+
+    /// Holds a message, and returns its number. The caller has asked `fit`.
     pub(crate) fn push(&mut self, message: T, terms: Terms) -> u64 {
         let number = self.tail;
         self.push_at(number, message, terms);
@@ -204,37 +228,23 @@ impl<T> Buffer<T> {
             self.ids = Ids::Growing(terms.id);
         }
         self.index(number, terms.id);
-        let expires = terms.expires.unwrap_or(u64::MAX);
-        self.earliest = self.earliest.min(expires);
-        let slot = Slot {
-            message: Some(message),
-            id: terms.id,
-            since: terms.since,
-            expires,
-            size: terms.size,
-            best_effort: terms.expires.is_some(),
-            receipt: terms.receipt,
+        self.earliest = self.earliest.min(terms.expires.unwrap_or(u64::MAX));
+        let mut after_gap = false;
+        let rejected = match self.blocks.back_mut() {
+            Some(block) => {
+                if block.live == 0 {
+                    block.renew(number);
+                }
+                after_gap = !block.is_full();
+                block.push(number, message, &terms).err()
+            }
+            None => Some(message),
         };
-        match self.blocks.back_mut() {
-            Some(block) if block.slots.len() < BLOCK && block.end() == number => {
-                block.slots.push(slot);
-                block.live += 1;
-            }
-            Some(block) if block.live == 0 => {
-                block.renew(number);
-                block.slots.push(slot);
-                block.live = 1;
-            }
-            _ => {
-                let mut slots = Vec::with_capacity(BLOCK);
-                slots.push(slot);
-                self.blocks.push_back(Block {
-                    first: number,
-                    head: 0,
-                    live: 1,
-                    slots,
-                });
-            }
+        if let Some(message) = rejected {
+            let mut block = Block::new(number, after_gap);
+            // A new block has room for its first number.
+            let _ = block.push(number, message, &terms);
+            self.blocks.push_back(block);
         }
         self.tail = number + 1;
         self.len += 1;
@@ -256,82 +266,109 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Takes what is to be written next, below the number `limit`: messages until they are `bytes` large
-    /// together, but at least one. Says how many of them had been written before.
+    /// Takes the messages that are to be written next. Returns how many of them had been written before.
     ///
-    /// What has expired at `now` is settled in passing.
+    /// Messages whose time has run out at `now` are settled on the way.
     pub(crate) fn take(
         &mut self,
-        bytes: usize,
-        limit: u64,
+        budget: Budget,
         now: u64,
-        batch: &mut Vec<(u64, T)>,
+        batch: &mut Vec<Taken<T>>,
         settle: &mut (impl FnMut(Settled<T>) + ?Sized),
     ) -> u64
     where
         T: Clone,
     {
         let mut again = 0;
-        let mut room = bytes;
+        let mut room = budget.bytes;
         let mut expired = false;
-        let limit = limit.min(self.tail);
+        let limit = budget.below.min(self.tail);
         let start = self.block_from(self.cursor);
         'blocks: for block in self.blocks.range_mut(start..) {
-            let skip = self.cursor.saturating_sub(block.first) as usize;
-            for (index, slot) in block.slots.iter().enumerate().skip(skip.max(block.head)) {
-                let number = block.first + index as u64;
-                if number >= limit || room == 0 {
+            let skip = block.index_from(self.cursor).max(block.head);
+            for index in skip..block.slots.len() {
+                let number = block.number(index);
+                if number >= limit || room == 0 || self.written >= budget.in_flight {
                     break 'blocks;
                 }
-                self.cursor = number + 1;
+                let slot = &mut block.slots[index];
                 let Some(message) = &slot.message else {
+                    self.cursor = number + 1;
                     continue;
                 };
-                if slot.best_effort && slot.expires <= now {
+                if slot.expires <= now {
                     expired = true;
                     self.cursor = number;
                     break 'blocks;
                 }
+                self.cursor = number + 1;
+                slot.attempts = slot.attempts.saturating_add(1);
                 again += u64::from(number < self.fresh);
                 self.written += 1;
                 room = room.saturating_sub((slot.size as usize).max(1));
-                batch.push((number, message.clone()));
+                batch.push(Taken {
+                    number,
+                    attempt: slot.attempts,
+                    message: message.clone(),
+                });
             }
         }
         self.fresh = self.fresh.max(self.cursor);
         if expired {
             self.expire(now, settle);
             if batch.is_empty() {
-                return again + self.take(bytes, limit, now, batch, settle);
+                return again + self.take(budget, now, batch, settle);
             }
         }
         again
     }
 
-    /// Settles what was to be written by `now` and is not.
+    /// Settles the messages whose time has run out.
     pub(crate) fn expire(&mut self, now: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         if self.earliest > now {
             return;
         }
         let mut earliest = u64::MAX;
         let mut expired = Vec::new();
-        let start = self.block_from(self.cursor);
-        for block in self.blocks.range(start..) {
-            for (number, slot) in block.held() {
-                if number < self.cursor || !slot.best_effort {
-                    continue;
-                }
-                if slot.expires <= now {
-                    expired.push(number);
-                } else {
-                    earliest = earliest.min(slot.expires);
-                }
+        for (number, slot) in self.blocks.iter().flat_map(Block::held) {
+            if slot.expires > now {
+                earliest = earliest.min(slot.expires);
+                continue;
             }
+            // So that `gone` is bounded.
+            if number < self.cursor && !self.named && self.gone.len() >= self.max_len {
+                continue;
+            }
+            let outcome = match slot.attempts {
+                0 => Outcome::Expired,
+                _ => Outcome::Unconfirmed,
+            };
+            expired.push((number, outcome));
         }
         self.earliest = earliest;
-        for number in expired {
-            self.settle(number, Fate::Expired, settle);
+        for (number, outcome) in expired {
+            self.drop_unanswered(number, outcome, settle);
         }
+    }
+
+    /// Drops the oldest message that is not written on this connection, or else the oldest one.
+    pub(crate) fn evict(&mut self, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
+        if let Some(number) = self.next_to_write().or_else(|| self.first()) {
+            self.drop_unanswered(number, Outcome::Overflowed, settle);
+        }
+    }
+
+    /// Settles a message to which the peer may still reply.
+    fn drop_unanswered(
+        &mut self,
+        number: u64,
+        outcome: Outcome,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
+        if number < self.cursor && !self.named {
+            self.gone.insert(number);
+        }
+        self.settle(number, outcome, settle);
     }
 
     /// The time at which [`expire`](Self::expire) may have something to do; never late.
@@ -339,100 +376,46 @@ impl<T> Buffer<T> {
         (self.earliest != u64::MAX).then_some(self.earliest)
     }
 
-    /// Confirms all written ones below `number`.
-    pub(crate) fn confirm_below(
-        &mut self,
-        number: u64,
-        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
-    ) {
-        let limit = number.min(self.fresh);
-        while let Some(block) = self.blocks.front() {
-            if block.live == 0 || block.first + block.head as u64 >= limit {
-                break;
-            }
-            self.settle_at(0, block.head, Fate::Confirmed, settle);
-        }
-    }
-
-    /// Confirms the `count` oldest of those that are written on this connection.
-    pub(crate) fn confirm_oldest(
-        &mut self,
-        count: u64,
-        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
-    ) {
-        for _ in 0..count.min(self.written as u64) {
-            if let Some(first) = self.first() {
-                self.settle(first, Fate::Confirmed, settle);
-            }
-        }
-    }
-
-    /// Confirms the oldest written one with this id.
-    pub(crate) fn confirm_id(&mut self, id: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
-        if let Some(number) = self.find(id) {
-            self.settle(number, Fate::Confirmed, settle);
-        }
-    }
-
-    /// Confirms all written ones whose id is at most this one.
-    pub(crate) fn confirm_up_to(
-        &mut self,
-        id: u64,
-        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
-    ) {
-        match &self.ids {
-            Ids::Growing(_) => {
-                while let Some(block) = self.blocks.front() {
-                    let number = block.first + block.head as u64;
-                    match block.slots.get(block.head) {
-                        Some(slot) if slot.id <= id && number < self.fresh => {
-                            self.settle(number, Fate::Confirmed, settle);
-                        }
-                        _ => break,
-                    }
-                }
-            }
-            Ids::Index(index) => {
-                let named = index.range(..=(id, u64::MAX)).map(|&(_, number)| number);
-                let mut named: Vec<u64> = named.filter(|&number| number < self.fresh).collect();
-                named.sort_unstable();
-                for number in named {
-                    self.settle(number, Fate::Confirmed, settle);
-                }
-            }
-        }
-    }
-
-    /// Settles a message that the encoder refused.
+    /// Settles a message that cannot be delivered.
     pub(crate) fn refuse(&mut self, number: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
-        self.settle(number, Fate::Refused, settle);
+        self.settle(number, Outcome::Refused, settle);
     }
 
-    /// The connection is lost: what is held is to be written again, best-effort messages that were written
+    /// The connection is lost: held messages are to be written again, and best-effort messages that were written
     /// are settled.
     pub(crate) fn rewind(&mut self, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         let cursor = self.cursor;
         let lost: Vec<u64> = self
             .blocks
             .iter()
-            .take_while(|block| block.first < cursor)
+            .take_while(|block| block.number(0) < cursor)
             .flat_map(Block::held)
-            .filter(|(number, slot)| *number < cursor && slot.best_effort)
+            .filter(|(number, slot)| *number < cursor && slot.is_best_effort())
             .map(|(number, _)| number)
             .collect();
         for number in lost {
-            self.settle(number, Fate::Unconfirmed, settle);
+            self.settle(number, Outcome::Unconfirmed, settle);
         }
+        self.gone.clear();
         self.written = 0;
         self.cursor = self.first().unwrap_or(self.tail).min(cursor);
     }
 
-    /// Lets go of all that is held, in order: the number, the message, and whether it has a receipt.
+    /// The held messages, in order, with their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        let held = self.blocks.iter().flat_map(Block::held);
+        held.filter_map(|(number, slot)| Some((number, slot.message.as_ref()?)))
+    }
+
+    /// Drops all held messages, in order: the number, the message, and whether it has a receipt.
     pub(crate) fn clear(&mut self, mut left: impl FnMut(u64, T, bool)) {
         for block in std::mem::take(&mut self.blocks) {
-            for (index, slot) in block.slots.into_iter().enumerate() {
-                if let Some(message) = slot.message {
-                    left(block.first + index as u64, message, slot.receipt);
+            let numbers: Vec<u64> = (0..block.slots.len())
+                .map(|index| block.number(index))
+                .collect();
+            for (number, mut slot) in numbers.into_iter().zip(block.slots) {
+                if let Some(message) = slot.message.take() {
+                    left(number, message, slot.has_receipt());
                 }
             }
         }
@@ -450,45 +433,51 @@ impl<T> Buffer<T> {
         self.blocks[block].slots[index].message.as_ref()
     }
 
-    /// Nobody wants to hear any more what becomes of it.
+    /// The receipt of the message was dropped.
     pub(crate) fn forget_receipt(&mut self, number: u64) {
         if let Some((block, index)) = self.locate(number) {
-            self.blocks[block].slots[index].receipt = false;
+            self.blocks[block].slots[index].forget_receipt();
         }
     }
 
-    /// The number of the oldest that is held.
+    /// The number of the oldest held message.
     pub(crate) fn first(&self) -> Option<u64> {
         let block = self.blocks.front()?;
-        (block.live > 0).then(|| block.first + block.head as u64)
+        (block.live > 0).then(|| block.number(block.head))
     }
 
-    fn settle(&mut self, number: u64, fate: Fate, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
+    pub(super) fn settle(
+        &mut self,
+        number: u64,
+        outcome: Outcome,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
         if let Some((place, index)) = self.locate(number) {
-            self.settle_at(place, index, fate, settle);
+            self.settle_at(place, index, outcome, settle);
         }
     }
 
     #[inline]
-    fn settle_at(
+    pub(super) fn settle_at(
         &mut self,
         place: usize,
         index: usize,
-        fate: Fate,
+        outcome: Outcome,
         settle: &mut (impl FnMut(Settled<T>) + ?Sized),
     ) {
         let last = self.blocks.len() - 1;
         let block = &mut self.blocks[place];
+        let number = block.number(index);
         let slot = &mut block.slots[index];
         let Some(message) = slot.message.take() else {
             return;
         };
-        let number = block.first + index as u64;
         let settled = Settled {
             number,
             message,
-            fate,
-            receipt: slot.receipt,
+            outcome,
+            best_effort: slot.is_best_effort(),
+            receipt: slot.has_receipt(),
         };
         self.len -= 1;
         self.bytes -= slot.size as usize;
@@ -509,38 +498,11 @@ impl<T> Buffer<T> {
         settle(settled);
     }
 
-    /// The oldest written one with this id.
-    fn find(&self, id: u64) -> Option<u64> {
-        match &self.ids {
-            Ids::Growing(_) => {
-                let start = self.blocks.partition_point(|block| block.last_id() < id);
-                for block in self.blocks.range(start..) {
-                    let skip = block.slots.partition_point(|slot| slot.id < id);
-                    for (index, slot) in block.slots.iter().enumerate().skip(skip) {
-                        let number = block.first + index as u64;
-                        if slot.id != id || number >= self.fresh {
-                            return None;
-                        }
-                        if slot.message.is_some() {
-                            return Some(number);
-                        }
-                    }
-                }
-                None
-            }
-            Ids::Index(index) => index
-                .range((id, 0)..=(id, u64::MAX))
-                .map(|&(_, number)| number)
-                .next()
-                .filter(|&number| number < self.fresh),
-        }
-    }
-
     /// The place of the first block that has a number from `number` on.
     fn block_from(&self, number: u64) -> usize {
         match self.blocks.back() {
             // The usual case: what is written next is among the newest.
-            Some(block) if block.first <= number => self.blocks.len() - 1,
+            Some(block) if block.number(0) <= number => self.blocks.len() - 1,
             _ => self.blocks.partition_point(|block| block.end() <= number),
         }
     }
@@ -552,39 +514,6 @@ impl<T> Buffer<T> {
             _ => self.block_from(number),
         };
         let block = self.blocks.get(place)?;
-        let index = number.checked_sub(block.first)? as usize;
-        (index < block.slots.len()).then_some((place, index))
-    }
-}
-
-impl<T> Block<T> {
-    /// Above the number of the last slot.
-    fn end(&self) -> u64 {
-        self.first + self.slots.len() as u64
-    }
-
-    fn held(&self) -> impl Iterator<Item = (u64, &Slot<T>)> {
-        let numbered = self.slots.iter().enumerate().skip(self.head);
-        numbered
-            .filter(|(_, slot)| slot.message.is_some())
-            .map(|(index, slot)| (self.first + index as u64, slot))
-    }
-
-    fn last_id(&self) -> u64 {
-        self.slots.last().map_or(u64::MAX, |slot| slot.id)
-    }
-
-    /// The head goes on to the first slot that holds a message.
-    fn advance(&mut self) {
-        while let Some(Slot { message: None, .. }) = self.slots.get(self.head) {
-            self.head += 1;
-        }
-    }
-
-    /// Empty again, for numbers from `first` on.
-    fn renew(&mut self, first: u64) {
-        self.first = first;
-        self.head = 0;
-        self.slots.clear();
+        block.index_of(number).map(|index| (place, index))
     }
 }
