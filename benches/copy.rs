@@ -94,7 +94,7 @@ fn rate(copy: Copy, buffer: usize, bytes: usize) -> io::Result<f64> {
                 tokio::io::copy_bidirectional_with_sizes(&mut a, &mut b, buffer, buffer).await?;
             }
             Copy::Ours => {
-                let config = MonitorConfig::new().half_close(HalfClose::Allowed);
+                let config = MonitorConfig::new().half_close(HalfClose::Allow);
                 let mut a = MonitoredStream::with_config(a, &config)?;
                 let mut b = MonitoredStream::with_config(b, &config)?;
                 hangup::copy_bidirectional_with_sizes(&mut a, &mut b, buffer, buffer).await;

@@ -11,6 +11,7 @@ fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
 export MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation"
 echo "skipped: the watcher's unit tests: Miri has no poll(2) and no epoll"
-echo "skipped: the unit tests of errors and of silent death: they walk large tables, and take minutes here"
-cargo +nightly miri test --lib --test state_model --test forwarding -- \
-    --skip watcher:: --skip errors:: --skip silent_death::
+echo "skipped: the unit tests of errors and of the dead-peer timers: they walk large tables, and take minutes here"
+cargo +nightly miri test --lib --test state_model -- \
+    --skip watcher:: --skip errors:: --skip dead_peer::
+cargo +nightly miri test --test core -- forwarding::

@@ -3,5 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo test --release --features metrics,outbox,tracing --lib --test matrix --test watcher --test closed --test abort \
-    --test stall --test unread --test tls_ends --test outbox --test outbox_chaos --test loom
+cargo test --release --features metrics,outbox,tracing --lib --test core --test tls --test outbox --test outbox_chaos --test loom

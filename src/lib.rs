@@ -1,9 +1,9 @@
-//! Know at once, and with the reason, that the peer of an async stream is gone.
+//! Know immediately when, and why, the other end of an async stream has gone away.
 //!
 //! A program that sends a large or endless stream should stop when nobody receives it any more. It
-//! seldom does: a write fails late or never, a watcher that reads goes blind behind unread data, and a
-//! blocked writer waits for ever. `hangup` wraps the stream and lets the operating system tell, without
-//! a read, a write, or a task per connection.
+//! seldom does: write errors come late or never, a task that reads to detect EOF misses it behind
+//! unread data, and a blocked writer waits forever. `hangup` wraps the stream and gets the news
+//! straight from the OS: no reads, no writes, no task per connection.
 //!
 //! The entry point of this crate is [`MonitoredStream`].
 //!
@@ -33,17 +33,19 @@
 //! # }
 //! ```
 //!
-//! * [`stream.closed()`](MonitoredStream::closed) resolves to the [`CloseReason`]; it borrows nothing,
-//!   and any number of tasks may await it.
-//! * [`stream.monitor()`](MonitoredStream::monitor) is a cloneable handle for elsewhere:
-//!   [`run_until_closed`](Monitor::run_until_closed) for futures,
-//!   [`cancellation_token`](Monitor::cancellation_token) for what takes one,
-//!   [`with_grace`](Monitor::with_grace) for what a client may come back for,
-//!   [`subscribe`](Monitor::subscribe) for a watch channel, [`probe`](Monitor::probe) for producers that
-//!   compute or block, and [`transfer`](Monitor::transfer) for how many bytes were read and accepted.
-//! * [`stream.send_file()`](MonitoredStream::send_file) has the kernel send a range of a file, and stops
-//!   when the peer is gone.
-//! * A write on a closed stream fails at once, and a blocked one is woken and fails, with an
+//! The snippet needs tokio's features `macros`, `net`, `io-util` and a runtime (`rt` or `rt-multi-thread`).
+//!
+//! * [`stream.closed()`](MonitoredStream::closed) is a future that resolves to the [`CloseReason`]. It
+//!   borrows nothing, and any number of tasks may await it.
+//! * [`stream.monitor()`](MonitoredStream::monitor) is a cloneable handle for other tasks and threads:
+//!   [`run_until_closed`](Monitor::run_until_closed) bounds a future,
+//!   [`cancellation_token`](Monitor::cancellation_token) cancels what takes a token,
+//!   [`grace_period`](Monitor::grace_period) keeps work alive that a client may reconnect to,
+//!   [`subscribe`](Monitor::subscribe) is a watch channel, [`probe`](Monitor::probe) serves producers that
+//!   compute or block, and [`transfer`](Monitor::transfer) counts the bytes that got through.
+//! * [`stream.send_file()`](MonitoredStream::send_file) lets the kernel send a range of a file, and stops
+//!   when the peer disconnects.
+//! * A write on a closed stream fails at once, and a blocked write is woken and fails, with an
 //!   [`io::Error`](std::io::Error) that carries the reason.
 //!
 //! # When a stream closes
@@ -53,133 +55,106 @@
 //! | the peer's FIN, before we had finished sending | [`PeerClosed`](CloseReason::PeerClosed) |
 //! | the peer's FIN, after our own shutdown | [`Finished`](CloseReason::Finished) |
 //! | a reset | [`Reset`](CloseReason::Reset) |
-//! | the system's keepalive or user timeout ran out | [`TimedOut`](CloseReason::TimedOut) |
-//! | the network or the host is unreachable, and the system gave up | [`Unreachable`](CloseReason::Unreachable) |
-//! | the peer drains less than the [`StallPolicy`] asks for | [`Stalled`](CloseReason::Stalled) |
-//! | TLS: an end without close_notify, an alert, a record that cannot be read | [`Truncated`](CloseReason::Truncated), [`TlsAlert`](CloseReason::TlsAlert), [`Tls`](CloseReason::Tls) |
-//! | [`abort`](Monitor::abort), by us | [`Aborted`](CloseReason::Aborted) |
+//! | the system's keepalive or user timeout expires | [`TimedOut`](CloseReason::TimedOut) |
+//! | the network or the host is unreachable, and the system gives up | [`Unreachable`](CloseReason::Unreachable) |
+//! | the peer reads less than the [`StallPolicy`] asks for | [`Stalled`](CloseReason::Stalled) |
+//! | TLS: an end without close_notify, an alert, an invalid record | [`Truncated`](CloseReason::Truncated), [`TlsAlert`](CloseReason::TlsAlert), [`Tls`](CloseReason::Tls) |
+//! | we call [`abort`](Monitor::abort) | [`Aborted`](CloseReason::Aborted) |
 //! | any other error of a read or a write | [`Failed`](CloseReason::Failed) and others |
 //! | the stream is dropped, or taken out of its wrapper | [`Dropped`](CloseReason::Dropped) |
-//! | the runtime is shut down | [`RuntimeShutdown`](CloseReason::RuntimeShutdown) |
+//! | the runtime shuts down | [`RuntimeShutdown`](CloseReason::RuntimeShutdown) |
 //!
-//! A peer that half-closes and reads on is taken for one that left, as in nginx, Go and hyper, unless
-//! [`HalfClose::Allowed`] says otherwise. The first reason wins and never changes. What arrived before
-//! the hang-up stays readable after it.
+//! By default a half-close counts as a disconnect, as in Go's net/http and hyper. [`HalfClose::Allow`]
+//! changes that. (nginx answers a half-closed GET of a file.) The first reason wins and never changes. Data
+//! that arrived before the disconnect stays readable after it.
 //!
 //! # What cannot be seen
 //!
-//! * A FIN that waits at the peer behind data for which our receive window has no room. A reset is seen.
-//!   Way out: read, or [`MonitorConfig::drain_unread`].
-//! * Whether a FIN means half-close or close, until something that we send is answered by a reset.
-//! * A peer that vanished without a word: only timers tell. [`MonitorConfig::silent_death`] arms the
-//!   system's; when they run out, the watcher tells.
-//! * A peer that is there and reads nothing: only time tells. Way out: a [`StallPolicy`].
-//! * What the peer's program has done with the bytes. Accepted means that our kernel took them.
-//! * Anything, by the watcher, while every worker of its runtime is blocked: [`Monitor::probe`] asks the
-//!   kernel directly.
+//! * A FIN that the peer cannot send, because our receive window is full of unread data. A reset is seen.
+//!   Workaround: read, or set [`MonitorConfig::read_ahead`].
+//! * Whether a FIN is a half-close or a close, until a reset answers something that we send.
+//! * A peer that loses power or network sends nothing; only a timeout can detect it.
+//!   [`MonitorConfig::dead_peer_timeout`] arms the system's timers.
+//! * A peer that stays connected and does not read; only a timeout can detect that too. Workaround: a
+//!   [`StallPolicy`].
+//! * What the peer's program has processed. "Accepted" means that our kernel took the bytes;
+//!   "acknowledged" means that the peer's kernel did.
+//! * Anything, through the watcher, while every worker thread of the runtime is blocked. [`Monitor::probe`]
+//!   asks the kernel directly.
 //!
 //! # Which streams
 //!
-//! Whatever has one socket under it is watched: `TcpStream`, `UnixStream`, and TLS streams over them, in
-//! either order (`MonitoredStream<TlsStream<TcpStream>>` or `TlsStream<MonitoredStream<TcpStream>>`) or in both
-//! places ([`MonitoredStream::layer`]).
-//! Others learn from their own reads and writes: [`MonitoredStream::unwatched`].
+//! Any stream backed by a single socket can be watched: `TcpStream`, `UnixStream`, and TLS streams over
+//! them, in either order (`MonitoredStream<TlsStream<TcpStream>>` or
+//! `TlsStream<MonitoredStream<TcpStream>>`) or on both sides ([`MonitoredStream::layer`]).
+//! Other streams learn from their own reads and writes: [`MonitoredStream::unwatched`].
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
-//! | feature | what |
+//! | feature | what it adds |
 //! |---|---|
-//! | `axum` | a listener, extractors and a middleware for axum; brings `http` |
-//! | `codec` | frames, and `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
-//! | `durable` | a store on disk for the outbox: what it has accepted survives a crash and a power cut |
-//! | `http` | bodies, streams and producers that end with the connection, for hyper and any other |
-//! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, Prometheus' for instance |
-//! | `outbox` | a sender that keeps messages until they are confirmed, and sends them again after a reconnect |
+//! | `axum` | a listener, extractors and a middleware for axum; implies `http` |
+//! | `codec` | `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
+//! | `durable` | a store on disk for the outbox: accepted messages survive a crash and a power cut |
+//! | `http` | bodies, streams and producers that end with the connection, for hyper and other HTTP libraries |
+//! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
+//! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |
 //! | `tls` | TLS by tokio-rustls, monitored from before the handshake; `ring`, `aws-lc-rs` and `tls12` choose its cryptography |
-//! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; brings `http` |
-//! | `tracing` | an event of [`tracing`](https://docs.rs/tracing) at the end of each stream, in the span in which it began |
+//! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; implies `http` |
+//! | `tracing` | a [`tracing`](https://docs.rs/tracing) event at the end of each stream, in the span in which it began |
 //!
 //! # Platforms
 //!
-//! Linux uses a nested epoll, one per runtime. macOS and the BSDs use a nested kqueue: type-checked, not
-//! run yet. Windows and the rest have a fallback that looks at every socket each 50 ms, and may miss a
-//! FIN behind unread data; it is type-checked for Windows and tested on Linux.
+//! Linux uses a nested epoll, one per runtime. macOS and the BSDs use a nested kqueue, which is type-checked
+//! and has not run yet. Windows and the rest use a fallback that polls every socket every 50 ms and may miss
+//! a FIN behind unread data; it is type-checked for Windows and tested on Linux.
 //!
 //! # Cancel safety
 //!
-//! A method is cancel safe if its future may be dropped before it is ready, and nothing is lost. All of
-//! this crate's are, as long as what they wrap is; each says so.
+//! A method is cancel safe if its future may be dropped before it completes and nothing is lost. Each async
+//! method says whether it is. Those that are not: [`send_file`](MonitoredStream::send_file),
+//! [`layer`](MonitoredStream::layer), [`copy_bidirectional`] and the functions of the module `tls`.
 //!
 //! # Comparison to watching by reading
 //!
-//! A task that reads in order to hear the end of the input takes the data from whoever wants it, must
-//! put it somewhere, and stops hearing when it stops reading: behind a pipelined request, an unread
-//! body, or a paused reader. tokio's `ready(Interest::READABLE)` does not read, and spins on unread
-//! data. The watcher is told by the kernel of the hang-up itself (`EPOLLRDHUP`, epoll_ctl(2)).
+//! A task that reads in order to detect the end of the input takes data away from its consumer, has to store
+//! it, and detects nothing while it does not read: behind a pipelined request, an unread body, or a paused
+//! reader. tokio's `ready(Interest::READABLE)` does not read, and spins on unread data. The watcher gets the
+//! disconnect itself from the kernel (`EPOLLRDHUP`, epoll_ctl(2)).
 
 #[cfg(feature = "axum")]
 pub mod axum;
 pub mod errors;
 #[cfg(feature = "http")]
 pub mod http;
-#[cfg(feature = "metrics")]
-pub mod metrics;
 #[cfg(feature = "outbox")]
 pub mod outbox;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tonic")]
 pub mod tonic;
-#[cfg(feature = "tracing")]
-pub mod tracing;
 
-mod accept;
-#[cfg(any(feature = "metrics", feature = "tracing"))]
-mod account;
-#[cfg(not(any(feature = "metrics", feature = "tracing")))]
-#[path = "no_account.rs"]
-mod account;
-mod closed;
-mod config;
-mod copy;
-mod drain;
-mod event;
-mod fate;
-mod grace;
-mod hold;
-mod layer;
-mod listener;
 mod monitor;
-mod reason;
-#[cfg(any(unix, windows))]
-mod send_file;
-mod silent_death;
-mod slots;
-mod stall;
+mod observe;
+mod policy;
 mod state;
-mod status;
 mod stream;
-mod sync;
-mod timer;
 mod transfer;
-mod unread;
-#[cfg(feature = "codec")]
-mod until_closed;
 mod watcher;
 
-pub use closed::Closed;
-pub use config::{HalfClose, MonitorConfig};
-pub use copy::{Copied, Side, copy_bidirectional, copy_bidirectional_with_sizes};
-pub use grace::{Grace, GraceOver};
-pub use layer::Lower;
-pub use listener::MonitoredListener;
-pub use monitor::Monitor;
-pub use reason::{CloseReason, Failure};
-pub use stall::StallPolicy;
-pub use status::Status;
-pub use stream::MonitoredStream;
-pub use transfer::Transfer;
+pub use errors::{CloseReason, Failure};
 #[cfg(feature = "codec")]
-pub use until_closed::{SinkError, UntilClosed, UntilClosedExt};
+pub use monitor::SinkError;
+pub use monitor::{Grace, GraceExpired, Monitor};
+#[cfg(any(feature = "codec", feature = "http"))]
+pub use monitor::{UntilClosed, UntilClosedExt};
+#[cfg(feature = "metrics")]
+pub use observe::metrics;
+#[cfg(feature = "tracing")]
+pub use observe::tracing;
+pub use policy::{MonitorConfig, StallPolicy};
+pub use state::{Closed, HalfClose, Status, Transfer};
+pub use stream::{MonitoredListener, MonitoredStream, Transport};
+pub use transfer::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};

@@ -4,7 +4,7 @@
 //! of std's. Nothing bounds the search: each model is explored to its end.
 //!
 //! Loom runs its threads in turns on one, and switches between them in its own operations only. So
-//! * no std lock may be held over one of them: tokio's watch channel, which [`Fate`] publishes to
+//! * no std lock may be held over one of them: tokio's watch channel, which [`SharedState`] publishes to
 //!   under the channel's lock, has a stand-in here that does the same under a lock of loom's;
 //! * loom does not see the `OnceLock`s. Where a model has one thread only that may fill them, it
 //!   switches while they are being filled: that is, after the filler has looked at the cell and
@@ -12,7 +12,7 @@
 
 #![allow(dead_code, unreachable_pub)] // the files below are parts of a library
 
-use hangup::{CloseReason, HalfClose, Status};
+use hangup::CloseReason;
 use loom::future::block_on;
 use loom::thread;
 use std::future::Future;
@@ -101,47 +101,60 @@ mod sync {
     }
 }
 
-/// Counts how often it is closed.
-mod account {
-    use crate::event::HeardBy;
-    use hangup::CloseReason;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "../src/observe"]
+mod observe {
+    mod end;
 
-    #[derive(Debug)]
-    pub(crate) struct Account(AtomicUsize);
+    pub(crate) use end::{Bytes, End};
 
-    impl Account {
-        pub(crate) const KEPT: bool = true;
+    /// Counts how often the end is recorded.
+    pub(crate) mod lifecycle {
+        use super::End;
+        use std::sync::atomic::{AtomicUsize, Ordering};
 
-        pub(crate) fn new() -> Self {
-            Self(AtomicUsize::new(0))
-        }
+        #[derive(Debug)]
+        pub(crate) struct Lifecycle(AtomicUsize);
 
-        pub(crate) fn close(&self, _: &CloseReason, _: HeardBy) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
+        impl Lifecycle {
+            pub(crate) const RECORDED: bool = true;
 
-        pub(crate) fn closes(&self) -> usize {
-            self.0.load(Ordering::Relaxed)
+            pub(crate) fn new() -> Self {
+                Self(AtomicUsize::new(0))
+            }
+
+            pub(crate) fn end(&self, _: &End<'_>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+
+            pub(crate) fn ends(&self) -> usize {
+                self.0.load(Ordering::Relaxed)
+            }
         }
     }
 }
-#[path = "../src/closed.rs"]
-mod closed;
-#[path = "../src/event.rs"]
-mod event;
-#[path = "../src/fate.rs"]
-mod fate;
-#[path = "../src/slots.rs"]
-mod slots;
-#[path = "../src/state.rs"]
-mod state;
-#[path = "../src/transfer.rs"]
-mod transfer;
 
-use closed::Closed;
-use event::{Event, HeardBy};
-use fate::Fate;
+mod errors {
+    pub(crate) use hangup::CloseReason;
+}
+
+#[path = "../src/state"]
+mod state {
+    pub(crate) mod closed;
+    pub(crate) mod counters;
+    pub(crate) mod event;
+    pub(crate) mod half_close;
+    pub(crate) mod machine;
+    pub(crate) mod shared;
+    pub(crate) mod slab;
+    pub(crate) mod status;
+    pub(crate) use crate::sync;
+}
+
+use state::closed::Closed;
+use state::event::{DetectedBy, Event};
+use state::half_close::HalfClose;
+use state::shared::SharedState;
+use state::status::Status;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
     explore_with(false, model);
@@ -153,28 +166,28 @@ fn explore_with(switches: bool, model: impl Fn() + Send + Sync + 'static) {
     loom::model(model);
 }
 
-fn fate(half_close: HalfClose) -> Arc<Fate> {
-    Arc::new(Fate::new(half_close))
+fn shared(half_close: HalfClose) -> Arc<SharedState> {
+    Arc::new(SharedState::new(half_close))
 }
 
 fn spawn<T: 'static>(
-    fate: &Arc<Fate>,
-    run: impl FnOnce(Arc<Fate>) -> T + 'static,
+    shared: &Arc<SharedState>,
+    run: impl FnOnce(Arc<SharedState>) -> T + 'static,
 ) -> thread::JoinHandle<T> {
-    let fate = fate.clone();
-    thread::spawn(move || run(fate))
+    let shared = shared.clone();
+    thread::spawn(move || run(shared))
 }
 
 /// A waker that counts, and that finds the cell closed whenever it is woken (invariant 2).
 struct Counting {
-    fate: Weak<Fate>,
+    shared: Weak<SharedState>,
     wakes: AtomicUsize,
 }
 
 impl Counting {
-    fn new(fate: &Arc<Fate>) -> Arc<Self> {
+    fn new(shared: &Arc<SharedState>) -> Arc<Self> {
         Arc::new(Self {
-            fate: Arc::downgrade(fate),
+            shared: Arc::downgrade(shared),
             wakes: AtomicUsize::new(0),
         })
     }
@@ -186,9 +199,9 @@ impl Counting {
 
 impl Wake for Counting {
     fn wake(self: Arc<Self>) {
-        let fate = self.fate.upgrade().expect("the cell lives");
-        assert!(fate.is_closed(), "woken before the flag");
-        assert!(fate.close_reason().is_some(), "woken before the reason");
+        let shared = self.shared.upgrade().expect("the cell lives");
+        assert!(shared.is_closed(), "woken before the flag");
+        assert!(shared.close_reason().is_some(), "woken before the reason");
         self.wakes
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
@@ -203,13 +216,13 @@ fn poll(closed: &mut Closed, waker: &Arc<Counting>) -> Poll<CloseReason> {
 #[test]
 fn who_awaits_the_close_is_told_the_first_reason() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let waiter = spawn(&fate, |fate| block_on(Closed::new(fate)));
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
-        fate.file(Event::Reset { after_fin: false }, HeardBy::Read);
+        let shared = shared(HalfClose::Close);
+        let waiter = spawn(&shared, |shared| block_on(Closed::new(shared)));
+        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        shared.apply(Event::Reset { after_fin: false }, DetectedBy::Read);
         let reason = waiter.join().unwrap();
         filer.join().unwrap();
-        assert_eq!(fate.status(), Status::Closed(reason));
+        assert_eq!(shared.status(), Status::Closed(reason));
     });
 }
 
@@ -217,10 +230,10 @@ fn who_awaits_the_close_is_told_the_first_reason() {
 #[test]
 fn a_poll_sees_the_close_or_is_woken_by_it() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let waker = Counting::new(&fate);
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
-        let mut closed = Closed::new(fate.clone());
+        let shared = shared(HalfClose::Close);
+        let waker = Counting::new(&shared);
+        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let mut closed = Closed::new(shared.clone());
         let polled = poll(&mut closed, &waker);
         filer.join().unwrap();
         assert_eq!(waker.wakes(), usize::from(polled.is_pending()));
@@ -235,10 +248,10 @@ fn a_poll_sees_the_close_or_is_woken_by_it() {
 #[test]
 fn the_last_waker_is_the_one_that_is_woken() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let wakers = [Counting::new(&fate), Counting::new(&fate)];
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
-        let mut closed = Closed::new(fate.clone());
+        let shared = shared(HalfClose::Close);
+        let wakers = [Counting::new(&shared), Counting::new(&shared)];
+        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let mut closed = Closed::new(shared.clone());
         let first = poll(&mut closed, &wakers[0]);
         let second = poll(&mut closed, &wakers[1]);
         filer.join().unwrap();
@@ -255,12 +268,12 @@ fn the_last_waker_is_the_one_that_is_woken() {
 #[test]
 fn a_dropped_future_takes_nobody_elses_waker() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let wakers = [Counting::new(&fate), Counting::new(&fate)];
-        let mut stays = Closed::new(fate.clone());
+        let shared = shared(HalfClose::Close);
+        let wakers = [Counting::new(&shared), Counting::new(&shared)];
+        let mut stays = Closed::new(shared.clone());
         assert!(poll(&mut stays, &wakers[0]).is_pending());
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
-        let mut goes = Closed::new(fate.clone());
+        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let mut goes = Closed::new(shared.clone());
         let polled = poll(&mut goes, &wakers[1]);
         drop(goes);
         filer.join().unwrap();
@@ -273,14 +286,14 @@ fn a_dropped_future_takes_nobody_elses_waker() {
 #[test]
 fn a_writer_is_refused_or_woken() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let waker = Counting::new(&fate);
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
-        let parked = fate.park_writer(&Waker::from(waker.clone()));
+        let shared = shared(HalfClose::Close);
+        let waker = Counting::new(&shared);
+        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let parked = shared.park_writer(&Waker::from(waker.clone()));
         filer.join().unwrap();
         assert_eq!(waker.wakes(), usize::from(parked.is_ok()));
         assert_eq!(
-            fate.park_writer(Waker::noop()),
+            shared.park_writer(Waker::noop()),
             Err(CloseReason::PeerClosed)
         );
     });
@@ -290,14 +303,14 @@ fn a_writer_is_refused_or_woken() {
 #[test]
 fn the_flag_comes_with_the_reason() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
-        let call = fate.enter();
-        assert!(!call.closed || fate.close_reason().is_some());
+        let shared = shared(HalfClose::Close);
+        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let call = shared.enter();
+        assert!(!call.closed || shared.close_reason().is_some());
         drop(call);
-        assert!(!fate.is_closed() || fate.close_reason().is_some());
+        assert!(!shared.is_closed() || shared.close_reason().is_some());
         filer.join().unwrap();
-        assert!(fate.is_closed());
+        assert!(shared.is_closed());
     });
 }
 
@@ -306,14 +319,14 @@ fn the_flag_comes_with_the_reason() {
 fn the_channel_ends_with_the_close() {
     for switches in [false, true] {
         explore_with(switches, || {
-            let fate = fate(HalfClose::Allowed);
+            let shared = shared(HalfClose::Allow);
             let filers = [
-                spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read)),
-                spawn(&fate, |fate| {
-                    fate.file(Event::Reset { after_fin: false }, HeardBy::Read);
+                spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read)),
+                spawn(&shared, |shared| {
+                    shared.apply(Event::Reset { after_fin: false }, DetectedBy::Read);
                 }),
             ];
-            let channel = fate.subscribe();
+            let channel = shared.subscribe();
             for filer in filers {
                 filer.join().unwrap();
             }
@@ -326,10 +339,10 @@ fn the_channel_ends_with_the_close() {
 #[test]
 fn the_first_subscribers_share_a_channel() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let other = spawn(&fate, |fate| fate.subscribe());
-        let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
-        let channels = [fate.subscribe(), other.join().unwrap()];
+        let shared = shared(HalfClose::Close);
+        let other = spawn(&shared, |shared| shared.subscribe());
+        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let channels = [shared.subscribe(), other.join().unwrap()];
         filer.join().unwrap();
         for channel in channels {
             assert_eq!(channel.get(), Status::Closed(CloseReason::PeerClosed));
@@ -342,9 +355,9 @@ fn the_first_subscribers_share_a_channel() {
 fn a_token_is_cancelled_by_the_close() {
     for switches in [false, true] {
         explore_with(switches, || {
-            let fate = fate(HalfClose::Closes);
-            let filer = spawn(&fate, |fate| fate.file(Event::Fin, HeardBy::Read));
-            let token = fate.token();
+            let shared = shared(HalfClose::Close);
+            let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+            let token = shared.token();
             filer.join().unwrap();
             assert!(token.is_cancelled());
         });
@@ -363,19 +376,19 @@ fn a_writer_sees_the_held_fin_or_is_woken_by_it() {
     }
 
     explore(|| {
-        let fate = fate(HalfClose::Closes);
+        let shared = shared(HalfClose::Close);
         let plain = Arc::new(Plain(AtomicUsize::new(0)));
-        let watcher = spawn(&fate, |fate| fate.hold_fin());
-        let call = fate.enter();
-        fate.park_writer(&Waker::from(plain.clone())).unwrap();
-        let seen = fate.holds_fin();
+        let watcher = spawn(&shared, |shared| shared.delay_fin());
+        let call = shared.enter();
+        shared.park_writer(&Waker::from(plain.clone())).unwrap();
+        let seen = shared.is_fin_delayed();
         drop(call);
         watcher.join().unwrap();
         let wakes = plain.0.load(std::sync::atomic::Ordering::Relaxed);
         assert!(wakes <= 1 && (seen || wakes == 1));
-        assert_eq!(fate.status(), Status::Open);
-        fate.file(Event::Fin, HeardBy::Read);
-        assert!(!fate.holds_fin());
+        assert_eq!(shared.status(), Status::Open);
+        shared.apply(Event::Fin, DetectedBy::Read);
+        assert!(!shared.is_fin_delayed());
     });
 }
 
@@ -383,14 +396,16 @@ fn a_writer_sees_the_held_fin_or_is_woken_by_it() {
 #[test]
 fn the_call_that_finds_the_meaning_of_a_fin_is_believed() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        fate.hold_fin();
-        let call = fate.enter();
-        let timer = spawn(&fate, |fate| fate.observe(Event::Fin, HeardBy::Watcher));
-        fate.file(Event::Failed(CloseReason::Truncated), HeardBy::Read);
+        let shared = shared(HalfClose::Close);
+        shared.delay_fin();
+        let call = shared.enter();
+        let timer = spawn(&shared, |shared| {
+            shared.observe(Event::Fin, DetectedBy::Watcher)
+        });
+        shared.apply(Event::Failed(CloseReason::Truncated), DetectedBy::Read);
         drop(call);
         timer.join().unwrap();
-        assert_eq!(fate.status(), Status::Closed(CloseReason::Truncated));
+        assert_eq!(shared.status(), Status::Closed(CloseReason::Truncated));
     });
 }
 
@@ -399,15 +414,17 @@ fn the_call_that_finds_the_meaning_of_a_fin_is_believed() {
 #[test]
 fn what_the_watcher_saw_during_a_call_waits_for_its_end() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let waker = Counting::new(&fate);
-        fate.park_writer(&Waker::from(waker.clone())).unwrap();
-        let call = fate.enter();
-        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin, HeardBy::Watcher));
-        fate.file(Event::ShutDown, HeardBy::Us);
+        let shared = shared(HalfClose::Close);
+        let waker = Counting::new(&shared);
+        shared.park_writer(&Waker::from(waker.clone())).unwrap();
+        let call = shared.enter();
+        let watcher = spawn(&shared, |shared| {
+            shared.observe(Event::Fin, DetectedBy::Watcher)
+        });
+        shared.apply(Event::ShutDown, DetectedBy::Us);
         drop(call);
         watcher.join().unwrap();
-        assert_eq!(fate.status(), Status::Closed(CloseReason::Finished));
+        assert_eq!(shared.status(), Status::Closed(CloseReason::Finished));
         assert_eq!(waker.wakes(), 1);
     });
 }
@@ -416,16 +433,18 @@ fn what_the_watcher_saw_during_a_call_waits_for_its_end() {
 #[test]
 fn what_the_watcher_saw_is_taken_in_at_the_latest_by_the_calls_end() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let waker = Counting::new(&fate);
-        fate.park_writer(&Waker::from(waker.clone())).unwrap();
-        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin, HeardBy::Watcher));
-        drop(fate.enter());
-        drop(fate.enter());
+        let shared = shared(HalfClose::Close);
+        let waker = Counting::new(&shared);
+        shared.park_writer(&Waker::from(waker.clone())).unwrap();
+        let watcher = spawn(&shared, |shared| {
+            shared.observe(Event::Fin, DetectedBy::Watcher)
+        });
+        drop(shared.enter());
+        drop(shared.enter());
         watcher.join().unwrap();
-        assert_eq!(fate.status(), Status::Closed(CloseReason::PeerClosed));
+        assert_eq!(shared.status(), Status::Closed(CloseReason::PeerClosed));
         assert_eq!(waker.wakes(), 1);
-        assert_eq!(fate.account.closes(), 1);
+        assert_eq!(shared.lifecycle.ends(), 1);
     });
 }
 
@@ -434,14 +453,14 @@ fn what_the_watcher_saw_is_taken_in_at_the_latest_by_the_calls_end() {
 #[test]
 fn all_that_the_watcher_saw_during_a_call_counts() {
     explore(|| {
-        let fate = fate(HalfClose::Allowed);
-        let watcher = spawn(&fate, |fate| {
-            fate.observe(Event::Fin, HeardBy::Watcher);
-            fate.observe(Event::Reset { after_fin: false }, HeardBy::Watcher);
+        let shared = shared(HalfClose::Allow);
+        let watcher = spawn(&shared, |shared| {
+            shared.observe(Event::Fin, DetectedBy::Watcher);
+            shared.observe(Event::Reset { after_fin: false }, DetectedBy::Watcher);
         });
-        drop(fate.enter());
+        drop(shared.enter());
         watcher.join().unwrap();
-        assert_eq!(fate.status(), Status::Closed(CloseReason::Reset));
+        assert_eq!(shared.status(), Status::Closed(CloseReason::Reset));
     });
 }
 
@@ -449,15 +468,17 @@ fn all_that_the_watcher_saw_during_a_call_counts() {
 #[test]
 fn two_who_saw_something_are_both_heard() {
     explore(|| {
-        let fate = fate(HalfClose::Allowed);
-        let watcher = spawn(&fate, |fate| fate.observe(Event::Fin, HeardBy::Watcher));
-        let probe = spawn(&fate, |fate| {
-            fate.observe(Event::Reset { after_fin: false }, HeardBy::Watcher);
+        let shared = shared(HalfClose::Allow);
+        let watcher = spawn(&shared, |shared| {
+            shared.observe(Event::Fin, DetectedBy::Watcher)
         });
-        drop(fate.enter());
+        let probe = spawn(&shared, |shared| {
+            shared.observe(Event::Reset { after_fin: false }, DetectedBy::Watcher);
+        });
+        drop(shared.enter());
         watcher.join().unwrap();
         probe.join().unwrap();
-        assert_eq!(fate.status(), Status::Closed(CloseReason::Reset));
+        assert_eq!(shared.status(), Status::Closed(CloseReason::Reset));
     });
 }
 
@@ -466,13 +487,15 @@ fn two_who_saw_something_are_both_heard() {
 #[test]
 fn the_account_is_closed_once() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let aborter = spawn(&fate, |fate| fate.file(Event::Aborted, HeardBy::Us));
-        let call = fate.enter();
-        fate.file(Event::Fin, HeardBy::Read);
+        let shared = shared(HalfClose::Close);
+        let aborter = spawn(&shared, |shared| {
+            shared.apply(Event::Aborted, DetectedBy::Us)
+        });
+        let call = shared.enter();
+        shared.apply(Event::Fin, DetectedBy::Read);
         drop(call);
         aborter.join().unwrap();
-        assert_eq!(fate.account.closes(), 1);
+        assert_eq!(shared.lifecycle.ends(), 1);
     });
 }
 
@@ -480,11 +503,11 @@ fn the_account_is_closed_once() {
 #[test]
 fn the_account_stays_open_during_a_call() {
     explore(|| {
-        let fate = fate(HalfClose::Closes);
-        let call = fate.enter();
-        fate.file(Event::Fin, HeardBy::Read);
-        assert_eq!(fate.account.closes(), 0);
+        let shared = shared(HalfClose::Close);
+        let call = shared.enter();
+        shared.apply(Event::Fin, DetectedBy::Read);
+        assert_eq!(shared.lifecycle.ends(), 0);
         drop(call);
-        assert_eq!(fate.account.closes(), 1);
+        assert_eq!(shared.lifecycle.ends(), 1);
     });
 }

@@ -6,7 +6,7 @@
 mod support;
 
 use hangup::metrics::{
-    BYTES_ACCEPTED, BYTES_ACKNOWLEDGED, BYTES_READ, HEARD_BY, REASON, STREAM_DURATION,
+    BYTES_ACCEPTED, BYTES_ACKNOWLEDGED, BYTES_READ, DETECTED_BY, REASON, STREAM_DURATION,
     STREAMS_ENDED, STREAMS_OPEN, STREAMS_OPENED,
 };
 use hangup::{CloseReason, MonitoredStream};
@@ -20,7 +20,7 @@ use support::{Pair, Peer, Tcp4, reason, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Builder;
 
-/// What the recorder has been told, by name; of the ends by `reason/heard_by`.
+/// What the recorder has been told, by name; of the ends by `reason/detected_by`.
 struct Told {
     snapshotter: Snapshotter,
     /// The sums: a snapshot has what came since the one before it.
@@ -35,8 +35,8 @@ impl Told {
                 let label = labels.iter().find(|label| label.key() == name);
                 label.map(|label| label.value().to_owned())
             };
-            let name = match (label(REASON), label(HEARD_BY)) {
-                (Some(reason), Some(heard_by)) => format!("{reason}/{heard_by}"),
+            let name = match (label(REASON), label(DETECTED_BY)) {
+                (Some(reason), Some(detected_by)) => format!("{reason}/{detected_by}"),
                 _ => name.as_str().to_owned(),
             };
             *self.sums.entry(name).or_default() += match value {

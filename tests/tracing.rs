@@ -115,7 +115,7 @@ async fn the_end_is_told_once_in_the_span_of_the_beginning() {
     assert_eq!(told.span.as_deref(), Some("request"));
     assert_eq!(told.field("message"), "stream over: closed by peer");
     assert_eq!(told.field("reason"), "peer_closed");
-    assert_eq!(told.field("heard_by"), "watcher");
+    assert_eq!(told.field("detected_by"), "watcher");
     assert_eq!(told.field("read"), "300");
     assert_eq!(told.field("accepted"), "1000");
     if cfg!(target_os = "linux") && !cfg!(hangup_fallback) {
@@ -145,7 +145,7 @@ async fn an_end_that_a_write_hears_of_has_exact_counts() {
     };
     assert_eq!(CloseReason::from(&error), CloseReason::Reset);
     let told = kept.event();
-    assert_eq!(told.field("heard_by"), "write");
+    assert_eq!(told.field("detected_by"), "write");
     assert_eq!(told.field("reason"), "reset");
     let transfer = stream.monitor().transfer();
     assert_eq!(told.field("accepted"), transfer.accepted.to_string());
@@ -165,7 +165,7 @@ async fn a_dropped_stream_is_debug_and_has_its_counts() {
     assert_eq!(told.level, Some(Level::DEBUG));
     assert_eq!(told.span, None);
     assert_eq!(told.field("reason"), "dropped");
-    assert_eq!(told.field("heard_by"), "us");
+    assert_eq!(told.field("detected_by"), "us");
     assert_eq!(told.field("accepted"), "1000");
     if cfg!(target_os = "linux") && !cfg!(hangup_fallback) {
         assert_eq!(told.field("acknowledged"), "1000");

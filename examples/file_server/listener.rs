@@ -38,7 +38,7 @@ impl Listener {
         };
         let listener = MonitoredListener::bind(address).await?;
         Ok(Self {
-            listener: listener.with_config(config).on_accept_error(tell),
+            listener: listener.config(config).on_accept_error(tell),
             report,
             board,
             told,
@@ -51,7 +51,7 @@ impl axum::serve::Listener for Listener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, client) = self.listener.accept_next().await;
+        let (stream, client) = self.listener.accept_retrying().await;
         self.told.store(false, Ordering::Relaxed);
         let (report, board) = (self.report.clone(), self.board.clone());
         (Connection::new(stream, client, report, board), client)

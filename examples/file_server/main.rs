@@ -62,8 +62,8 @@ async fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
         .map_err(|error| format!("--root {}: {error}", options.root.display()))?;
     // A client that has stalled is worth none of the kernel's memory.
     let mut config = MonitorConfig::new()
-        .silent_death(options.silent_death)
-        .reset_on_abort(true);
+        .dead_peer_timeout(options.dead_peer_timeout)
+        .reset_on_stall(true);
     if let Some(policy) = options.stall {
         config = config.stall(policy);
     }

@@ -46,12 +46,12 @@ pub(crate) struct Options {
     pub(crate) root: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) stall: Option<StallPolicy>,
-    pub(crate) silent_death: Option<Duration>,
+    pub(crate) dead_peer_timeout: Option<Duration>,
     /// Who may see the dashboard; `None` if there is none.
     pub(crate) dashboard: Option<Access>,
 }
 
-/// What [`MonitorConfig::silent_death`](hangup::MonitorConfig::silent_death) takes, in seconds.
+/// What [`MonitorConfig::dead_peer_timeout`](hangup::MonitorConfig::dead_peer_timeout) takes, in seconds.
 const SILENT_DEATH: RangeInclusive<u64> = 4..=86_400;
 
 impl Options {
@@ -61,7 +61,7 @@ impl Options {
         let mut root = None;
         let mut listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let mut stall = Some(StallPolicy::new(65536, Duration::from_secs(60)));
-        let mut silent_death = None;
+        let mut dead_peer_timeout = None;
         let mut dashboard = None;
         while let Some(arg) = args.next()? {
             match arg {
@@ -73,7 +73,7 @@ impl Options {
                     if !SILENT_DEATH.contains(&seconds) {
                         return Err("--silent-death SECONDS is not 4 to 86400".into());
                     }
-                    silent_death = Some(Duration::from_secs(seconds));
+                    dead_peer_timeout = Some(Duration::from_secs(seconds));
                 }
                 Long("dashboard") => {
                     dashboard = Some(match args.optional_value() {
@@ -94,7 +94,7 @@ impl Options {
         Ok(Some(Self {
             root,
             listen,
-            silent_death,
+            dead_peer_timeout,
             stall,
             dashboard,
         }))

@@ -49,7 +49,7 @@ impl Connection {
             config: MonitorConfig::new()
                 .half_close(options.half_close)
                 .stall(StallPolicy::new(bytes, window))
-                .reset_on_abort(true),
+                .reset_on_stall(true),
         }
     }
 

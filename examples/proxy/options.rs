@@ -39,14 +39,14 @@ impl Options {
     pub(crate) fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
         let (mut listen, mut target) = (None, None);
-        let mut half_close = HalfClose::Closes;
+        let mut half_close = HalfClose::Close;
         let mut metrics = None;
         let mut trace = false;
         while let Some(arg) = args.next()? {
             match arg {
                 Value(address) if listen.is_none() => listen = Some(address.parse()?),
                 Value(address) if target.is_none() => target = Some(address.string()?),
-                Long("half-close") => half_close = HalfClose::Allowed,
+                Long("half-close") => half_close = HalfClose::Allow,
                 Long("metrics") if cfg!(not(feature = "metrics")) => {
                     return Err("--metrics needs a build with `--features metrics`".into());
                 }

@@ -95,11 +95,11 @@ async fn serve(mut stream: ServerStream, client: SocketAddr, every: Duration) ->
 /// Serves as many clients as the options say, those whose handshake fails among them.
 async fn listen(options: Options) -> Result<(), Box<dyn Error>> {
     // This server reads whenever it does not write, so it never waits that long to know why a client left.
-    let config = MonitorConfig::new().hold_fin(Duration::from_millis(100));
+    let config = MonitorConfig::new().fin_delay(Duration::from_millis(100));
     let listener = MonitoredListener::bind(options.listen)
         .await
         .map_err(|error| format!("--listen {}: {error}", options.listen))?
-        .with_config(config);
+        .config(config);
     let address = listener.local_addr()?;
     println!("listening on {address}; try:");
     println!("  curl --insecure --no-buffer https://{address}/");
@@ -118,7 +118,7 @@ async fn listen(options: Options) -> Result<(), Box<dyn Error>> {
     let mut clients = JoinSet::new();
     for _ in 0..options.clients {
         tokio::select! {
-            (stream, client) = listener.accept_next() => {
+            (stream, client) = listener.accept_retrying() => {
                 clients.spawn(serve(stream, client, options.every));
             }
             Some(failed) = failures.recv() => {

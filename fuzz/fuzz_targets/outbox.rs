@@ -1,5 +1,5 @@
 //! Lists of operations into the outbox's buffer, against a plain model: the one of
-//! `tests/outbox_model`, which says what is compared.
+//! `tests/outbox/model`, which says what is compared.
 
 #![no_main]
 #![allow(dead_code, unreachable_pub)] // the files below are parts of a library, and of a test
@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 // The queue is no part of the library's interface, and is compiled here from its source.
 #[path = "../../src/outbox/queue/mod.rs"]
 mod queue;
-#[path = "../../tests/outbox_model/plain.rs"]
+#[path = "../../tests/outbox/model/plain.rs"]
 mod plain;
 
 use plain::{Operation, Pair};

@@ -16,7 +16,7 @@
 #![allow(dead_code, unreachable_pub)] // the files below are parts of a library
 
 use arbitrary::Arbitrary;
-use hangup::{CloseReason, HalfClose, Status};
+use hangup::CloseReason;
 use libfuzzer_sys::fuzz_target;
 use std::future::Future;
 use std::io;
@@ -28,29 +28,41 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 // The cell is no part of the library's interface, and is compiled here from its source.
-#[path = "../../src/no_account.rs"]
-mod account;
-#[path = "../../src/closed.rs"]
-mod closed;
-#[path = "../../src/event.rs"]
-mod event;
-#[path = "../../src/fate.rs"]
-mod fate;
 #[path = "../../tests/state_model/judge.rs"]
 mod judge;
-#[path = "../../src/slots.rs"]
-mod slots;
-#[path = "../../src/state.rs"]
-mod state;
-#[path = "../../src/sync.rs"]
-mod sync;
-#[path = "../../src/transfer.rs"]
-mod transfer;
 
-use closed::Closed;
-use event::{Event, HeardBy};
-use fate::Fate;
+mod errors {
+    pub(crate) use hangup::CloseReason;
+}
+
+#[path = "../../src/observe"]
+mod observe {
+    mod end;
+    #[path = "lifecycle_off.rs"]
+    pub(crate) mod lifecycle;
+
+    pub(crate) use end::{Bytes, End};
+}
+
+#[path = "../../src/state"]
+mod state {
+    pub(crate) mod closed;
+    pub(crate) mod counters;
+    pub(crate) mod event;
+    pub(crate) mod half_close;
+    pub(crate) mod machine;
+    pub(crate) mod shared;
+    pub(crate) mod slab;
+    pub(crate) mod status;
+    pub(crate) mod sync;
+}
+
 use judge::{anything_local, judge};
+use state::closed::Closed;
+use state::event::{Event, DetectedBy};
+use state::half_close::HalfClose;
+use state::shared::SharedState;
+use state::status::Status;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -152,33 +164,33 @@ impl Seen {
 
 /// A waker that counts, and that looks at the cell when it is woken and when it is dropped.
 struct Counting {
-    fate: Weak<Fate>,
+    shared: Weak<SharedState>,
     wakes: Arc<AtomicUsize>,
 }
 
 impl Wake for Counting {
     fn wake(self: Arc<Self>) {
         self.wakes.fetch_add(1, Ordering::Relaxed);
-        let Some(fate) = self.fate.upgrade() else {
+        let Some(shared) = self.shared.upgrade() else {
             return;
         };
         // A held FIN wakes a writer while the stream is open.
-        if fate.holds_fin() {
+        if shared.is_fin_delayed() {
             return;
         }
         // Invariant 2. To ask is also to take the cell's lock, which must be free here.
-        assert!(fate.is_closed(), "woken before the flag");
-        let reason = fate.close_reason().expect("woken before the reason");
+        assert!(shared.is_closed(), "woken before the flag");
+        let reason = shared.close_reason().expect("woken before the reason");
         let mut context = Context::from_waker(Waker::noop());
-        let late = Pin::new(&mut Closed::new(fate.clone())).poll(&mut context);
+        let late = Pin::new(&mut Closed::new(shared.clone())).poll(&mut context);
         assert_eq!(late, Poll::Ready(reason));
     }
 }
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        if let Some(fate) = self.fate.upgrade() {
-            fate.status();
+        if let Some(shared) = self.shared.upgrade() {
+            shared.status();
         }
     }
 }
@@ -190,16 +202,16 @@ struct Account {
 }
 
 struct Wakers {
-    fate: Weak<Fate>,
+    shared: Weak<SharedState>,
     kept: Vec<Waker>,
     /// Those of the kept ones come first.
     accounts: Vec<Account>,
 }
 
 impl Wakers {
-    fn new(fate: Weak<Fate>) -> Self {
+    fn new(shared: Weak<SharedState>) -> Self {
         let mut wakers = Self {
-            fate,
+            shared,
             kept: Vec::new(),
             accounts: Vec::new(),
         };
@@ -213,8 +225,8 @@ impl Wakers {
             wakes: wakes.clone(),
             due: 0,
         });
-        let fate = self.fate.clone();
-        let waker = Waker::from(Arc::new(Counting { fate, wakes }));
+        let shared = self.shared.clone();
+        let waker = Waker::from(Arc::new(Counting { shared, wakes }));
         (waker, self.accounts.len() - 1)
     }
 
@@ -245,14 +257,14 @@ fn pick<T>(list: &[T], index: u8) -> Option<usize> {
 
 fuzz_target!(|input: Input| {
     let allowed = input.half_close_allowed;
-    let fate = Arc::new(Fate::new(match allowed {
-        true => HalfClose::Allowed,
-        false => HalfClose::Closes,
+    let shared = Arc::new(SharedState::new(match allowed {
+        true => HalfClose::Allow,
+        false => HalfClose::Close,
     }));
 
     // What there is, and beside each thing the account of the waker that it has registered.
     let mut call = None;
-    let mut wakers = Wakers::new(Arc::downgrade(&fate));
+    let mut wakers = Wakers::new(Arc::downgrade(&shared));
     let mut futures: Vec<(Closed, Option<usize>)> = Vec::new();
     let mut writer: Option<usize> = None;
     let mut subscriptions: Vec<Subscription> = Vec::new();
@@ -289,16 +301,16 @@ fuzz_target!(|input: Input| {
 
         match operation {
             Operation::Enter if call.is_none() => {
-                let entered = fate.enter();
+                let entered = shared.enter();
                 assert_eq!(entered.closed, status.is_closed());
                 call = Some(entered);
             }
             // A stream has one call at a time.
             Operation::Enter => {}
             Operation::Leave => drop(call.take()),
-            Operation::File(happening) => fate.file(happening.event(), HeardBy::Us),
-            Operation::Observe(seen) => fate.observe(seen.event(), HeardBy::Watcher),
-            Operation::NewClosed => futures.push((Closed::new(fate.clone()), None)),
+            Operation::File(happening) => shared.apply(happening.event(), DetectedBy::Us),
+            Operation::Observe(seen) => shared.observe(seen.event(), DetectedBy::Watcher),
+            Operation::NewClosed => futures.push((Closed::new(shared.clone()), None)),
             Operation::CloneClosed(index) => {
                 if let Some(index) = pick(&futures, index) {
                     futures.push((futures[index].0.clone(), None));
@@ -324,7 +336,7 @@ fuzz_target!(|input: Input| {
             }
             Operation::ParkWriter(choice) => {
                 let (waker, account) = wakers.choose(&choice);
-                match fate.park_writer(&waker) {
+                match shared.park_writer(&waker) {
                     Err(reason) => assert_eq!(Some(&reason), status.reason()),
                     Ok(()) => {
                         assert!(!status.is_closed());
@@ -337,10 +349,10 @@ fuzz_target!(|input: Input| {
                 if let Some(index) = writer.take() {
                     wakers.accounts[index].due += 1;
                 }
-                fate.hold_fin();
+                shared.delay_fin();
             }
             Operation::Subscribe => subscriptions.push(Subscription {
-                receiver: fate.subscribe(),
+                receiver: shared.subscribe(),
                 seen: status.clone(),
             }),
             Operation::ReadSubscription(index) => {
@@ -355,7 +367,7 @@ fuzz_target!(|input: Input| {
                 }
             }
             Operation::Token => tokens.push(Token {
-                token: fate.token(),
+                token: shared.token(),
                 cancelled: false,
             }),
             Operation::CancelToken(index) => {
@@ -367,10 +379,10 @@ fuzz_target!(|input: Input| {
         }
 
         // Invariant 1: all tell the same.
-        assert_eq!(fate.status(), status);
-        assert_eq!(fate.is_closed(), status.is_closed());
-        assert_eq!(fate.holds_fin(), held && !status.is_closed());
-        assert_eq!(fate.close_reason().as_ref(), status.reason());
+        assert_eq!(shared.status(), status);
+        assert_eq!(shared.is_closed(), status.is_closed());
+        assert_eq!(shared.is_fin_delayed(), held && !status.is_closed());
+        assert_eq!(shared.close_reason().as_ref(), status.reason());
         for Subscription { receiver, seen } in &subscriptions {
             assert_eq!(*receiver.borrow(), status);
             assert_eq!(

@@ -496,8 +496,8 @@ fuzz_target!(|input: Input| {
         polls: [0; 5],
     };
     let half_close = match input.half_close_allowed {
-        true => HalfClose::Allowed,
-        false => HalfClose::Closes,
+        true => HalfClose::Allow,
+        false => HalfClose::Close,
     };
     let config = MonitorConfig::new().half_close(half_close);
     let mut bare = scripted.clone();

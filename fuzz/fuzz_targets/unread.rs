@@ -21,10 +21,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 
 // The side buffer is no part of the library's interface, and is compiled here from its source.
-#[path = "../../src/unread.rs"]
+#[path = "../../src/policy/read_ahead.rs"]
 mod unread;
 
-use unread::Unread;
+use unread::ReadAhead;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -126,7 +126,7 @@ impl AsyncRead for Scripted {
 
 fuzz_target!(|input: Input| {
     let limit = usize::from(input.limit) + 1;
-    let mut unread: Unread<Scripted> = Unread::new(limit, false);
+    let mut unread: ReadAhead<Scripted> = ReadAhead::new(limit, false);
     let mut io = Scripted {
         answers: input.answers.into(),
         handed_out: 0,

@@ -1,8 +1,8 @@
 //! The extractors.
 
 use super::Peer;
-use crate::Monitor;
 use crate::http::Exchange;
+use crate::monitor::Monitor;
 use ::axum::extract::{ConnectInfo, FromRequestParts};
 use ::axum::http::StatusCode;
 use ::axum::http::request::Parts;

@@ -1,6 +1,6 @@
 //! [`MonitoredListener`] as axum's listener.
 
-use crate::{MonitoredListener, MonitoredStream};
+use crate::stream::{MonitoredListener, MonitoredStream};
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
@@ -9,9 +9,9 @@ impl ::axum::serve::Listener for MonitoredListener {
     type Io = MonitoredStream<TcpStream>;
     type Addr = SocketAddr;
 
-    /// As [`accept_next`](MonitoredListener::accept_next): an error does not end the server.
+    /// As [`accept_retrying`](MonitoredListener::accept_retrying): an error does not end the server.
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        self.accept_next().await
+        self.accept_retrying().await
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

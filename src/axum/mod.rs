@@ -12,11 +12,11 @@
 //! use axum::middleware::from_fn;
 //! use axum::response::sse::{Event, Sse};
 //! use axum::routing::get;
-//! use hangup::http::{Items, producer};
+//! use hangup::http::{ProducerStream, producer};
 //! use hangup::{Monitor, MonitoredListener};
 //! use std::convert::Infallible;
 //!
-//! async fn tokens(monitor: Monitor) -> Sse<Items<Result<Event, Infallible>>> {
+//! async fn tokens(monitor: Monitor) -> Sse<ProducerStream<Result<Event, Infallible>>> {
 //!     let (mut producer, items) = producer(&monitor, 1);
 //!     tokio::task::spawn_blocking(move || {
 //!         for token in 0..1_000_000 {

@@ -1,6 +1,7 @@
 //! What axum's `ConnectInfo` carries.
 
-use crate::{Monitor, MonitoredListener, MonitoredStream};
+use crate::monitor::Monitor;
+use crate::stream::{MonitoredListener, MonitoredStream};
 use ::axum::extract::connect_info::Connected;
 use ::axum::serve::{IncomingStream, TapIo};
 use std::net::SocketAddr;

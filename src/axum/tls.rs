@@ -1,7 +1,7 @@
 //! [`TlsListener`] as axum's listener.
 
 use super::Peer;
-use crate::Monitor;
+use crate::monitor::Monitor;
 use crate::tls::{ServerStream, TlsListener};
 use ::axum::extract::connect_info::Connected;
 use ::axum::serve::{IncomingStream, Listener, TapIo};
@@ -12,9 +12,9 @@ impl Listener for TlsListener {
     type Io = ServerStream;
     type Addr = SocketAddr;
 
-    /// As [`accept_next`](TlsListener::accept_next): an error does not end the server.
+    /// As [`accept_retrying`](TlsListener::accept_retrying): an error does not end the server.
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        self.accept_next().await
+        self.accept_retrying().await
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -1,7 +1,7 @@
 //! The built-in rules: what one error says by itself, without those inside it.
 
+use super::close_reason::CloseReason;
 use super::{ErrorClass, OsError, Platform, chain};
-use crate::CloseReason;
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Write};
 use std::io::{self, ErrorKind};

@@ -85,13 +85,16 @@ mod builtin;
 mod chain;
 mod class;
 mod classifier;
+mod close_reason;
 mod linux;
 mod lookup;
 mod platform;
+mod reason_of;
 mod windows;
 
 pub use class::ErrorClass;
 pub use classifier::Classifier;
+pub use close_reason::{CloseReason, Failure};
 pub use platform::{OsError, Platform, UnknownPlatform};
 
 pub(crate) use builtin::Verdict;

@@ -1,18 +1,18 @@
 //! One request and its response.
 
-use super::BodyError;
-use super::gone::{Gone, GoneReason};
-use super::until_closed::refusal;
-use crate::event::{Event, HeardBy};
-use crate::fate::Fate;
-use crate::{Closed, HalfClose, Monitor};
+use super::body_error::{BodyError, body_error};
+use super::gone::Gone;
+use super::gone_reason::GoneReason;
+use super::request::Request;
+use crate::monitor::Monitor;
+use crate::state::Closed;
 use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio_util::sync::CancellationToken;
 
@@ -42,56 +42,13 @@ use tokio_util::sync::CancellationToken;
 /// ```
 #[derive(Clone)]
 pub struct Exchange {
-    shared: Arc<Shared>,
-}
-
-pub(super) struct Shared {
-    pub(super) monitor: Monitor,
-    /// The request's own: it is over with the guard.
-    request: Arc<Fate>,
-    /// Invariant 1: the first reason wins. Set before anybody is woken.
-    reason: OnceLock<GoneReason>,
-    token: OnceLock<CancellationToken>,
-}
-
-impl Shared {
-    pub(super) fn new(monitor: &Monitor) -> Arc<Self> {
-        Arc::new(Self {
-            monitor: monitor.clone(),
-            request: Arc::new(Fate::new(HalfClose::Closes)),
-            reason: OnceLock::new(),
-            token: OnceLock::new(),
-        })
-    }
-
-    pub(super) fn request_closed(&self) -> Closed {
-        Closed::new(self.request.clone())
-    }
-
-    pub(super) fn reason(&self) -> Option<GoneReason> {
-        if let Some(reason) = self.reason.get() {
-            return Some(reason.clone());
-        }
-        let reason = GoneReason::Connection(self.monitor.close_reason()?);
-        Some(self.reason.get_or_init(|| reason).clone())
-    }
-
-    /// The request is over, for `reason` if the connection is not over before.
-    pub(super) fn end(&self, reason: GoneReason) {
-        if self.reason().is_none() {
-            self.reason.get_or_init(|| reason);
-        }
-        self.request.file(Event::Dropped, HeardBy::Us);
-        if let Some(token) = self.token.get() {
-            token.cancel();
-        }
-    }
+    shared: Arc<Request>,
 }
 
 impl Exchange {
     /// Begins to follow a request that came by the connection of `monitor`.
     pub fn new(monitor: &Monitor) -> (Self, ExchangeGuard) {
-        let shared = Shared::new(monitor);
+        let shared = Request::new(monitor);
         let guard = ExchangeGuard {
             shared: shared.clone(),
         };
@@ -147,13 +104,13 @@ impl fmt::Debug for Exchange {
 /// [`body`](Self::body).
 #[must_use = "to drop it is to cancel the exchange"]
 pub struct ExchangeGuard {
-    shared: Arc<Shared>,
+    shared: Arc<Request>,
 }
 
 impl ExchangeGuard {
     /// Moves the guard into the response's body.
-    pub fn body<B: Body>(self, body: B) -> Followed<B> {
-        let followed = Followed {
+    pub fn body<B: Body>(self, body: B) -> ExchangeBody<B> {
+        let followed = ExchangeBody {
             closed: self.shared.monitor.closed(),
             left: body.size_hint().exact(),
             guard: self,
@@ -191,7 +148,7 @@ pin_project! {
     /// It ends when the connection is over too, with the error that [`UntilClosed`](super::UntilClosed) gives.
     #[derive(Debug)]
     #[must_use = "to drop it is to cancel the exchange"]
-    pub struct Followed<B> {
+    pub struct ExchangeBody<B> {
         #[pin]
         body: B,
         closed: Closed,
@@ -202,7 +159,7 @@ pin_project! {
     }
 }
 
-impl<B: Body> Followed<B> {
+impl<B: Body> ExchangeBody<B> {
     /// Tells of the end when there is nothing more to take.
     fn take_stock(&self) {
         if self.over || self.left == Some(0) || self.body.is_end_stream() {
@@ -211,7 +168,7 @@ impl<B: Body> Followed<B> {
     }
 }
 
-impl<B> Body for Followed<B>
+impl<B> Body for ExchangeBody<B>
 where
     B: Body,
     B::Error: Into<BodyError>,
@@ -229,7 +186,7 @@ where
         }
         if let Poll::Ready(reason) = Pin::new(this.closed).poll(cx) {
             *this.over = true;
-            return Poll::Ready(Some(Err(refusal(reason))));
+            return Poll::Ready(Some(Err(body_error(reason))));
         }
         let frame = ready!(this.body.poll_frame(cx));
         match &frame {

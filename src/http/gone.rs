@@ -1,39 +1,13 @@
 //! The future that resolves when nobody waits for a response any more.
 
-use super::exchange::Shared;
-use crate::{CloseReason, Closed};
+use super::gone_reason::GoneReason;
+use super::request::Request;
+use crate::state::Closed;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-
-/// Why a request is over.
-///
-/// The first reason wins and never changes, as with [`CloseReason`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GoneReason {
-    /// The whole connection is over.
-    Connection(CloseReason),
-    /// This request alone was given up, and the connection is still open: an HTTP/2 stream was reset, or
-    /// the server itself dropped the handler or its response, by a time-out for instance.
-    Cancelled,
-    /// The response was given to HTTP to its end.
-    ///
-    /// It may still be on its way: [`Monitor::drained`](crate::Monitor::drained) waits for that.
-    Answered,
-}
-
-impl fmt::Display for GoneReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connection(reason) => reason.fmt(f),
-            Self::Cancelled => f.write_str("request cancelled"),
-            Self::Answered => f.write_str("request answered"),
-        }
-    }
-}
 
 /// Future of [`Exchange::gone`](super::Exchange::gone) and [`Producer::gone`](super::Producer::gone).
 ///
@@ -45,13 +19,13 @@ impl fmt::Display for GoneReason {
 /// It may be dropped and made anew at any time: nothing is lost.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Gone {
-    shared: Arc<Shared>,
+    shared: Arc<Request>,
     connection: Closed,
     request: Closed,
 }
 
 impl Gone {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Request>) -> Self {
         Self {
             connection: shared.monitor.closed(),
             request: shared.request_closed(),

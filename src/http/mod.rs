@@ -12,7 +12,7 @@
 //!
 //! ```no_run
 //! use hangup::MonitoredListener;
-//! use hangup::http::UntilClosedExt;
+//! use hangup::UntilClosedExt;
 //! use http_body_util::Full;
 //! use hyper::service::service_fn;
 //! use hyper::{Request, Response, body::Incoming, server::conn::http1};
@@ -64,19 +64,19 @@
 //!
 //! Of a FIN that waits behind more unread body than our receive buffer has room for nobody hears before the
 //! body is read. With Linux's default buffers 100 kB were seen through, and 130 kB were not. Way out: take
-//! the body before the long work begins, or [`drain_unread`](crate::MonitorConfig::drain_unread), which
+//! the body before the long work begins, or [`read_ahead`](crate::MonitorConfig::read_ahead), which
 //! reads ahead while the response is being written. A reset is seen in any case.
 
+mod body_error;
 mod exchange;
 mod gone;
+mod gone_reason;
 mod producer;
+mod request;
 mod until_closed;
 
-pub use exchange::{Exchange, ExchangeGuard, Followed};
-pub use gone::{Gone, GoneReason};
-pub use producer::{Items, Producer, SendError, producer};
-pub use until_closed::{UntilClosed, UntilClosedExt};
-
-/// What the bodies of this module fail with: the wrapped body's error, or an [`io::Error`](std::io::Error)
-/// that carries the [`CloseReason`](crate::CloseReason).
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+pub use body_error::BodyError;
+pub use exchange::{Exchange, ExchangeBody, ExchangeGuard};
+pub use gone::Gone;
+pub use gone_reason::GoneReason;
+pub use producer::{Producer, ProducerError, ProducerStream, producer};

@@ -1,8 +1,10 @@
 //! From a thread that computes to a body, so that the thread hears of the end.
 
-use super::exchange::Shared;
-use super::gone::{Gone, GoneReason};
-use crate::{Closed, Monitor};
+use super::gone::Gone;
+use super::gone_reason::GoneReason;
+use super::request::Request;
+use crate::monitor::Monitor;
+use crate::state::Closed;
 use futures_core::Stream;
 use std::error::Error;
 use std::fmt;
@@ -15,7 +17,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// A bounded queue from who makes items to the response that they are for.
 ///
-/// `room` items may wait in it. [`Items`] is a [`Stream`], and becomes a response's body or its server-sent
+/// `room` items may wait in it. [`ProducerStream`] is a [`Stream`], and becomes a response's body or its server-sent
 /// events; when it is dropped, or the connection of `monitor` is over, the [`Producer`] hears of it: a send
 /// fails, also one that waits for room, and [`is_gone`](Producer::is_gone) tells between two items. So
 /// at most one item is made for nobody.
@@ -48,10 +50,10 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 /// assert_eq!(reason, GoneReason::Cancelled);
 /// # }
 /// ```
-pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, Items<T>) {
+pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, ProducerStream<T>) {
     let (sender, receiver) = mpsc::channel(room);
-    let shared = Shared::new(monitor);
-    let items = Items {
+    let shared = Request::new(monitor);
+    let items = ProducerStream {
         closed: monitor.closed(),
         receiver,
         shared: shared.clone(),
@@ -61,10 +63,10 @@ pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, Items<T>) {
 
 /// The end of a [`producer`] that makes the items.
 ///
-/// When it is dropped the [`Items`] end, and the response looks whole: also after a panic of its thread.
+/// When it is dropped the [`ProducerStream`] end, and the response looks whole: also after a panic of its thread.
 pub struct Producer<T> {
     sender: mpsc::Sender<T>,
-    shared: Arc<Shared>,
+    shared: Arc<Request>,
 }
 
 impl<T> Producer<T> {
@@ -77,7 +79,7 @@ impl<T> Producer<T> {
     /// # Cancel safety
     ///
     /// If the future is dropped the item is dropped with it, or is sent, never half of both.
-    pub async fn send(&mut self, item: T) -> Result<(), SendError<T>> {
+    pub async fn send(&mut self, item: T) -> Result<(), ProducerError<T>> {
         let mut gone = self.gone();
         let permit = {
             let mut room = pin!(self.sender.reserve());
@@ -96,7 +98,7 @@ impl<T> Producer<T> {
                 permit.send(item);
                 Ok(())
             }
-            Err(reason) => Err(SendError { item, reason }),
+            Err(reason) => Err(ProducerError { item, reason }),
         }
     }
 
@@ -108,9 +110,9 @@ impl<T> Producer<T> {
     /// # Errors
     ///
     /// Nobody receives any more: the error has the item and the reason.
-    pub fn blocking_send(&mut self, item: T) -> Result<(), SendError<T>> {
+    pub fn blocking_send(&mut self, item: T) -> Result<(), ProducerError<T>> {
         if let Some(reason) = self.gone_reason() {
-            return Err(SendError { item, reason });
+            return Err(ProducerError { item, reason });
         }
         match self.sender.try_send(item) {
             Ok(()) => Ok(()),
@@ -156,13 +158,13 @@ impl<T> fmt::Debug for Producer<T> {
 ///
 /// It ends when the [`Producer`] is dropped and all of its items are taken, or when the connection is over.
 #[must_use = "to drop it tells the producer that nobody receives"]
-pub struct Items<T> {
+pub struct ProducerStream<T> {
     receiver: mpsc::Receiver<T>,
     closed: Closed,
-    shared: Arc<Shared>,
+    shared: Arc<Request>,
 }
 
-impl<T> Stream for Items<T> {
+impl<T> Stream for ProducerStream<T> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
@@ -173,16 +175,16 @@ impl<T> Stream for Items<T> {
     }
 }
 
-impl<T> Drop for Items<T> {
+impl<T> Drop for ProducerStream<T> {
     fn drop(&mut self) {
         // Before the receiver goes: whoever waits for room then finds the reason.
         self.shared.end(GoneReason::Cancelled);
     }
 }
 
-impl<T> fmt::Debug for Items<T> {
+impl<T> fmt::Debug for ProducerStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Items")
+        f.debug_struct("ProducerStream")
             .field("waiting", &self.receiver.len())
             .field("closed", &self.closed)
             .finish()
@@ -191,12 +193,12 @@ impl<T> fmt::Debug for Items<T> {
 
 /// Nobody receives any more. Has the item that was not sent.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SendError<T> {
+pub struct ProducerError<T> {
     item: T,
     reason: GoneReason,
 }
 
-impl<T> SendError<T> {
+impl<T> ProducerError<T> {
     /// The item that was not sent.
     pub fn into_inner(self) -> T {
         self.item
@@ -208,21 +210,21 @@ impl<T> SendError<T> {
     }
 }
 
-impl<T> fmt::Debug for SendError<T> {
+impl<T> fmt::Debug for ProducerError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError")
+        f.debug_struct("ProducerError")
             .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Display for SendError<T> {
+impl<T> fmt::Display for ProducerError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "nobody receives any more: {}", self.reason)
     }
 }
 
-impl<T> Error for SendError<T> {}
+impl<T> Error for ProducerError<T> {}
 
 /// Runs `future` on this thread, which sleeps while it is pending.
 fn block_on<F: Future>(future: F) -> F::Output {

@@ -1,6 +1,8 @@
 //! What `connect` returns: a stream and its monitor.
 
-use crate::{Monitor, MonitorConfig, MonitoredStream};
+use crate::monitor::Monitor;
+use crate::policy::MonitorConfig;
+use crate::stream::MonitoredStream;
 use std::fmt;
 use std::io;
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! The state of an outbox.
 
 use super::give_up::GiveUpReason;
-use crate::CloseReason;
+use crate::errors::CloseReason;
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -1,20 +1,18 @@
-//! What ties the wrapped stream to its fate: from results of polls to events.
+//! What ties the wrapped stream to its shared: from results of polls to events.
 
-use crate::event::{Event, HeardBy};
-use crate::fate::Fate;
-use crate::stall::{Stall, Step};
-use crate::unread::Unread;
+use crate::errors::CloseReason;
+use crate::policy::{MonitorConfig, ReadAhead, Stall, Step};
+use crate::state::{DetectedBy, Event, SharedState};
 use crate::watcher::{RESET_WAKES, Registration, Socket};
-use crate::{CloseReason, MonitorConfig};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// What ties the wrapped stream to its fate.
+/// What ties the wrapped stream to its shared.
 pub(crate) struct Link {
     pub(crate) registration: Option<Registration>,
-    pub(crate) fate: Arc<Fate>,
+    pub(crate) shared: Arc<SharedState>,
     /// The stall policy, if there is one.
     pub(super) stall: Option<Box<Stall>>,
 }
@@ -33,18 +31,18 @@ impl Link {
 
     /// Moves what is unread to the side, if that was asked for: its end may be behind it.
     #[inline]
-    pub(super) fn make_way<S>(
+    pub(super) fn before_write<S>(
         &self,
-        unread: &mut Option<Box<Unread<S>>>,
+        ahead: &mut Option<Box<ReadAhead<S>>>,
         io: Pin<&mut S>,
         cx: &Context<'_>,
     ) {
-        if let Some(unread) = unread {
-            let sight = unread.sight().filter(|_| self.fate.holds_fin());
-            let limit = sight.unwrap_or(unread.limit());
+        if let Some(ahead) = ahead {
+            let lookahead = ahead.lookahead().filter(|_| self.shared.is_fin_delayed());
+            let limit = lookahead.unwrap_or(ahead.limit());
             if limit > 0 {
-                let _call = self.fate.enter();
-                self.read_ahead(limit, unread, io, cx);
+                let _call = self.shared.enter();
+                self.read_ahead(limit, ahead, io, cx);
             }
         }
     }
@@ -53,44 +51,44 @@ impl Link {
     fn read_ahead<S>(
         &self,
         limit: usize,
-        unread: &mut Unread<S>,
+        ahead: &mut ReadAhead<S>,
         io: Pin<&mut S>,
         cx: &Context<'_>,
     ) {
-        let ended = match unread.fill(limit, io, cx) {
+        let ended = match ahead.fill(limit, io, cx) {
             Some(Ok(())) => self.end_of_file(),
             Some(Err(error)) => Err(self.read_failed(error)),
             None => return,
         };
         if let Err(error) = ended {
-            unread.fail(error);
+            ahead.fail(error);
         }
     }
 
     /// One write of `io`, or the refusal of it (invariant 6).
     pub(super) fn write<S>(
         &mut self,
-        unread: &mut Option<Box<Unread<S>>>,
+        ahead: &mut Option<Box<ReadAhead<S>>>,
         mut io: Pin<&mut S>,
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        self.make_way(unread, io.as_mut(), cx);
-        let call = self.fate.enter();
+        self.before_write(ahead, io.as_mut(), cx);
+        let call = self.shared.enter();
         if call.closed {
-            if let Some(reason) = self.fate.close_reason() {
+            if let Some(reason) = self.shared.close_reason() {
                 return Poll::Ready(Err(reason.into()));
             }
         }
         let polled = write(io.as_mut(), cx);
         if let Poll::Ready(Ok(bytes)) = polled {
-            self.fate.counters.add_accepted(bytes);
+            self.shared.counters.add_accepted(bytes);
             if let Some(stall) = &mut self.stall {
                 stall.done(Step::Write);
             }
             return polled;
         }
-        let polled = self.sent(unread, io, cx, polled);
+        let polled = self.sent(ahead, io, cx, polled);
         drop(call);
         self.judge(Step::Write, cx, polled)
     }
@@ -113,19 +111,19 @@ impl Link {
         let socket = self.registration.as_ref().map(Registration::socket);
         let drained = || match socket {
             Some(socket) => socket.drained(),
-            None => self.fate.counters.accepted(),
+            None => self.shared.counters.accepted(),
         };
         let Some(event) = stall.pending(step, cx, drained) else {
             return polled;
         };
         match socket {
             Some(socket) if stall.reset && event == Event::Stalled => {
-                socket.abort(event, HeardBy::StallPolicy);
+                socket.abort(event, DetectedBy::StallPolicy);
             }
-            _ if event == Event::Stalled => self.fate.file(event, HeardBy::StallPolicy),
-            _ => self.fate.file(event, HeardBy::Us),
+            _ if event == Event::Stalled => self.shared.apply(event, DetectedBy::StallPolicy),
+            _ => self.shared.apply(event, DetectedBy::Us),
         }
-        match self.fate.close_reason() {
+        match self.shared.close_reason() {
             Some(reason) => Poll::Ready(Err(reason.into())),
             None => polled,
         }
@@ -135,7 +133,7 @@ impl Link {
     pub(super) fn reading(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let unheard = self.stall.is_some() || self.registration.is_none() || !RESET_WAKES;
         if unheard {
-            if let Err(reason) = self.fate.park_reader(cx.waker()) {
+            if let Err(reason) = self.shared.park_reader(cx.waker()) {
                 return Poll::Ready(Err(reason.into()));
             }
         }
@@ -146,21 +144,21 @@ impl Link {
     /// of the peer's end.
     pub(super) fn sent<S, T>(
         &self,
-        unread: &mut Option<Box<Unread<S>>>,
+        ahead: &mut Option<Box<ReadAhead<S>>>,
         io: Pin<&mut S>,
         cx: &Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        let ahead = unread
+        let ahead = ahead
             .as_mut()
-            .and_then(|ahead| Some((ahead.sight()?, ahead)));
-        let Some((sight, unread)) = ahead else {
+            .and_then(|ahead| Some((ahead.lookahead()?, ahead)));
+        let Some((lookahead, ahead)) = ahead else {
             return self.wrote(cx, polled);
         };
         let polled = match (polled, self.socket()) {
             // The peer has ended, and how is still to be read, for which the runtime may not be ready yet.
             (Poll::Ready(Err(error)), Some(socket))
-                if self.is_peers_end(&error) && socket.hear_broken_pipe() =>
+                if self.is_peers_end(&error) && socket.report_broken_pipe() =>
             {
                 self.wrote(cx, Poll::Pending)
             }
@@ -168,10 +166,10 @@ impl Link {
         };
         // A FIN may have been heard before there was a waker to wake.
         if polled.is_pending() {
-            if self.fate.holds_fin() {
-                self.read_ahead(sight, unread, io, cx);
+            if self.shared.is_fin_delayed() {
+                self.read_ahead(lookahead, ahead, io, cx);
             }
-            if let Some(reason) = self.fate.close_reason() {
+            if let Some(reason) = self.shared.close_reason() {
                 return Poll::Ready(Err(reason.into()));
             }
         }
@@ -180,14 +178,14 @@ impl Link {
 
     /// Whether an error of the sending side says no more than that the peer has ended.
     fn is_peers_end(&self, error: &io::Error) -> bool {
-        let ours = self.fate.is_shut_down() || self.fate.is_reset();
+        let ours = self.shared.is_shut_down() || self.shared.is_reset();
         error.kind() == ErrorKind::BrokenPipe && !ours && CloseReason::carried_by(error).is_none()
     }
 
     /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
     fn wrote<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(_)) = &polled {
-            if let Some(reason) = self.fate.reset_reason() {
+            if let Some(reason) = self.shared.reset_reason() {
                 return Poll::Ready(Err(reason.into()));
             }
         }
@@ -195,18 +193,18 @@ impl Link {
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
                 // After our own shutdown it is our own doing (invariant 8).
-                if !self.fate.is_shut_down() {
+                if !self.shared.is_shut_down() {
                     let event = match (CloseReason::carried_by(error), self.socket()) {
                         (Some(reason), _) => Event::Failed(reason.clone()),
                         (None, Some(socket)) => socket.broken_pipe(),
                         (None, None) => Event::HungUp,
                     };
-                    self.fate.file(event, HeardBy::Write);
+                    self.shared.apply(event, DetectedBy::Write);
                 }
             }
-            Poll::Ready(Err(error)) => self.failed(error, HeardBy::Write),
+            Poll::Ready(Err(error)) => self.failed(error, DetectedBy::Write),
             Poll::Pending => {
-                if let Err(reason) = self.fate.park_writer(cx.waker()) {
+                if let Err(reason) = self.shared.park_writer(cx.waker()) {
                     return Poll::Ready(Err(reason.into()));
                 }
             }
@@ -228,16 +226,16 @@ impl Link {
 
     /// The read found the end of the input, or the place of an error that the watcher has taken.
     pub(super) fn end_of_file(&self) -> io::Result<()> {
-        if let Some(reason) = self.fate.reset_reason() {
+        if let Some(reason) = self.shared.reset_reason() {
             return Err(reason.into());
         }
         match self.taken_error() {
             Some(error) => {
-                self.failed(&error, HeardBy::Read);
+                self.failed(&error, DetectedBy::Read);
                 Err(error)
             }
             None => {
-                self.fate.file(Event::Fin, HeardBy::Read);
+                self.shared.apply(Event::Fin, DetectedBy::Read);
                 Ok(())
             }
         }
@@ -246,7 +244,7 @@ impl Link {
     /// The read failed. A layer between us and the socket that misses the end of its input has met the
     /// place of an error that the watcher has taken.
     pub(super) fn read_failed(&self, error: io::Error) -> io::Error {
-        if let Some(reason) = self.fate.reset_reason() {
+        if let Some(reason) = self.shared.reset_reason() {
             return reason.into();
         }
         let taken = match error.kind() {
@@ -254,7 +252,7 @@ impl Link {
             _ => None,
         };
         let error = taken.unwrap_or(error);
-        self.failed(&error, HeardBy::Read);
+        self.failed(&error, DetectedBy::Read);
         error
     }
 
@@ -263,14 +261,14 @@ impl Link {
     }
 
     /// An error of the wrapped stream, other than a write's broken pipe.
-    fn failed(&self, error: &io::Error, by: HeardBy) {
+    fn failed(&self, error: &io::Error, by: DetectedBy) {
         let event = match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::Interrupted => return,
             _ if tokio::runtime::is_rt_shutdown_err(error) => Event::RuntimeShutdown,
             ErrorKind::ConnectionReset => Event::Reset { after_fin: false },
             _ => Event::Failed(CloseReason::from(error)),
         };
-        self.fate.file(event, by);
+        self.shared.apply(event, by);
     }
 }
 
@@ -278,10 +276,12 @@ impl Drop for Link {
     fn drop(&mut self) {
         // The watcher lets go first: what it still saw of the socket is the peer's doing.
         #[cfg(feature = "metrics")]
-        let monitor = crate::Monitor::new(self.fate.clone(), self.socket().cloned());
+        let monitor = crate::monitor::Monitor::new(self.shared.clone(), self.socket().cloned());
         self.registration = None;
-        self.fate.file(Event::Dropped, HeardBy::Us);
+        self.shared.apply(Event::Dropped, DetectedBy::Us);
         #[cfg(feature = "metrics")]
-        crate::account::foreign(|| crate::metrics::dropped(&monitor.transfer()));
+        crate::observe::lifecycle::call_foreign(|| {
+            crate::observe::metrics::dropped(monitor.transfer().into());
+        });
     }
 }

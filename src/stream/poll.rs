@@ -1,8 +1,8 @@
 //! Reads and writes: each goes to the wrapped stream, and its result to the link.
 
-use super::MonitoredStream;
-use crate::event::{Event, HeardBy};
-use crate::stall::Step;
+use super::monitored_stream::MonitoredStream;
+use crate::policy::Step;
+use crate::state::{DetectedBy, Event};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,8 +18,8 @@ impl MonitoredStream<TcpStream> {
         cx: &mut Context<'_>,
         mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let Self { link, unread, io } = self;
-        link.write(unread, Pin::new(io), cx, |io, cx| {
+        let Self { link, ahead, io } = self;
+        link.write(ahead, Pin::new(io), cx, |io, cx| {
             loop {
                 ready!(io.poll_write_ready(cx))?;
                 match io.try_io(Interest::WRITABLE, || send(&io)) {
@@ -38,16 +38,16 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
-        let _call = this.link.fate.enter();
+        let _call = this.link.shared.enter();
         let filled = buf.filled().len();
         let room = buf.remaining() > 0;
-        if let Some(unread) = this.unread {
-            if let Some(read) = unread.read(buf) {
+        if let Some(ahead) = this.ahead {
+            if let Some(read) = ahead.read(buf) {
                 let bytes = buf.filled().len() - filled;
-                this.link.fate.counters.add_read(bytes);
+                this.link.shared.counters.add_read(bytes);
                 return Poll::Ready(read);
             }
-            unread.park(None);
+            ahead.park(None);
         }
         match this.io.poll_read(cx, buf) {
             Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
@@ -55,15 +55,15 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
             }
             Poll::Ready(Ok(())) => {
                 this.link
-                    .fate
+                    .shared
                     .counters
                     .add_read(buf.filled().len() - filled);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(this.link.read_failed(error))),
             Poll::Pending => {
-                if let Some(unread) = this.unread {
-                    unread.park(Some(cx.waker()));
+                if let Some(ahead) = this.ahead {
+                    ahead.park(Some(cx.waker()));
                 }
                 this.link.reading(cx)
             }
@@ -79,7 +79,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
         this.link
-            .write(this.unread, this.io, cx, |io, cx| io.poll_write(cx, buf))
+            .write(this.ahead, this.io, cx, |io, cx| io.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -88,7 +88,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
-        this.link.write(this.unread, this.io, cx, |io, cx| {
+        this.link.write(this.ahead, this.io, cx, |io, cx| {
             io.poll_write_vectored(cx, bufs)
         })
     }
@@ -99,23 +99,23 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
-        this.link.make_way(this.unread, this.io.as_mut(), cx);
-        let call = this.link.fate.enter();
+        this.link.before_write(this.ahead, this.io.as_mut(), cx);
+        let call = this.link.shared.enter();
         let polled = this.io.as_mut().poll_flush(cx);
-        let polled = this.link.sent(this.unread, this.io, cx, polled);
+        let polled = this.link.sent(this.ahead, this.io, cx, polled);
         drop(call);
         this.link.judge(Step::Flush, cx, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
-        this.link.make_way(this.unread, this.io.as_mut(), cx);
-        let call = this.link.fate.enter();
+        this.link.before_write(this.ahead, this.io.as_mut(), cx);
+        let call = this.link.shared.enter();
         let polled = this.io.as_mut().poll_shutdown(cx);
         if let Poll::Ready(Ok(())) = polled {
-            this.link.fate.file(Event::ShutDown, HeardBy::Us);
+            this.link.shared.apply(Event::ShutDown, DetectedBy::Us);
         }
-        let polled = this.link.sent(this.unread, this.io, cx, polled);
+        let polled = this.link.sent(this.ahead, this.io, cx, polled);
         drop(call);
         this.link.judge(Step::Shutdown, cx, polled)
     }

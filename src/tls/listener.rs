@@ -1,8 +1,9 @@
 //! A listener whose connections are monitored from before their TLS handshake.
 
 use super::ServerStream;
-use crate::accept::Accept;
-use crate::{CloseReason, Monitor, MonitoredListener, MonitoredStream};
+use crate::errors::CloseReason;
+use crate::monitor::Monitor;
+use crate::stream::{AcceptRetry, MonitoredListener, MonitoredStream};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
@@ -69,7 +70,7 @@ impl TlsListener {
     pub fn new(listener: MonitoredListener, acceptor: TlsAcceptor) -> Self {
         Self {
             // From the first moment: a client may leave before its handshake's task has its turn.
-            listener: listener.hold_usually(),
+            listener: listener.delay_fin_by_default(),
             acceptor,
             patience: PATIENCE,
             limit: LIMIT,
@@ -136,16 +137,18 @@ impl TlsListener {
     }
 
     /// Waits for the next connection whose handshake is done, as [`accept`](Self::accept), for servers that
-    /// an error is not to end: as [`MonitoredListener::accept_next`].
+    /// an error is not to end: as [`MonitoredListener::accept_retrying`].
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped, no connection is lost.
-    pub async fn accept_next(&mut self) -> (ServerStream, SocketAddr) {
-        let mut accept = Accept::default();
+    pub async fn accept_retrying(&mut self) -> (ServerStream, SocketAddr) {
+        let mut retry = AcceptRetry::default();
         let next = poll_fn(|cx| {
             self.poll(cx, |listener, cx| {
-                accept.poll(listener, cx).map(Ok::<_, Infallible>)
+                listener
+                    .poll_accept_retrying(&mut retry, cx)
+                    .map(Ok::<_, Infallible>)
             })
         });
         let Ok(accepted) = next.await;

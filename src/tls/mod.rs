@@ -1,4 +1,4 @@
-//! TLS, by tokio-rustls, above a monitored stream: one fate from the first byte of the handshake to the
+//! TLS, by tokio-rustls, above a monitored stream: one shared from the first byte of the handshake to the
 //! last record.
 //!
 //! [`accept`] and [`connect`] put TLS above a stream with [`MonitoredStream::layer`]; a [`TlsListener`] does
@@ -16,12 +16,12 @@
 //!
 //! [`Finished`] is for a FIN after our own shutdown. Reading and writing hear at once, a write that is
 //! blocked too; who does neither hears of a FIN 3 ms later, which is how long it
-//! [waits](crate::MonitorConfig::hold_fin) for its meaning. An alert or a bad record without a FIN is heard by
+//! [waits](crate::MonitorConfig::fin_delay) for its meaning. An alert or a bad record without a FIN is heard by
 //! whoever reads.
 //!
 //! The same is told by `MonitoredStream<TlsStream<TcpStream>>` with
-//! [`hold_fin`](crate::MonitorConfig::hold_fin), of whichever TLS library; for rustls' errors, and the kind
-//! [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof), are known without its help. Without `hold_fin` the watcher
+//! [`fin_delay`](crate::MonitorConfig::fin_delay), of whichever TLS library; for rustls' errors, and the kind
+//! [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof), are known without its help. Without `fin_delay` the watcher
 //! is mostly first, with `PeerClosed`. `TlsStream<MonitoredStream<TcpStream>>` tells the FIN from the reset and no
 //! more: the stream below knows nothing of TLS. `layer` has taken its place.
 //!
@@ -74,7 +74,7 @@ mod listener;
 pub use listener::{FailedHandshake, TlsListener};
 pub use tokio_rustls;
 
-use crate::{Lower, MonitoredStream};
+use crate::stream::{MonitoredStream, Transport};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -82,10 +82,10 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 /// A server's side of a TLS connection.
-pub type ServerStream<S = TcpStream> = MonitoredStream<server::TlsStream<Lower<S>>>;
+pub type ServerStream<S = TcpStream> = MonitoredStream<server::TlsStream<Transport<S>>>;
 
 /// A client's side of a TLS connection.
-pub type ClientStream<S = TcpStream> = MonitoredStream<client::TlsStream<Lower<S>>>;
+pub type ClientStream<S = TcpStream> = MonitoredStream<client::TlsStream<Transport<S>>>;
 
 /// The server's handshake on `stream`, which is monitored all the time.
 ///

@@ -1,6 +1,7 @@
 //! What tonic puts into the extensions of a request.
 
-use crate::{Monitor, MonitoredStream};
+use crate::monitor::Monitor;
+use crate::stream::MonitoredStream;
 use ::tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// A connection's monitor, and what tonic tells of the wrapped stream: in the extensions of each request that

@@ -1,7 +1,6 @@
 //! The connections of a server.
 
-use crate::accept::Accept;
-use crate::{MonitoredListener, MonitoredStream};
+use crate::stream::{AcceptRetry, MonitoredListener, MonitoredStream};
 use futures_core::Stream;
 use std::io;
 use std::pin::Pin;
@@ -11,12 +10,12 @@ use tokio::net::TcpStream;
 /// The connections of a [`MonitoredListener`], for tonic's `serve_with_incoming`.
 ///
 /// It never ends, and gives no errors: it goes on after them, as
-/// [`accept_next`](MonitoredListener::accept_next) does.
+/// [`accept_retrying`](MonitoredListener::accept_retrying) does.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming {
     listener: MonitoredListener,
-    accept: Accept,
+    retry: AcceptRetry,
 }
 
 impl Incoming {
@@ -24,7 +23,7 @@ impl Incoming {
     pub fn new(listener: MonitoredListener) -> Self {
         Self {
             listener,
-            accept: Accept::default(),
+            retry: AcceptRetry::default(),
         }
     }
 
@@ -45,7 +44,7 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let accepted = this.accept.poll(&this.listener, cx);
+        let accepted = this.listener.poll_accept_retrying(&mut this.retry, cx);
         accepted.map(|(stream, _)| Some(Ok(stream)))
     }
 }

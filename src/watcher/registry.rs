@@ -1,12 +1,10 @@
 //! The runtimes' watchers, and what each one watches.
 
-use super::sys::Selector;
-use super::{BATCH, Socket, Source, raw};
-use crate::event::{Event, HeardBy};
-use crate::fate::Fate;
-use crate::hold::Hold;
-use crate::slots::{Key, Slots};
-use crate::sync::lock;
+use super::socket::Socket;
+use super::sys::{BATCH, Notifier, Source, raw};
+use crate::policy::FinDelay;
+use crate::state::sync::lock;
+use crate::state::{DetectedBy, Event, Key, SharedState, Slab};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -18,9 +16,9 @@ static WATCHERS: RwLock<Option<HashMap<Id, Arc<Watcher>>>> = RwLock::new(None);
 
 #[derive(Debug)]
 struct Watcher {
-    selector: Selector,
+    notifier: Notifier,
     /// What is watched; `None` once the runtime is gone.
-    sockets: Mutex<Option<Slots<Arc<Socket>>>>,
+    sockets: Mutex<Option<Slab<Arc<Socket>>>>,
 }
 
 /// A socket's place in its runtime's watcher. The drop takes it out; of several clones, the first one's.
@@ -35,12 +33,12 @@ impl Registration {
     /// Puts the socket under `source` into the watcher of the present runtime.
     pub(crate) fn new(
         source: &impl Source,
-        fate: &Arc<Fate>,
-        hold: Option<Hold>,
+        shared: &Arc<SharedState>,
+        fin_delay: Option<FinDelay>,
     ) -> io::Result<Self> {
         let raw = raw(source)?;
         let watcher = Watcher::current()?;
-        let socket = Arc::new(Socket::new(fate.clone(), raw, hold));
+        let socket = Arc::new(Socket::new(shared.clone(), raw, fin_delay));
         let key = match lock(&watcher.sockets).as_mut() {
             Some(sockets) => sockets.insert(socket.clone()),
             None => return Err(gone()),
@@ -51,7 +49,7 @@ impl Registration {
             socket,
             key,
         };
-        match registration.watcher.selector.add(raw, key.to_bits()) {
+        match registration.watcher.notifier.add(raw, key.to_bits()) {
             Ok(()) => Ok(registration),
             Err(error) => {
                 // Not ours to remove: the number may be another registration's, or no file's.
@@ -68,7 +66,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.socket.detach(|raw| self.watcher.selector.remove(raw));
+        self.socket.detach(|raw| self.watcher.notifier.remove(raw));
         let socket = lock(&self.watcher.sockets)
             .as_mut()
             .and_then(|sockets| sockets.remove(self.key));
@@ -94,8 +92,8 @@ impl Watcher {
 
         // Two threads may both make one; the second one's is dropped unused.
         let made = Arc::new(Self {
-            selector: Selector::new()?,
-            sockets: Mutex::new(Some(Slots::new())),
+            notifier: Notifier::new()?,
+            sockets: Mutex::new(Some(Slab::new())),
         });
         let mut write = WATCHERS.write().unwrap_or_else(PoisonError::into_inner);
         let watchers = write.get_or_insert_default();
@@ -122,14 +120,14 @@ impl Watcher {
         let mut sockets = Vec::with_capacity(BATCH);
         loop {
             tokens.clear();
-            self.selector.wait(&mut tokens).await?;
+            self.notifier.wait(&mut tokens).await?;
             if let Some(slots) = lock(&self.sockets).as_ref() {
                 // A token whose socket is gone names nothing, even where its place is taken again.
                 let keys = tokens.iter().copied().map(Key::from_bits);
                 sockets.extend(keys.filter_map(|key| slots.get(key).cloned()));
             }
             for socket in sockets.drain(..) {
-                socket.examine(HeardBy::Watcher);
+                socket.examine(DetectedBy::Watcher);
             }
             if tokens.len() >= BATCH {
                 tokio::task::yield_now().await;
@@ -152,8 +150,10 @@ impl Drop for End {
         }
         drop(watchers);
         let sockets = mem::take(&mut *lock(&self.watcher.sockets));
-        for socket in sockets.into_iter().flat_map(Slots::into_values) {
-            socket.fate().file(Event::RuntimeShutdown, HeardBy::Us);
+        for socket in sockets.into_iter().flat_map(Slab::into_values) {
+            socket
+                .shared()
+                .apply(Event::RuntimeShutdown, DetectedBy::Us);
         }
     }
 }

@@ -1,12 +1,10 @@
 //! One watched socket: its descriptor's number while it is open, and how to ask the kernel about it.
 
-use super::delivery::Delivery;
-use super::{Event, Raw, Sight, sys};
-use crate::Closed;
-use crate::event::HeardBy;
-use crate::fate::Fate;
-use crate::hold::{self, Hold, Wait};
-use crate::sync::lock;
+use super::ack::AckTracker;
+use super::sys::{self, Observation, Raw};
+use crate::policy::{DelayStep, FinDelay};
+use crate::state::sync::lock;
+use crate::state::{Closed, DetectedBy, Event, SharedState};
 use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,7 +14,7 @@ use std::time::{Duration, Instant};
 /// One watched socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    fate: Arc<Fate>,
+    shared: Arc<SharedState>,
     descriptor: Mutex<Descriptor>,
 }
 
@@ -28,11 +26,11 @@ struct Descriptor {
     error: Option<i32>,
     /// What that error meant. Whoever looks next finds the error gone, and must say the same.
     verdict: Option<Event>,
-    delivery: Delivery,
+    acks: AckTracker,
     /// The connection was reset by us: there is nothing to ask about any more.
     reset: bool,
     /// Where a protocol above the socket says what a FIN means.
-    hold: Option<Box<Hold>>,
+    fin_delay: Option<Box<FinDelay>>,
 }
 
 /// How long to wait for the end of a call that is under way on another thread: a call does not block, and
@@ -40,35 +38,35 @@ struct Descriptor {
 const PATIENCE: Duration = Duration::from_millis(10);
 
 impl Socket {
-    pub(super) fn new(fate: Arc<Fate>, raw: Raw, hold: Option<Hold>) -> Self {
+    pub(super) fn new(shared: Arc<SharedState>, raw: Raw, fin_delay: Option<FinDelay>) -> Self {
         Self {
-            fate,
+            shared,
             descriptor: Mutex::new(Descriptor {
                 raw: Some(raw),
                 error: None,
                 verdict: None,
-                delivery: Delivery::default(),
+                acks: AckTracker::default(),
                 reset: false,
-                hold: hold.map(Box::new),
+                fin_delay: fin_delay.map(Box::new),
             }),
         }
     }
 
-    pub(super) fn fate(&self) -> &Fate {
-        &self.fate
+    pub(super) fn shared(&self) -> &SharedState {
+        &self.shared
     }
 
-    /// Asks the kernel how the socket stands, and tells the fate.
-    pub(crate) fn examine(self: &Arc<Self>, by: HeardBy) {
+    /// Asks the kernel how the socket stands, and tells the shared.
+    pub(crate) fn examine(self: &Arc<Self>, by: DetectedBy) {
         let mut descriptor = lock(&self.descriptor);
         if let Some(event) = descriptor.look() {
-            self.tell(descriptor, event, by);
+            self.report(descriptor, event, by);
         }
     }
 
     /// Takes in what a write's broken pipe means, which has used up the socket's error, where a protocol
     /// above the socket may still say more. Whether there is a socket whose it can be.
-    pub(crate) fn hear_broken_pipe(self: &Arc<Self>) -> bool {
+    pub(crate) fn report_broken_pipe(self: &Arc<Self>) -> bool {
         let mut descriptor = lock(&self.descriptor);
         let Some(raw) = descriptor.raw else {
             return false;
@@ -77,27 +75,27 @@ impl Socket {
             .verdict
             .get_or_insert_with(|| sys::broken_pipe(raw))
             .clone();
-        self.tell(descriptor, event, HeardBy::Write);
+        self.report(descriptor, event, DetectedBy::Write);
         true
     }
 
-    /// Tells the fate of `event`, now or when its meaning had its time.
-    fn tell(
+    /// Tells the shared of `event`, now or when its meaning had its time.
+    fn report(
         self: &Arc<Self>,
         mut descriptor: MutexGuard<'_, Descriptor>,
         event: Event,
-        by: HeardBy,
+        by: DetectedBy,
     ) {
-        let wait = descriptor.hold(&event);
+        let wait = descriptor.delay_step(&event);
         // Told after the lock has gone: a waker may run anything, even a probe of this socket.
         drop(descriptor);
         match wait {
-            Wait::Over => self.fate.observe(event, by),
-            Wait::Lasts => {}
-            Wait::Begins(within, runtime) => {
-                self.fate.hold_fin();
+            DelayStep::Over => self.shared.observe(event, by),
+            DelayStep::Lasts => {}
+            DelayStep::Begins(within, runtime) => {
+                self.shared.delay_fin();
                 let socket = Arc::downgrade(self);
-                let closed = Closed::new(self.fate.clone());
+                let closed = Closed::new(self.shared.clone());
                 runtime.spawn(async move {
                     if tokio::time::timeout(within, closed).await.is_err() {
                         if let Some(socket) = socket.upgrade() {
@@ -110,13 +108,13 @@ impl Socket {
     }
 
     /// Has a FIN held for the usual time, if nothing else was said. Tells if one is held at all.
-    pub(crate) fn hold_usually(&self) -> io::Result<bool> {
+    pub(crate) fn delay_fin_by_default(&self) -> io::Result<bool> {
         let mut descriptor = lock(&self.descriptor);
-        let hold = match descriptor.hold.take() {
-            Some(hold) => hold,
-            None => Box::new(Hold::new(hold::USUAL)?),
+        let delay = match descriptor.fin_delay.take() {
+            Some(delay) => delay,
+            None => Box::new(FinDelay::new(FinDelay::FOR_LAYERS)?),
         };
-        Ok(descriptor.hold.insert(hold).holds())
+        Ok(descriptor.fin_delay.insert(delay).holds())
     }
 
     /// The error that a look took out of the socket, once, if a read would have told it.
@@ -138,13 +136,13 @@ impl Socket {
     /// How many of the accepted bytes the peer has acknowledged; of a stream that was dropped, had
     /// acknowledged by then.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
-        lock(&self.descriptor).acknowledged(&self.fate)
+        lock(&self.descriptor).acknowledged(&self.shared)
     }
 
     /// A number that grows by each byte that leaves the system's memory for the peer's, as far as the
     /// system tells; else by each accepted byte.
     pub(crate) fn drained(&self) -> u64 {
-        let accepted = self.fate.counters.accepted();
+        let accepted = self.shared.counters.accepted();
         match lock(&self.descriptor).raw {
             Some(raw) => sys::drained(raw, accepted),
             None => accepted,
@@ -152,16 +150,16 @@ impl Socket {
     }
 
     /// Ends the stream with `event`, and resets its connection.
-    pub(crate) fn abort(&self, event: Event, by: HeardBy) {
+    pub(crate) fn abort(&self, event: Event, by: DetectedBy) {
         // In this order: who hears of the end and drops the stream at once resets it by that.
-        self.fate.begin_reset();
-        self.fate.file(event, by);
+        self.shared.begin_reset();
+        self.shared.apply(event, by);
         // What the call under way has sent is counted at its end, and then writes are refused.
         let began = Instant::now();
-        while self.fate.is_busy() && began.elapsed() < PATIENCE {
+        while self.shared.is_busy() && began.elapsed() < PATIENCE {
             thread::yield_now();
         }
-        lock(&self.descriptor).reset(&self.fate);
+        lock(&self.descriptor).reset(&self.shared);
     }
 
     /// Lends the descriptor to `user`, if the stream still has it.
@@ -174,9 +172,9 @@ impl Socket {
     pub(super) fn detach(&self, last: impl FnOnce(Raw)) {
         let mut descriptor = lock(&self.descriptor);
         // For those who ask afterwards.
-        descriptor.acknowledged(&self.fate);
-        if self.fate.is_reset() {
-            descriptor.reset(&self.fate);
+        descriptor.acknowledged(&self.shared);
+        if self.shared.is_reset() {
+            descriptor.reset(&self.shared);
         }
         if let Some(raw) = descriptor.raw.take() {
             last(raw);
@@ -195,7 +193,7 @@ impl Descriptor {
         if self.reset {
             return None;
         }
-        let Sight { event, error } = sys::examine(self.raw?);
+        let Observation { event, error } = sys::examine(self.raw?);
         if error.is_some() {
             self.error = error;
             self.verdict = event.clone();
@@ -205,26 +203,26 @@ impl Descriptor {
 
     /// Whether `event` is to wait until a protocol above has said what it means. A reset behind a FIN
     /// that closes is no more than the FIN; any other event is its own meaning.
-    fn hold(&mut self, event: &Event) -> Wait {
-        match (&mut self.hold, event) {
-            (Some(hold), Event::Fin | Event::Reset { after_fin: true }) => hold.hear(),
-            _ => Wait::Over,
+    fn delay_step(&mut self, event: &Event) -> DelayStep {
+        match (&mut self.fin_delay, event) {
+            (Some(delay), Event::Fin | Event::Reset { after_fin: true }) => delay.on_fin(),
+            _ => DelayStep::Over,
         }
     }
 
     /// How many of the accepted bytes the peer has acknowledged: now, or at the end.
-    fn acknowledged(&mut self, fate: &Fate) -> Option<u64> {
-        self.delivery
-            .acknowledged(self.raw.filter(|_| !self.reset), fate)
+    fn acknowledged(&mut self, shared: &SharedState) -> Option<u64> {
+        self.acks
+            .acknowledged(self.raw.filter(|_| !self.reset), shared)
     }
 
     /// Resets the connection, once.
-    fn reset(&mut self, fate: &Fate) {
+    fn reset(&mut self, shared: &SharedState) {
         let Some(raw) = self.raw.filter(|_| !self.reset) else {
             return;
         };
         // For those who ask afterwards: the system forgets it.
-        self.acknowledged(fate);
+        self.acknowledged(shared);
         self.reset = true;
         sys::reset(raw);
     }
@@ -233,7 +231,8 @@ impl Descriptor {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::{CloseReason, HalfClose, Status};
+    use crate::errors::CloseReason;
+    use crate::state::{HalfClose, Status};
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
 
@@ -242,18 +241,18 @@ mod tests {
     #[test]
     fn a_detached_socket_is_not_asked_about() {
         let (ours, peer) = UnixStream::pair().unwrap();
-        let fate = Arc::new(Fate::new(HalfClose::Closes));
-        let socket = Arc::new(Socket::new(fate.clone(), ours.as_raw_fd(), None));
-        let another = Arc::new(Socket::new(fate.clone(), ours.as_raw_fd(), None));
+        let shared = Arc::new(SharedState::new(HalfClose::Close));
+        let socket = Arc::new(Socket::new(shared.clone(), ours.as_raw_fd(), None));
+        let another = Arc::new(Socket::new(shared.clone(), ours.as_raw_fd(), None));
         drop(peer);
         let mut last = None;
         socket.detach(|raw| last = Some(raw));
         assert_eq!(last, Some(ours.as_raw_fd()));
         socket.detach(|_| unreachable!("it was given away once"));
-        socket.examine(HeardBy::Probe);
-        assert_eq!(fate.status(), Status::Open);
+        socket.examine(DetectedBy::Probe);
+        assert_eq!(shared.status(), Status::Open);
         // There was something to hear.
-        another.examine(HeardBy::Probe);
-        assert_eq!(fate.close_reason(), Some(CloseReason::PeerClosed));
+        another.examine(DetectedBy::Probe);
+        assert_eq!(shared.close_reason(), Some(CloseReason::PeerClosed));
     }
 }

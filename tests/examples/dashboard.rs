@@ -257,7 +257,7 @@ fn prometheus_is_told() {
         header(&answer, "content-type"),
         "text/plain; version=0.0.4; charset=utf-8"
     );
-    let ended = "hangup_streams_ended_total{reason=\"reset\",heard_by=\"";
+    let ended = "hangup_streams_ended_total{reason=\"reset\",detected_by=\"";
     assert!(body(&answer).contains(ended), "{answer}");
     assert!(
         body(&answer).contains("hangup_streams_opened_total 3"),

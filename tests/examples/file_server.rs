@@ -403,7 +403,7 @@ fn links_out_of_the_root_and_pipes_are_not_found() {
 #[test]
 #[cfg(target_os = "linux")]
 fn silent_death_is_found_out() {
-    let root = directory("silent_death");
+    let root = directory("dead_peer_timeout");
     let mut command = Command::new(binary("file_server"));
     command.arg("--root").arg(&root);
     let mut server = Server::run(command.args(["--silent-death", "4"]), root);

@@ -3,13 +3,12 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, unreachable_pub, reason = "other test programs use it too")]
-#[path = "../support/browser.rs"]
 mod browser;
 mod process;
 mod server;
 
 mod browser_dashboard;
+mod classify_log;
 mod dashboard;
 mod detection;
 mod dev_zero;

@@ -1,7 +1,8 @@
 //! What a whole history of events comes to: a plain model of the state machine, without a state.
 
-use crate::event::Event;
-use hangup::{CloseReason, Status};
+use crate::state::event::Event;
+use crate::state::status::Status;
+use hangup::CloseReason;
 
 /// How the stream stands after all that happened to it. `allowed`: a FIN does not close it.
 pub(crate) fn judge(allowed: bool, history: &[Event]) -> Status {

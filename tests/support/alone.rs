@@ -4,7 +4,7 @@ use std::process::Command;
 
 /// Whether this is the process that runs the test `name` and no other. If it is not, such a process is
 /// run, and must succeed.
-pub fn alone(name: &str) -> bool {
+pub(crate) fn alone(name: &str) -> bool {
     const ALONE: &str = "HANGUP_TEST_ALONE";
     if std::env::var_os(ALONE).is_some_and(|alone| alone == name) {
         return true;

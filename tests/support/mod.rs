@@ -1,33 +1,26 @@
-//! What the tests share: connected pairs of real sockets, wakers that count, a process of one's own,
-//! hosts of one's own, a browser, and a deadline.
+//! What several test programs share: connected pairs of real sockets, TLS between them, wakers that count, a
+//! process of one's own, and a deadline.
 
-#![allow(dead_code, unused_imports, unreachable_pub)] // each test program uses a part
+#![allow(dead_code, unused_imports, reason = "each test program uses a part")]
 
 mod alone;
-#[cfg(unix)]
-mod browser;
-#[cfg(target_os = "linux")]
-mod netns;
 mod pair;
+pub(crate) mod tls;
 mod wakes;
 
-pub use alone::alone;
-#[cfg(unix)]
-pub use browser::{Browser, Tab};
-#[cfg(target_os = "linux")]
-pub use netns::{Network, Timer};
-pub use pair::{Pair, Peer, Tcp4, Tcp6, Unix};
-pub use wakes::Wakes;
+pub(crate) use alone::alone;
+pub(crate) use pair::{Pair, Peer, Tcp4, Tcp6, Unix};
+pub(crate) use wakes::Wakes;
 
 use hangup::{CloseReason, Monitor, Status};
 use std::future::Future;
 use std::time::Duration;
 
 /// Long against any load of the machine: what takes longer hangs.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The output of `future`, which must come before the deadline.
-pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(DEADLINE, future).await {
         Ok(output) => output,
         Err(_) => panic!("still waiting for {what} after {DEADLINE:?}"),
@@ -35,7 +28,7 @@ pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
 }
 
 /// The reason for which the stream closes, which every kind of observer must tell (invariant 1).
-pub async fn reason(monitor: &Monitor) -> CloseReason {
+pub(crate) async fn reason(monitor: &Monitor) -> CloseReason {
     let mut watch = monitor.subscribe();
     let reason = soon("the close", monitor.closed()).await;
     assert!(monitor.is_closed());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A kind of socket.
-pub trait Pair {
+pub(crate) trait Pair {
     type Ours: AsyncRead + AsyncWrite + AsRawFd + AsFd + Debug + Unpin + Send + Sync + 'static;
     type Peer: Peer;
 
@@ -22,7 +22,7 @@ pub trait Pair {
 }
 
 /// The other end.
-pub trait Peer: Read + Write + AsFd + Send + Sized + 'static {
+pub(crate) trait Peer: Read + Write + AsFd + Send + Sized + 'static {
     /// Half-closes: a FIN, and the peer reads on.
     fn finish(&self) {
         SockRef::from(self).shutdown(Shutdown::Write).unwrap();
@@ -69,7 +69,7 @@ fn tcp(address: SocketAddr) -> (tokio::net::TcpStream, std::net::TcpStream) {
 }
 
 /// TCP over IPv4.
-pub struct Tcp4;
+pub(crate) struct Tcp4;
 
 impl Pair for Tcp4 {
     type Ours = tokio::net::TcpStream;
@@ -82,7 +82,7 @@ impl Pair for Tcp4 {
 }
 
 /// TCP over IPv6.
-pub struct Tcp6;
+pub(crate) struct Tcp6;
 
 impl Pair for Tcp6 {
     type Ours = tokio::net::TcpStream;
@@ -95,7 +95,7 @@ impl Pair for Tcp6 {
 }
 
 /// A Unix stream socket.
-pub struct Unix;
+pub(crate) struct Unix;
 
 impl Pair for Unix {
     type Ours = tokio::net::UnixStream;

@@ -1,7 +1,5 @@
 //! TLS between a server of ours and a client, with a certificate made for the test.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test program uses a part
-
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -13,13 +11,13 @@ use tokio_rustls::rustls::{
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 /// A server's certificate and what both sides agree upon.
-pub struct Setup {
-    pub trusted: bool,
-    pub host: &'static str,
-    pub client: &'static SupportedProtocolVersion,
-    pub server: &'static SupportedProtocolVersion,
-    pub client_protocols: Vec<Vec<u8>>,
-    pub server_protocols: Vec<Vec<u8>>,
+pub(crate) struct Setup {
+    pub(crate) trusted: bool,
+    pub(crate) host: &'static str,
+    pub(crate) client: &'static SupportedProtocolVersion,
+    pub(crate) server: &'static SupportedProtocolVersion,
+    pub(crate) client_protocols: Vec<Vec<u8>>,
+    pub(crate) server_protocols: Vec<Vec<u8>>,
 }
 
 impl Default for Setup {
@@ -37,7 +35,7 @@ impl Default for Setup {
 
 impl Setup {
     /// Both sides speak this version and no other.
-    pub fn of(version: &'static SupportedProtocolVersion) -> Self {
+    pub(crate) fn of(version: &'static SupportedProtocolVersion) -> Self {
         Self {
             client: version,
             server: version,
@@ -46,7 +44,7 @@ impl Setup {
     }
 
     /// The two sides.
-    pub fn make(self) -> (TlsConnector, TlsAcceptor) {
+    pub(crate) fn make(self) -> (TlsConnector, TlsAcceptor) {
         let made = rcgen::generate_simple_self_signed(vec![self.host.to_owned()]).unwrap();
         let certificate = CertificateDer::from(made.cert);
         let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
@@ -73,7 +71,7 @@ impl Setup {
 }
 
 /// A handshake between `ours` and the plain peer's socket.
-pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     setup: Setup,
     ours: S,
     peer: std::net::TcpStream,
@@ -88,7 +86,7 @@ pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Records that are sent past TLS: one that cannot be decrypted, one that is too long ("bad length"),
 /// one of an unknown type.
-pub const BROKEN_RECORDS: [&[u8]; 3] = [
+pub(crate) const BROKEN_RECORDS: [&[u8]; 3] = [
     &[
         0x17, 3, 3, 0, 32, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
         21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,

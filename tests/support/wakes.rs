@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 /// Counts the wake-ups of the wakers made from it.
 #[derive(Debug, Default)]
-pub struct Wakes(AtomicUsize);
+pub(crate) struct Wakes(AtomicUsize);
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
@@ -17,22 +17,22 @@ impl Wake for Wakes {
 }
 
 impl Wakes {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.load(SeqCst)
     }
 
     /// Polls `future` once.
-    pub fn poll<F: Future + Unpin>(self: &Arc<Self>, future: &mut F) -> Poll<F::Output> {
+    pub(crate) fn poll<F: Future + Unpin>(self: &Arc<Self>, future: &mut F) -> Poll<F::Output> {
         let waker = Waker::from(self.clone());
         Pin::new(future).poll(&mut Context::from_waker(&waker))
     }
 
     /// Calls a poll function once.
-    pub fn with<T>(self: &Arc<Self>, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    pub(crate) fn with<T>(self: &Arc<Self>, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let waker = Waker::from(self.clone());
         poll(&mut Context::from_waker(&waker))
     }

@@ -1,7 +1,6 @@
 //! The values that a builder collects.
 
 use super::dead_letters::DeadLetters;
-use crate::MonitorConfig;
 use crate::outbox::backoff::Backoff;
 use crate::outbox::connection::Connection;
 use crate::outbox::dead_letter::DeadLetterAction;
@@ -9,6 +8,7 @@ use crate::outbox::envelope::Envelope;
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
 use crate::outbox::store::Store;
+use crate::policy::MonitorConfig;
 use bytes::{Bytes, BytesMut};
 use std::error::Error;
 use std::future::Future;
@@ -108,7 +108,7 @@ impl<T: Message> Settings<T> {
 
     /// The configuration of a stream that is not monitored yet.
     pub(crate) fn monitor_config(&self) -> MonitorConfig {
-        MonitorConfig::new().silent_death(self.dead_peer_timeout)
+        MonitorConfig::new().dead_peer_timeout(self.dead_peer_timeout)
     }
 
     /// Refuses values that cannot work.

@@ -9,7 +9,7 @@ use crate::outbox::confirm::{Confirm, Ids};
 use crate::outbox::dead_letter::{DeadLetter, DeadLetterReason};
 use crate::outbox::message::{Importance, Message};
 use crate::outbox::user_code;
-use crate::timer;
+use crate::policy::timer;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;

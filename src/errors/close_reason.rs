@@ -1,0 +1,295 @@
+//! Why a stream is over.
+
+use super::chain::Chain;
+use super::class::ErrorClass;
+use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+/// Why a stream is over.
+///
+/// The first reason wins and never changes: every [`Monitor`](crate::Monitor), every
+/// [`Closed`](crate::Closed) future, the watch channel and the error of a refused write tell the
+/// same one.
+///
+/// # Round trip through [`io::Error`]
+///
+/// A write on a closed stream fails with an [`io::Error`] that carries the reason. Its
+/// [`kind`](io::Error::kind) is the one that the table below names, and the reason can be got back
+/// with [`carried_by`](Self::carried_by), or for any error at all with `CloseReason::from(&error)`.
+///
+/// | reason | kind |
+/// |---|---|
+/// | `PeerClosed`, `Finished` | [`BrokenPipe`](ErrorKind::BrokenPipe) |
+/// | `Reset` | [`ConnectionReset`](ErrorKind::ConnectionReset) |
+/// | `TimedOut`, `Stalled` | [`TimedOut`](ErrorKind::TimedOut) |
+/// | `Unreachable` | [`HostUnreachable`](ErrorKind::HostUnreachable) |
+/// | `Truncated` | [`UnexpectedEof`](ErrorKind::UnexpectedEof) |
+/// | `Tls`, `TlsAlert` | [`InvalidData`](ErrorKind::InvalidData) |
+/// | `Failed` | the kind of the [`Failure`] |
+/// | `Aborted`, `Dropped`, `RuntimeShutdown` | [`ConnectionAborted`](ErrorKind::ConnectionAborted) |
+///
+/// ```
+/// use hangup::CloseReason;
+/// use std::io;
+///
+/// let error = io::Error::from(CloseReason::Reset);
+/// assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+/// assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::Reset));
+/// assert_eq!(CloseReason::from(&error), CloseReason::Reset);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer closed before we had finished sending: a FIN, or for a Unix socket its close.
+    ///
+    /// A FIN that a reset follows at once (a peer that closes while data is on its way to it) is
+    /// this too, whichever of the two is heard of first.
+    PeerClosed,
+    /// The peer's FIN came after our own shutdown: the orderly end.
+    Finished,
+    /// The peer reset the connection: what we sent last may not have reached its program.
+    Reset,
+    /// The peer stopped answering, and the operating system's timer ran out; or its TLS handshake took
+    /// longer than it may.
+    TimedOut,
+    /// The network or the host cannot be reached any more.
+    Unreachable,
+    /// The peer is alive and does not drain what we send: less than the
+    /// [`StallPolicy`](crate::StallPolicy) asks for.
+    Stalled,
+    /// The input ended in the middle of something: a TLS stream without its close_notify.
+    Truncated,
+    /// TLS failed on our side: a record that cannot be read, a certificate that is refused, a handshake
+    /// that does not come together.
+    ///
+    /// rustls' errors are known; those of other TLS libraries are [`Failed`](Self::Failed).
+    Tls,
+    /// The peer ended TLS with an alert: it refuses our certificate, or could not read what we sent.
+    ///
+    /// As with [`Tls`](Self::Tls), rustls' alone is known.
+    TlsAlert,
+    /// An error of another kind.
+    Failed(Failure),
+    /// We ended the stream with [`abort`](crate::Monitor::abort).
+    Aborted,
+    /// We dropped the stream, or took it out of its wrapper.
+    Dropped,
+    /// The runtime that watched the stream was shut down.
+    RuntimeShutdown,
+}
+
+/// An error that ended a stream and has no [`CloseReason`] of its own.
+///
+/// It holds what can be compared, hashed and cloned of the [`io::Error`].
+///
+/// ```
+/// use hangup::CloseReason;
+/// use hangup::errors::ErrorClass;
+/// use std::io;
+///
+/// let error = io::Error::new(io::ErrorKind::StorageFull, "no room for the spool");
+/// let CloseReason::Failed(failure) = CloseReason::from(&error) else { panic!() };
+/// assert_eq!(failure.kind(), io::ErrorKind::StorageFull);
+/// assert_eq!(failure.code(), None);
+/// assert_eq!(failure.class(), ErrorClass::LocalResources);
+/// assert_eq!(failure.to_string(), "no room for the spool");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Failure {
+    kind: ErrorKind,
+    code: Option<i32>,
+    class: ErrorClass,
+    message: Arc<str>,
+}
+
+impl Failure {
+    pub(super) fn new(error: &io::Error, class: ErrorClass) -> Self {
+        Self {
+            kind: error.kind(),
+            code: error.raw_os_error(),
+            class,
+            message: error.to_string().into(),
+        }
+    }
+
+    /// The kind of the error.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The operating system's code (`errno` on Unix), where the error had one.
+    pub fn code(&self) -> Option<i32> {
+        self.code
+    }
+
+    /// What the error means for a sender.
+    pub fn class(&self) -> ErrorClass {
+        self.class
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl CloseReason {
+    /// The reason that `error` carries, if it or an error inside it is a refused write of a
+    /// [`MonitoredStream`](crate::MonitoredStream).
+    ///
+    /// `None` for every other error: `CloseReason::from(&error)` then says what the error means.
+    ///
+    /// ```
+    /// use hangup::CloseReason;
+    /// use std::io;
+    ///
+    /// let wrapped = io::Error::other(io::Error::from(CloseReason::PeerClosed));
+    /// assert_eq!(CloseReason::carried_by(&wrapped), Some(&CloseReason::PeerClosed));
+    /// assert_eq!(CloseReason::carried_by(&io::ErrorKind::BrokenPipe.into()), None);
+    /// ```
+    pub fn carried_by(error: &io::Error) -> Option<&Self> {
+        Chain::new(error).find_map(|error| error.downcast_ref())
+    }
+
+    /// A short name that does not change, for logs and metrics: one of a small fixed set.
+    ///
+    /// `peer_closed`, `finished`, `reset`, `timed_out`, `unreachable`, `stalled`, `truncated`, `tls`,
+    /// `tls_alert`, `aborted`, `dropped`, `runtime_shutdown`; of [`Failed`](Self::Failed) `failed_` and the class of the
+    /// failure, such as `failed_local_resources`.
+    ///
+    /// ```
+    /// use hangup::CloseReason;
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// assert_eq!(CloseReason::PeerClosed.name(), "peer_closed");
+    /// let failed = CloseReason::from(&Error::from(ErrorKind::StorageFull));
+    /// assert_eq!(failed.name(), "failed_local_resources");
+    /// ```
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::Finished => "finished",
+            Self::Reset => "reset",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+            Self::Stalled => "stalled",
+            Self::Truncated => "truncated",
+            Self::Tls => "tls",
+            Self::TlsAlert => "tls_alert",
+            Self::Failed(failure) => match failure.class {
+                ErrorClass::NotReady => "failed_not_ready",
+                ErrorClass::Interrupted => "failed_interrupted",
+                ErrorClass::Disconnected => "failed_disconnected",
+                ErrorClass::Network => "failed_network",
+                ErrorClass::Resolution => "failed_resolution",
+                ErrorClass::Timeout => "failed_timeout",
+                ErrorClass::Tls => "failed_tls",
+                ErrorClass::LocalResources => "failed_local_resources",
+                ErrorClass::Misuse => "failed_misuse",
+                ErrorClass::Permission => "failed_permission",
+                ErrorClass::Other => "failed_other",
+            },
+            Self::Aborted => "aborted",
+            Self::Dropped => "dropped",
+            Self::RuntimeShutdown => "runtime_shutdown",
+        }
+    }
+
+    /// Whether it was our side that ended the stream: [`Finished`](Self::Finished),
+    /// [`Aborted`](Self::Aborted), [`Dropped`](Self::Dropped) or [`RuntimeShutdown`](Self::RuntimeShutdown).
+    ///
+    /// ```
+    /// use hangup::CloseReason;
+    ///
+    /// assert!(CloseReason::Dropped.is_local());
+    /// assert!(!CloseReason::PeerClosed.is_local());
+    /// ```
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Finished | Self::Aborted | Self::Dropped | Self::RuntimeShutdown => true,
+            Self::PeerClosed
+            | Self::Reset
+            | Self::TimedOut
+            | Self::Unreachable
+            | Self::Stalled
+            | Self::Truncated
+            | Self::Tls
+            | Self::TlsAlert
+            | Self::Failed(_) => false,
+        }
+    }
+
+    /// What the reason means for a sender whose message it stopped.
+    ///
+    /// It is the class of the error that the reason was made from. One case differs: an
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) that is not TLS's is
+    /// [`Disconnected`](ErrorClass::Disconnected) by itself, and [`Tls`](ErrorClass::Tls) as
+    /// [`Truncated`](Self::Truncated).
+    ///
+    /// ```
+    /// use hangup::CloseReason;
+    /// use hangup::errors::ErrorClass;
+    ///
+    /// assert_eq!(CloseReason::PeerClosed.class(), ErrorClass::Disconnected);
+    /// assert_eq!(CloseReason::Stalled.class(), ErrorClass::Timeout);
+    /// assert!(CloseReason::Unreachable.class().is_connection());
+    /// ```
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::PeerClosed
+            | Self::Finished
+            | Self::Reset
+            | Self::Aborted
+            | Self::Dropped
+            | Self::RuntimeShutdown => ErrorClass::Disconnected,
+            Self::TimedOut | Self::Stalled => ErrorClass::Timeout,
+            Self::Unreachable => ErrorClass::Network,
+            Self::Truncated | Self::Tls | Self::TlsAlert => ErrorClass::Tls,
+            Self::Failed(failure) => failure.class,
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::PeerClosed | Self::Finished => ErrorKind::BrokenPipe,
+            Self::Reset => ErrorKind::ConnectionReset,
+            Self::TimedOut | Self::Stalled => ErrorKind::TimedOut,
+            Self::Unreachable => ErrorKind::HostUnreachable,
+            Self::Truncated => ErrorKind::UnexpectedEof,
+            Self::Tls | Self::TlsAlert => ErrorKind::InvalidData,
+            Self::Failed(failure) => failure.kind,
+            Self::Aborted | Self::Dropped | Self::RuntimeShutdown => ErrorKind::ConnectionAborted,
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PeerClosed => "closed by peer",
+            Self::Finished => "finished",
+            Self::Reset => "reset by peer",
+            Self::TimedOut => "timed out",
+            Self::Unreachable => "peer unreachable",
+            Self::Stalled => "peer stalled",
+            Self::Truncated => "truncated",
+            Self::Tls => "TLS failed",
+            Self::TlsAlert => "TLS alert from peer",
+            Self::Failed(failure) => return write!(f, "failed: {failure}"),
+            Self::Aborted => "stream aborted",
+            Self::Dropped => "stream dropped",
+            Self::RuntimeShutdown => "runtime shut down",
+        })
+    }
+}
+
+impl Error for CloseReason {}
+
+impl From<CloseReason> for io::Error {
+    fn from(reason: CloseReason) -> Self {
+        Self::new(reason.kind(), reason)
+    }
+}

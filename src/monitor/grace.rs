@@ -1,0 +1,246 @@
+//! Work that outlives its connection for a while, so that the client can come back for it.
+
+use super::handle::Monitor;
+use crate::policy::timer;
+use crate::state::sync::{Mutex, MutexGuard, lock};
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A token that fires a while after the connection is over, unless the client comes back: what
+/// [`Monitor::grace_period`] returns.
+///
+/// For work whose result a client may fetch by another connection: a stream that can be resumed
+/// (`Last-Event-ID`), a session, a long generation. Keep it where the reconnecting request finds it, say in
+/// a map of sessions, and [`resume`](Self::resume) it with the new connection's monitor. The period
+/// begins when the last of its connections is over: a client that reconnects before the old connection's
+/// end is noticed loses nothing. It may resume as often as it likes.
+///
+/// The handle is cloneable, and keeps no connection open. When all handles are dropped the token fires all
+/// the same, after the period.
+///
+/// # What it costs
+///
+/// While a connection is open: no task and no timer. During the period: one task.
+///
+/// ```
+/// use hangup::MonitoredStream;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
+/// let token = grace.cancellation_token();
+///
+/// drop(stream); // the train is in the tunnel
+/// tokio::time::sleep(Duration::from_secs(20)).await;
+/// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// grace.resume(&stream.monitor())?;
+/// tokio::time::sleep(Duration::from_secs(20)).await;
+/// assert!(!token.is_cancelled());
+///
+/// drop(stream); // and stays there
+/// token.cancelled().await;
+/// assert!(grace.resume(&MonitoredStream::unwatched(tokio::io::duplex(64).0).monitor()).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Grace {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    period: Duration,
+    runtime: Handle,
+    token: CancellationToken,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many of its connections are open.
+    open: usize,
+    /// Counts the times that a client has come back: an older period's end means nothing.
+    resumed: u64,
+    /// The task that waits for the end of the period.
+    ending: Option<AbortHandle>,
+    /// The period is over, or somebody has ended it: nothing can be resumed.
+    over: bool,
+}
+
+impl Monitor {
+    /// A token that is cancelled `period` after the stream is over, unless the client comes back by another
+    /// connection: see [`Grace`], which gives the token.
+    ///
+    /// # Errors
+    ///
+    /// * [`NotConnected`](std::io::ErrorKind::NotConnected): there is no runtime here, whose timer it needs;
+    /// * [`Unsupported`](std::io::ErrorKind::Unsupported): the runtime was built without timers.
+    pub fn grace_period(&self, period: Duration) -> io::Result<Grace> {
+        Grace::new(self, period)
+    }
+}
+
+impl Grace {
+    pub(crate) fn new(monitor: &Monitor, period: Duration) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            period,
+            runtime: timer::runtime("a period of grace")?,
+            token: CancellationToken::new(),
+            state: Mutex::default(),
+        });
+        shared.lock().open = 1;
+        attend(&shared, monitor);
+        Ok(Self { shared })
+    }
+
+    /// A token that is cancelled when the period is over.
+    ///
+    /// Each call gives a token of its own: whoever cancels it cancels what is derived from it, and nothing
+    /// else.
+    pub fn cancellation_token(&self) -> CancellationToken {
+        self.shared.token.child_token()
+    }
+
+    /// Takes `monitor`'s connection for one more that the work is done for. If the period has begun, it
+    /// stops.
+    ///
+    /// # Errors
+    ///
+    /// [`GraceExpired`]: the client has come too late, and the token has fired.
+    pub fn resume(&self, monitor: &Monitor) -> Result<(), GraceExpired> {
+        let mut state = self.shared.lock();
+        if state.over {
+            return Err(GraceExpired);
+        }
+        state.open += 1;
+        state.resumed += 1;
+        let ending = state.ending.take();
+        drop(state);
+        if let Some(ending) = ending {
+            ending.abort();
+        }
+        attend(&self.shared, monitor);
+        Ok(())
+    }
+
+    /// Ends it now: the token fires, and nobody can resume.
+    ///
+    /// For clients that say goodbye.
+    pub fn end(&self) {
+        let mut state = self.shared.lock();
+        state.over = true;
+        let ending = state.ending.take();
+        drop(state);
+        if let Some(ending) = ending {
+            ending.abort();
+        }
+        self.shared.token.cancel();
+    }
+
+    /// Whether the token has fired: it is too late to resume.
+    pub fn is_over(&self) -> bool {
+        self.shared.lock().over
+    }
+}
+
+impl fmt::Debug for Grace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.lock();
+        f.debug_struct("Grace")
+            .field("period", &self.shared.period)
+            .field("open", &state.open)
+            .field("over", &state.over)
+            .finish()
+    }
+}
+
+/// The client came back when the period of [`Grace`] was over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GraceExpired;
+
+impl fmt::Display for GraceExpired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the period of grace is over")
+    }
+}
+
+impl Error for GraceExpired {}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// One of the connections is over.
+    fn lost(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.open -= 1;
+        if state.open > 0 || state.over {
+            return;
+        }
+        let period = self.period;
+        let end = End {
+            shared: self.clone(),
+            resumed: state.resumed,
+        };
+        let resumed = state.resumed;
+        // A runtime that is gone drops the task at once, and the end takes the lock.
+        drop(state);
+        let task = self.runtime.spawn(async move {
+            tokio::time::sleep(period).await;
+            drop(end);
+        });
+        let mut state = self.lock();
+        if state.resumed == resumed && !state.over {
+            state.ending = Some(task.abort_handle());
+        } else {
+            drop(state);
+            task.abort();
+        }
+    }
+}
+
+/// The end of a period. It comes when this is dropped: also if the runtime goes first.
+struct End {
+    shared: Arc<Shared>,
+    /// What the count was when the period began. If a client has come back since, the end means nothing.
+    resumed: u64,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.resumed != self.resumed || state.over {
+            return;
+        }
+        state.over = true;
+        drop(state);
+        self.shared.token.cancel();
+    }
+}
+
+/// The waker of one connection's close: it is woken once, by the close.
+struct Attendance(Arc<Shared>);
+
+impl Wake for Attendance {
+    fn wake(self: Arc<Self>) {
+        self.0.lost();
+    }
+}
+
+fn attend(shared: &Arc<Shared>, monitor: &Monitor) {
+    let waker = Waker::from(Arc::new(Attendance(shared.clone())));
+    if monitor.wake_when_closed(&waker) {
+        shared.lost();
+    }
+}

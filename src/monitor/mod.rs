@@ -1,0 +1,20 @@
+//! The handles on a stream: monitors, and what is made from them.
+//!
+//! May use `watcher`, `policy`, `state` and `errors`.
+//!
+//! Used by the stream, the transfers and the integrations.
+
+mod acknowledged;
+mod grace;
+mod handle;
+#[cfg(feature = "codec")]
+mod sink_error;
+#[cfg(any(feature = "codec", feature = "http"))]
+mod until_closed;
+
+pub use grace::{Grace, GraceExpired};
+pub use handle::Monitor;
+#[cfg(feature = "codec")]
+pub use sink_error::SinkError;
+#[cfg(any(feature = "codec", feature = "http"))]
+pub use until_closed::{UntilClosed, UntilClosedExt};

@@ -1,0 +1,225 @@
+//! Streams, sinks and bodies that end with a monitored stream.
+
+use super::handle::Monitor;
+#[cfg(feature = "codec")]
+use super::sink_error::SinkError;
+use crate::errors::CloseReason;
+use crate::state::Closed;
+use futures_core::Stream;
+#[cfg(feature = "codec")]
+use futures_sink::Sink;
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Ends a stream, a sink or a body together with a [`MonitoredStream`](crate::MonitoredStream).
+///
+/// A body needs the feature `http`, a sink the feature `codec`, a stream either of them.
+pub trait UntilClosedExt: Sized {
+    /// Ends `self` when the stream of `monitor` closes.
+    ///
+    /// Use it for data that is produced for the peer, such as database rows, tokens or blocks of a file, and
+    /// for sinks other than the stream itself, such as a channel to the task that writes.
+    ///
+    /// Frames that are received do not need it. `FramedRead` and `Framed` over the stream yield everything
+    /// that arrived before the disconnect and then end by themselves, and their sending half fails at once
+    /// with an error that carries the reason. The second example shows that.
+    ///
+    /// ```
+    /// use futures::{StreamExt, stream};
+    /// use hangup::{CloseReason, MonitoredStream, UntilClosedExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+    ///
+    /// // No row comes for a long time.
+    /// let mut rows = stream::pending::<Vec<u8>>().until_closed(&stream.monitor());
+    /// drop(client);
+    /// assert_eq!(rows.next().await, None);
+    /// assert_eq!(rows.close_reason(), Some(&CloseReason::PeerClosed));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Frames:
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::AsyncWriteExt;
+    /// use tokio_util::codec::{Framed, LinesCodec};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// let monitor = stream.monitor();
+    ///
+    /// client.write_all(b"one\ntwo\n").await?;
+    /// drop(client);
+    /// assert_eq!(monitor.closed().await, CloseReason::PeerClosed);
+    /// let lines: Vec<_> = Framed::new(stream, LinesCodec::new()).map(Result::unwrap).collect().await;
+    /// assert_eq!(lines, ["one", "two"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn until_closed(self, monitor: &Monitor) -> UntilClosed<Self> {
+        UntilClosed::new(self, monitor)
+    }
+}
+
+impl<T> UntilClosedExt for T {}
+
+pin_project! {
+    /// A stream, a sink or a body that ends when a monitored stream closes: returned by
+    /// [`until_closed`](UntilClosedExt::until_closed).
+    ///
+    /// * A [`Stream`] has no error of its own, so it just ends; [`close_reason`](Self::close_reason) tells
+    ///   that case apart from the end of the wrapped stream.
+    /// * A `Sink` (feature `codec`) fails with `SinkError::Closed`, which carries the reason.
+    /// * A `Body` (feature `http`) fails with an [`io::Error`](std::io::Error) that carries the reason, so
+    ///   that a truncated response cannot pass for a complete one.
+    ///
+    /// A pending call is woken by the close. After the close nothing more is asked of the wrapped value.
+    #[derive(Debug)]
+    #[must_use = "streams, sinks and bodies do nothing unless polled"]
+    pub struct UntilClosed<T> {
+        #[pin]
+        inner: T,
+        // One for each direction: a future wakes one task.
+        receiving: Closed,
+        sending: Closed,
+        reason: Option<CloseReason>,
+        // The wrapped stream or body has ended by itself.
+        ended: bool,
+    }
+}
+
+impl<T> UntilClosed<T> {
+    /// Ends `inner` when the stream of `monitor` closes.
+    pub fn new(inner: T, monitor: &Monitor) -> Self {
+        Self {
+            inner,
+            receiving: monitor.closed(),
+            sending: monitor.closed(),
+            reason: None,
+            ended: false,
+        }
+    }
+
+    /// Why this ended before the wrapped value did, if so.
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.reason.as_ref()
+    }
+
+    /// The wrapped value.
+    pub fn get_ref(&self) -> &T {
+        &self.inner
+    }
+
+    /// The wrapped value.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
+    /// The wrapped value, pinned.
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut T> {
+        self.project().inner
+    }
+
+    /// Takes the wrapped value out.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    /// Whether the close or the wrapped value has ended this.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended || self.reason.is_some()
+    }
+
+    /// Marks the end of the wrapped value.
+    #[cfg(feature = "http")]
+    pub(crate) fn end(self: Pin<&mut Self>) {
+        *self.project().ended = true;
+    }
+
+    /// Registers the task for the close, or returns its reason.
+    pub(crate) fn poll_closed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let this = self.project();
+        let reason = ready!(Pin::new(this.receiving).poll(cx));
+        *this.reason = Some(reason.clone());
+        Poll::Ready(reason)
+    }
+}
+
+impl<S: Stream> Stream for UntilClosed<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        if self.ended || self.reason.is_some() || self.as_mut().poll_closed(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        let this = self.project();
+        let item = ready!(this.inner.poll_next(cx));
+        *this.ended = item.is_none();
+        Poll::Ready(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self.ended || self.reason.is_some() {
+            true => (0, Some(0)),
+            // It may end at any time.
+            false => (0, self.inner.size_hint().1),
+        }
+    }
+}
+
+#[cfg(feature = "codec")]
+impl<T> UntilClosed<T> {
+    fn poll_sink<E>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(Pin<&mut T>, &mut Context<'_>) -> Poll<Result<(), E>>,
+    ) -> Poll<Result<(), SinkError<E>>> {
+        let this = self.project();
+        if let Some(reason) = this.sending.reason() {
+            return Poll::Ready(Err(SinkError::Closed(reason)));
+        }
+        if let Poll::Ready(done) = call(this.inner, cx) {
+            return Poll::Ready(done.map_err(SinkError::Sink));
+        }
+        let reason = ready!(Pin::new(this.sending).poll(cx));
+        Poll::Ready(Err(SinkError::Closed(reason)))
+    }
+}
+
+#[cfg(feature = "codec")]
+impl<T: Sink<Item>, Item> Sink<Item> for UntilClosed<T> {
+    type Error = SinkError<T::Error>;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.poll_sink(cx, T::poll_ready)
+    }
+
+    fn start_send(self: Pin<&mut Self>, item: Item) -> Result<(), Self::Error> {
+        let this = self.project();
+        match this.sending.reason() {
+            Some(reason) => Err(SinkError::Closed(reason)),
+            None => this.inner.start_send(item).map_err(SinkError::Sink),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.poll_sink(cx, T::poll_flush)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.poll_sink(cx, T::poll_close)
+    }
+}

@@ -1,0 +1,18 @@
+//! What a program's operator sees of the streams: tracing events and metrics.
+//!
+//! Uses nothing of this crate: it takes plain values.
+//!
+//! Used by `state`, which reports the beginning and the end of each stream.
+
+mod end;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub(crate) mod lifecycle;
+#[cfg(not(any(feature = "metrics", feature = "tracing")))]
+#[path = "lifecycle_off.rs"]
+pub(crate) mod lifecycle;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(feature = "tracing")]
+pub mod tracing;
+
+pub(crate) use end::{Bytes, End};

@@ -1,0 +1,174 @@
+//! Silent death: from one duration to the system's timers.
+//!
+//! What they add up to is said at [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout).
+//! On Linux the two timers are one as soon as the user timeout is set: keepalive then ends with the
+//! first probe that is due after the user timeout, instead of after the last of its probes
+//! (`tcp_keepalive_timer` in net/ipv4/tcp_timer.c). So the probes are placed to hit it exactly, and
+//! where there is no user timeout their number gives the same time.
+
+use rustix::fd::BorrowedFd;
+use socket2::SockRef;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+/// Three seconds of patience: two probes.
+const SHORTEST: Duration = Duration::from_secs(4);
+/// Keeps the time before the first probe below the system's limit (`MAX_TCP_KEEPIDLE`, 32767 s).
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many probes may stay without an answer: a lost packet or two are no death.
+const PROBES: u32 = 4;
+
+/// The timers of a socket, in whole seconds: keepalive knows no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timers {
+    /// How long the peer may be silent: `idle`, and `probes` times `interval`.
+    patience: Duration,
+    /// Silence before the first probe.
+    idle: Duration,
+    /// Between two probes, and after the last one.
+    interval: Duration,
+    probes: u32,
+}
+
+impl Timers {
+    /// The timers that tell of a silent death within `within`.
+    pub(crate) fn new(within: Duration) -> io::Result<Self> {
+        if !(SHORTEST..=LONGEST).contains(&within) {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "hangup: a silent death can be found out within {SHORTEST:?} to {LONGEST:?}, not {within:?}"
+                ),
+            ));
+        }
+        // Linux's timers are late by up to an eighth: 3/4 * 9/8 = 27/32, and 5/32 are left for the
+        // first retransmission.
+        let patience = Duration::from_secs((within * 3 / 4).as_secs());
+        let interval = Duration::from_secs((patience / 8).as_secs().max(1));
+        let mut probes = PROBES;
+        while interval * probes >= patience {
+            probes -= 1;
+        }
+        Ok(Self {
+            patience,
+            idle: patience - interval * probes,
+            interval,
+            probes,
+        })
+    }
+
+    /// Sets the options of `socket`.
+    pub(crate) fn arm(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let socket = SockRef::from(&socket);
+        if socket.local_addr().is_ok_and(|address| address.is_unix()) {
+            // The peer is in the same kernel: it cannot vanish without a word.
+            return Ok(());
+        }
+        self.set(&socket).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("hangup: cannot arm the timers of silent death: {error}"),
+            )
+        })
+    }
+
+    #[cfg(any(
+        target_os = "android",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "linux",
+        target_os = "netbsd",
+        target_vendor = "apple",
+        windows,
+    ))]
+    fn set(&self, socket: &SockRef<'_>) -> io::Result<()> {
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        socket.set_tcp_user_timeout(Some(self.patience))?;
+        let keepalive = socket2::TcpKeepalive::new()
+            .with_time(self.idle)
+            .with_interval(self.interval)
+            .with_retries(self.probes);
+        socket.set_tcp_keepalive(&keepalive)
+    }
+
+    #[cfg(not(any(
+        target_os = "android",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "linux",
+        target_os = "netbsd",
+        target_vendor = "apple",
+        windows,
+    )))]
+    fn set(&self, _: &SockRef<'_>) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timers(within: Duration) -> (u64, u64, u64, u32) {
+        let timers = Timers::new(within).unwrap();
+        (
+            timers.patience.as_secs(),
+            timers.idle.as_secs(),
+            timers.interval.as_secs(),
+            timers.probes,
+        )
+    }
+
+    #[test]
+    fn the_times_that_the_documentation_names() {
+        assert_eq!(timers(Duration::from_secs(4)), (3, 1, 1, 2));
+        assert_eq!(timers(Duration::from_secs(6)), (4, 1, 1, 3));
+        assert_eq!(timers(Duration::from_secs(10)), (7, 3, 1, 4));
+        assert_eq!(timers(Duration::from_secs(60)), (45, 25, 5, 4));
+        assert_eq!(timers(Duration::from_secs(600)), (450, 226, 56, 4));
+        assert_eq!(timers(LONGEST), (64_800, 32_400, 8_100, 4));
+        // Parts of a second only ever shorten the patience.
+        assert_eq!(timers(Duration::from_millis(5_333)), (3, 1, 1, 2));
+        assert_eq!(timers(Duration::from_millis(5_334)), (4, 1, 1, 3));
+    }
+
+    #[test]
+    fn every_second_adds_up() {
+        for within in SHORTEST.as_secs()..=LONGEST.as_secs() {
+            let (patience, idle, interval, probes) = timers(Duration::from_secs(within));
+            assert_eq!(idle + interval * u64::from(probes), patience, "{within}");
+            // The limits of the options (`do_tcp_setsockopt` in net/ipv4/tcp.c).
+            assert!((1..=32_767).contains(&idle), "{within}");
+            assert!((1..=32_767).contains(&interval), "{within}");
+            assert!((2..=PROBES).contains(&probes), "{within}");
+            assert!(patience * 4 <= within * 3, "{within}");
+            assert!((patience + 1) * 4 > within * 3, "{within}");
+            // The idle clock with each timer late by an eighth; the other clock with the first
+            // retransmission after two time-outs of a twelfth, and its last timer, at most half of the
+            // patience and a time-out more, late.
+            assert!(patience * 9 <= within * 8, "{within}");
+            let rto = within as f64 / 12.0;
+            let patience = patience as f64;
+            let late = patience + (patience + rto) / 16.0;
+            assert!(2.0 * rto * 9.0 / 8.0 + late <= within as f64, "{within}");
+        }
+    }
+
+    #[test]
+    fn absurd_times_are_refused() {
+        let nanosecond = Duration::from_nanos(1);
+        for within in [
+            Duration::ZERO,
+            nanosecond,
+            Duration::from_millis(999),
+            SHORTEST - nanosecond,
+            LONGEST + nanosecond,
+            Duration::MAX,
+        ] {
+            let error = Timers::new(within).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("within 4s to 86400s"), "{error}");
+        }
+    }
+}

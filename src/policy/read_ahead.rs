@@ -1,0 +1,124 @@
+//! Input that is moved out of the way, so that what comes behind it can be seen.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// How much input may lie between a writer that looks for the meaning of a FIN and the end of the input.
+const LOOKAHEAD: usize = 64 * 1024;
+
+/// How much is moved by one read, on the stack.
+const CHUNK: usize = 8 * 1024;
+
+/// The side buffer of one stream.
+pub(crate) struct ReadAhead<S> {
+    limit: usize,
+    /// Whether to look for the meaning of a FIN behind the input.
+    looks: bool,
+    /// The wrapped stream's own: writes, which need the buffer filled, do not ask that it can be read.
+    poll_read: PollRead<S>,
+    /// In the order in which it came; never more than `limit`, or what is looked through behind a FIN.
+    input: VecDeque<u8>,
+    /// What comes behind the input, for the read that has read all of it.
+    error: Option<io::Error>,
+    /// The input has ended: there is nothing more to move.
+    ended: bool,
+    /// The task whose read is pending. A wrapped stream keeps one waker for reads, and a read of ours
+    /// must not take its place.
+    reader: Option<Waker>,
+}
+
+type PollRead<S> = fn(Pin<&mut S>, &mut Context<'_>, &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
+
+impl<S: AsyncRead> ReadAhead<S> {
+    pub(crate) fn new(limit: usize, looks: bool) -> Self {
+        Self {
+            limit,
+            looks,
+            poll_read: S::poll_read,
+            input: VecDeque::new(),
+            error: None,
+            ended: false,
+            reader: None,
+        }
+    }
+}
+
+impl<S> ReadAhead<S> {
+    /// How much input each call of the sending side moves here.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How much of it when a FIN is behind it; `None` if its meaning is not looked for.
+    pub(crate) fn lookahead(&self) -> Option<usize> {
+        self.looks.then_some(self.limit.max(LOOKAHEAD))
+    }
+
+    /// Moves input of `io` here until none is left or `limit` is reached. Tells if it has come to its end.
+    pub(crate) fn fill(
+        &mut self,
+        limit: usize,
+        mut io: Pin<&mut S>,
+        cx: &Context<'_>,
+    ) -> Option<io::Result<()>> {
+        let waker = self.reader.clone();
+        let mut cx = Context::from_waker(waker.as_ref().unwrap_or(cx.waker()));
+        while !self.ended && self.input.len() < limit {
+            let room = CHUNK.min(limit - self.input.len());
+            let mut chunk = [MaybeUninit::uninit(); CHUNK];
+            let mut chunk = ReadBuf::uninit(&mut chunk[..room]);
+            match (self.poll_read)(io.as_mut(), &mut cx, &mut chunk) {
+                Poll::Pending => return None,
+                Poll::Ready(Err(error))
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+                {
+                    return None;
+                }
+                Poll::Ready(read) => {
+                    // Its waker has been used up by this read.
+                    self.reader.take().into_iter().for_each(Waker::wake);
+                    if read.is_err() || chunk.filled().is_empty() {
+                        self.ended = true;
+                        return Some(read);
+                    }
+                    self.input.extend(chunk.filled());
+                }
+            }
+        }
+        None
+    }
+
+    /// Keeps `error` for the read that has read all of the input.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        self.error = Some(error);
+    }
+
+    /// What a read finds here before it comes to the wrapped stream: input, or its error.
+    pub(crate) fn read(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return None;
+        }
+        if self.input.is_empty() {
+            return self.error.take().map(Err);
+        }
+        let bytes = buf.remaining().min(self.input.len());
+        let (first, second) = self.input.as_slices();
+        let first = &first[..first.len().min(bytes)];
+        buf.put_slice(first);
+        buf.put_slice(&second[..bytes - first.len()]);
+        self.input.drain(..bytes);
+        Some(Ok(()))
+    }
+
+    /// A read is pending, or none is.
+    pub(crate) fn park(&mut self, reader: Option<&Waker>) {
+        match (&mut self.reader, reader) {
+            (Some(parked), Some(reader)) => parked.clone_from(reader),
+            (parked, reader) => *parked = reader.cloned(),
+        }
+    }
+}

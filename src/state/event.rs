@@ -1,0 +1,78 @@
+//! What can happen to a stream, whoever noticed it.
+
+use crate::errors::CloseReason;
+
+/// One thing that happened to a stream.
+///
+/// The first six come from the peer or the network, by way of a poll's result, of the watcher or of the
+/// stall policy's clock; the last four are our own doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The peer will send no more: a FIN, or an end of file.
+    Fin,
+    /// Both directions are over and no error says why: a Unix peer's close, or a write that found a
+    /// broken pipe.
+    HungUp,
+    /// The connection is over, and what ended it cannot be asked any more: the end of an orderly
+    /// shutdown, or an error that somebody has read already.
+    Vanished,
+    /// The connection was reset. `after_fin`: the peer's FIN had come before.
+    Reset { after_fin: bool },
+    /// A fatal error.
+    Failed(CloseReason),
+    /// The peer does not drain what we send.
+    Stalled,
+    /// Our own shutdown of the sending direction is done.
+    ShutDown,
+    /// We reset the connection.
+    Aborted,
+    /// The stream was dropped, or taken out of its wrapper.
+    Dropped,
+    /// The runtime that watched the stream is gone.
+    RuntimeShutdown,
+}
+
+impl Event {
+    /// Whether the close ends pending reads too. Such an event is raised by us, so the OS will not wake a
+    /// blocked reader for it. After every other event reads go on, and the OS wakes the reader.
+    pub(crate) fn ends_reads(&self) -> bool {
+        match self {
+            Self::Stalled | Self::Aborted => true,
+            Self::Fin
+            | Self::HungUp
+            | Self::Vanished
+            | Self::Reset { .. }
+            | Self::Failed(_)
+            | Self::ShutDown
+            | Self::Dropped
+            | Self::RuntimeShutdown => false,
+        }
+    }
+}
+
+/// Who noticed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DetectedBy {
+    Watcher,
+    /// A look that the user asked for.
+    Probe,
+    Read,
+    /// A write, a flush or a shutdown.
+    Write,
+    StallPolicy,
+    /// It was our own doing.
+    Us,
+}
+
+impl DetectedBy {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Watcher => "watcher",
+            Self::Probe => "probe",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::StallPolicy => "stall_policy",
+            Self::Us => "us",
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What is known about one stream: the pure state machine, and the one cell that shares its result.
+//!
+//! May use `errors` and `observe`. `machine`, `event`, `status` and `half_close` are pure: no runtime,
+//! no descriptor, no clock, no configuration.
+//!
+//! Used by every room above: the policies, the watcher, the monitors and the stream.
+
+mod closed;
+mod counters;
+mod event;
+mod half_close;
+mod machine;
+mod shared;
+mod slab;
+mod status;
+pub(crate) mod sync;
+
+pub use closed::Closed;
+pub use counters::Transfer;
+pub(crate) use event::{DetectedBy, Event};
+pub use half_close::HalfClose;
+pub(crate) use shared::SharedState;
+pub(crate) use slab::{Key, Slab};
+pub use status::Status;

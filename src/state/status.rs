@@ -1,0 +1,55 @@
+//! What the watch channel carries.
+
+use crate::errors::CloseReason;
+
+/// How a stream stands: what the watch channel of [`Monitor::subscribe`](crate::Monitor::subscribe)
+/// carries.
+///
+/// It only ever moves forward: `Open`, then perhaps `PeerFinished`, then `Closed`.
+///
+/// ```
+/// use hangup::{CloseReason, Status};
+///
+/// let status = Status::Closed(CloseReason::Reset);
+/// assert!(status.is_closed());
+/// assert_eq!(status.reason(), Some(&CloseReason::Reset));
+/// assert_eq!(status.to_string(), "closed (reset by peer)");
+/// assert!(!Status::PeerFinished.is_closed());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// Nothing says that the peer is gone.
+    Open,
+    /// The peer will send no more, and may still read.
+    ///
+    /// Seen only with [`HalfClose::Allow`](crate::HalfClose::Allow).
+    PeerFinished,
+    /// The stream is over.
+    Closed(CloseReason),
+}
+
+impl Status {
+    /// Whether the stream is over.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+
+    /// Why the stream is over, if it is.
+    pub fn reason(&self) -> Option<&CloseReason> {
+        match self {
+            Self::Closed(reason) => Some(reason),
+            Self::Open | Self::PeerFinished => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Open => f.write_str("open"),
+            Self::PeerFinished => f.write_str("peer finished"),
+            Self::Closed(reason) => write!(f, "closed ({reason})"),
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The wrapper.
+
+use super::link::{Link, stall};
+use crate::errors::CloseReason;
+use crate::monitor::Monitor;
+use crate::policy::{MonitorConfig, ReadAhead};
+use crate::state::{Closed, SharedState};
+use crate::watcher::{Registration, Socket, Source};
+use pin_project_lite::pin_project;
+use socket2::SockRef;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::io::AsyncRead;
+
+pin_project! {
+    /// A byte stream that tells, at once and with the reason, when its peer is gone.
+    ///
+    /// It wraps any [`AsyncRead`] + [`AsyncWrite`] and passes every call on to it. Beside that the
+    /// runtime's watcher hears from the kernel when the peer hangs up, whether or not anything is being
+    /// read or written, and whatever lies unread.
+    ///
+    /// # When it closes
+    ///
+    /// On the peer's FIN (see [`HalfClose`](crate::HalfClose) for the other policy), on a reset, on any
+    /// error of a read or a write but "would block" and "interrupted", when its peer stalls (see
+    /// [`StallPolicy`](crate::StallPolicy)), when it is [aborted](Self::abort) or dropped, and when the
+    /// runtime that watches it is shut down. From then on
+    /// * writes fail at once with an [`io::Error`] that carries the [`CloseReason`], and a write, flush
+    ///   or shutdown that was pending is woken and fails so too;
+    /// * reads go on: what arrived before the hang-up is still there, and then comes the end of file or
+    ///   the error that the bare stream would give. (If it was us who ended it, because the peer stalled
+    ///   or by an abort, a read that would wait is woken and fails with the reason.)
+    ///
+    /// The write that finds an error first fails with that error itself; `CloseReason::from(&error)`
+    /// gives the reason of both.
+    ///
+    /// # What cannot be seen
+    ///
+    /// A FIN that waits at the peer behind data for which our receive window has no room (a reset is
+    /// seen); whether a FIN means half-close or close; without [timers](MonitorConfig::dead_peer_timeout) a
+    /// peer that vanished without a word. See the [crate's documentation](crate#what-cannot-be-seen).
+    ///
+    /// # Cancel safety
+    ///
+    /// It keeps nothing back between two polls: reads and writes are as cancel safe as those of the
+    /// wrapped stream.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let mut stream = MonitoredStream::new(listener.accept().await?.0)?;
+    ///
+    /// drop(client);
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// let error = stream.write_all(b"for nobody").await.unwrap_err();
+    /// assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::PeerClosed));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct MonitoredStream<S> {
+        // Before `io`: fields are dropped in this order, and the watcher lets go of the descriptor
+        // before it is closed (invariant 3).
+        pub(super) link: Link,
+        pub(super) ahead: Option<Box<ReadAhead<S>>>,
+        #[pin]
+        pub(super) io: S,
+    }
+}
+
+impl<S: Source> MonitoredStream<S> {
+    /// Wraps `io`, and has its socket watched by the present runtime's watcher.
+    ///
+    /// `io` is anything with one socket under it: a [`TcpStream`](tokio::net::TcpStream), a
+    /// `UnixStream`, a TLS stream over one of them. The runtime should be the one that `io` was made
+    /// in; wherever the stream is moved to, that runtime watches it.
+    ///
+    /// # Errors
+    ///
+    /// * [`NotConnected`](io::ErrorKind::NotConnected): there is no runtime here, or it is being shut down;
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without I/O, or without timers for
+    ///   a stall policy or to hold a FIN (tokio's panic message is printed too, by the panic hook);
+    /// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): another `MonitoredStream` watches the same socket;
+    /// * whatever the operating system says: the descriptor is closed or no socket, or a limit is
+    ///   reached.
+    ///
+    /// `io` is dropped then, and its connection closed.
+    pub fn new(io: S) -> io::Result<Self> {
+        Self::wrap(io, &MonitorConfig::default(), None)
+    }
+
+    fn wrap(io: S, config: &MonitorConfig, ahead: Option<Box<ReadAhead<S>>>) -> io::Result<Self> {
+        let timers = config.timers()?;
+        let stall = stall(config)?;
+        let fin_delay = config.new_fin_delay()?;
+        let shared = Arc::new(SharedState::new(config.policy()));
+        // What the watcher sees before the account is open waits.
+        let call = shared.enter();
+        let registration = Registration::new(&io, &shared, fin_delay)?;
+        if let Some(timers) = timers {
+            let armed = registration.socket().lend(|socket| timers.arm(socket));
+            armed.unwrap_or(Ok(()))?;
+        }
+        open_account(&shared, Some(registration.socket()));
+        drop(call);
+        Ok(Self {
+            link: Link {
+                registration: Some(registration),
+                shared,
+                stall,
+            },
+            ahead,
+            io,
+        })
+    }
+}
+
+impl<S: Source + AsyncRead> MonitoredStream<S> {
+    /// As [`new`](Self::new), with another configuration than the default one.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and those of [`MonitorConfig::dead_peer_timeout`].
+    ///
+    /// ```
+    /// use hangup::{HalfClose, MonitorConfig, MonitoredStream, Status};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
+    /// let mut stream = MonitoredStream::with_config(listener.accept().await?.0, &config)?;
+    ///
+    /// client.shutdown().await?;
+    /// let mut status = stream.monitor().subscribe();
+    /// status.wait_for(|status| *status == Status::PeerFinished).await.unwrap();
+    /// stream.write_all(b"answer").await?;
+    /// stream.shutdown().await?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer).await?;
+    /// assert_eq!(answer, "answer");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_config(io: S, config: &MonitorConfig) -> io::Result<Self> {
+        let (limit, looks) = (config.unread_limit(), config.is_fin_delayed());
+        let ahead =
+            (limit.is_some() || looks).then(|| Box::new(ReadAhead::new(limit.unwrap_or(0), looks)));
+        Self::wrap(io, config, ahead)
+    }
+}
+
+impl<S> MonitoredStream<S> {
+    /// Wraps `io` without watching: for streams without a socket, such as
+    /// `tokio::io::duplex` or a simulation's.
+    ///
+    /// Hang-ups are then learnt of from the results of reads and writes alone, as they come. Needs no
+    /// runtime.
+    pub fn unwatched(io: S) -> Self {
+        Self::unwatched_with_config(io, &MonitorConfig::default())
+    }
+
+    /// As [`unwatched`](Self::unwatched), with another configuration than the default one.
+    ///
+    /// # Panics
+    ///
+    /// If the configuration has a [stall policy](MonitorConfig::stall), and this is not called within a
+    /// runtime that has timers.
+    pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
+        let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
+        let shared = Arc::new(SharedState::new(config.policy()));
+        open_account(&shared, None);
+        Self {
+            link: Link {
+                registration: None,
+                shared,
+                stall,
+            },
+            ahead: None,
+            io,
+        }
+    }
+
+    /// A handle on this stream's shared, for other tasks and threads.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(self.link.shared.clone(), self.link.socket().cloned())
+    }
+
+    /// Resolves when the stream is over, with the reason. The future borrows nothing.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// # let mut stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// # let mut next_event = async || { tokio::task::yield_now().await; "event\n" };
+    /// # tokio::spawn(async move { drop(client) });
+    /// let mut closed = stream.closed();
+    /// let reason = loop {
+    ///     tokio::select! {
+    ///         reason = &mut closed => break reason,
+    ///         event = next_event() => {
+    ///             if let Err(error) = stream.write_all(event.as_bytes()).await {
+    ///                 break (&error).into();
+    ///             }
+    ///         }
+    ///     }
+    /// };
+    /// println!("stopped: {reason}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn closed(&self) -> Closed {
+        Closed::new(self.link.shared.clone())
+    }
+
+    /// Whether the stream is over, as far as the watcher and its own I/O have told. One atomic load.
+    pub fn is_closed(&self) -> bool {
+        self.link.shared.is_closed()
+    }
+
+    /// Why the stream is over, if it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.link.shared.close_reason()
+    }
+
+    /// Ends the stream now, with [`CloseReason::Aborted`], and resets the peer.
+    ///
+    /// As [`Monitor::abort`]. The descriptor stays open until the stream is dropped; only then the kernel
+    /// has nothing left of it.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// stream.abort();
+    /// assert_eq!(stream.close_reason(), Some(CloseReason::Aborted));
+    /// drop(stream);
+    /// let error = client.read_u8().await.unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn abort(&self) {
+        self.monitor().abort();
+    }
+
+    /// The wrapped stream.
+    ///
+    /// What is read and written through it is not counted.
+    pub fn get_ref(&self) -> &S {
+        &self.io
+    }
+
+    /// The wrapped stream.
+    ///
+    /// What is read and written through it is not counted, and its errors are not heard of. It must not
+    /// be exchanged for another stream: the watcher would go on watching the first one's socket. Use
+    /// [`into_inner`](Self::into_inner) for that.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.io
+    }
+
+    /// The wrapped stream, pinned. As [`get_mut`](Self::get_mut).
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
+        self.project().io
+    }
+
+    /// Takes the wrapped stream out: it is watched no longer, and stays open.
+    ///
+    /// Input that was [moved to the side](MonitorConfig::read_ahead) and not read yet is lost.
+    ///
+    /// Monitors tell [`CloseReason::Dropped`], if nothing else was the reason before.
+    pub fn into_inner(self) -> S {
+        self.io
+    }
+
+    pub(crate) fn into_parts(self) -> (Link, Option<Box<ReadAhead<S>>>, S) {
+        (self.link, self.ahead, self.io)
+    }
+
+    pub(crate) fn from_parts(link: Link, ahead: Option<Box<ReadAhead<S>>>, io: S) -> Self {
+        Self { link, ahead, io }
+    }
+}
+
+#[cfg(unix)]
+impl<S: std::os::fd::AsRawFd> std::os::fd::AsRawFd for MonitoredStream<S> {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.io.as_raw_fd()
+    }
+}
+
+#[cfg(unix)]
+impl<S: std::os::fd::AsFd> std::os::fd::AsFd for MonitoredStream<S> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+#[cfg(windows)]
+impl<S: std::os::windows::io::AsRawSocket> std::os::windows::io::AsRawSocket
+    for MonitoredStream<S>
+{
+    fn as_raw_socket(&self) -> std::os::windows::io::RawSocket {
+        self.io.as_raw_socket()
+    }
+}
+
+#[cfg(windows)]
+impl<S: std::os::windows::io::AsSocket> std::os::windows::io::AsSocket for MonitoredStream<S> {
+    fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
+        self.io.as_socket()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonitoredStream")
+            .field("io", &self.io)
+            .field("status", &self.link.shared.status())
+            .field("watched", &self.link.registration.is_some())
+            .finish()
+    }
+}
+
+/// Opens the account of the stream, if one is kept.
+fn open_account(shared: &Arc<SharedState>, socket: Option<&Arc<Socket>>) {
+    let peer = || {
+        let address = socket?.lend(|socket| SockRef::from(&socket).peer_addr());
+        address?.ok()?.as_socket()
+    };
+    let transfer = || {
+        let monitor = Monitor::new(shared.clone(), socket.cloned());
+        move || monitor.transfer().into()
+    };
+    shared.lifecycle.begin(peer, transfer);
+}

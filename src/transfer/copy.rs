@@ -1,0 +1,277 @@
+//! Copying between two streams, both ways.
+
+use crate::errors::CloseReason;
+use crate::state::Transfer;
+use crate::stream::MonitoredStream;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The default of each direction's buffer.
+const BUFFER: usize = 16 * 1024;
+
+/// How a copy between two streams ended: [`copy_bidirectional`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct CopyOutcome {
+    /// The first stream.
+    pub a: CopySide,
+    /// The second stream.
+    pub b: CopySide,
+}
+
+/// One of the two streams at the end of a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct CopySide {
+    /// What it has carried since it was made.
+    pub transfer: Transfer,
+    /// Why it is over; `None` if it is not.
+    pub reason: Option<CloseReason>,
+}
+
+impl CopySide {
+    fn of<S>(stream: &MonitoredStream<S>) -> Self {
+        Self {
+            transfer: stream.monitor().transfer(),
+            reason: stream.close_reason(),
+        }
+    }
+}
+
+/// Copies between two streams, both ways, until one of them hangs up.
+///
+/// When one is over,
+/// * the direction towards it ends at once, even where it waits: for input that does not come, or for a
+///   peer that does not read;
+/// * what had arrived from it before is still delivered to the other one, which is then shut down if the
+///   input ended with a FIN. If it ended otherwise, with a reset for instance, the other one is left as it
+///   is: a FIN would tell its peer that this was all. [`abort`](MonitoredStream::abort) passes a reset on;
+///   a drop sends a FIN.
+///
+/// So at the end at least one of the two is over, and the other one may be open: the caller drops it, or
+/// waits with [`finish`](MonitoredStream::finish) until its peer has acknowledged everything. The bytes are
+/// those of the streams, from their beginning: what `a` has read and `b` has not accepted is lost.
+///
+/// # Half-close
+///
+/// A FIN ends both directions, unless the stream that it comes from allows it
+/// ([`HalfClose::Allow`](crate::HalfClose)): then it is passed on as a shutdown when all before it is
+/// delivered, and the other direction goes on, as with `tokio::io::copy_bidirectional`.
+///
+/// # What it waits for
+///
+/// A peer that does not read what the other one had sent before it left: it is waited for until it reads
+/// or leaves too. Way out: a [`StallPolicy`](crate::StallPolicy) for both.
+///
+/// A FIN that waits behind data which is not read because the other side does not take it cannot be
+/// [seen](crate#what-cannot-be-seen); a reset can.
+///
+/// # Errors
+///
+/// None: what fails ends its stream, and is that stream's reason. A stream of which a write accepts no
+/// bytes is [aborted](CloseReason::Aborted).
+///
+/// # Cancel safety
+///
+/// Not cancel safe: with the future is lost what was read of one stream and not yet accepted by the other,
+/// at most a buffer for each direction. The streams remain usable.
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredStream, copy_bidirectional};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::{TcpListener, TcpStream};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let backend = TcpListener::bind("127.0.0.1:0").await?;
+/// let proxy = TcpListener::bind("127.0.0.1:0").await?;
+/// let mut client = TcpStream::connect(proxy.local_addr()?).await?;
+/// let mut a = MonitoredStream::new(proxy.accept().await?.0)?;
+/// let mut b = MonitoredStream::new(TcpStream::connect(backend.local_addr()?).await?)?;
+/// let mut server = backend.accept().await?.0;
+///
+/// client.write_all(b"hello").await?;
+/// drop(client);
+/// let copied = copy_bidirectional(&mut a, &mut b).await;
+/// assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
+/// assert_eq!(copied.a.transfer.read, 5);
+/// assert_eq!((copied.b.reason, copied.b.transfer.accepted), (None, 5));
+/// let mut received = String::new();
+/// server.read_to_string(&mut received).await?;
+/// assert_eq!(received, "hello");
+/// # Ok(())
+/// # }
+/// ```
+pub async fn copy_bidirectional<A, B>(
+    a: &mut MonitoredStream<A>,
+    b: &mut MonitoredStream<B>,
+) -> CopyOutcome
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    copy_bidirectional_with_sizes(a, b, BUFFER, BUFFER).await
+}
+
+/// As [`copy_bidirectional`], with buffers of these sizes: at the most so many bytes are read at once of
+/// `a`, and of `b`. The default is 16 KiB.
+///
+/// # Panics
+///
+/// If a size is 0.
+///
+/// # Cancel safety
+///
+/// As [`copy_bidirectional`]: not cancel safe.
+pub async fn copy_bidirectional_with_sizes<A, B>(
+    a: &mut MonitoredStream<A>,
+    b: &mut MonitoredStream<B>,
+    a_to_b: usize,
+    b_to_a: usize,
+) -> CopyOutcome
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut forth, mut back) = (Direction::new(a_to_b), Direction::new(b_to_a));
+    let (mut a_closed, mut b_closed) = (a.closed(), b.closed());
+    poll_fn(|cx| {
+        loop {
+            forth.poll(cx, a, b);
+            back.poll(cx, b, a);
+            if forth.done && back.done {
+                return Poll::Ready(());
+            }
+            // A direction that waits for input hears by this alone that the other end is over. One that
+            // is heard of here ends in the next turn.
+            let b_over = !forth.done && Pin::new(&mut b_closed).poll(cx).is_ready();
+            let a_over = !back.done && Pin::new(&mut a_closed).poll(cx).is_ready();
+            if !a_over && !b_over {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    CopyOutcome {
+        a: CopySide::of(a),
+        b: CopySide::of(b),
+    }
+}
+
+/// How the input of a direction has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Fin,
+    Error,
+}
+
+/// One of the two directions.
+struct Direction {
+    buffer: Box<[u8]>,
+    /// What is read and not yet accepted is between these two.
+    start: usize,
+    end: usize,
+    /// Something was accepted since the last flush.
+    unflushed: bool,
+    input: Option<End>,
+    done: bool,
+}
+
+impl Direction {
+    fn new(size: usize) -> Self {
+        assert!(size > 0, "hangup: a copy needs a buffer");
+        Self {
+            buffer: vec![0; size].into(),
+            start: 0,
+            end: 0,
+            unflushed: false,
+            input: None,
+            done: false,
+        }
+    }
+
+    /// Goes on as far as it can.
+    fn poll<X, Y>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut MonitoredStream<X>,
+        to: &mut MonitoredStream<Y>,
+    ) where
+        X: AsyncRead + Unpin,
+        Y: AsyncWrite + Unpin,
+    {
+        // To a stream that is over nothing can be delivered.
+        while !self.done && !to.is_closed() {
+            match self.step(cx, from, Pin::new(to)) {
+                Poll::Pending => return,
+                Poll::Ready(Err(error)) if error.kind() != ErrorKind::Interrupted => to.abort(),
+                Poll::Ready(_) => {}
+            }
+        }
+        self.done = true;
+    }
+
+    /// One read, and the writes of what there is; or the end. An error is one of `to`.
+    fn step<X, Y>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut MonitoredStream<X>,
+        mut to: Pin<&mut MonitoredStream<Y>>,
+    ) -> Poll<io::Result<()>>
+    where
+        X: AsyncRead + Unpin,
+        Y: AsyncWrite + Unpin,
+    {
+        if self.input.is_none() && self.end < self.buffer.len() {
+            let filled = self.fill(cx, from);
+            // What was read before can be written meanwhile.
+            if filled.is_pending() && self.start == self.end {
+                if self.unflushed {
+                    ready!(to.poll_flush(cx))?;
+                    self.unflushed = false;
+                }
+                return Poll::Pending;
+            }
+        }
+        while self.start < self.end {
+            let rest = &self.buffer[self.start..self.end];
+            match ready!(to.as_mut().poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                accepted => self.start += accepted,
+            }
+            self.unflushed = true;
+        }
+        (self.start, self.end) = (0, 0);
+        match self.input {
+            None => {}
+            Some(End::Fin) => {
+                ready!(to.poll_shutdown(cx))?;
+                self.done = true;
+            }
+            Some(End::Error) => {
+                ready!(to.poll_flush(cx))?;
+                self.done = true;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// One read.
+    fn fill<X: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut MonitoredStream<X>,
+    ) -> Poll<()> {
+        let mut room = ReadBuf::new(&mut self.buffer[self.end..]);
+        match ready!(Pin::new(from).poll_read(cx, &mut room)) {
+            Ok(()) if room.filled().is_empty() => self.input = Some(End::Fin),
+            Ok(()) => self.end += room.filled().len(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => self.input = Some(End::Error),
+        }
+        Poll::Ready(())
+    }
+}

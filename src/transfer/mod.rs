@@ -1,0 +1,12 @@
+//! Bytes in bulk: files, copies between streams, and the end of a transfer.
+//!
+//! May use `stream` and what is below it.
+//!
+//! Used by the integrations.
+
+mod copy;
+mod finish;
+#[cfg(any(unix, windows))]
+mod send_file;
+
+pub use copy::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};

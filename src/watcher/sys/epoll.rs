@@ -1,0 +1,85 @@
+//! Linux: a nested epoll.
+//!
+//! The watcher's epoll holds each socket with `EPOLLRDHUP | EPOLLET`, to which the kernel adds
+//! `EPOLLERR` and `EPOLLHUP` (epoll_ctl(2)), and is itself registered with the runtime's reactor. Data
+//! that arrives wakes with `EPOLLIN` only, which is not in that mask, so it never wakes the watcher
+//! (`ep_poll_callback` in fs/eventpoll.c compares the two before it does anything); a FIN, a reset and
+//! an error come with the socket's change of state, whatever lies unread before them.
+
+#![allow(unsafe_code)]
+
+use super::contract::{BATCH, Raw, explain};
+use super::nested;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use tokio::io::unix::AsyncFd;
+
+const NOW: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
+
+/// The watcher's epoll.
+#[derive(Debug)]
+pub(in crate::watcher) struct Notifier {
+    epoll: AsyncFd<OwnedFd>,
+}
+
+impl Notifier {
+    pub(in crate::watcher) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)
+            .map_err(|error| explain(&error.into(), "cannot create the watcher's epoll"))?;
+        nested::register(epoll).map(|epoll| Self { epoll })
+    }
+
+    pub(in crate::watcher) fn add(&self, raw: Raw, token: u64) -> io::Result<()> {
+        // SAFETY: `raw` is not -1 (`raw()` checked it), and is used for this one call, which takes any
+        // number: one that is no open file's gives EBADF.
+        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+        let flags = EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.epoll, fd, EventData::new_u64(token), flags).map_err(|error| {
+            let why = match error {
+                Errno::BADF => "it is closed",
+                Errno::PERM => "it is not a socket, or of another kind that epoll refuses",
+                Errno::EXIST => "another MonitoredStream of this runtime watches it already",
+                Errno::NOSPC => "the limit of /proc/sys/fs/epoll/max_user_watches is reached",
+                _ => "epoll refuses it",
+            };
+            let what = format!("cannot watch descriptor {raw}: {why}");
+            explain(&error.into(), &what)
+        })
+    }
+
+    pub(in crate::watcher) fn remove(&self, raw: Raw) {
+        // SAFETY: the caller has the stream that owns the descriptor; used for this one call.
+        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+        // It fails only where the user closed the descriptor behind the stream's back, and then the
+        // kernel has taken it out already (epoll(7), question 6).
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
+    pub(in crate::watcher) async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
+        loop {
+            let mut guard = self.epoll.readable().await?;
+            let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; BATCH];
+            let (happened, _) = match epoll::wait(&self.epoll, &mut events, Some(&NOW)) {
+                Ok(happened) => happened,
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            tokens.extend(happened.iter().map(|event| event.data.u64()));
+            // A full batch may have left some behind: the readiness stays. What arrives after a part
+            // batch is a new edge, which `clear_ready` does not clear.
+            if tokens.len() < BATCH {
+                guard.clear_ready();
+            }
+            if !tokens.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}

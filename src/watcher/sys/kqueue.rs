@@ -1,0 +1,119 @@
+//! macOS and the BSDs: a nested kqueue.
+//!
+//! The watcher's kqueue holds each socket with `EVFILT_READ`, `EV_CLEAR` and a `NOTE_LOWAT` that no
+//! receive buffer reaches, so that arriving data never fires it and `EV_EOF` does (kqueue(2)); it is
+//! itself registered with the runtime's reactor. Where a system caps the low-water mark at the buffer's
+//! size (macOS), a full buffer wakes the watcher once, which then finds no `EV_EOF`.
+//!
+//! This file is type-checked for these systems and has not been run on any of them.
+//!
+//! Two things that Linux tells apart are one here: a local shutdown of the receiving side looks like
+//! the peer's FIN, and a reset after a FIN like any other reset.
+
+#![allow(unsafe_code)]
+
+use super::contract::{BATCH, Raw, explain};
+use super::nested;
+use rustix::event::kqueue::kqueue;
+use std::io;
+use std::mem::{MaybeUninit, zeroed};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::ptr;
+use tokio::io::unix::AsyncFd;
+
+/// The watcher's kqueue.
+#[derive(Debug)]
+pub(in crate::watcher) struct Notifier {
+    kqueue: AsyncFd<OwnedFd>,
+}
+
+impl Notifier {
+    pub(in crate::watcher) fn new() -> io::Result<Self> {
+        let kqueue = kqueue()
+            .map_err(|error| explain(&error.into(), "cannot create the watcher's kqueue"))?;
+        nested::register(kqueue).map(|kqueue| Self { kqueue })
+    }
+
+    pub(in crate::watcher) fn add(&self, raw: Raw, token: u64) -> io::Result<()> {
+        let change = change(
+            raw,
+            libc::EVFILT_READ as _,
+            (libc::EV_ADD | libc::EV_CLEAR) as _,
+            token,
+        );
+        kevent(self.kqueue.as_raw_fd(), &[change], &mut [])
+            .map(|_| ())
+            .map_err(|error| explain(&error, &format!("cannot watch descriptor {raw}")))
+    }
+
+    pub(in crate::watcher) fn remove(&self, raw: Raw) {
+        let change = change(raw, libc::EVFILT_READ as _, libc::EV_DELETE as _, 0);
+        // It fails only where the user closed the descriptor behind the stream's back, and then the
+        // kernel has taken it out already.
+        let _ = kevent(self.kqueue.as_raw_fd(), &[change], &mut []);
+    }
+
+    pub(in crate::watcher) async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
+        loop {
+            let mut guard = self.kqueue.readable().await?;
+            let mut events = [const { MaybeUninit::uninit() }; BATCH];
+            let happened = kevent(self.kqueue.as_raw_fd(), &[], &mut events)?;
+            tokens.extend(happened.iter().map(|event| event.udata as u64));
+            // A full batch may have left some behind: the readiness stays.
+            if tokens.len() < BATCH {
+                guard.clear_ready();
+            }
+            if !tokens.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// One change of a kqueue's list. The types of the fields differ from system to system.
+pub(super) fn change(raw: Raw, filter: i64, flags: u32, token: u64) -> libc::kevent {
+    // SAFETY: a structure of integers and of a pointer that is not followed: all zeros are a value.
+    let mut change: libc::kevent = unsafe { zeroed() };
+    change.ident = raw as _;
+    change.filter = filter as _;
+    change.flags = flags as _;
+    if filter == libc::EVFILT_READ as i64 {
+        change.fflags = libc::NOTE_LOWAT as _;
+        change.data = i32::MAX as _;
+    }
+    change.udata = token as _;
+    change
+}
+
+/// kevent(2) that waits for nothing: makes the changes, or else tells what has happened.
+pub(super) fn kevent<'a>(
+    kqueue: RawFd,
+    changes: &[libc::kevent],
+    events: &'a mut [MaybeUninit<libc::kevent>],
+) -> io::Result<&'a [libc::kevent]> {
+    let now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    loop {
+        // SAFETY: the pointers are to slices of the lengths that go with them, and to a live timespec.
+        let happened = unsafe {
+            libc::kevent(
+                kqueue,
+                changes.as_ptr(),
+                changes.len() as _,
+                events.as_mut_ptr().cast(),
+                events.len() as _,
+                ptr::from_ref(&now),
+            )
+        };
+        let Ok(happened) = usize::try_from(happened) else {
+            match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => continue,
+                error => return Err(error),
+            }
+        };
+        // SAFETY: the kernel has filled in the first `happened` events, and no more than there are.
+        return Ok(unsafe { std::slice::from_raw_parts(events.as_ptr().cast(), happened) });
+    }
+}

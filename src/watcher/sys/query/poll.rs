@@ -1,0 +1,78 @@
+//! Windows and the rest: what poll(2) says of one socket.
+
+#![allow(unsafe_code)]
+
+pub(crate) use super::portable::RESET_WAKES;
+pub(in crate::watcher) use super::portable::{backlog, broken_pipe, drained, lend, reset};
+
+use super::super::contract::{Observation, Raw};
+use super::ended::ended_without_error;
+use crate::errors::CloseReason;
+use crate::state::Event;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_error;
+use rustix::net::{RecvFlags, recv};
+use std::io;
+
+const NOW: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
+
+/// What to ask poll(2) for one socket.
+pub(in crate::watcher) fn poll_fd<'a>(raw: Raw) -> PollFd<'a> {
+    // SAFETY: the number is an open stream's: `remove` is called before it is closed, and both callers
+    // hold a lock that `remove`, or its caller, takes.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    PollFd::from_borrowed_fd(fd, PollFlags::RDNORM)
+}
+
+/// Asks the system about one socket.
+pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
+    let mut polled = [poll_fd(raw)];
+    if !matches!(poll(&mut polled, Some(&NOW)), Ok(1..)) {
+        return Observation::default();
+    }
+    let flags = polled[0].revents();
+    // SAFETY: the caller holds the socket's lock, under which the number is the open stream's.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    if flags.contains(PollFlags::ERR) {
+        if let Ok(Err(error)) = socket_error(fd) {
+            return failed(error);
+        }
+    }
+    if flags.contains(PollFlags::HUP) {
+        // Windows tells a FIN so, the others the end of both directions.
+        return match cfg!(windows) {
+            true => Event::Fin.into(),
+            false => ended_without_error(fd).into(),
+        };
+    }
+    if flags.contains(PollFlags::RDNORM) {
+        match recv(fd, &mut [0_u8; 1], RecvFlags::PEEK) {
+            Ok((_, 0)) => return Event::Fin.into(),
+            Err(error) if error != Errno::WOULDBLOCK && error != Errno::INTR => {
+                return failed(error);
+            }
+            _ => {}
+        }
+    }
+    Observation::default()
+}
+
+/// The socket's error, which the system has told and will not tell again.
+fn failed(error: Errno) -> Observation {
+    let error = io::Error::from(error);
+    let event = match error.kind() {
+        io::ErrorKind::ConnectionReset => Event::Reset { after_fin: false },
+        // As on Linux.
+        io::ErrorKind::BrokenPipe => Event::Reset { after_fin: true },
+        _ => Event::Failed(CloseReason::from(&error)),
+    };
+    Observation {
+        event: Some(event),
+        error: error.raw_os_error(),
+    }
+}

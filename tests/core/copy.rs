@@ -1,0 +1,288 @@
+//! `copy_bidirectional`: what arrives, when it ends, and what it reports.
+
+#![cfg(unix)]
+
+use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, soon};
+use hangup::{
+    CloseReason, CopyOutcome, HalfClose, MonitorConfig, MonitoredStream, StallPolicy,
+    copy_bidirectional, copy_bidirectional_with_sizes,
+};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+
+type Ours = MonitoredStream<tokio::net::TcpStream>;
+
+/// A copy that runs between two peers. The streams come back with what it reported.
+fn copy(config: &MonitorConfig) -> (JoinHandle<(CopyOutcome, Ours, Ours)>, TcpStream, TcpStream) {
+    let (a, client) = Tcp4::pair();
+    let (b, server) = Tcp4::pair();
+    let mut a = MonitoredStream::with_config(a, config).unwrap();
+    let mut b = MonitoredStream::with_config(b, config).unwrap();
+    let copy = tokio::spawn(async move {
+        let copied = copy_bidirectional(&mut a, &mut b).await;
+        (copied, a, b)
+    });
+    for peer in [&client, &server] {
+        peer.set_write_timeout(Some(DEADLINE)).unwrap();
+    }
+    (copy, client, server)
+}
+
+fn allowed() -> MonitorConfig {
+    MonitorConfig::new().half_close(HalfClose::Allow)
+}
+
+/// Waits, away from the runtime, until `peer` has read so many bytes.
+async fn take(mut peer: TcpStream, bytes: usize) -> (TcpStream, Vec<u8>) {
+    let taking = tokio::task::spawn_blocking(move || {
+        let mut taken = vec![0; bytes];
+        peer.read_exact(&mut taken).unwrap();
+        (peer, taken)
+    });
+    soon("the bytes", taking).await.unwrap()
+}
+
+/// Reads to the end, away from the runtime.
+async fn take_all(mut peer: TcpStream) -> std::io::Result<Vec<u8>> {
+    let taking = tokio::task::spawn_blocking(move || {
+        let mut taken = Vec::new();
+        peer.read_to_end(&mut taken).map(|_| taken)
+    });
+    soon("the end", taking).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_fin_ends_both_directions_after_what_had_arrived() {
+    let (copy, client, mut server) = copy(&MonitorConfig::new());
+    server.write_all(b"hello").unwrap();
+    let (mut client, hello) = take(client.try_clone().unwrap(), 5).await;
+    assert_eq!(hello, b"hello");
+    client.write_all(&[7; 100_000]).unwrap();
+    client.finish();
+    let (copied, a, b) = soon("the copy", copy).await.unwrap();
+    assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
+    assert_eq!(copied.b.reason, None);
+    assert_eq!(copied.a.transfer.read, 100_000);
+    assert_eq!(copied.a.transfer.accepted, 5);
+    assert_eq!(copied.b.transfer.read, 5);
+    assert_eq!(copied.b.transfer.accepted, 100_000);
+    assert_eq!(take_all(server).await.unwrap(), [7; 100_000]);
+    drop((a, b));
+}
+
+/// A reset is not passed on as an orderly end: the server would take a part for the whole.
+#[tokio::test]
+async fn a_reset_ends_both_directions_and_is_no_fin() {
+    let (copy, mut client, server) = copy(&MonitorConfig::new());
+    client.write_all(b"the first half").unwrap();
+    let (server, _) = take(server, 14).await;
+    client.reset();
+    let (copied, a, mut b) = soon("the copy", copy).await.unwrap();
+    assert_eq!(copied.a.reason, Some(CloseReason::Reset));
+    assert_eq!(copied.b.reason, None);
+    // It is open in both directions.
+    b.write_all(b"!").await.unwrap();
+    let (server, _) = take(server, 1).await;
+    b.abort();
+    drop((a, b));
+    let error = take_all(server).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+/// Invariant 5. What arrived just before a reset is delivered all the same.
+#[tokio::test]
+async fn what_arrived_before_a_reset_is_delivered() {
+    let (a, mut client) = Tcp4::pair();
+    let (b, server) = Tcp4::pair();
+    let mut a = MonitoredStream::new(a).unwrap();
+    let mut b = MonitoredStream::new(b).unwrap();
+    client.write_all(&[7; 50_000]).unwrap();
+    client.reset();
+    assert_eq!(
+        crate::support::reason(&a.monitor()).await,
+        CloseReason::Reset
+    );
+    let copied = soon("the copy", copy_bidirectional(&mut a, &mut b)).await;
+    assert_eq!(copied.a.reason, Some(CloseReason::Reset));
+    assert_eq!(copied.b.transfer.accepted, 50_000);
+    assert_eq!(take(server, 50_000).await.1, [7; 50_000]);
+}
+
+/// The server sends what the client does not read, and the client leaves. tokio's copy passes the FIN on
+/// and waits for the client to read.
+#[tokio::test]
+async fn a_hang_up_ends_a_direction_that_is_blocked() {
+    for reset in [false, true] {
+        let (copy, client, mut server) = copy(&MonitorConfig::new());
+        let flood = thread::spawn(move || {
+            let error = loop {
+                if let Err(error) = server.write_all(&[7; 65536]) {
+                    break error;
+                }
+            };
+            (error, server)
+        });
+        // Both kernels and the buffer between them fill up.
+        let mut copy = copy;
+        let blocked = tokio::time::timeout(Duration::from_millis(500), &mut copy);
+        assert!(blocked.await.is_err());
+        match reset {
+            false => client.finish(),
+            true => client.try_clone().unwrap().reset(),
+        }
+        if reset {
+            drop(client);
+        }
+        let (copied, a, b) = soon("the copy", copy).await.unwrap();
+        let expected = match reset {
+            false => CloseReason::PeerClosed,
+            true => CloseReason::Reset,
+        };
+        assert_eq!(copied.a.reason, Some(expected));
+        assert_eq!(copied.b.reason, None);
+        assert!(copied.b.transfer.read >= copied.a.transfer.accepted);
+        drop((a, b));
+        let (error, _server) = flood.join().unwrap();
+        assert!(matches!(
+            error.kind(),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+        ));
+    }
+}
+
+/// The server leaves while the copy waits for input of the silent client.
+#[tokio::test]
+async fn the_second_streams_hang_up_ends_it_too() {
+    let (copy, client, mut server) = copy(&MonitorConfig::new());
+    server.write_all(b"bye").unwrap();
+    server.finish();
+    let (copied, _a, _b) = soon("the copy", copy).await.unwrap();
+    assert_eq!(copied.b.reason, Some(CloseReason::PeerClosed));
+    assert_eq!(copied.a.reason, None);
+    assert_eq!(take_all(client).await.unwrap(), b"bye");
+}
+
+#[tokio::test]
+async fn a_half_close_is_passed_on_and_answered() {
+    let (copy, mut client, mut server) = copy(&allowed());
+    client.write_all(&[1; 100_000]).unwrap();
+    client.finish();
+    let asked = take_all(server.try_clone().unwrap()).await.unwrap();
+    assert_eq!(asked, [1; 100_000]);
+    server.write_all(&[2; 200_000]).unwrap();
+    drop(server);
+    let answer = take_all(client).await.unwrap();
+    assert_eq!(answer, [2; 200_000]);
+    let (copied, ..) = soon("the copy", copy).await.unwrap();
+    assert_eq!(copied.a.reason, Some(CloseReason::Finished));
+    assert_eq!(copied.b.reason, Some(CloseReason::Finished));
+    assert_eq!(copied.a.transfer.read, 100_000);
+    assert_eq!(copied.a.transfer.accepted, 200_000);
+}
+
+/// A reset ends both directions under this policy too.
+#[tokio::test]
+async fn a_reset_after_a_half_close_ends_it() {
+    let (copy, client, server) = copy(&allowed());
+    client.finish();
+    let rest = take_all(server.try_clone().unwrap()).await.unwrap();
+    assert!(rest.is_empty());
+    client.reset();
+    // The reset tells by itself: the server is silent.
+    let (copied, ..) = soon("the copy", copy).await.unwrap();
+    assert_eq!(copied.a.reason, Some(CloseReason::Reset));
+    drop(server);
+}
+
+/// What had arrived from a client that left waits for a server that does not read, until its policy says
+/// that this is enough.
+#[tokio::test]
+async fn a_stalled_receiver_is_bounded_by_its_policy() {
+    let policy = StallPolicy::new(1, Duration::from_millis(500));
+    let (copy, mut client, _server) = copy(&MonitorConfig::new().stall(policy));
+    client
+        .set_write_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let flood = thread::spawn(move || while client.write_all(&[7; 65536]).is_ok() {});
+    let (copied, ..) = soon("the copy", copy).await.unwrap();
+    assert_eq!(copied.b.reason, Some(CloseReason::Stalled));
+    assert!(copied.a.transfer.read > copied.b.transfer.accepted);
+    flood.join().unwrap();
+}
+
+/// Numbers that no part of can be taken for another one.
+fn bytes(count: u32) -> Vec<u8> {
+    (0..count).flat_map(u32::to_be_bytes).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn much_data_is_intact_both_ways() {
+    let (asked, answer) = (bytes(4_000_000), bytes(5_000_000));
+    let (copy, client, server) = copy(&allowed());
+    let peers: Vec<_> = [(client, asked.clone()), (server, answer.clone())]
+        .into_iter()
+        .map(|(peer, sent)| {
+            let mut writer = peer.try_clone().unwrap();
+            thread::spawn(move || {
+                writer.write_all(&sent).unwrap();
+                writer.finish();
+            });
+            take_all(peer)
+        })
+        .collect();
+    let mut peers = peers.into_iter();
+    let (client, server) = tokio::join!(peers.next().unwrap(), peers.next().unwrap());
+    assert!(client.unwrap() == answer);
+    assert!(server.unwrap() == asked);
+    let (copied, ..) = soon("the copy", copy).await.unwrap();
+    assert_eq!(copied.a.transfer.read, asked.len() as u64);
+    assert_eq!(copied.b.transfer.read, answer.len() as u64);
+    assert_eq!(copied.a.transfer.accepted, answer.len() as u64);
+    assert_eq!(copied.b.transfer.accepted, asked.len() as u64);
+}
+
+/// Buffers of one byte, and two kinds of streams.
+#[tokio::test]
+async fn sizes_and_kinds_may_differ() {
+    let (a, mut client) = Tcp4::pair();
+    let (b, mut server) = Unix::pair();
+    let mut a = MonitoredStream::with_config(a, &allowed()).unwrap();
+    let mut b = MonitoredStream::with_config(b, &allowed()).unwrap();
+    client.write_all(&bytes(30)).unwrap();
+    client.finish();
+    server.write_all(&bytes(20)).unwrap();
+    server.finish();
+    let copied = soon(
+        "the copy",
+        copy_bidirectional_with_sizes(&mut a, &mut b, 1, 3),
+    );
+    let copied = copied.await;
+    let mut received = Vec::new();
+    server.read_to_end(&mut received).unwrap();
+    assert_eq!(received, bytes(30));
+    received.clear();
+    client.read_to_end(&mut received).unwrap();
+    assert_eq!(received, bytes(20));
+    assert_eq!(copied.a.reason, Some(CloseReason::Finished));
+    assert_eq!(copied.b.reason, Some(CloseReason::Finished));
+}
+
+/// A writer that keeps bytes back until it is flushed, such as TLS: what there is is not held back when
+/// the input pauses.
+#[tokio::test]
+async fn what_was_copied_is_flushed_when_the_input_pauses() {
+    let (a, mut asker) = tokio::io::duplex(64);
+    let (b, mut answerer) = tokio::io::duplex(64);
+    let mut a = MonitoredStream::unwatched(a);
+    let mut b = MonitoredStream::unwatched(tokio::io::BufWriter::new(tokio::io::BufReader::new(b)));
+    let copy = tokio::spawn(async move { copy_bidirectional(&mut a, &mut b).await });
+    asker.write_all(b"?").await.unwrap();
+    assert_eq!(soon("the byte", answerer.read_u8()).await.unwrap(), b'?');
+    drop(answerer);
+    let copied = soon("the copy", copy).await.unwrap();
+    assert_eq!(copied.b.reason, Some(CloseReason::PeerClosed));
+}

@@ -1,0 +1,259 @@
+//! (9) The wrapper changes nothing else: every poll method reaches the wrapped stream's own, with what it
+//! was given, and every result comes back as it is.
+
+use crate::recorder::Recorder;
+use hangup::{CloseReason, MonitoredStream};
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+fn pin<S: Unpin>(stream: &mut MonitoredStream<S>) -> Pin<&mut MonitoredStream<S>> {
+    Pin::new(stream)
+}
+
+#[test]
+fn every_method_reaches_the_wrapped_streams_own() {
+    let cx = &mut Context::from_waker(Waker::noop());
+    let stream = &mut MonitoredStream::unwatched(Recorder::default());
+    assert!(stream.is_write_vectored());
+
+    let mut bytes = [0; 10];
+    let mut buf = ReadBuf::new(&mut bytes);
+    buf.put_slice(b"old ");
+    assert!(pin(stream).poll_read(cx, &mut buf).is_ready());
+    assert_eq!(buf.filled(), b"old data");
+
+    assert!(matches!(
+        pin(stream).poll_write(cx, b"123456"),
+        Poll::Ready(Ok(3))
+    ));
+    let bufs = [IoSlice::new(b"12"), IoSlice::new(b"345")];
+    assert!(matches!(
+        pin(stream).poll_write_vectored(cx, &bufs),
+        Poll::Ready(Ok(5))
+    ));
+    assert!(pin(stream).poll_flush(cx).is_pending());
+    assert!(matches!(pin(stream).poll_shutdown(cx), Poll::Ready(Err(_))));
+    assert_eq!(
+        stream.get_ref().calls,
+        [
+            "read, 4 filled",
+            "write 6",
+            "write [2, 3]",
+            "flush",
+            "shutdown"
+        ]
+    );
+    let transfer = stream.monitor().transfer();
+    assert_eq!((transfer.read, transfer.accepted), (4, 8));
+}
+
+#[test]
+fn empty_buffers_mean_nothing() {
+    let cx = &mut Context::from_waker(Waker::noop());
+    let stream = &mut MonitoredStream::unwatched(Recorder::default());
+    // A read that has no room is no end of file, although it adds nothing.
+    let mut full = ReadBuf::new(&mut []);
+    assert!(matches!(
+        pin(stream).poll_read(cx, &mut full),
+        Poll::Ready(Ok(()))
+    ));
+    assert!(matches!(
+        pin(stream).poll_write(cx, b""),
+        Poll::Ready(Ok(0))
+    ));
+    assert!(matches!(
+        pin(stream).poll_write_vectored(cx, &[]),
+        Poll::Ready(Ok(0))
+    ));
+    assert_eq!(stream.close_reason(), None);
+    assert_eq!(stream.monitor().transfer(), Default::default());
+}
+
+#[test]
+fn the_wrapped_stream_is_to_be_had() {
+    let mut stream = MonitoredStream::unwatched(Recorder::default());
+    stream.get_mut().calls.push("get_mut".into());
+    pin(&mut stream)
+        .get_pin_mut()
+        .calls
+        .push("get_pin_mut".into());
+    assert_eq!(stream.into_inner().calls, ["get_mut", "get_pin_mut"]);
+}
+
+/// Fails once with each of its errors, and then goes on.
+#[derive(Debug)]
+struct Failing(Vec<ErrorKind>);
+
+impl Failing {
+    fn next<T>(&mut self, then: T) -> Poll<io::Result<T>> {
+        Poll::Ready(self.0.pop().map_or(Ok(then), |kind| Err(kind.into())))
+    }
+}
+
+impl AsyncRead for Failing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = self.next(());
+        if let Poll::Ready(Ok(())) = polled {
+            buf.put_slice(b"late");
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Failing {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.next(buf.len())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.next(())
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.next(())
+    }
+}
+
+#[test]
+fn errors_come_back_as_they_are_and_close() {
+    let cx = &mut Context::from_waker(Waker::noop());
+    for (kind, reason) in [
+        (ErrorKind::WouldBlock, None),
+        (ErrorKind::Interrupted, None),
+        (ErrorKind::ConnectionReset, Some(CloseReason::Reset)),
+        (ErrorKind::ConnectionAborted, Some(CloseReason::Reset)),
+        (ErrorKind::BrokenPipe, Some(CloseReason::PeerClosed)),
+        (ErrorKind::TimedOut, Some(CloseReason::TimedOut)),
+        (ErrorKind::HostUnreachable, Some(CloseReason::Unreachable)),
+        (
+            ErrorKind::NetworkUnreachable,
+            Some(CloseReason::Unreachable),
+        ),
+    ] {
+        type Poller =
+            fn(Pin<&mut MonitoredStream<Failing>>, &mut Context<'_>) -> Poll<io::Result<()>>;
+        let pollers: [Poller; 4] = [
+            |stream, cx| stream.poll_write(cx, b"x").map_ok(|_| ()),
+            |stream, cx| stream.poll_flush(cx),
+            |stream, cx| stream.poll_shutdown(cx),
+            |stream, cx| stream.poll_read(cx, &mut ReadBuf::new(&mut [0; 4])),
+        ];
+        for poll in pollers {
+            let mut stream = MonitoredStream::unwatched(Failing(vec![kind]));
+            match poll(Pin::new(&mut stream), cx) {
+                Poll::Ready(Err(error)) => assert_eq!(error.kind(), kind),
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(stream.close_reason(), reason, "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn reads_go_on_after_the_close() {
+    let cx = &mut Context::from_waker(Waker::noop());
+    let stream = &mut MonitoredStream::unwatched(Failing(vec![ErrorKind::ConnectionReset]));
+    assert!(matches!(
+        pin(stream).poll_write(cx, b"x"),
+        Poll::Ready(Err(_))
+    ));
+    assert!(stream.is_closed());
+    // (5)
+    let mut bytes = [0; 4];
+    let mut buf = ReadBuf::new(&mut bytes);
+    assert!(matches!(
+        pin(stream).poll_read(cx, &mut buf),
+        Poll::Ready(Ok(()))
+    ));
+    assert_eq!(buf.filled(), b"late");
+    // (6): the wrapped stream would take it, and is not asked.
+    let Poll::Ready(Err(error)) = pin(stream).poll_write(cx, b"x") else {
+        panic!("a write on a closed stream")
+    };
+    assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::Reset));
+    assert_eq!(stream.monitor().transfer().accepted, 0);
+    // Flush and shutdown are the wrapped stream's affair: they send nothing new.
+    assert!(matches!(pin(stream).poll_flush(cx), Poll::Ready(Ok(()))));
+    assert!(matches!(pin(stream).poll_shutdown(cx), Poll::Ready(Ok(()))));
+}
+
+/// (9) A task that never waits gives way as often as it would with the bare stream.
+#[tokio::test]
+async fn the_cooperative_budget_is_the_bare_streams() {
+    use tokio::io::AsyncWriteExt;
+    async fn polls(mut stream: impl AsyncWrite + Unpin) -> usize {
+        // Begins with a whole budget.
+        tokio::task::yield_now().await;
+        let mut polls = 0;
+        let mut writes = std::pin::pin!(async {
+            for _ in 0..1000 {
+                stream.write_all(b"x").await.unwrap();
+            }
+        });
+        std::future::poll_fn(|cx| {
+            polls += 1;
+            writes.as_mut().poll(cx)
+        })
+        .await;
+        polls
+    }
+    let (bare, _peer) = tokio::io::duplex(10_000);
+    let (wrapped, _other_peer) = tokio::io::duplex(10_000);
+    let expected = polls(bare).await;
+    assert!(expected > 1);
+    assert_eq!(polls(MonitoredStream::unwatched(wrapped)).await, expected);
+}
+
+/// Scenario: the wrapped stream has a stall policy of its own below it, and a write fails with the error
+/// that carries `Stalled`; a read of the same stream is pending, and its data is still to come.
+///
+/// Bug: the outer stream took the reason for a stall that it had found out itself, for which it has to
+/// wake and to end the reads that wait, and failed a read that the bare stream would have gone on with.
+#[test]
+fn a_stall_of_the_stream_below_does_not_end_reads() {
+    struct StalledBelow;
+    impl AsyncRead for StalledBelow {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+    impl AsyncWrite for StalledBelow {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(CloseReason::Stalled.into()))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut stream = MonitoredStream::unwatched(StalledBelow);
+    assert!(pin(&mut stream).poll_write(cx, b"x").is_ready());
+    assert_eq!(stream.close_reason(), Some(CloseReason::Stalled));
+    let mut bytes = [0; 4];
+    assert!(
+        pin(&mut stream)
+            .poll_read(cx, &mut ReadBuf::new(&mut bytes))
+            .is_pending()
+    );
+}

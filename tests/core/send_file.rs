@@ -1,0 +1,283 @@
+//! `send_file`: what arrives, what is refused, and who is told when the peer leaves in the middle.
+//!
+//! The numbers in comments are those of the invariants in `docs/architecture.md`.
+
+#![cfg(unix)]
+
+use crate::support::{Pair, Peer, Tcp4, reason, soon};
+use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream, StallPolicy};
+use std::fs::File;
+use std::future::Future;
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Bound;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+type Watched = MonitoredStream<TcpStream>;
+
+fn watched() -> (Watched, std::net::TcpStream) {
+    let (ours, peer) = Tcp4::pair();
+    (MonitoredStream::new(ours).unwrap(), peer)
+}
+
+/// A file without a name, with bytes that tell their place.
+fn file(length: u32) -> File {
+    let bytes: Vec<u8> = (0..length).map(byte).collect();
+    let mut file = empty();
+    file.write_all(&bytes).unwrap();
+    file
+}
+
+fn empty() -> File {
+    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let name = format!("hangup-send-file-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .unwrap();
+    std::fs::remove_file(path).unwrap();
+    file
+}
+
+fn byte(place: u32) -> u8 {
+    (place.wrapping_mul(0x9E37_79B9) >> 24) as u8
+}
+
+/// A file that is larger than what the kernel takes of it while nobody reads.
+fn large() -> File {
+    let file = empty();
+    file.set_len(1 << 30).unwrap();
+    file
+}
+
+/// Polls until some was sent, and no more is.
+async fn blocked<F: Future>(monitor: &Monitor, mut future: Pin<&mut F>) {
+    soon("a full socket", async {
+        let (mut accepted, mut quiet) = (0, 0);
+        while quiet < 100 {
+            tokio::task::yield_now().await;
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(future.as_mut().poll(&mut cx).is_pending());
+            let now = monitor.transfer().accepted;
+            quiet = match now > 0 && now == accepted {
+                true => quiet + 1,
+                false => 0,
+            };
+            accepted = now;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_range_arrives() {
+    const LENGTH: u32 = 5_000_000;
+    let mut file = file(LENGTH);
+    file.seek(SeekFrom::Start(77)).unwrap();
+    for (range, expected) in [
+        ((Bound::Unbounded, Bound::Unbounded), 0..LENGTH),
+        ((Bound::Included(0), Bound::Excluded(0)), 0..0),
+        (
+            (Bound::Included(4_999_999), Bound::Unbounded),
+            4_999_999..LENGTH,
+        ),
+        ((Bound::Included(5_000_000), Bound::Unbounded), 0..0),
+        (
+            (Bound::Excluded(2), Bound::Included(3_000_000)),
+            3..3_000_001,
+        ),
+    ] {
+        let (mut stream, mut peer) = watched();
+        let reader = thread::spawn(move || {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).unwrap();
+            all
+        });
+        let sent = soon("the range", stream.send_file(&file, range))
+            .await
+            .unwrap();
+        assert_eq!(sent, u64::from(expected.end - expected.start));
+        assert_eq!(stream.monitor().transfer().accepted, sent);
+        drop(stream);
+        let all = reader.join().unwrap();
+        assert!(all.iter().copied().eq(expected.map(byte)), "{range:?}");
+    }
+    // The file's own position is nobody's business.
+    assert_eq!(file.stream_position().unwrap(), 77);
+}
+
+/// A device has no length; what the range asks for is what counts.
+#[tokio::test]
+async fn a_device_may_be_sent() {
+    let (mut stream, mut peer) = watched();
+    let reader = thread::spawn(move || {
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        all
+    });
+    let device = File::open("/dev/zero").unwrap();
+    let mut expected = vec![0; 1_000_000];
+    let sent = soon("the zeros", stream.send_file(&device, ..1_000_000)).await;
+    assert_eq!(sent.unwrap(), 1_000_000);
+    stream.send_file(&file(3), ..).await.unwrap();
+    expected.extend((0..3).map(byte));
+    drop(stream);
+    assert_eq!(reader.join().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_bad_range_or_file_is_said_and_the_stream_stays_open() {
+    let (mut stream, mut peer) = watched();
+    let file = file(10);
+    #[allow(clippy::reversed_empty_ranges)]
+    let reversed = 7..3;
+    let error = stream.send_file(&file, reversed).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(
+        error.to_string(),
+        "hangup: the range 7..3 ends before it starts"
+    );
+
+    let error = stream.send_file(&file, 11..).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    let error = stream.send_file(&file, 4..11).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    assert_eq!(
+        error.to_string(),
+        "hangup: the file ends at 10, and 4..11 of it was to be sent"
+    );
+    let error = stream.send_file(&file, ..=u64::MAX).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+
+    // Not readable, a directory, and no file at all.
+    let deaf = File::options().write(true).open("/dev/null").unwrap();
+    let error = soon("the error", stream.send_file(&deaf, ..1))
+        .await
+        .unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+    let directory = File::open("/").unwrap();
+    soon("the error", stream.send_file(&directory, ..1))
+        .await
+        .unwrap_err();
+    let (pipe, _writer) = std::io::pipe().unwrap();
+    let error = soon("the error", stream.send_file(&OwnedFd::from(pipe), ..1))
+        .await
+        .unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ESPIPE));
+
+    // Nothing was sent, and all is well.
+    assert_eq!(stream.monitor().transfer().accepted, 0);
+    assert!(!stream.is_closed());
+    assert_eq!(stream.send_file(&file, 9..).await.unwrap(), 1);
+    let mut received = [0];
+    peer.read_exact(&mut received).unwrap();
+    assert_eq!(received, [byte(9)]);
+}
+
+/// A file that is cut while it is sent: what is there is sent, and the end is said.
+#[tokio::test]
+async fn a_file_that_shrinks_is_said() {
+    let (mut stream, mut peer) = watched();
+    let monitor = stream.monitor();
+    let file = large();
+    let mut sending = Box::pin(stream.send_file(&file, ..));
+    blocked(&monitor, sending.as_mut()).await;
+    file.set_len(0).unwrap();
+    let reader = thread::spawn(move || std::io::copy(&mut peer, &mut std::io::sink()).unwrap());
+    let error = soon("the error", sending).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    assert_eq!(monitor.close_reason(), None);
+    drop(stream);
+    assert_eq!(reader.join().unwrap(), monitor.transfer().accepted);
+}
+
+/// Invariant 6: it is blocked on a peer that does not read, and the peer leaves.
+#[tokio::test]
+async fn a_peer_that_leaves_ends_it_at_once() {
+    for resets in [false, true] {
+        let (mut stream, peer) = watched();
+        let monitor = stream.monitor();
+        let file = large();
+        let mut sending = Box::pin(stream.send_file(&file, ..));
+        blocked(&monitor, sending.as_mut()).await;
+        let expected = match resets {
+            true => {
+                peer.reset();
+                CloseReason::Reset
+            }
+            false => {
+                peer.finish();
+                CloseReason::PeerClosed
+            }
+        };
+        let error = soon("the refusal", sending).await.unwrap_err();
+        assert_eq!(CloseReason::from(&error), expected);
+        assert_eq!(reason(&monitor).await, expected);
+        let accepted = monitor.transfer().accepted;
+        assert!(accepted > 0 && accepted < 1 << 30);
+        let error = stream.send_file(&file, ..).await.unwrap_err();
+        assert_eq!(CloseReason::carried_by(&error), Some(&expected));
+        assert_eq!(monitor.transfer().accepted, accepted);
+    }
+}
+
+/// The stall policy judges it as it judges a write.
+#[tokio::test]
+async fn a_peer_that_stalls_ends_it() {
+    let (ours, peer) = Tcp4::pair();
+    let policy = StallPolicy::new(1, Duration::from_secs(1));
+    let config = MonitorConfig::new().stall(policy);
+    let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
+    let error = soon("the verdict", stream.send_file(&large(), ..))
+        .await
+        .unwrap_err();
+    assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::Stalled));
+    drop(peer);
+}
+
+/// `transfer` tells how far a future came that was dropped in the middle.
+#[tokio::test]
+async fn a_dropped_transfer_leaves_the_stream_usable() {
+    let (mut stream, mut peer) = watched();
+    let monitor = stream.monitor();
+    let file = large();
+    {
+        let mut sending = Box::pin(stream.send_file(&file, ..));
+        blocked(&monitor, sending.as_mut()).await;
+    }
+    let accepted = monitor.transfer().accepted;
+    let reader = thread::spawn(move || std::io::copy(&mut peer, &mut std::io::sink()).unwrap());
+    soon(
+        "the rest",
+        stream.send_file(&file, accepted..accepted + 10_000_000),
+    )
+    .await
+    .unwrap();
+    drop(stream);
+    assert_eq!(reader.join().unwrap(), accepted + 10_000_000);
+}
+
+/// `tokio::fs::File` does as well, and the future may be sent to another thread.
+#[tokio::test]
+async fn any_open_file_will_do() {
+    let (mut stream, mut peer) = watched();
+    let file = tokio::fs::File::from_std(file(100));
+    let sender = tokio::spawn(async move {
+        let sent = stream.send_file(&file, 90..).await;
+        (sent, stream)
+    });
+    let (sent, stream) = soon("the range", sender).await.unwrap();
+    assert_eq!(sent.unwrap(), 10);
+    drop(stream);
+    let mut received = Vec::new();
+    peer.read_to_end(&mut received).unwrap();
+    assert!(received.into_iter().eq((90..100).map(byte)));
+}

@@ -1,0 +1,248 @@
+//! The stall policy on real sockets: what has drained.
+
+#![cfg(unix)]
+
+use crate::support::{Pair, Tcp4, Unix, reason, soon};
+use hangup::{
+    CloseReason, Monitor, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy,
+};
+use std::io::Read;
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+const KIB: u64 = 1024;
+
+fn config(bytes: u64, window: Duration) -> MonitorConfig {
+    MonitorConfig::new().stall(StallPolicy::new(bytes, window))
+}
+
+/// A peer that reads `bytes` each `every`, until the sender is dropped; then the connection is closed.
+fn reader(
+    mut peer: impl Read + Send + 'static,
+    bytes: usize,
+    every: Duration,
+) -> (Sender<()>, JoinHandle<()>) {
+    let (stop, stopped): (_, Receiver<()>) = channel();
+    let thread = std::thread::spawn(move || {
+        let mut buffer = vec![0; bytes];
+        while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+            // An error is the end of our side.
+            if peer.read(&mut buffer).is_err() {
+                return;
+            }
+        }
+    });
+    (stop, thread)
+}
+
+/// Writes until it fails.
+async fn pour(stream: &mut (impl AsyncWrite + Unpin)) -> CloseReason {
+    loop {
+        if let Err(error) = stream.write_all(&[b'x'; 65536]).await {
+            return (&error).into();
+        }
+    }
+}
+
+async fn stops<P: Pair>() {
+    let (ours, _peer) = P::pair();
+    let window = Duration::from_millis(500);
+    let mut stream = MonitoredStream::with_config(ours, &config(1, window)).unwrap();
+    let began = Instant::now();
+    let told = soon("the stall", pour(&mut stream)).await;
+    assert_eq!(told, CloseReason::Stalled);
+    assert!(began.elapsed() >= window, "{:?}", began.elapsed());
+    assert_eq!(reason(&stream.monitor()).await, CloseReason::Stalled);
+    // The kernel still has it all: without a reset nothing is taken from the peer.
+    assert!(stream.monitor().transfer().accepted > 0);
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_nothing() {
+    stops::<Tcp4>().await;
+    stops::<Unix>().await;
+}
+
+/// What it reads comes out of the peer's kernel; ours gets rid of nothing.
+async fn trickles<P: Pair>() {
+    let (ours, peer) = P::pair();
+    let (stop, thread) = reader(peer, 1, Duration::from_millis(20));
+    let config = config(1000, Duration::from_secs(1)).reset_on_stall(true);
+    let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
+    assert_eq!(
+        soon("the stall", pour(&mut stream)).await,
+        CloseReason::Stalled
+    );
+    drop((stop, stream));
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_trickles() {
+    trickles::<Tcp4>().await;
+    trickles::<Unix>().await;
+}
+
+/// Our kernel tells the writer of new room only when a third of its buffer is free, for a Unix socket
+/// three quarters: that takes these readers longer than a window.
+async fn is_slow<P: Pair>(bytes: usize, policy: MonitorConfig) {
+    if cfg!(not(target_os = "linux")) || cfg!(hangup_fallback) {
+        println!("skipped: is_slow: what has drained is known on Linux only");
+        return;
+    }
+    let (ours, peer) = P::pair();
+    let (stop, thread) = reader(peer, bytes, Duration::from_millis(100));
+    let mut stream = MonitoredStream::with_config(ours, &policy).unwrap();
+    let monitor = stream.monitor();
+    let poured = tokio::time::timeout(Duration::from_secs(5), pour(&mut stream)).await;
+    assert!(poured.is_err(), "{poured:?}");
+    assert!(!monitor.is_closed());
+    drop((stop, stream));
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_is_slow() {
+    tokio::join!(
+        is_slow::<Tcp4>(32 * 1024, config(16 * KIB, Duration::from_secs(1))),
+        is_slow::<Unix>(8 * 1024, config(4 * KIB, Duration::from_secs(1))),
+    );
+}
+
+mod under_tls {
+    use super::*;
+    use crate::support::tls::{self, Setup};
+    use tokio_rustls::{client, server};
+
+    async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+        ours: S,
+        peer: std::net::TcpStream,
+    ) -> (server::TlsStream<S>, client::TlsStream<TcpStream>) {
+        let made = tls::handshake(Setup::default(), ours, peer);
+        soon("the handshake", made).await
+    }
+
+    #[tokio::test]
+    async fn in_either_order() {
+        let config = config(1, Duration::from_millis(500)).reset_on_stall(true);
+        let (ours, peer) = Tcp4::pair();
+        let stream = MonitoredStream::with_config(ours, &config).unwrap();
+        let monitor = stream.monitor();
+        let (mut stream, _peer) = handshake(stream, peer).await;
+        assert_eq!(
+            soon("the stall", pour(&mut stream)).await,
+            CloseReason::Stalled
+        );
+        assert_eq!(reason(&monitor).await, CloseReason::Stalled);
+
+        let (ours, peer) = Tcp4::pair();
+        let (stream, _peer) = handshake(ours, peer).await;
+        let mut stream = MonitoredStream::with_config(stream, &config).unwrap();
+        assert_eq!(
+            soon("the stall", pour(&mut stream)).await,
+            CloseReason::Stalled
+        );
+    }
+
+    /// What the TLS stream accepts stands still for seconds: what the socket drains counts.
+    #[tokio::test]
+    async fn a_peer_that_is_slow() {
+        if cfg!(not(target_os = "linux")) || cfg!(hangup_fallback) {
+            println!("skipped: a_peer_that_is_slow: what has drained is known on Linux only");
+            return;
+        }
+        let (ours, peer) = Tcp4::pair();
+        let (stream, mut peer) = handshake(ours, peer).await;
+        let config = config(16 * KIB, Duration::from_secs(1));
+        let mut stream = MonitoredStream::with_config(stream, &config).unwrap();
+        let slow = tokio::spawn(async move {
+            let mut buffer = vec![0; 32 * 1024];
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                peer.read_exact(&mut buffer).await.unwrap();
+            }
+        });
+        let poured = tokio::time::timeout(Duration::from_secs(5), pour(&mut stream)).await;
+        assert!(poured.is_err(), "{poured:?}");
+        slow.abort();
+    }
+}
+
+mod http {
+    use super::*;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use bytes::Bytes;
+    use http_body::Frame;
+    use std::convert::Infallible;
+    use std::net::SocketAddr;
+    use tokio::sync::mpsc;
+
+    /// axum's listener over ours. It hands out a monitor of each connection.
+    struct Listener(MonitoredListener, mpsc::UnboundedSender<Monitor>);
+
+    impl axum::serve::Listener for Listener {
+        type Io = MonitoredStream<TcpStream>;
+        type Addr = SocketAddr;
+
+        async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+            let (stream, address) = self.0.accept().await.unwrap();
+            self.1.send(stream.monitor()).unwrap();
+            (stream, address)
+        }
+
+        fn local_addr(&self) -> std::io::Result<SocketAddr> {
+            self.0.local_addr()
+        }
+    }
+
+    struct Endless;
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 65536])))))
+        }
+    }
+
+    /// A client of an axum server reads two chunks and stops. hyper is blocked in a write, and its
+    /// connection ends with it.
+    #[tokio::test]
+    async fn under_axum() {
+        let window = Duration::from_secs(1);
+        let config = config(1, window).reset_on_stall(true);
+        let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = listener.config(config);
+        let address = listener.local_addr().unwrap();
+        let (monitors, mut opened) = mpsc::unbounded_channel();
+        let app = Router::new().route("/", get(async || Body::new(Endless)));
+        let server = tokio::spawn(axum::serve(Listener(listener, monitors), app).into_future());
+
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            .await
+            .unwrap();
+        let monitor = soon("the connection", opened.recv()).await.unwrap();
+        let mut chunks = vec![0; 2 * 65536];
+        soon("two chunks", client.read_exact(&mut chunks))
+            .await
+            .unwrap();
+        let stopped = Instant::now();
+        assert_eq!(reason(&monitor).await, CloseReason::Stalled);
+        println!("under axum: stalled after {:?}", stopped.elapsed());
+        server.abort();
+    }
+}

@@ -1,0 +1,12 @@
+//! Errors: which class each has, by table, by fact and by provoking it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chain;
+mod facts;
+mod os;
+mod real;
+mod tls;
