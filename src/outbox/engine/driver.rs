@@ -164,7 +164,7 @@ impl<T: Message> Driver<T> {
             retry_at: due,
             reason: CloseReason::from(&error),
         });
-        let wake = if delay > TIMER { due - TIMER } else { due };
+        let wake = if due - now > TIMER { due - TIMER } else { due };
         if self.wait(housekeeping, Some(wake)).await? {
             self.start_anew();
         }

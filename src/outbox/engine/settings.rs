@@ -147,6 +147,9 @@ impl<T: Message> Settings<T> {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }
         }
-        self.monitor_config().timers().map(drop)
+        self.monitor_config().timers().map(drop).map_err(|error| {
+            let what = format!("hangup: `dead_peer_timeout`: {error}");
+            io::Error::new(error.kind(), what)
+        })
     }
 }

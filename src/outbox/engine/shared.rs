@@ -222,6 +222,8 @@ impl<T: Message> OutboxShared<T> {
         let mut core = self.lock();
         if matches!(link, Link::Connecting { .. }) {
             core.counts.connects += 1;
+            // This is the attempt that was asked for.
+            core.reconnect = false;
         }
         if matches!(core.phase, Phase::Open | Phase::Draining(_)) {
             core.link = link;
