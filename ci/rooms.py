@@ -33,8 +33,8 @@ def rooms_of_the_page():
 def code_of(path):
     """The source without comments, strings' contents, and unit tests."""
     text = open(path, encoding="utf-8").read()
-    text = re.sub(r"//[^\n]*", "", text)
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    token = r"""//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\])'|(?<!path = )"(?:\\.|[^"\\])*\""""
+    text = re.sub(token, lambda found: "" if found[0].startswith("/") else '""', text, flags=re.S)
     return re.sub(r"\n#\[cfg\((?:test|all\(test[^\n]*)\)\]\nmod tests \{.*", "\n", text, flags=re.S)
 
 

@@ -4,15 +4,15 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-/// How many errors a walk looks at: an error that is its own source must not hold up a sender for
-/// ever. Any limit above a chain's depth will do, and real ones are a handful deep.
+/// The most errors that a walk visits. An error that is its own source must not block a sender forever.
+/// Any limit above a chain's depth works, and real chains are a handful deep.
 const LIMIT: usize = 64;
 
-/// The error itself and those inside it, from the outside in.
+/// The error itself and the errors inside it, from the outside in.
 ///
-/// `source()` alone misses some: an `io::Error` gives the source *of* its payload as its own, and a
-/// `Box` or an `Arc` of an error that of the error it holds. Here the payload and the held error come
-/// first.
+/// `source()` alone misses some. The source of an `io::Error` is the source *of* its payload, and the
+/// source of a `Box` or an `Arc` is that of the error inside. This walk visits the payload and the
+/// error inside too.
 #[derive(Debug)]
 pub(crate) struct Chain<'a> {
     next: Option<&'a (dyn Error + 'static)>,
@@ -46,7 +46,7 @@ fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
     }
 }
 
-/// The error in a `Box` or an `Arc`, which has nothing to say by itself.
+/// The error in a `Box` or an `Arc`.
 pub(super) fn held<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(held) = error.downcast_ref::<Box<io::Error>>() {
         return Some(&**held);

@@ -16,14 +16,14 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// Nothing failed: the socket cannot do it yet, or a connect is under way.
+    /// Nothing failed: the socket is not ready yet, or a connect is under way.
     ///
-    /// Wait until the socket is ready, then make the same call again. After a connect ask for
-    /// `SO_ERROR` then: this class says nothing of the outcome.
+    /// Wait until the socket is ready, then make the same call again. After a connect, ask for
+    /// `SO_ERROR` instead: this class says nothing about the outcome.
     NotReady,
-    /// Nothing failed: a signal came first.
+    /// Nothing failed: a signal interrupted the call, or an accept met a connection that was gone.
     ///
-    /// Make the same call again at once.
+    /// Make the same call again immediately.
     Interrupted,
     /// There is no connection: closed, reset, refused, or never made.
     ///
@@ -35,35 +35,36 @@ pub enum ErrorClass {
     Network,
     /// The host's name could not be resolved.
     ///
-    /// Look it up again after a while, then send on a new connection.
+    /// Look it up again after a while, then send the message on a new connection.
     Resolution,
-    /// A timer ran out: the operating system's, or one of the program's own.
+    /// A timer expired: the operating system's, or one of the program's own.
     ///
-    /// Send the message again on a new connection: what this one has taken may or may not have
+    /// Send the message again on a new connection. What was written to this one may or may not have
     /// arrived.
     Timeout,
-    /// TLS failed: it was cut short, a record cannot be read, a certificate or a parameter was
+    /// TLS failed: it was cut short, a record cannot be decrypted, or a certificate or a parameter was
     /// refused.
     ///
-    /// Send the message again on a new connection. If the first record of that one fails too, look at
-    /// the certificates: no retry mends those.
+    /// Send the message again on a new connection. If its handshake fails too, check the certificates:
+    /// no retry helps then.
     Tls,
-    /// This machine or process has run out of something: descriptors, buffers, memory, disk.
+    /// This machine or process has run out of something: descriptors, buffers, ports, memory, disk.
     ///
-    /// Free some or wait; a new connection needs more of it, not less.
+    /// Free some, or wait and try again. An immediate reconnect makes it worse: a new connection needs
+    /// more of it.
     LocalResources,
-    /// The call is wrong or the configuration is: a bad descriptor, an address in use, a message that
-    /// is too big.
+    /// The call or the configuration is wrong: a bad descriptor, an address in use, a message that is
+    /// too big.
     ///
-    /// Do not send again: mend the program or its configuration.
+    /// Do not send again: fix the program or its configuration.
     Misuse,
     /// The operating system or a firewall does not allow it.
     ///
-    /// Do not send again: change the rights.
+    /// Do not send again: change the permissions.
     Permission,
-    /// Nothing that the classification knows.
+    /// The classification does not know the error.
     ///
-    /// Report it, and do not take it for a lost connection.
+    /// Report it. Do not treat it as a lost connection.
     Other,
 }
 
@@ -80,15 +81,21 @@ impl ErrorClass {
     /// assert!(!ErrorClass::LocalResources.is_connection());
     /// ```
     pub const fn is_connection(self) -> bool {
-        matches!(
-            self,
-            Self::Disconnected | Self::Network | Self::Resolution | Self::Timeout | Self::Tls
-        )
+        match self {
+            Self::Disconnected | Self::Network | Self::Resolution | Self::Timeout | Self::Tls => {
+                true
+            }
+            Self::NotReady
+            | Self::Interrupted
+            | Self::LocalResources
+            | Self::Misuse
+            | Self::Permission
+            | Self::Other => false,
+        }
     }
 
-    /// Whether nothing has failed and the same call on the same connection is to be made again:
-    /// [`NotReady`](Self::NotReady), once the socket is ready, and [`Interrupted`](Self::Interrupted),
-    /// at once.
+    /// Whether nothing has failed and the same call should be made again: when the socket is ready for
+    /// [`NotReady`](Self::NotReady), immediately for [`Interrupted`](Self::Interrupted).
     ///
     /// ```
     /// use hangup::errors::ErrorClass;
@@ -97,7 +104,18 @@ impl ErrorClass {
     /// assert!(!ErrorClass::Disconnected.is_transient());
     /// ```
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::NotReady | Self::Interrupted)
+        match self {
+            Self::NotReady | Self::Interrupted => true,
+            Self::Disconnected
+            | Self::Network
+            | Self::Resolution
+            | Self::Timeout
+            | Self::Tls
+            | Self::LocalResources
+            | Self::Misuse
+            | Self::Permission
+            | Self::Other => false,
+        }
     }
 
     /// What a sender should do, in a few words.
@@ -110,7 +128,7 @@ impl ErrorClass {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::NotReady => "wait until the socket is ready, then make the same call again",
-            Self::Interrupted => "make the same call again at once",
+            Self::Interrupted => "make the same call again immediately",
             Self::Disconnected => "send again on a new connection",
             Self::Network => "send again on a new connection, after a while",
             Self::Resolution => "look the name up again after a while, then send again",
@@ -118,10 +136,12 @@ impl ErrorClass {
             Self::Tls => {
                 "send again on a new connection; if that fails too, check the certificates"
             }
-            Self::LocalResources => "free descriptors, buffers or memory; do not reconnect",
-            Self::Misuse => "do not send again: mend the program or its configuration",
-            Self::Permission => "do not send again: change the rights",
-            Self::Other => "report it; it is not known to be the connection's fault",
+            Self::LocalResources => {
+                "free descriptors, ports, buffers or memory, or wait; do not reconnect immediately"
+            }
+            Self::Misuse => "do not send again: fix the program or its configuration",
+            Self::Permission => "do not send again: change the permissions",
+            Self::Other => "report it; it is not known to be caused by the connection",
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The classification with rules for third parties' errors.
 
+use super::call::Call;
 use super::chain::Chain;
-use super::{ErrorClass, classify_error};
+use super::class::ErrorClass;
+use super::classify;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -78,17 +80,54 @@ impl Classifier {
         self
     }
 
-    /// What `error` means for a sender.
+    /// What `error` means for a sender: [`classify_error`](Self::classify_error) for an [`io::Error`].
+    ///
+    /// ```
+    /// use hangup::errors::{Classifier, ErrorClass};
+    /// use std::io::ErrorKind;
+    ///
+    /// let classifier = Classifier::new();
+    /// assert_eq!(classifier.classify(&ErrorKind::TimedOut.into()), ErrorClass::Timeout);
+    /// ```
     pub fn classify(&self, error: &io::Error) -> ErrorClass {
         self.classify_error(error)
     }
 
+    /// What `error` means for a sender, given the call that failed with it.
+    ///
+    /// The rules decide first, as they do without a call, then
+    /// [`classify_call`](super::classify_call).
+    ///
+    /// ```
+    /// use hangup::errors::{Call, Classifier, ErrorClass};
+    /// use std::io::ErrorKind;
+    ///
+    /// let classifier = Classifier::new();
+    /// let error = ErrorKind::AddrNotAvailable.into();
+    /// assert_eq!(classifier.classify_call(&error, Call::Connect), ErrorClass::LocalResources);
+    /// assert_eq!(classifier.classify_call(&error, Call::Bind), ErrorClass::Misuse);
+    /// ```
+    pub fn classify_call(&self, error: &io::Error, call: Call) -> ErrorClass {
+        self.judged_by_rules(error)
+            .unwrap_or_else(|| classify::classify_call(error, call))
+    }
+
     /// What `error` means for a sender: the answer of the first rule that has one for it or for an
     /// error inside it, or else that of [`classify_error`](super::classify_error).
+    ///
+    /// ```
+    /// use hangup::errors::{Classifier, ErrorClass};
+    ///
+    /// let classifier = Classifier::new().rule(|_: &std::fmt::Error| ErrorClass::Misuse);
+    /// assert_eq!(classifier.classify_error(&std::fmt::Error), ErrorClass::Misuse);
+    /// ```
     pub fn classify_error(&self, error: &(dyn Error + 'static)) -> ErrorClass {
-        Chain::new(error)
-            .find_map(|error| self.rules.iter().find_map(|rule| rule(error)))
-            .unwrap_or_else(|| classify_error(error))
+        self.judged_by_rules(error)
+            .unwrap_or_else(|| classify::classify_error(error))
+    }
+
+    fn judged_by_rules(&self, error: &(dyn Error + 'static)) -> Option<ErrorClass> {
+        Chain::new(error).find_map(|error| self.rules.iter().find_map(|rule| rule(error)))
     }
 }
 

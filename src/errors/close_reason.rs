@@ -2,10 +2,10 @@
 
 use super::chain::Chain;
 use super::class::ErrorClass;
+use super::failure::Failure;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
 
 /// Why a stream is over.
 ///
@@ -80,62 +80,6 @@ pub enum CloseReason {
     RuntimeShutdown,
 }
 
-/// An error that ended a stream and has no [`CloseReason`] of its own.
-///
-/// It holds what can be compared, hashed and cloned of the [`io::Error`].
-///
-/// ```
-/// use hangup::CloseReason;
-/// use hangup::errors::ErrorClass;
-/// use std::io;
-///
-/// let error = io::Error::new(io::ErrorKind::StorageFull, "no room for the spool");
-/// let CloseReason::Failed(failure) = CloseReason::from(&error) else { panic!() };
-/// assert_eq!(failure.kind(), io::ErrorKind::StorageFull);
-/// assert_eq!(failure.code(), None);
-/// assert_eq!(failure.class(), ErrorClass::LocalResources);
-/// assert_eq!(failure.to_string(), "no room for the spool");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Failure {
-    kind: ErrorKind,
-    code: Option<i32>,
-    class: ErrorClass,
-    message: Arc<str>,
-}
-
-impl Failure {
-    pub(super) fn new(error: &io::Error, class: ErrorClass) -> Self {
-        Self {
-            kind: error.kind(),
-            code: error.raw_os_error(),
-            class,
-            message: error.to_string().into(),
-        }
-    }
-
-    /// The kind of the error.
-    pub fn kind(&self) -> ErrorKind {
-        self.kind
-    }
-
-    /// The operating system's code (`errno` on Unix), where the error had one.
-    pub fn code(&self) -> Option<i32> {
-        self.code
-    }
-
-    /// What the error means for a sender.
-    pub fn class(&self) -> ErrorClass {
-        self.class
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
 impl CloseReason {
     /// The reason that `error` carries, if it or an error inside it is a refused write of a
     /// [`MonitoredStream`](crate::MonitoredStream).
@@ -179,7 +123,7 @@ impl CloseReason {
             Self::Truncated => "truncated",
             Self::Tls => "tls",
             Self::TlsAlert => "tls_alert",
-            Self::Failed(failure) => match failure.class {
+            Self::Failed(failure) => match failure.class() {
                 ErrorClass::NotReady => "failed_not_ready",
                 ErrorClass::Interrupted => "failed_interrupted",
                 ErrorClass::Disconnected => "failed_disconnected",
@@ -248,7 +192,7 @@ impl CloseReason {
             Self::TimedOut | Self::Stalled => ErrorClass::Timeout,
             Self::Unreachable => ErrorClass::Network,
             Self::Truncated | Self::Tls | Self::TlsAlert => ErrorClass::Tls,
-            Self::Failed(failure) => failure.class,
+            Self::Failed(failure) => failure.class(),
         }
     }
 
@@ -260,7 +204,7 @@ impl CloseReason {
             Self::Unreachable => ErrorKind::HostUnreachable,
             Self::Truncated => ErrorKind::UnexpectedEof,
             Self::Tls | Self::TlsAlert => ErrorKind::InvalidData,
-            Self::Failed(failure) => failure.kind,
+            Self::Failed(failure) => failure.kind(),
             Self::Aborted | Self::Dropped | Self::RuntimeShutdown => ErrorKind::ConnectionAborted,
         }
     }

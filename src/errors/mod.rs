@@ -1,7 +1,7 @@
 //! Which errors mean the connection: from any error to what it means for a sender.
 //!
 //! A sender that fails has one question: is the message to be sent again on a new connection, is the
-//! call to be made again on this one, or is it a bug? [`classify`] answers it for an [`io::Error`],
+//! call to be made again on this one, or is it a bug? [`classify`] answers it for an [`io::Error`](std::io::Error),
 //! [`classify_error`] for any error; the [`ErrorClass`] says what to do.
 //!
 //! ```
@@ -26,12 +26,12 @@
 //! # How an error is read
 //!
 //! From the outside in: the first error of the chain that says something decides. Besides
-//! [`source`](Error::source) the chain has the payload of an [`io::Error`] and the error in a `Box` or
+//! [`source`](std::error::Error::source) the chain has the payload of an [`io::Error`](std::io::Error) and the error in a `Box` or
 //! an `Arc`, which `source` skips.
 //!
-//! * An [`io::Error`] with an OS code: by this platform's table ([`classify_os`]); a code that it does
+//! * An [`io::Error`](std::io::Error) with an OS code: by this platform's table ([`classify_os`]); a code that it does
 //!   not have, by the kind that std gives it.
-//! * One without a code: by its [`kind`](io::Error::kind). `Other` and `InvalidData` say nothing by
+//! * One without a code: by its [`kind`](std::io::Error::kind). `Other` and `InvalidData` say nothing by
 //!   themselves: the errors inside are asked.
 //! * A [`CloseReason`](crate::CloseReason): its [`class`](crate::CloseReason::class).
 //! * tokio's `Elapsed`: a timeout.
@@ -80,121 +80,27 @@
 //! that no rule knows is asked for the beginning of its `Debug` output, and the innermost one without a
 //! code for that of its `Display`: what these do is their own.
 
-mod bsd;
 mod builtin;
+mod call;
 mod chain;
 mod class;
 mod classifier;
+mod classify;
 mod close_reason;
-mod linux;
-mod lookup;
+mod failure;
+mod os_error;
 mod platform;
+mod printed;
 mod reason_of;
-mod windows;
+mod tables;
 
+pub use call::Call;
 pub use class::ErrorClass;
 pub use classifier::Classifier;
-pub use close_reason::{CloseReason, Failure};
-pub use platform::{OsError, Platform, UnknownPlatform};
-
-pub(crate) use builtin::Verdict;
-pub(crate) use chain::Chain;
-
-use std::error::Error;
-use std::io;
-
-/// What `error` means for a sender.
-///
-/// ```
-/// use hangup::errors::{ErrorClass, classify};
-/// use std::io;
-///
-/// let wrapped = io::Error::other(io::Error::from(io::ErrorKind::HostUnreachable));
-/// assert_eq!(classify(&wrapped), ErrorClass::Network);
-/// assert_eq!(classify(&io::Error::other("no idea")), ErrorClass::Other);
-/// ```
-pub fn classify(error: &io::Error) -> ErrorClass {
-    verdict(error).class
-}
-
-/// What `error` means for a sender: the first error of its chain that says something decides.
-///
-/// ```
-/// use hangup::errors::{ErrorClass, classify_error};
-///
-/// let error: Box<dyn std::error::Error> = "12a".parse::<u32>().unwrap_err().into();
-/// assert_eq!(classify_error(&*error), ErrorClass::Other);
-/// ```
-pub fn classify_error(error: &(dyn Error + 'static)) -> ErrorClass {
-    verdict_of_any(error).class
-}
-
-/// What `code` means for a sender on `platform`: what `raw_os_error` gives there. A code that the
-/// platform does not have is [`Other`](ErrorClass::Other).
-///
-/// ```
-/// use hangup::errors::{ErrorClass, Platform, classify_os};
-///
-/// assert_eq!(classify_os(110, Platform::Linux), ErrorClass::Timeout);
-/// assert_eq!(classify_os(60, Platform::MacOs), ErrorClass::Timeout);
-/// assert_eq!(classify_os(10060, Platform::Windows), ErrorClass::Timeout);
-/// assert_eq!(classify_os(10060, Platform::Linux), ErrorClass::Other);
-/// ```
-pub fn classify_os(code: i32, platform: Platform) -> ErrorClass {
-    OsError::from_code(code, platform).map_or(ErrorClass::Other, |error| error.class())
-}
-
-/// Whether `error` is the connection's: the message is worth sending again on a new one.
-///
-/// The same as [`classify`]`(error).`[`is_connection`](ErrorClass::is_connection)`()`.
-///
-/// ```
-/// use hangup::errors::is_connection_error;
-/// use std::io::ErrorKind;
-///
-/// assert!(is_connection_error(&ErrorKind::BrokenPipe.into()));
-/// assert!(!is_connection_error(&ErrorKind::WouldBlock.into()));
-/// assert!(!is_connection_error(&ErrorKind::AddrInUse.into()));
-/// ```
-pub fn is_connection_error(error: &io::Error) -> bool {
-    classify(error).is_connection()
-}
-
-/// Whether nothing has failed and the socket is just not ready: wait for it, then try again.
-///
-/// An interrupted call is not meant: who waits for readiness then may wait for ever, as the socket was
-/// ready already. [`ErrorClass::is_transient`] has both.
-///
-/// ```
-/// use hangup::errors::is_not_ready;
-/// use std::io::ErrorKind;
-///
-/// assert!(is_not_ready(&ErrorKind::WouldBlock.into()));
-/// assert!(!is_not_ready(&ErrorKind::Interrupted.into()));
-/// ```
-pub fn is_not_ready(error: &io::Error) -> bool {
-    classify(error) == ErrorClass::NotReady
-}
-
-/// What `error` means, and the kind of the `io::Error` in its chain that said so.
-pub(crate) fn verdict(error: &io::Error) -> Verdict {
-    // The plain path: an OS code needs no walk.
-    match builtin::judge_io(error) {
-        Some(verdict) => verdict,
-        None => verdict_of_any(error),
-    }
-}
-
-/// Whether `error` tells of an alert that TLS has received.
-pub(crate) fn tells_of_alert(error: &io::Error) -> bool {
-    Chain::new(error).any(builtin::is_alert)
-}
-
-fn verdict_of_any(error: &(dyn Error + 'static)) -> Verdict {
-    Chain::new(error)
-        .find_map(builtin::judge)
-        .unwrap_or(Verdict {
-            class: ErrorClass::Other,
-            kind: None,
-        })
-}
+pub use classify::{
+    classify, classify_call, classify_error, classify_os, is_connection_error, is_not_ready,
+};
+pub use close_reason::CloseReason;
+pub use failure::Failure;
+pub use os_error::OsError;
+pub use platform::{Platform, UnknownPlatform};

@@ -2,7 +2,9 @@
 
 use super::builtin::Verdict;
 use super::class::ErrorClass;
-use super::close_reason::{CloseReason, Failure};
+use super::classify;
+use super::close_reason::CloseReason;
+use super::failure::Failure;
 use std::io::{self, ErrorKind};
 
 /// The reason that the error carries, or else what the error means when a read or a write of a
@@ -12,10 +14,10 @@ impl From<&io::Error> for CloseReason {
         if let Some(reason) = Self::carried_by(error) {
             return reason.clone();
         }
-        let Verdict { class, kind } = super::verdict(error);
+        let Verdict { class, kind } = classify::verdict(error);
         match (class, kind) {
             (_, Some(ErrorKind::UnexpectedEof)) => Self::Truncated,
-            (ErrorClass::Tls, _) if super::tells_of_alert(error) => Self::TlsAlert,
+            (ErrorClass::Tls, _) if classify::is_tls_alert(error) => Self::TlsAlert,
             (ErrorClass::Tls, _) => Self::Tls,
             (ErrorClass::Timeout, _) => Self::TimedOut,
             (ErrorClass::Network, _) => Self::Unreachable,

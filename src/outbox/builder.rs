@@ -2,15 +2,15 @@
 
 use super::confirm::Confirm;
 use super::connection::Connection;
-use super::dead_letter::{DeadLetter, DeadLetterAction};
 use super::engine;
-use super::engine::dead_letters::DeadLetters;
+use super::engine::on_unsendable::OnUnsendable;
 use super::engine::settings::{Durable, Encode, Settings, StoreCalls};
 use super::envelope::Envelope;
 use super::message::Message;
 use super::overflow::Overflow;
 use super::sender::Outbox;
 use super::store::{Record, Store};
+use super::unsendable::{Unsendable, UnsendableAction};
 use super::user_code;
 use bytes::BytesMut;
 use std::error::Error;
@@ -355,7 +355,7 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// Sets a message aside as a [`DeadLetter`] after this many connections have ended while it was the only
+    /// Sets a message aside as [`Unsendable`] after this many connections have ended while it was the only
     /// unconfirmed one. Default: no limit, so a message on which the peer always closes blocks all behind it.
     ///
     /// When two connections in a row end with the same message unconfirmed, the next one carries that message
@@ -382,23 +382,23 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// Receives each message that cannot be sent, see [`DeadLetter`], and says whether a store keeps it.
-    /// Default: it is kept, and counted in [`OutboxStatus::dead_letters`](super::OutboxStatus::dead_letters).
+    /// Receives each message that cannot be sent, see [`Unsendable`], and says whether a store keeps it.
+    /// Default: the store keeps it as a dead letter. It is counted in [`OutboxStatus::unsendable`](super::OutboxStatus::unsendable).
     ///
     /// The handler is called from [`spawn`](Self::spawn) and from the outbox's task. It must not
     /// block.
     ///
     /// ```
-    /// use hangup::outbox::{DeadLetterAction, Outbox};
+    /// use hangup::outbox::{UnsendableAction, Outbox};
     /// use tokio::net::TcpStream;
     /// use tokio_util::codec::LinesCodec;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> std::io::Result<()> {
     /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .on_dead_letter(|letter| {
+    ///     .on_unsendable(|letter| {
     ///         eprintln!("message {}: {}", letter.number(), letter.reason());
-    ///         DeadLetterAction::Discard
+    ///         UnsendableAction::Discard
     ///     })
     ///     .spawn()?;
     /// outbox.send("door opened").await.unwrap();
@@ -406,11 +406,11 @@ impl<T: Message> Builder<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on_dead_letter(
+    pub fn on_unsendable(
         mut self,
-        handler: impl FnMut(DeadLetter<T>) -> DeadLetterAction + Send + 'static,
+        handler: impl FnMut(Unsendable<T>) -> UnsendableAction + Send + 'static,
     ) -> Self {
-        self.settings.dead_letters = DeadLetters(Box::new(handler));
+        self.settings.unsendable = OnUnsendable(Box::new(handler));
         self
     }
 
@@ -510,8 +510,7 @@ impl<T: Message> Builder<T> {
     ///   which;
     /// * [`NotConnected`](io::ErrorKind::NotConnected): no runtime is entered;
     /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without timers;
-    /// * errors of the store, and of starting its thread. A record that cannot be decoded is no error but a
-    ///   [`DeadLetter`].
+    /// * errors of the store, and of starting its thread. A record that cannot be decoded is no error but [`Unsendable`].
     ///
     /// ```
     /// use hangup::outbox::Outbox;

@@ -127,7 +127,7 @@
 //!
 //! One message must not stop the others. A message that the encoder refuses, a record of the store that cannot
 //! be decoded, and, with [`Builder::max_attempts`], a message that ends every connection, are set aside as
-//! [`DeadLetter`]s: the receipt reports the reason, [`Builder::on_dead_letter`] receives the message, and a store
+//! [`Unsendable`]s: the receipt reports the reason, [`Builder::on_unsendable`] receives the message, and a store
 //! keeps it. A peer can also [reject](Processed::Rejected) a message.
 //!
 //! # Memory
@@ -173,7 +173,6 @@ mod backoff;
 mod builder;
 mod confirm;
 mod connection;
-mod dead_letter;
 mod engine;
 mod envelope;
 mod give_up;
@@ -189,13 +188,13 @@ mod sink;
 mod status;
 mod store;
 mod undelivered;
+mod unsendable;
 mod user_code;
 
 pub use backoff::{Backoff, BackoffError, Delays};
 pub use builder::Builder;
 pub use confirm::{ByPeer, Confirm};
 pub use connection::Connection;
-pub use dead_letter::{DeadLetter, DeadLetterAction, DeadLetterReason};
 pub use envelope::Envelope;
 pub use give_up::GiveUpReason;
 pub use message::{Importance, Message};
@@ -208,6 +207,9 @@ pub use shutdown::ShutdownReport;
 pub use sink::OutboxSink;
 pub use status::{Link, OutboxStatus};
 #[cfg(feature = "durable")]
-pub use store::{DiskStore, Fsync, Salvage, StoreError, StoreProblem};
-pub use store::{Record, Store};
+pub use store::{
+    DiskStore, Fsync, Salvage, StorageBackend, StoreError, StoreInfo, StoreOptions, StoreProblem,
+};
+pub use store::{Record, Store, Unsendable};
 pub use undelivered::{UndeliveredError, UndeliveredReason};
+pub use unsendable::{Unsendable, UnsendableAction, UnsendableReason};

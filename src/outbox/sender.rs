@@ -33,7 +33,7 @@ impl<T: Message> Outbox<T> {
     ///   addresses in turn, give them all to [`TcpStream::connect`](tokio::net::TcpStream::connect).
     /// * `encoder` makes the encoder of a connection, a new one each time, so that an encoder with a state
     ///   starts anew together with its counterpart at the peer. A message for which the encoder returns an
-    ///   error, or panics, is set aside as a [`DeadLetter`](super::DeadLetter); the others go on.
+    ///   error, or panics, is set aside as [`Unsendable`](super::Unsendable); the others go on.
     ///
     /// ```
     /// use hangup::outbox::Outbox;

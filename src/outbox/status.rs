@@ -28,8 +28,8 @@ pub struct OutboxStatus {
     pub dropped: u64,
     /// Those of them that the peer rejected.
     pub rejected: u64,
-    /// Messages set aside so far, see [`DeadLetter`](super::DeadLetter).
-    pub dead_letters: u64,
+    /// Messages set aside so far, see [`Unsendable`](super::Unsendable).
+    pub unsendable: u64,
     /// Calls of `connect` so far.
     pub connects: u64,
 }

@@ -60,7 +60,7 @@ pub enum UndeliveredReason {
     /// may or may not have arrived.
     Unconfirmed,
     /// The encoder returned this error for it, or panicked. See
-    /// [`DeadLetter`](super::DeadLetter).
+    /// [`Unsendable`](super::Unsendable).
     EncodeFailed(Arc<str>),
     /// The peer refused it with these words, see [`Processed::Rejected`](super::Processed::Rejected).
     Rejected(Arc<str>),

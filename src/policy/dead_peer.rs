@@ -61,10 +61,6 @@ impl Timers {
     /// Sets the options of `socket`.
     pub(crate) fn arm(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
         let socket = SockRef::from(&socket);
-        if socket.local_addr().is_ok_and(|address| address.is_unix()) {
-            // The peer is in the same kernel: it cannot vanish without a word.
-            return Ok(());
-        }
         self.set(&socket).map_err(|error| {
             io::Error::new(
                 error.kind(),
@@ -84,7 +80,15 @@ impl Timers {
     ))]
     fn set(&self, socket: &SockRef<'_>) -> io::Result<()> {
         #[cfg(any(target_os = "android", target_os = "linux"))]
-        socket.set_tcp_user_timeout(Some(self.patience))?;
+        match socket.set_tcp_user_timeout(Some(self.patience)) {
+            // MPTCP refuses it (mptcp_sol_tcp_opt in net/mptcp/sockopt.c); keepalive is left.
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EOPNOTSUPP | libc::ENOPROTOOPT)
+                ) => {}
+            set => set?,
+        }
         let keepalive = socket2::TcpKeepalive::new()
             .with_time(self.idle)
             .with_interval(self.interval)

@@ -28,7 +28,7 @@ pub(crate) enum DelayStep {
 
 impl FinDelay {
     /// For a stream that was layered, and does not say otherwise. Those who read or write tell within 0.3 ms
-    /// (`tests/tls_ends.rs`), and with the timer's own millisecond an idle stream tells within 5 ms.
+    /// (`tests/tls/ends.rs`), and with the timer's own millisecond an idle stream tells within 5 ms.
     pub(crate) const FOR_LAYERS: Duration = Duration::from_millis(3);
 
     /// To hold a FIN for `within`, by the timer of the present runtime.

@@ -237,10 +237,8 @@ impl SharedState {
         if let Some(watch) = self.watch.get() {
             self.publish(watch);
         }
-        if closed {
-            if let Some(token) = self.token.get() {
-                token.cancel();
-            }
+        if closed && let Some(token) = self.token.get() {
+            token.cancel();
         }
         writer
             .into_iter()

@@ -3,7 +3,7 @@
 use crate::errors::CloseReason;
 use crate::policy::{MonitorConfig, ReadAhead, Stall, Step};
 use crate::state::{DetectedBy, Event, SharedState};
-use crate::watcher::{RESET_WAKES, Registration, Socket};
+use crate::watcher::{Registration, Socket};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -75,10 +75,10 @@ impl Link {
     ) -> Poll<io::Result<usize>> {
         self.before_write(ahead, io.as_mut(), cx);
         let call = self.shared.enter();
-        if call.closed {
-            if let Some(reason) = self.shared.close_reason() {
-                return Poll::Ready(Err(reason.into()));
-            }
+        if call.closed
+            && let Some(reason) = self.shared.close_reason()
+        {
+            return Poll::Ready(Err(reason.into()));
         }
         let polled = write(io.as_mut(), cx);
         if let Poll::Ready(Ok(bytes)) = polled {
@@ -131,11 +131,10 @@ impl Link {
 
     /// A read is pending. An end of our own making wakes it, and takes its place.
     pub(super) fn reading(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        let unheard = self.stall.is_some() || self.registration.is_none() || !RESET_WAKES;
-        if unheard {
-            if let Err(reason) = self.shared.park_reader(cx.waker()) {
-                return Poll::Ready(Err(reason.into()));
-            }
+        let reset_wakes = self.socket().is_some_and(|socket| socket.reset_wakes());
+        let unheard = self.stall.is_some() || !reset_wakes;
+        if unheard && let Err(reason) = self.shared.park_reader(cx.waker()) {
+            return Poll::Ready(Err(reason.into()));
         }
         Poll::Pending
     }
@@ -184,10 +183,10 @@ impl Link {
 
     /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
     fn wrote<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(_)) = &polled {
-            if let Some(reason) = self.shared.reset_reason() {
-                return Poll::Ready(Err(reason.into()));
-            }
+        if let Poll::Ready(Err(_)) = &polled
+            && let Some(reason) = self.shared.reset_reason()
+        {
+            return Poll::Ready(Err(reason.into()));
         }
         match &polled {
             Poll::Ready(Ok(_)) => {}

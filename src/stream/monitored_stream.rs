@@ -5,14 +5,15 @@ use crate::errors::CloseReason;
 use crate::monitor::Monitor;
 use crate::policy::{MonitorConfig, ReadAhead};
 use crate::state::{Closed, SharedState};
-use crate::watcher::{Registration, Socket, Source};
+use crate::watcher::{Registration, Socket, Watchable};
 use pin_project_lite::pin_project;
+use rustix::fd::BorrowedFd;
 use socket2::SockRef;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pin_project! {
     /// A byte stream that tells, at once and with the reason, when its peer is gone.
@@ -76,7 +77,7 @@ pin_project! {
     }
 }
 
-impl<S: Source> MonitoredStream<S> {
+impl<S> MonitoredStream<S> {
     /// Wraps `io`, and has its socket watched by the present runtime's watcher.
     ///
     /// `io` is anything with one socket under it: a [`TcpStream`](tokio::net::TcpStream), a
@@ -93,23 +94,30 @@ impl<S: Source> MonitoredStream<S> {
     ///   reached.
     ///
     /// `io` is dropped then, and its connection closed.
-    pub fn new(io: S) -> io::Result<Self> {
+    pub fn new<By>(io: S) -> io::Result<Self>
+    where
+        S: Watchable<By>,
+    {
         Self::wrap(io, &MonitorConfig::default(), None)
     }
 
-    fn wrap(io: S, config: &MonitorConfig, ahead: Option<Box<ReadAhead<S>>>) -> io::Result<Self> {
+    fn wrap<By>(io: S, config: &MonitorConfig, ahead: Option<Box<ReadAhead<S>>>) -> io::Result<Self>
+    where
+        S: Watchable<By>,
+    {
         let timers = config.timers()?;
         let stall = stall(config)?;
         let fin_delay = config.new_fin_delay()?;
         let shared = Arc::new(SharedState::new(config.policy()));
-        // What the watcher sees before the account is open waits.
+        // What the watcher sees before the lifecycle has begun waits.
         let call = shared.enter();
-        let registration = Registration::new(&io, &shared, fin_delay)?;
-        if let Some(timers) = timers {
-            let armed = registration.socket().lend(|socket| timers.arm(socket));
-            armed.unwrap_or(Ok(()))?;
+        let descriptor = io.descriptor();
+        let registration = Registration::new(descriptor, &shared, fin_delay)?;
+        let socket = registration.socket();
+        if let Some(timers) = timers.filter(|_| socket.can_vanish()) {
+            timers.arm(descriptor)?;
         }
-        open_account(&shared, Some(registration.socket()));
+        begin_lifecycle(&shared, Some((socket, descriptor)));
         drop(call);
         Ok(Self {
             link: Link {
@@ -123,7 +131,47 @@ impl<S: Source> MonitoredStream<S> {
     }
 }
 
-impl<S: Source + AsyncRead> MonitoredStream<S> {
+impl<S: AsyncWrite> MonitoredStream<S> {
+    /// As [`with_config`](Self::with_config), for a stream that cannot be read, such as a pipe or a child's
+    /// standard input.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and [`InvalidInput`](io::ErrorKind::InvalidInput) for
+    /// [`read_ahead`](MonitorConfig::read_ahead) and [`fin_delay`](MonitorConfig::fin_delay), which read.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
+    /// use std::time::Duration;
+    ///
+    /// let (writer, reader) = tokio::net::unix::pipe::pipe()?;
+    /// let config = MonitorConfig::new().stall(StallPolicy::new(1024, Duration::from_secs(10)));
+    /// let stream = MonitoredStream::write_only(writer, &config)?;
+    /// drop(reader);
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(target_os = "linux"))]
+    /// # fn main() {}
+    /// ```
+    pub fn write_only<By>(io: S, config: &MonitorConfig) -> io::Result<Self>
+    where
+        S: Watchable<By>,
+    {
+        if config.unread_limit().is_some() || config.is_fin_delayed() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "hangup: write_only takes no configuration with read_ahead or fin_delay: both read the stream",
+            ));
+        }
+        Self::wrap(io, config, None)
+    }
+}
+
+impl<S: AsyncRead> MonitoredStream<S> {
     /// As [`new`](Self::new), with another configuration than the default one.
     ///
     /// # Errors
@@ -152,7 +200,10 @@ impl<S: Source + AsyncRead> MonitoredStream<S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with_config(io: S, config: &MonitorConfig) -> io::Result<Self> {
+    pub fn with_config<By>(io: S, config: &MonitorConfig) -> io::Result<Self>
+    where
+        S: Watchable<By>,
+    {
         let (limit, looks) = (config.unread_limit(), config.is_fin_delayed());
         let ahead =
             (limit.is_some() || looks).then(|| Box::new(ReadAhead::new(limit.unwrap_or(0), looks)));
@@ -179,7 +230,7 @@ impl<S> MonitoredStream<S> {
     pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
         let shared = Arc::new(SharedState::new(config.policy()));
-        open_account(&shared, None);
+        begin_lifecycle(&shared, None);
         Self {
             link: Link {
                 registration: None,
@@ -312,7 +363,7 @@ impl<S: std::os::fd::AsRawFd> std::os::fd::AsRawFd for MonitoredStream<S> {
 
 #[cfg(unix)]
 impl<S: std::os::fd::AsFd> std::os::fd::AsFd for MonitoredStream<S> {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.io.as_fd()
     }
 }
@@ -343,14 +394,14 @@ impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
     }
 }
 
-/// Opens the account of the stream, if one is kept.
-fn open_account(shared: &Arc<SharedState>, socket: Option<&Arc<Socket>>) {
+/// Reports the beginning of the stream to `tracing` and `metrics`, if they are on.
+fn begin_lifecycle(shared: &Arc<SharedState>, watched: Option<(&Arc<Socket>, BorrowedFd<'_>)>) {
     let peer = || {
-        let address = socket?.lend(|socket| SockRef::from(&socket).peer_addr());
-        address?.ok()?.as_socket()
+        let (_, descriptor) = watched?;
+        SockRef::from(&descriptor).peer_addr().ok()?.as_socket()
     };
     let transfer = || {
-        let monitor = Monitor::new(shared.clone(), socket.cloned());
+        let monitor = Monitor::new(shared.clone(), watched.map(|(socket, _)| socket.clone()));
         move || monitor.transfer().into()
     };
     shared.lifecycle.begin(peer, transfer);

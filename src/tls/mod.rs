@@ -70,9 +70,11 @@
 //! [`Reset`]: crate::CloseReason::Reset
 
 mod listener;
+mod watchable;
 
 pub use listener::{FailedHandshake, TlsListener};
 pub use tokio_rustls;
+pub use watchable::ByTls;
 
 use crate::stream::{MonitoredStream, Transport};
 use std::io;

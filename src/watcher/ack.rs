@@ -6,7 +6,7 @@
 //! bytes as the stream has accepted (or one more, for a connection that we opened). If it ever was not,
 //! nothing is told any more.
 
-use super::sys::{self, Backlog, Raw};
+use super::sys::{Backlog, Target};
 use crate::state::SharedState;
 
 #[derive(Debug, Default)]
@@ -22,18 +22,22 @@ const LOOKS: usize = 8;
 
 impl AckTracker {
     /// The number now; without the descriptor, the last one.
-    pub(super) fn acknowledged(&mut self, raw: Option<Raw>, shared: &SharedState) -> Option<u64> {
+    pub(super) fn acknowledged(
+        &mut self,
+        target: Option<Target>,
+        shared: &SharedState,
+    ) -> Option<u64> {
         // No question to the kernel for the many streams that only read.
         if shared.counters.accepted() == 0 {
             return Some(0);
         }
-        if let Some(raw) = raw {
-            self.acknowledged = self.measure(raw, shared);
+        if let Some(target) = target {
+            self.acknowledged = self.measure(target, shared);
         }
         self.acknowledged
     }
 
-    fn measure(&mut self, raw: Raw, shared: &SharedState) -> Option<u64> {
+    fn measure(&mut self, target: Target, shared: &SharedState) -> Option<u64> {
         for _ in 0..LOOKS {
             if self.agreed == Some(false) {
                 return None;
@@ -44,10 +48,12 @@ impl AckTracker {
             let Backlog {
                 written,
                 unacknowledged,
-            } = sys::backlog(raw, shared.is_shut_down())?;
+            } = target.backlog(shared.is_shut_down())?;
             between_calls &= !shared.is_busy() && accepted == shared.counters.accepted();
             if between_calls {
-                self.agreed = Some(written == accepted || written == accepted + 1);
+                // A pipe tells what waits in it, and not all that went through it.
+                let agrees = |written| written == accepted || written == accepted + 1;
+                self.agreed = Some(written.is_none_or(agrees));
             }
             if self.agreed == Some(true) {
                 // The bytes that are not counted yet are among the last ones: not too many are told.

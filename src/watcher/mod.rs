@@ -16,7 +16,8 @@ mod ack;
 mod registry;
 mod socket;
 mod sys;
+mod watchable;
 
 pub(crate) use registry::Registration;
 pub(crate) use socket::Socket;
-pub(crate) use sys::{RESET_WAKES, Source};
+pub use watchable::{ByDescriptor, Watchable};

@@ -1,10 +1,11 @@
 //! The runtimes' watchers, and what each one watches.
 
 use super::socket::Socket;
-use super::sys::{BATCH, Notifier, Source, raw};
+use super::sys::{BATCH, Notifier, Target};
 use crate::policy::FinDelay;
 use crate::state::sync::lock;
 use crate::state::{DetectedBy, Event, Key, SharedState, Slab};
+use rustix::fd::BorrowedFd;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -30,15 +31,15 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Puts the socket under `source` into the watcher of the present runtime.
+    /// Puts `fd` into the watcher of the current runtime.
     pub(crate) fn new(
-        source: &impl Source,
+        fd: BorrowedFd<'_>,
         shared: &Arc<SharedState>,
         fin_delay: Option<FinDelay>,
     ) -> io::Result<Self> {
-        let raw = raw(source)?;
+        let target = Target::new(fd)?;
         let watcher = Watcher::current()?;
-        let socket = Arc::new(Socket::new(shared.clone(), raw, fin_delay));
+        let socket = Arc::new(Socket::new(shared.clone(), target, fin_delay));
         let key = match lock(&watcher.sockets).as_mut() {
             Some(sockets) => sockets.insert(socket.clone()),
             None => return Err(gone()),
@@ -49,7 +50,7 @@ impl Registration {
             socket,
             key,
         };
-        match registration.watcher.notifier.add(raw, key.to_bits()) {
+        match registration.watcher.notifier.add(fd, key.to_bits()) {
             Ok(()) => Ok(registration),
             Err(error) => {
                 // Not ours to remove: the number may be another registration's, or no file's.
@@ -66,7 +67,13 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.socket.detach(|raw| self.watcher.notifier.remove(raw));
+        self.socket.detach(|target| {
+            if target.is_same() {
+                self.watcher
+                    .notifier
+                    .remove(target.raw(), self.key.to_bits());
+            }
+        });
         let socket = lock(&self.watcher.sockets)
             .as_mut()
             .and_then(|sockets| sockets.remove(self.key));

@@ -1,11 +1,10 @@
 //! One watched socket: its descriptor's number while it is open, and how to ask the kernel about it.
 
 use super::ack::AckTracker;
-use super::sys::{self, Observation, Raw};
+use super::sys::{Observation, Target};
 use crate::policy::{DelayStep, FinDelay};
 use crate::state::sync::lock;
 use crate::state::{Closed, DetectedBy, Event, SharedState};
-use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -15,13 +14,17 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Socket {
     shared: Arc<SharedState>,
+    /// Whether the peer may vanish without a FIN or a reset.
+    can_vanish: bool,
+    /// Whether a reset of ours wakes the reads that wait for the socket.
+    reset_wakes: bool,
     descriptor: Mutex<Descriptor>,
 }
 
 #[derive(Debug)]
 struct Descriptor {
     /// `None` once the stream is about to close it (invariant 3).
-    raw: Option<Raw>,
+    target: Option<Target>,
     /// The socket's error, taken by [`Socket::examine`] and not yet told by a read (invariant 4).
     error: Option<i32>,
     /// What that error meant. Whoever looks next finds the error gone, and must say the same.
@@ -38,11 +41,17 @@ struct Descriptor {
 const PATIENCE: Duration = Duration::from_millis(10);
 
 impl Socket {
-    pub(super) fn new(shared: Arc<SharedState>, raw: Raw, fin_delay: Option<FinDelay>) -> Self {
+    pub(super) fn new(
+        shared: Arc<SharedState>,
+        target: Target,
+        fin_delay: Option<FinDelay>,
+    ) -> Self {
         Self {
             shared,
+            can_vanish: target.can_vanish(),
+            reset_wakes: target.reset_wakes(),
             descriptor: Mutex::new(Descriptor {
-                raw: Some(raw),
+                target: Some(target),
                 error: None,
                 verdict: None,
                 acks: AckTracker::default(),
@@ -54,6 +63,14 @@ impl Socket {
 
     pub(super) fn shared(&self) -> &SharedState {
         &self.shared
+    }
+
+    pub(crate) fn can_vanish(&self) -> bool {
+        self.can_vanish
+    }
+
+    pub(crate) fn reset_wakes(&self) -> bool {
+        self.reset_wakes
     }
 
     /// Asks the kernel how the socket stands, and tells the shared.
@@ -68,12 +85,12 @@ impl Socket {
     /// above the socket may still say more. Whether there is a socket whose it can be.
     pub(crate) fn report_broken_pipe(self: &Arc<Self>) -> bool {
         let mut descriptor = lock(&self.descriptor);
-        let Some(raw) = descriptor.raw else {
+        let Some(target) = descriptor.target else {
             return false;
         };
         let event = descriptor
             .verdict
-            .get_or_insert_with(|| sys::broken_pipe(raw))
+            .get_or_insert_with(|| target.broken_pipe())
             .clone();
         self.report(descriptor, event, DetectedBy::Write);
         true
@@ -97,10 +114,10 @@ impl Socket {
                 let socket = Arc::downgrade(self);
                 let closed = Closed::new(self.shared.clone());
                 runtime.spawn(async move {
-                    if tokio::time::timeout(within, closed).await.is_err() {
-                        if let Some(socket) = socket.upgrade() {
-                            socket.examine(by);
-                        }
+                    if tokio::time::timeout(within, closed).await.is_err()
+                        && let Some(socket) = socket.upgrade()
+                    {
+                        socket.examine(by);
                     }
                 });
             }
@@ -127,8 +144,8 @@ impl Socket {
 
     /// What a write's broken pipe means for this socket.
     pub(crate) fn broken_pipe(&self) -> Event {
-        match lock(&self.descriptor).raw {
-            Some(raw) => sys::broken_pipe(raw),
+        match lock(&self.descriptor).target {
+            Some(target) => target.broken_pipe(),
             None => Event::HungUp,
         }
     }
@@ -143,8 +160,8 @@ impl Socket {
     /// system tells; else by each accepted byte.
     pub(crate) fn drained(&self) -> u64 {
         let accepted = self.shared.counters.accepted();
-        match lock(&self.descriptor).raw {
-            Some(raw) => sys::drained(raw, accepted),
+        match lock(&self.descriptor).target {
+            Some(target) => target.drained(accepted),
             None => accepted,
         }
     }
@@ -162,22 +179,16 @@ impl Socket {
         lock(&self.descriptor).reset(&self.shared);
     }
 
-    /// Lends the descriptor to `user`, if the stream still has it.
-    pub(crate) fn lend<T>(&self, user: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
-        let descriptor = lock(&self.descriptor);
-        descriptor.raw.map(|raw| sys::lend(raw, user))
-    }
-
     /// Forgets the descriptor, and gives it to `last` for a last use. Nothing uses it afterwards.
-    pub(super) fn detach(&self, last: impl FnOnce(Raw)) {
+    pub(super) fn detach(&self, last: impl FnOnce(Target)) {
         let mut descriptor = lock(&self.descriptor);
         // For those who ask afterwards.
         descriptor.acknowledged(&self.shared);
         if self.shared.is_reset() {
             descriptor.reset(&self.shared);
         }
-        if let Some(raw) = descriptor.raw.take() {
-            last(raw);
+        if let Some(target) = descriptor.target.take() {
+            last(target);
         }
     }
 }
@@ -193,7 +204,7 @@ impl Descriptor {
         if self.reset {
             return None;
         }
-        let Observation { event, error } = sys::examine(self.raw?);
+        let Observation { event, error } = self.target?.examine();
         if error.is_some() {
             self.error = error;
             self.verdict = event.clone();
@@ -213,18 +224,18 @@ impl Descriptor {
     /// How many of the accepted bytes the peer has acknowledged: now, or at the end.
     fn acknowledged(&mut self, shared: &SharedState) -> Option<u64> {
         self.acks
-            .acknowledged(self.raw.filter(|_| !self.reset), shared)
+            .acknowledged(self.target.filter(|_| !self.reset), shared)
     }
 
     /// Resets the connection, once.
     fn reset(&mut self, shared: &SharedState) {
-        let Some(raw) = self.raw.filter(|_| !self.reset) else {
+        let Some(target) = self.target.filter(|_| !self.reset) else {
             return;
         };
         // For those who ask afterwards: the system forgets it.
         self.acknowledged(shared);
         self.reset = true;
-        sys::reset(raw);
+        target.reset();
     }
 }
 
@@ -233,7 +244,7 @@ mod tests {
     use super::*;
     use crate::errors::CloseReason;
     use crate::state::{HalfClose, Status};
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::net::UnixStream;
 
     /// Between the two halves of a stream's drop the number may come to mean another file: nobody
@@ -241,17 +252,18 @@ mod tests {
     #[test]
     fn a_detached_socket_is_not_asked_about() {
         let (ours, peer) = UnixStream::pair().unwrap();
+        let target = Target::new(ours.as_fd()).unwrap();
         let shared = Arc::new(SharedState::new(HalfClose::Close));
-        let socket = Arc::new(Socket::new(shared.clone(), ours.as_raw_fd(), None));
-        let another = Arc::new(Socket::new(shared.clone(), ours.as_raw_fd(), None));
+        let socket = Arc::new(Socket::new(shared.clone(), target, None));
+        let another = Arc::new(Socket::new(shared.clone(), target, None));
         drop(peer);
         let mut last = None;
-        socket.detach(|raw| last = Some(raw));
+        socket.detach(|target| last = Some(target.raw()));
         assert_eq!(last, Some(ours.as_raw_fd()));
         socket.detach(|_| unreachable!("it was given away once"));
         socket.examine(DetectedBy::Probe);
         assert_eq!(shared.status(), Status::Open);
-        // There was something to hear.
+        // There was something to detect.
         another.examine(DetectedBy::Probe);
         assert_eq!(shared.close_reason(), Some(CloseReason::PeerClosed));
     }

@@ -4,13 +4,15 @@
 
 #![cfg(unix)]
 
-use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, Wakes, alone, reason, soon};
+use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, alone, reason, soon};
+use futures_test::task::new_count_waker;
 use hangup::{CloseReason, MonitoredStream};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio_test::{assert_pending, assert_ready_ok};
 
 /// Whether the reset is sent at once; else it is when the stream is dropped.
 const AT_ONCE: bool = cfg!(all(target_os = "linux", not(hangup_fallback)));
@@ -21,13 +23,11 @@ fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
 }
 
 /// Writes until the kernel takes no more.
-async fn fill<S: AsyncWrite + Unpin>(
-    stream: &mut MonitoredStream<S>,
-    wakes: &std::sync::Arc<Wakes>,
-) {
+async fn fill<S: AsyncWrite + Unpin>(stream: &mut MonitoredStream<S>, waker: &Waker) {
     soon("a write", stream.write_all(b"x")).await.unwrap();
+    let cx = &mut Context::from_waker(waker);
     for _ in 0..100_000 {
-        match wakes.with(|cx| Pin::new(&mut *stream).poll_write(cx, &[b'x'; 65536])) {
+        match Pin::new(&mut *stream).poll_write(cx, &[b'x'; 65536]) {
             Poll::Ready(written) => assert!(written.unwrap() > 0),
             Poll::Pending => return,
         }
@@ -64,16 +64,16 @@ where
 
 async fn blocked<P: Pair>() {
     let (mut stream, mut peer) = watched::<P>();
-    let (monitor, wakes) = (stream.monitor(), Wakes::new());
-    fill(&mut stream, &wakes).await;
+    let (monitor, (waker, wakes)) = (stream.monitor(), new_count_waker());
+    fill(&mut stream, &waker).await;
     let told = monitor.transfer();
-    let before = wakes.count();
+    let before = wakes.get();
     // Any thread, and no runtime.
     let elsewhere = monitor.clone();
     std::thread::spawn(move || elsewhere.abort())
         .join()
         .unwrap();
-    assert_eq!(wakes.count(), before + 1, "the writer's wake-up");
+    assert_eq!(wakes, before + 1, "the writer's wake-up");
     assert_eq!(reason(&monitor).await, CloseReason::Aborted);
     assert!(CloseReason::Aborted.is_local());
     assert_over(&mut stream).await;
@@ -131,12 +131,12 @@ async fn a_pending_reader() {
 async fn a_stream_without_a_socket() {
     let (io, mut peer) = tokio::io::duplex(64);
     let mut stream = MonitoredStream::unwatched(io);
-    let (wakes, mut buffer) = (Wakes::new(), [0; 5]);
+    let ((waker, wakes), mut buffer) = (new_count_waker(), [0; 5]);
     let mut buffer = ReadBuf::new(&mut buffer);
-    let polled = wakes.with(|cx| Pin::new(&mut stream).poll_read(cx, &mut buffer));
-    assert!(polled.is_pending());
+    let cx = &mut Context::from_waker(&waker);
+    assert_pending!(Pin::new(&mut stream).poll_read(cx, &mut buffer));
     stream.abort();
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
     // (5)
     soon("a write", peer.write_all(b"there")).await.unwrap();
     let mut there = [0; 5];
@@ -150,13 +150,13 @@ async fn a_stream_without_a_socket() {
 async fn a_reader_is_woken_for_the_peers_end_once() {
     let (io, peer) = tokio::io::duplex(64);
     let mut stream = MonitoredStream::unwatched(io);
-    let (wakes, mut buffer) = (Wakes::new(), [0; 5]);
+    let ((waker, wakes), mut buffer) = (new_count_waker(), [0; 5]);
     let mut buffer = ReadBuf::new(&mut buffer);
-    let mut poll = || wakes.with(|cx| Pin::new(&mut stream).poll_read(cx, &mut buffer));
-    assert!(poll().is_pending());
+    let cx = &mut Context::from_waker(&waker);
+    assert_pending!(Pin::new(&mut stream).poll_read(cx, &mut buffer));
     drop(peer);
-    assert!(poll().is_ready());
-    assert_eq!(wakes.count(), 1);
+    assert_ready_ok!(Pin::new(&mut stream).poll_read(cx, &mut buffer));
+    assert_eq!(wakes, 1);
     assert_eq!(stream.close_reason(), Some(CloseReason::PeerClosed));
 }
 
@@ -166,8 +166,8 @@ async fn a_reader_is_woken_for_the_peers_end_once() {
 async fn the_stream_is_dropped_meanwhile() {
     for _ in 0..300 {
         let (mut stream, mut peer) = watched::<Tcp4>();
-        let (monitor, wakes) = (stream.monitor(), Wakes::new());
-        fill(&mut stream, &wakes).await;
+        let monitor = stream.monitor();
+        fill(&mut stream, Waker::noop()).await;
         let told = monitor.transfer();
         let closed = stream.closed();
         let owner = tokio::spawn(async move {
@@ -225,8 +225,8 @@ async fn in_the_middle_of_writes() {
 #[tokio::test]
 async fn after_the_peers_fin() {
     let (mut stream, mut peer) = watched::<Tcp4>();
-    let (monitor, wakes) = (stream.monitor(), Wakes::new());
-    fill(&mut stream, &wakes).await;
+    let monitor = stream.monitor();
+    fill(&mut stream, Waker::noop()).await;
     peer.finish();
     assert_eq!(reason(&monitor).await, CloseReason::PeerClosed);
     stream.abort();

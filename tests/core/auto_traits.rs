@@ -130,10 +130,10 @@ mod outbox {
         value::<Delivered>();
         value::<ConfirmedBy>();
         value::<Overflow>();
-        value::<DeadLetterAction>();
-        equal::<DeadLetterReason>();
+        value::<UnsendableAction>();
+        equal::<UnsendableReason>();
         equal::<NotStoredReason>();
-        sent::<DeadLetter<Unshared>>();
+        sent::<Unsendable<Unshared>>();
         equal::<Envelope<u8>>();
     }
 

@@ -5,20 +5,10 @@
 use crate::support::{Pair, Tcp4, Unix, alone};
 use hangup::{MonitoredListener, MonitoredStream};
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::os::fd::AsFd;
 use tokio::runtime::Builder;
 
-/// Something with a descriptor's number, and nothing else.
-#[derive(Debug)]
-struct Numbered(RawFd);
-
-impl AsRawFd for Numbered {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
-    }
-}
-
-fn refusal<S: AsRawFd + std::fmt::Debug>(io: S) -> (ErrorKind, String) {
+fn refusal<S: AsFd + std::fmt::Debug>(io: S) -> (ErrorKind, String) {
     let error = MonitoredStream::new(io).unwrap_err();
     let message = error.to_string();
     assert!(message.starts_with("hangup: "), "{message}");
@@ -26,24 +16,59 @@ fn refusal<S: AsRawFd + std::fmt::Debug>(io: S) -> (ErrorKind, String) {
 }
 
 #[tokio::test]
-async fn a_closed_descriptor() {
-    // A number above any that this program has open.
-    let (_, message) = refusal(Numbered(1_000_000));
-    assert!(message.contains("it is closed"), "{message}");
-}
-
-#[tokio::test]
-async fn a_number_that_is_no_descriptor() {
-    let (kind, message) = refusal(Numbered(-1));
-    assert_eq!(kind, ErrorKind::InvalidInput);
-    assert!(message.contains("no open descriptor"), "{message}");
-}
-
-#[tokio::test]
 async fn a_file() {
     let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
     let (_, message) = refusal(file);
-    assert!(message.contains("not a socket"), "{message}");
+    let expected = match cfg!(hangup_fallback) {
+        true => "not a socket",
+        false => "cannot watch a file",
+    };
+    assert!(message.contains(expected), "{message}");
+}
+
+#[cfg(not(hangup_fallback))]
+#[tokio::test]
+async fn a_device() {
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let (kind, message) = refusal(null);
+    assert_eq!(kind, ErrorKind::InvalidInput);
+    assert!(message.contains("cannot watch a device"), "{message}");
+}
+
+#[cfg(not(hangup_fallback))]
+#[tokio::test]
+async fn a_terminal() {
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let (kind, message) = refusal(terminal.slave);
+    assert_eq!(kind, ErrorKind::InvalidInput);
+    assert!(message.contains("cannot watch a terminal"), "{message}");
+    assert!(message.contains("SIGHUP"), "{message}");
+}
+
+#[cfg(not(hangup_fallback))]
+#[tokio::test]
+async fn a_listener() {
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let unix = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+    for (kind, message) in [refusal(tcp), refusal(unix)] {
+        assert_eq!(kind, ErrorKind::InvalidInput);
+        assert!(message.contains("cannot watch a listener"), "{message}");
+        assert!(message.contains("MonitoredListener"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_datagram_socket() {
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let unix = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    for (kind, message) in [refusal(udp), refusal(unix)] {
+        assert_eq!(kind, ErrorKind::InvalidInput);
+        assert!(
+            message.contains("cannot watch a datagram socket"),
+            "{message}"
+        );
+    }
 }
 
 #[cfg(not(hangup_fallback))]
@@ -51,7 +76,7 @@ async fn a_file() {
 async fn a_socket_that_is_watched_already() {
     let (ours, mut peer) = Unix::pair();
     let stream = MonitoredStream::new(ours).unwrap();
-    let (kind, message) = refusal(Numbered(stream.as_raw_fd()));
+    let (kind, message) = refusal(stream.as_fd());
     assert_eq!(kind, ErrorKind::AlreadyExists);
     assert!(message.contains("another MonitoredStream"), "{message}");
     // The first one is watched still.
@@ -131,18 +156,4 @@ fn the_descriptor_limit() {
         let reason = crate::support::soon("the close", stream.closed()).await;
         assert_eq!(reason, hangup::CloseReason::PeerClosed);
     });
-}
-
-/// A descriptor that the user closes behind the stream's back does no harm.
-#[tokio::test]
-async fn a_descriptor_closed_behind_our_back() {
-    let (ours, peer) = Unix::pair();
-    let std = ours.into_std().unwrap();
-    let raw = std.into_raw_fd();
-    let stream = MonitoredStream::new(Numbered(raw)).unwrap();
-    let monitor = stream.monitor();
-    nix::unistd::close(raw).unwrap();
-    drop(peer);
-    drop(stream);
-    assert!(monitor.is_closed());
 }

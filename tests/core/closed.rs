@@ -1,12 +1,14 @@
 //! (1) and (2), polled by hand on streams without a socket: who is woken, when, and how often.
 
-use crate::support::Wakes;
+use futures::FutureExt;
+use futures_test::task::new_count_waker;
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, Status};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio_test::{assert_pending, assert_ready, assert_ready_eq, assert_ready_err, task};
 
 fn unwatched() -> (MonitoredStream<DuplexStream>, DuplexStream) {
     let (ours, peer) = duplex(16);
@@ -49,50 +51,51 @@ fn the_first_reason_wins() {
 #[test]
 fn every_waiter_is_woken_once() {
     let (stream, _peer) = unwatched();
-    let mut waiters: Vec<_> = (0..100).map(|_| (Wakes::new(), stream.closed())).collect();
-    for (wakes, closed) in &mut waiters {
+    let mut waiters: Vec<_> = (0..100)
+        .map(|_| (new_count_waker(), stream.closed()))
+        .collect();
+    for ((waker, _), closed) in &mut waiters {
+        let cx = &mut Context::from_waker(waker);
         // Polled again, as a `select!` in a loop does: still one place, and one wake-up.
-        assert!(wakes.poll(closed).is_pending());
-        assert!(wakes.poll(closed).is_pending());
+        assert_pending!(closed.poll_unpin(cx));
+        assert_pending!(closed.poll_unpin(cx));
     }
     let clone = waiters[0].1.clone();
     drop(stream);
-    for (wakes, closed) in &mut waiters {
-        assert_eq!(wakes.count(), 1);
-        assert_eq!(wakes.poll(closed), Poll::Ready(CloseReason::Dropped));
-        assert_eq!(wakes.poll(closed), Poll::Ready(CloseReason::Dropped));
-        assert_eq!(wakes.count(), 1);
+    for ((waker, wakes), closed) in &mut waiters {
+        let cx = &mut Context::from_waker(waker);
+        assert_eq!(*wakes, 1);
+        assert_ready_eq!(closed.poll_unpin(cx), CloseReason::Dropped);
+        assert_ready_eq!(closed.poll_unpin(cx), CloseReason::Dropped);
+        assert_eq!(*wakes, 1);
     }
     // Late observers resolve at once.
-    let wakes = Wakes::new();
-    assert_eq!(
-        wakes.poll(&mut clone.clone()),
-        Poll::Ready(CloseReason::Dropped)
-    );
-    assert_eq!(wakes.count(), 0);
+    let mut late = task::spawn(clone);
+    assert_ready_eq!(late.poll(), CloseReason::Dropped);
+    assert!(!late.is_woken());
 }
 
 #[test]
 fn a_waiter_that_moves_is_woken_where_it_is() {
     let (stream, _peer) = unwatched();
-    let (first, second, mut closed) = (Wakes::new(), Wakes::new(), stream.closed());
-    assert!(first.poll(&mut closed).is_pending());
-    assert!(second.poll(&mut closed).is_pending());
+    let ((first, first_wakes), (second, second_wakes)) = (new_count_waker(), new_count_waker());
+    let mut closed = stream.closed();
+    assert_pending!(closed.poll_unpin(&mut Context::from_waker(&first)));
+    assert_pending!(closed.poll_unpin(&mut Context::from_waker(&second)));
     drop(stream);
-    assert_eq!((first.count(), second.count()), (0, 1));
+    assert_eq!((first_wakes.get(), second_wakes.get()), (0, 1));
 }
 
 #[test]
 fn a_waiter_that_is_dropped_is_forgotten() {
     let (stream, _peer) = unwatched();
-    let wakes = Wakes::new();
+    let mut waiter = task::spawn(());
     for _ in 0..1000 {
-        let mut closed = stream.closed();
-        assert!(wakes.poll(&mut closed).is_pending());
+        assert_pending!(waiter.enter(|cx, _| stream.closed().poll_unpin(cx)));
     }
-    assert_eq!(Arc::strong_count(&wakes), 1, "a waker was left behind");
+    assert_eq!(waiter.waker_ref_count(), 1, "a waker was left behind");
     drop(stream);
-    assert_eq!(wakes.count(), 0);
+    assert!(!waiter.is_woken());
 }
 
 /// (2) Whoever is woken finds everything told already.
@@ -110,9 +113,7 @@ fn the_flag_comes_before_the_wake_up() {
             assert_eq!(self.monitor.close_reason(), reason);
             assert_eq!(self.monitor.subscribe().borrow().reason(), reason.as_ref());
             assert!(self.monitor.cancellation_token().is_cancelled());
-            let mut late = self.monitor.closed();
-            let cx = &mut Context::from_waker(Waker::noop());
-            assert!(Pin::new(&mut late).poll(cx).is_ready());
+            assert_ready!(task::spawn(self.monitor.closed()).poll());
             self.saw.store(true, SeqCst);
         }
     }
@@ -123,11 +124,7 @@ fn the_flag_comes_before_the_wake_up() {
     });
     let waker = Waker::from(looks.clone());
     let mut closed = stream.closed();
-    assert!(
-        Pin::new(&mut closed)
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-    );
+    assert_pending!(closed.poll_unpin(&mut Context::from_waker(&waker)));
     drop(stream);
     assert!(looks.saw.load(SeqCst));
 }
@@ -143,31 +140,27 @@ fn a_waker_that_owns_its_future() {
     let task = Arc::new(Task(std::sync::Mutex::new(None)));
     let mut closed = stream.closed();
     let waker = Waker::from(task.clone());
-    assert!(
-        Pin::new(&mut closed)
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-    );
+    assert_pending!(closed.poll_unpin(&mut Context::from_waker(&waker)));
     // The registered waker is the last owner of the task, which owns another future on the stream.
     *task.0.lock().unwrap() = Some(stream.closed());
     drop((task, waker));
     // To replace it drops the task; a lock that is held meanwhile would be locked again.
-    let wakes = Wakes::new();
-    assert!(wakes.poll(&mut closed).is_pending());
+    let (waker, wakes) = new_count_waker();
+    assert_pending!(closed.poll_unpin(&mut Context::from_waker(&waker)));
     drop(stream);
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
 }
 
 #[test]
 fn a_blocked_writer_is_woken_and_refused() {
     // (6): the read half of the same stream finds the end; the write half is pending meanwhile.
     let (mut stream, peer) = unwatched();
-    let wakes = Wakes::new();
-    let cx_write = |stream: &mut MonitoredStream<DuplexStream>| {
-        wakes.with(|cx| Pin::new(stream).poll_write(cx, &[b'x'; 16]))
+    let (waker, wakes) = new_count_waker();
+    let write = |stream: &mut MonitoredStream<DuplexStream>| {
+        Pin::new(stream).poll_write(&mut Context::from_waker(&waker), &[b'x'; 16])
     };
-    assert!(matches!(cx_write(&mut stream), Poll::Ready(Ok(16))));
-    assert!(cx_write(&mut stream).is_pending());
+    assert!(matches!(write(&mut stream), Poll::Ready(Ok(16))));
+    assert_pending!(write(&mut stream));
     let (peer_reads, peer_writes) = tokio::io::split(peer);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -178,10 +171,8 @@ fn a_blocked_writer_is_woken_and_refused() {
         peer_writes.shutdown().await.unwrap();
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
     });
-    assert_eq!(wakes.count(), 1);
-    let Poll::Ready(Err(error)) = cx_write(&mut stream) else {
-        panic!("a write on a closed stream")
-    };
+    assert_eq!(wakes, 1);
+    let error = assert_ready_err!(write(&mut stream));
     assert_eq!(
         CloseReason::carried_by(&error),
         Some(&CloseReason::PeerClosed)

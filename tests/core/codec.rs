@@ -2,14 +2,16 @@
 
 #![cfg(all(unix, feature = "codec"))]
 
-use crate::support::{Pair, Peer, Tcp4, Unix, Wakes, reason, soon};
+use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon};
 use futures::channel::mpsc;
 use futures::stream;
-use futures::{Sink, SinkExt, StreamExt};
+use futures::{FutureExt, Sink, SinkExt, StreamExt};
+use futures_test::task::new_count_waker;
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, SinkError, UntilClosedExt};
 use std::io::{self, Read, Write};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::Context;
+use tokio_test::{assert_pending, assert_ready, assert_ready_eq};
 use tokio_util::bytes::{Bytes, BytesMut};
 use tokio_util::codec::{
     BytesCodec, Framed, FramedRead, FramedWrite, LengthDelimitedCodec, LinesCodec,
@@ -138,20 +140,21 @@ async fn a_source_ends_at_once() {
     let mut endless = stream::repeat(1).until_closed(&monitor);
     let mut blocked = stream::pending::<u8>().until_closed(&monitor);
     assert_eq!(endless.next().await, Some(1));
-    let wakes = Wakes::new();
-    assert!(wakes.poll(&mut blocked.next()).is_pending());
-    assert_eq!((wakes.count(), blocked.close_reason()), (0, None));
+    let (waker, wakes) = new_count_waker();
+    let cx = &mut Context::from_waker(&waker);
+    assert_pending!(blocked.poll_next_unpin(cx));
+    assert_eq!((wakes.get(), blocked.close_reason()), (0, None));
 
     peer.finish();
     assert_eq!(reason(&monitor).await, CloseReason::PeerClosed);
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
     for _ in 0..2 {
-        assert_eq!(wakes.poll(&mut blocked.next()), Poll::Ready(None));
-        assert_eq!(wakes.poll(&mut endless.next()), Poll::Ready(None));
+        assert_ready_eq!(blocked.poll_next_unpin(cx), None);
+        assert_ready_eq!(endless.poll_next_unpin(cx), None);
     }
     assert_eq!(blocked.close_reason(), Some(&CloseReason::PeerClosed));
     assert_eq!(endless.close_reason(), Some(&CloseReason::PeerClosed));
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
 }
 
 /// A source that ends by itself has no reason, and a later hang-up gives it none.
@@ -170,16 +173,14 @@ async fn a_pending_sink_is_woken_and_refuses() {
     let (sender, _receiver) = mpsc::channel::<u8>(0);
     let mut sink = sender.until_closed(&stream.monitor());
     sink.feed(1).await.unwrap();
-    let wakes = Wakes::new();
-    let ready = |sink: &mut hangup::UntilClosed<mpsc::Sender<u8>>| {
-        wakes.with(|cx| Pin::new(sink).poll_ready(cx))
-    };
-    assert!(ready(&mut sink).is_pending());
-    assert_eq!(wakes.count(), 0);
+    let (waker, wakes) = new_count_waker();
+    let cx = &mut Context::from_waker(&waker);
+    assert_pending!(sink.poll_ready_unpin(cx));
+    assert_eq!(wakes, 0);
     stream.abort();
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
     let refused = SinkError::Closed(CloseReason::Aborted);
-    assert_eq!(ready(&mut sink), Poll::Ready(Err(refused.clone())));
+    assert_ready_eq!(sink.poll_ready_unpin(cx), Err(refused.clone()));
     assert_eq!(Pin::new(&mut sink).start_send(2), Err(refused.clone()));
     assert_eq!(sink.flush().await, Err(refused.clone()));
     assert_eq!(SinkExt::<u8>::close(&mut sink).await, Err(refused));
@@ -192,17 +193,16 @@ async fn both_halves_are_woken() {
     let (io, _peer) = tokio::io::duplex(1);
     let frames = Framed::new(io, LinesCodec::new()).until_closed(&stream.monitor());
     let (mut sink, mut source) = frames.split::<String>();
-    let (taking, yielding) = (Wakes::new(), Wakes::new());
+    let ((taker, takes), (yielder, yields)) = (new_count_waker(), new_count_waker());
+    let taking = &mut Context::from_waker(&taker);
+    let yielding = &mut Context::from_waker(&yielder);
     let mut send = sink.send("longer than the buffer".to_owned());
-    assert!(taking.poll(&mut send).is_pending());
-    assert!(yielding.poll(&mut source.next()).is_pending());
+    assert_pending!(send.poll_unpin(taking));
+    assert_pending!(source.poll_next_unpin(yielding));
     stream.abort();
-    assert_eq!((taking.count(), yielding.count()), (1, 1));
-    assert!(taking.poll(&mut send).is_ready());
-    assert!(matches!(
-        yielding.poll(&mut source.next()),
-        Poll::Ready(None)
-    ));
+    assert_eq!((takes.get(), yields.get()), (1, 1));
+    assert_ready!(send.poll_unpin(taking)).unwrap_err();
+    assert!(assert_ready!(source.poll_next_unpin(yielding)).is_none());
 }
 
 /// The wrapped sink's own errors are told as they are.

@@ -5,36 +5,33 @@ use crate::recorder::Recorder;
 use hangup::{CloseReason, MonitoredStream};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-fn pin<S: Unpin>(stream: &mut MonitoredStream<S>) -> Pin<&mut MonitoredStream<S>> {
-    Pin::new(stream)
-}
+use tokio_test::io::Builder;
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 
 #[test]
 fn every_method_reaches_the_wrapped_streams_own() {
-    let cx = &mut Context::from_waker(Waker::noop());
-    let stream = &mut MonitoredStream::unwatched(Recorder::default());
+    let mut stream = task::spawn(MonitoredStream::unwatched(Recorder::default()));
     assert!(stream.is_write_vectored());
 
     let mut bytes = [0; 10];
     let mut buf = ReadBuf::new(&mut bytes);
     buf.put_slice(b"old ");
-    assert!(pin(stream).poll_read(cx, &mut buf).is_ready());
+    assert_ready_ok!(stream.enter(|cx, stream| stream.poll_read(cx, &mut buf)));
     assert_eq!(buf.filled(), b"old data");
 
-    assert!(matches!(
-        pin(stream).poll_write(cx, b"123456"),
-        Poll::Ready(Ok(3))
-    ));
+    assert_eq!(
+        assert_ready_ok!(stream.enter(|cx, stream| stream.poll_write(cx, b"123456"))),
+        3
+    );
     let bufs = [IoSlice::new(b"12"), IoSlice::new(b"345")];
-    assert!(matches!(
-        pin(stream).poll_write_vectored(cx, &bufs),
-        Poll::Ready(Ok(5))
-    ));
-    assert!(pin(stream).poll_flush(cx).is_pending());
-    assert!(matches!(pin(stream).poll_shutdown(cx), Poll::Ready(Err(_))));
+    assert_eq!(
+        assert_ready_ok!(stream.enter(|cx, stream| stream.poll_write_vectored(cx, &bufs))),
+        5
+    );
+    assert_pending!(stream.enter(|cx, stream| stream.poll_flush(cx)));
+    assert_ready_err!(stream.enter(|cx, stream| stream.poll_shutdown(cx)));
     assert_eq!(
         stream.get_ref().calls,
         [
@@ -51,22 +48,18 @@ fn every_method_reaches_the_wrapped_streams_own() {
 
 #[test]
 fn empty_buffers_mean_nothing() {
-    let cx = &mut Context::from_waker(Waker::noop());
-    let stream = &mut MonitoredStream::unwatched(Recorder::default());
+    let mut stream = task::spawn(MonitoredStream::unwatched(Recorder::default()));
     // A read that has no room is no end of file, although it adds nothing.
     let mut full = ReadBuf::new(&mut []);
-    assert!(matches!(
-        pin(stream).poll_read(cx, &mut full),
-        Poll::Ready(Ok(()))
-    ));
-    assert!(matches!(
-        pin(stream).poll_write(cx, b""),
-        Poll::Ready(Ok(0))
-    ));
-    assert!(matches!(
-        pin(stream).poll_write_vectored(cx, &[]),
-        Poll::Ready(Ok(0))
-    ));
+    assert_ready_ok!(stream.enter(|cx, stream| stream.poll_read(cx, &mut full)));
+    assert_eq!(
+        assert_ready_ok!(stream.enter(|cx, stream| stream.poll_write(cx, b""))),
+        0
+    );
+    assert_eq!(
+        assert_ready_ok!(stream.enter(|cx, stream| stream.poll_write_vectored(cx, &[]))),
+        0
+    );
     assert_eq!(stream.close_reason(), None);
     assert_eq!(stream.monitor().transfer(), Default::default());
 }
@@ -75,7 +68,7 @@ fn empty_buffers_mean_nothing() {
 fn the_wrapped_stream_is_to_be_had() {
     let mut stream = MonitoredStream::unwatched(Recorder::default());
     stream.get_mut().calls.push("get_mut".into());
-    pin(&mut stream)
+    Pin::new(&mut stream)
         .get_pin_mut()
         .calls
         .push("get_pin_mut".into());
@@ -126,7 +119,6 @@ impl AsyncWrite for Failing {
 
 #[test]
 fn errors_come_back_as_they_are_and_close() {
-    let cx = &mut Context::from_waker(Waker::noop());
     for (kind, reason) in [
         (ErrorKind::WouldBlock, None),
         (ErrorKind::Interrupted, None),
@@ -149,11 +141,9 @@ fn errors_come_back_as_they_are_and_close() {
             |stream, cx| stream.poll_read(cx, &mut ReadBuf::new(&mut [0; 4])),
         ];
         for poll in pollers {
-            let mut stream = MonitoredStream::unwatched(Failing(vec![kind]));
-            match poll(Pin::new(&mut stream), cx) {
-                Poll::Ready(Err(error)) => assert_eq!(error.kind(), kind),
-                other => panic!("{other:?}"),
-            }
+            let mut stream = task::spawn(MonitoredStream::unwatched(Failing(vec![kind])));
+            let error = assert_ready_err!(stream.enter(|cx, stream| poll(stream, cx)));
+            assert_eq!(error.kind(), kind);
             assert_eq!(stream.close_reason(), reason, "{kind:?}");
         }
     }
@@ -161,30 +151,22 @@ fn errors_come_back_as_they_are_and_close() {
 
 #[test]
 fn reads_go_on_after_the_close() {
-    let cx = &mut Context::from_waker(Waker::noop());
-    let stream = &mut MonitoredStream::unwatched(Failing(vec![ErrorKind::ConnectionReset]));
-    assert!(matches!(
-        pin(stream).poll_write(cx, b"x"),
-        Poll::Ready(Err(_))
-    ));
+    let failing = Failing(vec![ErrorKind::ConnectionReset]);
+    let mut stream = task::spawn(MonitoredStream::unwatched(failing));
+    assert_ready_err!(stream.enter(|cx, stream| stream.poll_write(cx, b"x")));
     assert!(stream.is_closed());
     // (5)
     let mut bytes = [0; 4];
     let mut buf = ReadBuf::new(&mut bytes);
-    assert!(matches!(
-        pin(stream).poll_read(cx, &mut buf),
-        Poll::Ready(Ok(()))
-    ));
+    assert_ready_ok!(stream.enter(|cx, stream| stream.poll_read(cx, &mut buf)));
     assert_eq!(buf.filled(), b"late");
     // (6): the wrapped stream would take it, and is not asked.
-    let Poll::Ready(Err(error)) = pin(stream).poll_write(cx, b"x") else {
-        panic!("a write on a closed stream")
-    };
+    let error = assert_ready_err!(stream.enter(|cx, stream| stream.poll_write(cx, b"x")));
     assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::Reset));
     assert_eq!(stream.monitor().transfer().accepted, 0);
     // Flush and shutdown are the wrapped stream's affair: they send nothing new.
-    assert!(matches!(pin(stream).poll_flush(cx), Poll::Ready(Ok(()))));
-    assert!(matches!(pin(stream).poll_shutdown(cx), Poll::Ready(Ok(()))));
+    assert_ready_ok!(stream.enter(|cx, stream| stream.poll_flush(cx)));
+    assert_ready_ok!(stream.enter(|cx, stream| stream.poll_shutdown(cx)));
 }
 
 /// (9) A task that never waits gives way as often as it would with the bare stream.
@@ -221,39 +203,14 @@ async fn the_cooperative_budget_is_the_bare_streams() {
 /// wake and to end the reads that wait, and failed a read that the bare stream would have gone on with.
 #[test]
 fn a_stall_of_the_stream_below_does_not_end_reads() {
-    struct StalledBelow;
-    impl AsyncRead for StalledBelow {
-        fn poll_read(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-    impl AsyncWrite for StalledBelow {
-        fn poll_write(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Poll::Ready(Err(CloseReason::Stalled.into()))
-        }
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-    let cx = &mut Context::from_waker(Waker::noop());
-    let mut stream = MonitoredStream::unwatched(StalledBelow);
-    assert!(pin(&mut stream).poll_write(cx, b"x").is_ready());
+    // The script's handle is kept: a read that has no more to come waits.
+    let (script, _handle) = Builder::new()
+        .write_error(CloseReason::Stalled.into())
+        .build_with_handle();
+    let mut stream = task::spawn(MonitoredStream::unwatched(script));
+    assert_ready_err!(stream.enter(|cx, stream| stream.poll_write(cx, b"x")));
     assert_eq!(stream.close_reason(), Some(CloseReason::Stalled));
     let mut bytes = [0; 4];
-    assert!(
-        pin(&mut stream)
-            .poll_read(cx, &mut ReadBuf::new(&mut bytes))
-            .is_pending()
-    );
+    let mut buf = ReadBuf::new(&mut bytes);
+    assert_pending!(stream.enter(|cx, stream| stream.poll_read(cx, &mut buf)));
 }

@@ -5,15 +5,18 @@
 #![cfg(unix)]
 
 use crate::recorder::Recorder;
-use crate::support::{Pair, Peer, Tcp4, Unix, Wakes, reason, soon};
+use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon};
+use futures::FutureExt;
+use futures_test::task::new_count_waker;
 use hangup::{CloseReason, MonitorConfig, MonitoredStream, Status, Transport};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 
 fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
     let (ours, peer) = P::pair();
@@ -29,8 +32,9 @@ async fn same<S: AsyncRead>(stream: MonitoredStream<S>) -> MonitoredStream<Trans
 #[tokio::test]
 async fn the_monitors_are_the_same() {
     let (stream, mut peer) = watched::<Tcp4>();
-    let (monitor, mut closed, wakes) = (stream.monitor(), stream.closed(), Wakes::new());
-    assert!(wakes.poll(&mut closed).is_pending());
+    let (monitor, mut closed) = (stream.monitor(), stream.closed());
+    let (waker, wakes) = new_count_waker();
+    assert_pending!(closed.poll_unpin(&mut Context::from_waker(&waker)));
     let mut stream = same(same(stream).await).await;
     stream.write_all(b"hello").await.unwrap();
     assert_eq!(monitor.transfer().accepted, 5);
@@ -49,7 +53,7 @@ async fn the_monitors_are_the_same() {
     assert_eq!(soon("the end", stream.read(&mut [0])).await.unwrap(), 0);
     assert_eq!(reason(&monitor).await, CloseReason::PeerClosed);
     assert_eq!(stream.close_reason(), Some(CloseReason::PeerClosed));
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
 }
 
 /// (3) The drop closes the socket, and lets go of its number before that.
@@ -73,11 +77,11 @@ async fn dropped_with_live_monitors() {
 async fn dropped_while_it_is_set_up() {
     let (stream, mut peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
-    let mut layering = Box::pin(stream.layer(|mut lower| async {
+    let mut layering = task::spawn(stream.layer(|mut lower| async {
         lower.read_u8().await?;
         Ok(lower)
     }));
-    assert!(Wakes::new().poll(&mut layering).is_pending());
+    assert_pending!(layering.poll());
     assert_eq!(monitor.probe(), Status::Open);
     drop(layering);
     assert_eq!(reason(&monitor).await, CloseReason::Dropped);
@@ -264,25 +268,22 @@ async fn a_protocol_that_lets_go() {
 async fn the_stream_below_passes_everything_on() {
     let stream = MonitoredStream::unwatched(Recorder::default());
     let mut stream = same(stream).await;
-    let cx = &mut Context::from_waker(Waker::noop());
-    let mut lower = Pin::new(stream.get_mut());
+    let mut lower = task::spawn(stream.get_mut());
     assert!(lower.is_write_vectored());
     let mut bytes = [0; 10];
     let mut buf = ReadBuf::new(&mut bytes);
-    assert!(lower.as_mut().poll_read(cx, &mut buf).is_ready());
+    assert_ready_ok!(lower.enter(|cx, lower| lower.poll_read(cx, &mut buf)));
     assert_eq!(buf.filled(), b"data");
-    let written = lower.as_mut().poll_write(cx, b"12345678");
-    assert!(matches!(written, Poll::Ready(Ok(4))));
+    let written = lower.enter(|cx, lower| lower.poll_write(cx, b"12345678"));
+    assert_eq!(assert_ready_ok!(written), 4);
     let slices = [IoSlice::new(b"12"), IoSlice::new(b"345")];
-    let written = lower.as_mut().poll_write_vectored(cx, &slices);
-    assert!(matches!(written, Poll::Ready(Ok(5))));
-    assert!(lower.as_mut().poll_flush(cx).is_pending());
-    let Poll::Ready(Err(error)) = lower.as_mut().poll_shutdown(cx) else {
-        panic!("the recorder fails");
-    };
+    let written = lower.enter(|cx, lower| lower.poll_write_vectored(cx, &slices));
+    assert_eq!(assert_ready_ok!(written), 5);
+    assert_pending!(lower.enter(|cx, lower| lower.poll_flush(cx)));
+    let error = assert_ready_err!(lower.enter(|cx, lower| lower.poll_shutdown(cx)));
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
-        lower.get_mut().get_ref().calls,
+        lower.get_ref().calls,
         [
             "read, 0 filled",
             "write 8",

@@ -14,8 +14,12 @@ mod closed;
 mod codec;
 mod copy;
 mod delivered;
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+mod foreign_descriptor;
 mod forwarding;
 mod grace;
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+mod kinds;
 mod layer;
 mod matrix;
 mod recorder;

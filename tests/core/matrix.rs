@@ -5,15 +5,17 @@
 
 #![cfg(unix)]
 
-use crate::support::{Pair, Peer, Wakes, reason, soon};
+use crate::support::{Pair, Peer, reason, soon};
+use futures::FutureExt;
+use futures_test::task::new_count_waker;
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, Status};
 use socket2::SockRef;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_test::assert_pending;
+use tokio_test::task::{self, Spawn};
 
 fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
     let (ours, peer) = P::pair();
@@ -167,9 +169,9 @@ async fn peer_closes_with_its_own_unread_data<P: Pair>() {
 }
 
 /// Writes until the kernel takes no more, and leaves the last write pending.
-fn block<S: AsyncWrite + Unpin>(stream: &mut MonitoredStream<S>, wakes: &Arc<Wakes>) {
+fn block<S: AsyncWrite>(writer: &mut Spawn<S>) {
     for _ in 0..100_000 {
-        match wakes.with(|cx| Pin::new(&mut *stream).poll_write(cx, &[b'x'; 65536])) {
+        match writer.enter(|cx, stream| stream.poll_write(cx, &[b'x'; 65536])) {
             Poll::Ready(written) => assert!(written.unwrap() > 0),
             Poll::Pending => return,
         }
@@ -185,17 +187,17 @@ async fn leave_while_a_writer_is_blocked<P: Pair>(
     let (mut stream, peer) = watched::<P>();
     // The runtime learns that the socket is writable before it says that it is not.
     soon("a write", stream.write_all(b"x")).await.unwrap();
-    let wakes = Wakes::new();
-    block(&mut stream, &wakes);
-    let before = wakes.count();
+    let mut writer = task::spawn(&mut stream);
+    block(&mut writer);
     let _still_there = leave(peer);
-    assert_eq!(reason(&stream.monitor()).await, expected);
+    assert_eq!(reason(&writer.monitor()).await, expected);
     soon("the writer's wake-up", async {
-        while wakes.count() == before {
+        while !writer.is_woken() {
             tokio::task::yield_now().await;
         }
     })
     .await;
+    drop(writer);
     assert_refused(&mut stream, &expected).await;
 }
 
@@ -327,8 +329,8 @@ async fn our_own_end_of_reading<P: Pair>() {
         return;
     }
     let (mut stream, mut peer) = watched::<P>();
-    let (wakes, mut closed) = (Wakes::new(), stream.closed());
-    assert!(wakes.poll(&mut closed).is_pending());
+    let mut closed = task::spawn(stream.closed());
+    assert_pending!(closed.poll());
     // (8): it raises RDHUP, as a FIN does.
     SockRef::from(stream.get_ref())
         .shutdown(Shutdown::Read)
@@ -339,7 +341,7 @@ async fn our_own_end_of_reading<P: Pair>() {
         .unwrap();
     let mut heard = [0; 10];
     peer.read_exact(&mut heard).unwrap();
-    assert_eq!(wakes.count(), 0);
+    assert!(!closed.is_woken());
     drop(peer);
     assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
 }
@@ -350,8 +352,8 @@ async fn urgent_data<P: Pair>() {
         return;
     }
     let (mut stream, mut peer) = watched::<P>();
-    let (wakes, mut closed) = (Wakes::new(), stream.closed());
-    assert!(wakes.poll(&mut closed).is_pending());
+    let mut closed = task::spawn(stream.closed());
+    assert_pending!(closed.poll());
     SockRef::from(&peer).send_out_of_band(b"!").unwrap();
     peer.write_all(b"plain").unwrap();
     let mut plain = [0; 5];
@@ -360,7 +362,7 @@ async fn urgent_data<P: Pair>() {
         .unwrap();
     assert_eq!(&plain, b"plain");
     assert_eq!(stream.monitor().probe(), Status::Open);
-    assert_eq!(wakes.count(), 0);
+    assert!(!closed.is_woken());
     drop(peer);
     // A peer that leaves urgent data behind is no other than one that leaves.
     assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
@@ -408,8 +410,9 @@ async fn probed_while_the_runtime_is_blocked<P: Pair>() {
 
 async fn a_hundred_thousand_messages<P: Pair>() {
     let (mut stream, mut peer) = watched::<P>();
-    let (wakes, mut closed) = (Wakes::new(), stream.closed());
-    assert!(wakes.poll(&mut closed).is_pending());
+    let ((waker, wakes), mut closed) = (new_count_waker(), stream.closed());
+    let cx = &mut Context::from_waker(&waker);
+    assert_pending!(closed.poll_unpin(cx));
     let sender = std::thread::spawn(move || {
         for message in 0..100_000_u32 {
             peer.write_all(&message.to_be_bytes()).unwrap();
@@ -420,11 +423,11 @@ async fn a_hundred_thousand_messages<P: Pair>() {
         assert_eq!(soon("a message", stream.read_u32()).await.unwrap(), message);
     }
     // (7)
-    assert_eq!(wakes.count(), 0);
-    assert!(wakes.poll(&mut closed).is_pending());
+    assert_eq!(wakes, 0);
+    assert_pending!(closed.poll_unpin(cx));
     drop(sender.join().unwrap());
     assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
 }
 
 /// The error of a refused write survives the wrappers that people put around it.

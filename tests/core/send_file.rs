@@ -6,16 +6,17 @@
 
 use crate::support::{Pair, Peer, Tcp4, reason, soon};
 use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream, StallPolicy};
+use std::fmt::Debug;
 use std::fs::File;
 use std::future::Future;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Bound;
 use std::os::fd::OwnedFd;
-use std::pin::Pin;
-use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio_test::assert_pending;
+use tokio_test::task::{self, Spawn};
 
 type Watched = MonitoredStream<TcpStream>;
 
@@ -59,13 +60,12 @@ fn large() -> File {
 }
 
 /// Polls until some was sent, and no more is.
-async fn blocked<F: Future>(monitor: &Monitor, mut future: Pin<&mut F>) {
+async fn blocked<F: Future<Output: Debug>>(monitor: &Monitor, sending: &mut Spawn<F>) {
     soon("a full socket", async {
         let (mut accepted, mut quiet) = (0, 0);
         while quiet < 100 {
             tokio::task::yield_now().await;
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(future.as_mut().poll(&mut cx).is_pending());
+            assert_pending!(sending.poll());
             let now = monitor.transfer().accepted;
             quiet = match now > 0 && now == accepted {
                 true => quiet + 1,
@@ -188,8 +188,8 @@ async fn a_file_that_shrinks_is_said() {
     let (mut stream, mut peer) = watched();
     let monitor = stream.monitor();
     let file = large();
-    let mut sending = Box::pin(stream.send_file(&file, ..));
-    blocked(&monitor, sending.as_mut()).await;
+    let mut sending = task::spawn(stream.send_file(&file, ..));
+    blocked(&monitor, &mut sending).await;
     file.set_len(0).unwrap();
     let reader = thread::spawn(move || std::io::copy(&mut peer, &mut std::io::sink()).unwrap());
     let error = soon("the error", sending).await.unwrap_err();
@@ -206,8 +206,8 @@ async fn a_peer_that_leaves_ends_it_at_once() {
         let (mut stream, peer) = watched();
         let monitor = stream.monitor();
         let file = large();
-        let mut sending = Box::pin(stream.send_file(&file, ..));
-        blocked(&monitor, sending.as_mut()).await;
+        let mut sending = task::spawn(stream.send_file(&file, ..));
+        blocked(&monitor, &mut sending).await;
         let expected = match resets {
             true => {
                 peer.reset();
@@ -250,8 +250,8 @@ async fn a_dropped_transfer_leaves_the_stream_usable() {
     let monitor = stream.monitor();
     let file = large();
     {
-        let mut sending = Box::pin(stream.send_file(&file, ..));
-        blocked(&monitor, sending.as_mut()).await;
+        let mut sending = task::spawn(stream.send_file(&file, ..));
+        blocked(&monitor, &mut sending).await;
     }
     let accepted = monitor.transfer().accepted;
     let reader = thread::spawn(move || std::io::copy(&mut peer, &mut std::io::sink()).unwrap());

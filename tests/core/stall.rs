@@ -4,15 +4,16 @@
 
 #![cfg(unix)]
 
-use crate::support::{Wakes, reason, soon};
+use crate::support::{reason, soon};
+use futures_test::task::new_count_waker;
 use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::time::{Instant, advance};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok};
 
 const WINDOW: Duration = Duration::from_secs(12);
 /// What lies between two looks.
@@ -29,16 +30,12 @@ fn memory() -> (MonitoredStream<DuplexStream>, DuplexStream) {
     (MonitoredStream::unwatched_with_config(io, &config()), peer)
 }
 
-fn write<S>(
-    stream: &mut MonitoredStream<S>,
-    wakes: &Arc<Wakes>,
-    bytes: usize,
-) -> Poll<io::Result<usize>>
+fn write<S>(stream: &mut MonitoredStream<S>, waker: &Waker, bytes: usize) -> Poll<io::Result<usize>>
 where
     MonitoredStream<S>: AsyncWrite + Unpin,
 {
     let bytes = vec![b'x'; bytes];
-    wakes.with(|cx| Pin::new(stream).poll_write(cx, &bytes))
+    Pin::new(stream).poll_write(&mut Context::from_waker(waker), &bytes)
 }
 
 async fn take(peer: &mut DuplexStream, bytes: usize) {
@@ -46,9 +43,7 @@ async fn take(peer: &mut DuplexStream, bytes: usize) {
 }
 
 fn assert_stalled(polled: Poll<io::Result<usize>>) {
-    let Poll::Ready(Err(error)) = polled else {
-        panic!("{polled:?}")
-    };
+    let error = assert_ready_err!(polled);
     assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::Stalled));
     assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
@@ -129,79 +124,67 @@ async fn one_that_stops_later() {
 #[tokio::test(start_paused = true)]
 async fn no_timer_but_for_a_pending_call() {
     let (mut stream, mut peer) = memory();
-    let wakes = Wakes::new();
+    let (waker, wakes) = new_count_waker();
     advance(100 * WINDOW).await;
-    assert_eq!(wakes.count(), 0);
+    assert_eq!(wakes, 0);
     // Data flows.
     for _ in 0..100 {
-        assert!(matches!(
-            write(&mut stream, &wakes, 60),
-            Poll::Ready(Ok(60))
-        ));
+        assert_eq!(assert_ready_ok!(write(&mut stream, &waker, 60)), 60);
         take(&mut peer, 60).await;
         advance(WINDOW).await;
     }
-    assert_eq!(wakes.count(), 0);
+    assert_eq!(wakes, 0);
     // It flows as fast as the peer takes it, and then there is no more to send.
     for round in 1..=100 {
-        assert!(matches!(
-            write(&mut stream, &wakes, 64),
-            Poll::Ready(Ok(64))
-        ));
-        assert!(write(&mut stream, &wakes, 1).is_pending());
+        assert_eq!(assert_ready_ok!(write(&mut stream, &waker, 64)), 64);
+        assert_pending!(write(&mut stream, &waker, 1));
         take(&mut peer, 64).await;
-        assert_eq!(wakes.count(), round, "the peer has made room");
-        assert!(matches!(write(&mut stream, &wakes, 1), Poll::Ready(Ok(1))));
+        assert_eq!(wakes, round, "the peer has made room");
+        assert_eq!(assert_ready_ok!(write(&mut stream, &waker, 1)), 1);
         advance(3 * WINDOW).await;
-        assert_eq!(wakes.count(), round, "no timer");
+        assert_eq!(wakes, round, "no timer");
         take(&mut peer, 1).await;
     }
     // And there is one when it is needed, twelve times in a window.
-    assert!(matches!(
-        write(&mut stream, &wakes, 64),
-        Poll::Ready(Ok(64))
-    ));
-    assert!(write(&mut stream, &wakes, 1).is_pending());
+    assert_eq!(assert_ready_ok!(write(&mut stream, &waker, 64)), 64);
+    assert_pending!(write(&mut stream, &waker, 1));
     for look in 1..=11 {
         advance(LOOK).await;
-        assert_eq!(wakes.count(), 100 + look);
-        assert!(write(&mut stream, &wakes, 1).is_pending());
+        assert_eq!(wakes, 100 + look);
+        assert_pending!(write(&mut stream, &waker, 1));
     }
     advance(LOOK).await;
-    assert_stalled(write(&mut stream, &wakes, 1));
+    assert_stalled(write(&mut stream, &waker, 1));
 }
 
 /// The time that a program takes to think is not the peer's.
 #[tokio::test(start_paused = true)]
 async fn pauses_do_not_count() {
     let (mut stream, mut peer) = memory();
-    let wakes = Wakes::new();
-    assert!(matches!(
-        write(&mut stream, &wakes, 64),
-        Poll::Ready(Ok(64))
-    ));
+    let waker = Waker::noop();
+    assert_eq!(assert_ready_ok!(write(&mut stream, waker, 64)), 64);
     // Two looks of the window are spent, then comes a pause. A byte drains in each round.
     let mut spend = async |pause: Duration, rounds: usize| {
         for round in 0..rounds {
-            assert!(write(&mut stream, &wakes, 1).is_pending(), "{round}");
+            assert_pending!(write(&mut stream, waker, 1), "{round}");
             for _ in 0..2 {
                 advance(LOOK).await;
-                assert!(write(&mut stream, &wakes, 1).is_pending(), "{round}");
+                assert_pending!(write(&mut stream, waker, 1), "{round}");
             }
             take(&mut peer, 1).await;
-            assert!(matches!(write(&mut stream, &wakes, 1), Poll::Ready(Ok(1))));
+            assert_eq!(assert_ready_ok!(write(&mut stream, waker, 1)), 1);
             advance(pause).await;
         }
-        write(&mut stream, &wakes, 1)
+        write(&mut stream, waker, 1)
     };
     // A pause of a whole window begins a new one, however often.
     assert!(spend(WINDOW, 20).await.is_pending());
     // A shorter one only stops the clock: it goes on where it was.
     assert!(spend(WINDOW / 2, 5).await.is_pending());
     advance(LOOK).await;
-    assert!(write(&mut stream, &wakes, 1).is_pending());
+    assert_pending!(write(&mut stream, waker, 1));
     advance(LOOK).await;
-    assert_stalled(write(&mut stream, &wakes, 1));
+    assert_stalled(write(&mut stream, waker, 1));
 }
 
 /// A program gives a pending write up, and comes back much later: nobody has waited meanwhile.
@@ -211,18 +194,18 @@ async fn a_write_that_was_given_up() {
     let given_up = tokio::time::timeout(LOOK / 2, stream.write_all(&[b'x'; 65])).await;
     assert!(given_up.is_err());
     advance(100 * WINDOW).await;
-    let wakes = Wakes::new();
-    assert!(write(&mut stream, &wakes, 1).is_pending());
+    let waker = Waker::noop();
+    assert_pending!(write(&mut stream, waker, 1));
     take(&mut peer, 1).await;
-    assert!(matches!(write(&mut stream, &wakes, 1), Poll::Ready(Ok(1))));
+    assert_eq!(assert_ready_ok!(write(&mut stream, waker, 1)), 1);
     // However often, and however little fits into one write: 64 bytes of 1000, and all of it is taken.
     let policy = StallPolicy::new(1000, WINDOW);
     let (io, mut healthy) = tokio::io::duplex(64);
     let config = MonitorConfig::new().stall(policy);
     let mut often = MonitoredStream::unwatched_with_config(io, &config);
     for _ in 0..20 {
-        assert!(matches!(write(&mut often, &wakes, 64), Poll::Ready(Ok(64))));
-        assert!(write(&mut often, &wakes, 1).is_pending());
+        assert_eq!(assert_ready_ok!(write(&mut often, waker, 64)), 64);
+        assert_pending!(write(&mut often, waker, 1));
         advance(3 * WINDOW).await;
         take(&mut healthy, 64).await;
     }
@@ -242,43 +225,40 @@ async fn a_write_that_was_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_flush_between() {
     let (mut stream, _peer) = memory();
-    let wakes = Wakes::new();
-    assert!(matches!(
-        write(&mut stream, &wakes, 64),
-        Poll::Ready(Ok(64))
-    ));
-    assert!(write(&mut stream, &wakes, 1).is_pending());
-    let flushed = wakes.with(|cx| Pin::new(&mut stream).poll_flush(cx));
-    assert!(matches!(flushed, Poll::Ready(Ok(()))));
+    let (waker, wakes) = new_count_waker();
+    assert_eq!(assert_ready_ok!(write(&mut stream, &waker, 64)), 64);
+    assert_pending!(write(&mut stream, &waker, 1));
+    let flushed = Pin::new(&mut stream).poll_flush(&mut Context::from_waker(&waker));
+    assert_ready_ok!(flushed);
     advance(LOOK).await;
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
 }
 
 /// A task that waits for its cooperative budget is not blocked by its peer.
 #[tokio::test(start_paused = true)]
 async fn out_of_budget_is_not_blocked() {
     let (mut stream, mut peer) = memory();
-    let wakes = Wakes::new();
-    while let Poll::Ready(written) = write(&mut stream, &wakes, 1) {
+    let (waker, wakes) = new_count_waker();
+    while let Poll::Ready(written) = write(&mut stream, &waker, 1) {
         assert_eq!(written.unwrap(), 1);
         let mut byte = [0];
         let mut byte = ReadBuf::new(&mut byte);
-        let _ = wakes.with(|cx| Pin::new(&mut peer).poll_read(cx, &mut byte));
+        let _ = Pin::new(&mut peer).poll_read(&mut Context::from_waker(&waker), &mut byte);
     }
     assert!(!tokio::task::coop::has_budget_remaining());
     // tokio's word that there is budget again.
     tokio::task::yield_now().await;
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
     advance(WINDOW).await;
-    assert_eq!(wakes.count(), 1, "no timer");
+    assert_eq!(wakes, 1, "no timer");
     // Nor has a window begun: when the peer blocks it, it has a whole one.
-    while write(&mut stream, &wakes, 64).is_ready() {}
+    while write(&mut stream, &waker, 64).is_ready() {}
     for look in 1..=11 {
         advance(LOOK).await;
-        assert!(write(&mut stream, &wakes, 1).is_pending(), "{look}");
+        assert_pending!(write(&mut stream, &waker, 1), "{look}");
     }
     advance(LOOK).await;
-    assert_stalled(write(&mut stream, &wakes, 1));
+    assert_stalled(write(&mut stream, &waker, 1));
 }
 
 /// Another task's pending read is told; what has arrived is read (5).
@@ -308,20 +288,20 @@ struct Hangs(bool);
 impl AsyncWrite for Hangs {
     fn poll_write(
         self: Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
+        _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(buf.len()))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.0 {
             true => Poll::Pending,
             false => Poll::Ready(Ok(())),
         }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Pending
     }
 }
@@ -329,7 +309,7 @@ impl AsyncWrite for Hangs {
 impl AsyncRead for Hangs {
     fn poll_read(
         self: Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
+        _: &mut Context<'_>,
         _: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         Poll::Pending

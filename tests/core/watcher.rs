@@ -4,16 +4,19 @@
 
 #![cfg(unix)]
 
-use crate::support::{Pair, Tcp4, Unix, Wakes, alone, reason, soon};
+use crate::support::{Pair, Tcp4, Unix, alone, reason, soon};
+use futures::FutureExt;
+use futures_test::task::new_count_waker;
 use hangup::{CloseReason, MonitoredStream, Status};
 use socket2::SockRef;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
-use std::task::Poll;
+use std::task::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_test::assert_pending;
 
 fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -169,8 +172,8 @@ async fn everybody_leaves_at_once() {
     let mut observers: Vec<_> = streams
         .iter()
         .map(|stream| {
-            let (wakes, mut closed) = (Wakes::new(), stream.closed());
-            assert!(wakes.poll(&mut closed).is_pending());
+            let ((waker, wakes), mut closed) = (new_count_waker(), stream.closed());
+            assert_pending!(closed.poll_unpin(&mut Context::from_waker(&waker)));
             (wakes, closed, stream.monitor().subscribe())
         })
         .collect();
@@ -183,8 +186,8 @@ async fn everybody_leaves_at_once() {
     }
     // Each exactly once.
     for (wakes, closed, watch) in &mut observers {
-        assert_eq!(wakes.count(), 1);
-        assert_eq!(wakes.poll(closed), Poll::Ready(CloseReason::PeerClosed));
+        assert_eq!(*wakes, 1);
+        assert_eq!(closed.now_or_never(), Some(CloseReason::PeerClosed));
         assert!(watch.has_changed().unwrap());
         watch.borrow_and_update();
         assert!(!watch.has_changed().unwrap());
@@ -283,10 +286,10 @@ fn a_runtime_is_dropped_with_live_monitors() {
             watched::<Tcp4>()
         };
         let monitor = stream.monitor();
-        let (wakes, mut closed) = (Wakes::new(), monitor.closed());
-        assert!(wakes.poll(&mut closed).is_pending());
+        let ((waker, wakes), mut closed) = (new_count_waker(), monitor.closed());
+        assert_pending!(closed.poll_unpin(&mut Context::from_waker(&waker)));
         drop(runtime);
-        assert_eq!(wakes.count(), 1);
+        assert_eq!(wakes, 1);
         let told = current_thread().block_on(reason(&monitor));
         assert_eq!(told, CloseReason::RuntimeShutdown);
         // The stream lives on until it is dropped: the peer has not been left yet.
@@ -370,9 +373,10 @@ fn a_thousand_runtimes_leave_nothing_behind() {
 async fn the_error_queue_is_no_hang_up() {
     use nix::sys::socket::{TimestampingFlag, setsockopt, sockopt::Timestamping};
     use rustix::event::{PollFd, PollFlags, poll};
+    use tokio_test::task;
     let (mut stream, mut peer) = watched::<Tcp4>();
-    let (wakes, mut closed) = (Wakes::new(), stream.closed());
-    assert!(wakes.poll(&mut closed).is_pending());
+    let mut closed = task::spawn(stream.closed());
+    assert_pending!(closed.poll());
     let flags = TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE
         | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
     setsockopt(stream.get_ref(), Timestamping, &flags).unwrap();
@@ -395,7 +399,7 @@ async fn the_error_queue_is_no_hang_up() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(wakes.count(), 0);
+    assert!(!closed.is_woken());
     drop(peer);
     assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
 }

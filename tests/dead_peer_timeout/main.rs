@@ -1,6 +1,8 @@
 //! Silent death: the peer vanishes without a word, and the system's timers tell within the bound and
 //! not before it. The hosts are network namespaces with a router between them.
 //!
+//! Alone in its program: its threads move between namespaces, and each case has three of its own.
+//!
 //! Each test prints what it measured: `cargo test --test dead_peer_timeout -- --nocapture`.
 
 #![cfg(target_os = "linux")]
@@ -293,8 +295,10 @@ async fn a_late_write_waits_anew() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_link_that_comes_back_kills_nothing() {
-    all([Lost, PeerUnplugged, WeUnplugged].map(back_while_idle)).await;
-    all([Lost, PeerUnplugged, WeUnplugged].map(back_with_data_in_flight)).await;
+    tokio::join!(
+        all([Lost, PeerUnplugged, WeUnplugged].map(back_while_idle)),
+        all([Lost, PeerUnplugged, WeUnplugged].map(back_with_data_in_flight)),
+    );
 }
 
 /// Before the last probe. Then the stream carries data, and stays open for longer than the bound.

@@ -1,8 +1,9 @@
 //! Bodies, streams and producers that end with the connection; and hyper, served by hand.
 
-use crate::support::{Wakes, soon};
+use crate::support::soon;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
+use futures_test::task::new_count_waker;
 use hangup::http::{BodyError, Exchange, Gone, GoneReason, Producer, ProducerStream, producer};
 use hangup::{CloseReason, MonitoredListener, MonitoredStream};
 use hangup::{UntilClosed, UntilClosedExt};
@@ -16,10 +17,11 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio_test::assert_pending;
 
 fn connection() -> MonitoredStream<DuplexStream> {
     MonitoredStream::unwatched(tokio::io::duplex(64).0)
@@ -51,13 +53,14 @@ fn auto_traits() {
 fn a_body_waits_and_is_woken_by_the_close() {
     let connection = connection();
     let mut body = endless().until_closed(&connection.monitor());
-    let wakes = Wakes::new();
-    let first = wakes.poll(&mut body.frame());
+    let (waker, wakes) = new_count_waker();
+    let cx = &mut Context::from_waker(&waker);
+    let first = body.frame().poll_unpin(cx);
     assert!(matches!(first, Poll::Ready(Some(Ok(_)))));
-    assert!(wakes.poll(&mut body.frame()).is_pending());
-    assert_eq!(wakes.count(), 0);
+    assert_pending!(body.frame().poll_unpin(cx));
+    assert_eq!(wakes, 0);
     drop(connection);
-    assert_eq!(wakes.count(), 1);
+    assert_eq!(wakes, 1);
     let end = body.frame().now_or_never().unwrap().unwrap();
     assert_eq!(reason(end.unwrap_err()), CloseReason::Dropped);
     assert!(body.frame().now_or_never().unwrap().is_none());
@@ -128,9 +131,9 @@ fn who_waits_is_woken_by_either_end() {
         let connection = connection();
         let (exchange, guard) = Exchange::new(&connection.monitor());
         let token = exchange.cancellation_token();
-        let wakes = Wakes::new();
+        let (waker, wakes) = new_count_waker();
         let mut gone = exchange.gone();
-        assert!(wakes.poll(&mut gone).is_pending());
+        assert_pending!(gone.poll_unpin(&mut Context::from_waker(&waker)));
         assert!(!token.is_cancelled());
         let (first, second): (End, End) = match connection_first {
             true => (
@@ -143,7 +146,7 @@ fn who_waits_is_woken_by_either_end() {
             ),
         };
         first();
-        assert_eq!(wakes.count(), 1);
+        assert_eq!(wakes, 1);
         assert!(token.is_cancelled());
         let told = gone.now_or_never().unwrap();
         assert_eq!(told == OVER, connection_first, "{told:?}");

@@ -6,10 +6,17 @@
 mod support;
 
 mod acknowledged;
-mod dead_letters;
+mod directory;
 mod durable;
+mod durable_file;
+mod durable_format;
 mod durable_kill;
 mod durable_outbox;
+mod durable_power_cut;
+#[cfg(target_os = "linux")]
+mod durable_refusals;
+mod durable_salvage;
+mod durable_size;
 mod limits;
 mod memory_store;
 mod model;
@@ -17,7 +24,10 @@ mod reconnect;
 mod replies;
 mod retries;
 mod room;
+#[cfg(target_os = "linux")]
+mod small_disk;
 mod sockets;
 mod store_faults;
+mod unsendable;
 mod waiting;
 mod wire;

@@ -1,4 +1,4 @@
-//! What several test programs share: connected pairs of real sockets, TLS between them, wakers that count, a
+//! What several test programs share: connected pairs of real sockets, TLS between them, a
 //! process of one's own, and a deadline.
 
 #![allow(dead_code, unused_imports, reason = "each test program uses a part")]
@@ -6,11 +6,9 @@
 mod alone;
 mod pair;
 pub(crate) mod tls;
-mod wakes;
 
 pub(crate) use alone::alone;
 pub(crate) use pair::{Pair, Peer, Tcp4, Tcp6, Unix};
-pub(crate) use wakes::Wakes;
 
 use hangup::{CloseReason, Monitor, Status};
 use std::future::Future;

@@ -52,7 +52,7 @@ pub(crate) struct Counts {
     pub(crate) resent: u64,
     pub(crate) dropped: u64,
     pub(crate) rejected: u64,
-    pub(crate) dead_letters: u64,
+    pub(crate) unsendable: u64,
     pub(crate) connects: u64,
 }
 
@@ -140,8 +140,8 @@ impl<T> Deferred<T> {
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) reason: UndeliveredReason,
-    /// The store keeps it.
-    pub(crate) keep: bool,
+    /// The store keeps it as a dead letter.
+    pub(crate) bury: bool,
 }
 
 impl<T: Message> Core<T> {
@@ -205,12 +205,17 @@ impl<T: Message> Core<T> {
                 Some(UndeliveredReason::Rejected(_)) => counts.rejected += 1,
                 Some(
                     UndeliveredReason::EncodeFailed(_) | UndeliveredReason::TooManyAttempts(_),
-                ) => counts.dead_letters += 1,
+                ) => counts.unsendable += 1,
                 _ => {}
             }
-            let keep = settled.outcome == Outcome::Refused && refusal.is_some_and(|it| it.keep);
-            if store.is_some() && !settled.best_effort && !keep {
-                removed.push(settled.number);
+            match (&*store, refusal) {
+                (Some(store), Some(refusal))
+                    if refusal.bury && settled.outcome == Outcome::Refused =>
+                {
+                    store.bury(settled.number, refusal.reason.to_string());
+                }
+                (Some(_), _) if !settled.best_effort => removed.push(settled.number),
+                _ => {}
             }
             if *alone == Some(settled.number) {
                 *alone = None;
@@ -372,7 +377,7 @@ impl<T: Message> Core<T> {
             resent: self.counts.resent,
             dropped: self.counts.dropped,
             rejected: self.counts.rejected,
-            dead_letters: self.counts.dead_letters,
+            unsendable: self.counts.unsendable,
             connects: self.counts.connects,
         }
     }

@@ -48,7 +48,7 @@ impl<T: Message> OutboxShared<T> {
             let refusal = match reply {
                 Processed::Rejected(_, why) => Some(Refusal {
                     reason: UndeliveredReason::Rejected(why.clone()),
-                    keep: false,
+                    bury: false,
                 }),
                 _ => None,
             };

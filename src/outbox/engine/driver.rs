@@ -1,8 +1,8 @@
 //! The task of an outbox: it connects, and connects again.
 
 use super::core::{Deferred, OutboxEnd, Refusal};
-use super::dead_letters::DeadLetters;
 use super::housekeeping::{Housekeeping, Interrupt};
+use super::on_unsendable::OnUnsendable;
 use super::session::{BATCH, Session, SessionEnd, is_ack_timeout};
 use super::settings::{Connect, GiveUpOn, Limits, NewDelays, NewEncoder, Settings};
 use super::shared::OutboxShared;
@@ -10,11 +10,11 @@ use super::store_writer::StoreWriter;
 use crate::errors::{CloseReason, ErrorClass, classify};
 use crate::outbox::confirm::Replies;
 use crate::outbox::connection::Parts;
-use crate::outbox::dead_letter::{DeadLetter, DeadLetterReason};
 use crate::outbox::give_up::GiveUpReason;
 use crate::outbox::message::Message;
 use crate::outbox::status::Link;
 use crate::outbox::undelivered::UndeliveredReason;
+use crate::outbox::unsendable::{Unsendable, UnsendableReason};
 use crate::outbox::user_code;
 use crate::policy::MonitorConfig;
 use std::future::{Future, poll_fn};
@@ -42,7 +42,7 @@ pub(crate) struct Driver<T: Message> {
     replies: Option<Box<dyn Replies>>,
     monitor_config: MonitorConfig,
     give_up_on: GiveUpOn,
-    dead_letters: DeadLetters<T>,
+    unsendable: OnUnsendable<T>,
     new_delays: NewDelays,
     delays: Box<dyn Iterator<Item = Duration> + Send>,
     limits: Limits,
@@ -89,7 +89,7 @@ impl<T: Message> Driver<T> {
             replies,
             monitor_config,
             give_up_on: settings.give_up_on,
-            dead_letters: settings.dead_letters,
+            unsendable: settings.unsendable,
             delays: new_delays(),
             new_delays,
             limits: settings.limits,
@@ -259,7 +259,7 @@ impl<T: Message> Driver<T> {
             parts,
             encode,
             replies,
-            &mut self.dead_letters,
+            &mut self.unsendable,
             &self.limits,
             self.batch,
         );
@@ -326,15 +326,15 @@ impl<T: Message> Driver<T> {
     /// A message that no connection survives.
     fn set_aside(&mut self, number: u64, attempts: u32) {
         let message = self.shared.lock().buffer.get(number).cloned();
-        let discard = self.dead_letters.hand_over(DeadLetter {
+        let discard = self.unsendable.hand_over(Unsendable {
             number,
             message,
             bytes: None,
-            reason: DeadLetterReason::TooManyAttempts(attempts),
+            reason: UnsendableReason::TooManyAttempts(attempts),
         });
         let refusal = Refusal {
             reason: UndeliveredReason::TooManyAttempts(attempts),
-            keep: !discard,
+            bury: !discard,
         };
         self.shared.refuse(number, &refusal, &mut self.deferred);
     }

@@ -3,11 +3,11 @@
 //! The public handles use it: the builder, the sender, the sink and the receipt.
 
 mod core;
-pub(crate) mod dead_letters;
 mod dequeue;
 mod driver;
 mod enqueue;
 mod housekeeping;
+pub(crate) mod on_unsendable;
 mod session;
 pub(crate) mod settings;
 pub(crate) mod shared;

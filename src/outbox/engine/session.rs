@@ -1,20 +1,20 @@
 //! One connection: from the first message on it to its end.
 
 use super::core::{Deferred, Refusal};
-use super::dead_letters::DeadLetters;
 use super::housekeeping::{Housekeeping, Interrupt};
+use super::on_unsendable::OnUnsendable;
 use super::settings::{Encode, Limits};
 use super::shared::OutboxShared;
 use crate::errors::CloseReason;
 use crate::outbox::confirm::Replies;
 use crate::outbox::connection::Parts;
-use crate::outbox::dead_letter::{DeadLetter, DeadLetterReason};
 use crate::outbox::envelope::Envelope;
 use crate::outbox::message::Message;
 use crate::outbox::processed::Processed;
 use crate::outbox::queue::ack_marks::AckMarks;
 use crate::outbox::queue::buffer::Taken;
 use crate::outbox::undelivered::UndeliveredReason;
+use crate::outbox::unsendable::{Unsendable, UnsendableReason};
 use crate::outbox::user_code;
 use crate::state::{Closed, Transfer};
 use bytes::{Buf, BytesMut};
@@ -98,7 +98,7 @@ pub(crate) struct Session<'a, T: Message> {
     encode: Encode<T>,
     /// `None` where the peer's TCP confirms.
     replies: Option<&'a mut dyn Replies>,
-    dead_letters: &'a mut DeadLetters<T>,
+    unsendable: &'a mut OnUnsendable<T>,
     limits: &'a Limits,
     /// How many bytes of messages go into a batch.
     pub(crate) batch: usize,
@@ -145,7 +145,7 @@ impl<'a, T: Message> Session<'a, T> {
         parts: Parts,
         encode: Encode<T>,
         replies: Option<&'a mut dyn Replies>,
-        dead_letters: &'a mut DeadLetters<T>,
+        unsendable: &'a mut OnUnsendable<T>,
         limits: &'a Limits,
         batch: usize,
     ) -> Self {
@@ -157,7 +157,7 @@ impl<'a, T: Message> Session<'a, T> {
             closed,
             encode,
             replies,
-            dead_letters,
+            unsendable,
             limits,
             batch,
             output: BytesMut::new(),
@@ -446,15 +446,15 @@ impl<'a, T: Message> Session<'a, T> {
     /// The encoder failed on a message.
     fn set_aside(&mut self, number: u64, message: T, error: &io::Error) {
         let why: Arc<str> = error.to_string().into();
-        let discard = self.dead_letters.hand_over(DeadLetter {
+        let discard = self.unsendable.hand_over(Unsendable {
             number,
             message: Some(message),
             bytes: None,
-            reason: DeadLetterReason::EncodeFailed(why.clone()),
+            reason: UnsendableReason::EncodeFailed(why.clone()),
         });
         let refusal = Refusal {
             reason: UndeliveredReason::EncodeFailed(why),
-            keep: !discard,
+            bury: !discard,
         };
         self.shared.refuse(number, &refusal, &mut self.deferred);
     }

@@ -1,13 +1,13 @@
 //! The values that a builder collects.
 
-use super::dead_letters::DeadLetters;
+use super::on_unsendable::OnUnsendable;
 use crate::outbox::backoff::Backoff;
 use crate::outbox::connection::Connection;
-use crate::outbox::dead_letter::DeadLetterAction;
 use crate::outbox::envelope::Envelope;
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
 use crate::outbox::store::Store;
+use crate::outbox::unsendable::UnsendableAction;
 use crate::policy::MonitorConfig;
 use bytes::{Bytes, BytesMut};
 use std::error::Error;
@@ -46,7 +46,7 @@ pub(crate) struct Settings<T: Message> {
     pub(crate) give_up_on: GiveUpOn,
     pub(crate) limits: Limits,
     pub(crate) dead_peer_timeout: Option<Duration>,
-    pub(crate) dead_letters: DeadLetters<T>,
+    pub(crate) unsendable: OnUnsendable<T>,
     pub(crate) linger: Duration,
     pub(crate) durable: Option<Durable<T>>,
 }
@@ -100,7 +100,7 @@ impl<T: Message> Settings<T> {
                 max_attempts: None,
             },
             dead_peer_timeout: KEEPALIVE.then_some(Duration::from_secs(30)),
-            dead_letters: DeadLetters(Box::new(|_| DeadLetterAction::Keep)),
+            unsendable: OnUnsendable(Box::new(|_| UnsendableAction::Keep)),
             linger: Duration::from_secs(10),
             durable: None,
         }

@@ -6,8 +6,8 @@ use super::settings::{Durable, Settings, StoreCalls};
 use super::shared::OutboxShared;
 use super::store_writer::StoreWriter;
 use crate::outbox::confirm::{Confirm, Ids};
-use crate::outbox::dead_letter::{DeadLetter, DeadLetterReason};
 use crate::outbox::message::{Importance, Message};
+use crate::outbox::unsendable::{Unsendable, UnsendableReason};
 use crate::outbox::user_code;
 use crate::policy::timer;
 use bytes::Bytes;
@@ -41,6 +41,7 @@ fn recover<T: Message>(
     let recovered = durable.store.recover()?;
     let next = durable.store.next_number()?;
     let mut discarded = Vec::new();
+    let mut buried = Vec::new();
     for (number, record) in recovered {
         let decoded = user_code::guard("`Record::from_bytes`", || {
             let message = (durable.from_bytes)(record.clone()).map_err(user_code::io_error)?;
@@ -48,12 +49,14 @@ fn recover<T: Message>(
         });
         if let Err(error) = decoded {
             if settings
-                .dead_letters
+                .unsendable
                 .hand_over(letter(number, record, &error))
             {
                 discarded.push(number);
+            } else {
+                buried.push((number, error.to_string()));
             }
-            shared.lock().counts.dead_letters += 1;
+            shared.lock().counts.unsendable += 1;
         }
     }
     shared.lock().buffer.skip_to(next);
@@ -61,6 +64,9 @@ fn recover<T: Message>(
     let (writer, jobs) = StoreWriter::new(durable.store, shared, on_task);
     if !discarded.is_empty() {
         jobs.remove(discarded);
+    }
+    for (number, reason) in buried {
+        jobs.bury(number, reason);
     }
     shared.set_store(jobs);
     shared.publish();
@@ -89,11 +95,11 @@ fn hold<T: Message>(
     Ok(())
 }
 
-fn letter<T>(number: u64, record: Bytes, error: &io::Error) -> DeadLetter<T> {
-    DeadLetter {
+fn letter<T>(number: u64, record: Bytes, error: &io::Error) -> Unsendable<T> {
+    Unsendable {
         number,
         message: None,
         bytes: Some(record),
-        reason: DeadLetterReason::DecodeFailed(error.to_string().into()),
+        reason: UnsendableReason::DecodeFailed(error.to_string().into()),
     }
 }

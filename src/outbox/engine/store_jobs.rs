@@ -15,6 +15,7 @@ pub(crate) enum Job<T> {
         stored: oneshot::Sender<Stored<T>>,
     },
     Remove(Vec<u64>),
+    Bury(u64, String),
 }
 
 /// A message on its way to the store.
@@ -60,6 +61,10 @@ impl<T> StoreJobs<T> {
 
     pub(crate) fn remove(&self, numbers: Vec<u64>) {
         let _ = self.jobs.send(Job::Remove(numbers));
+    }
+
+    pub(crate) fn bury(&self, number: u64, reason: String) {
+        let _ = self.jobs.send(Job::Bury(number, reason));
     }
 
     /// Its channel closes when all jobs are done and the store is dropped.

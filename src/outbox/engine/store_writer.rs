@@ -44,6 +44,7 @@ pub(crate) struct StoreWriter<T: Message> {
     senders: Vec<oneshot::Sender<Stored<T>>>,
     bytes: usize,
     removed: Vec<u64>,
+    buried: Vec<(u64, String)>,
     /// When `removed` leaves the store.
     due: Option<Instant>,
     retry: Duration,
@@ -67,6 +68,7 @@ impl<T: Message> StoreWriter<T> {
             senders: Vec::new(),
             bytes: 0,
             removed: Vec::new(),
+            buried: Vec::new(),
             due: None,
             retry: FIRST_RETRY,
             _ended: ended,
@@ -115,6 +117,10 @@ impl<T: Message> StoreWriter<T> {
                 }
             }
             self.append();
+            for (number, reason) in std::mem::take(&mut self.buried) {
+                // If it fails, the next outbox on this store tries the message again.
+                let _ = call(&mut self.store, |store| store.bury(number, &reason));
+            }
             if empty {
                 break;
             }
@@ -136,6 +142,7 @@ impl<T: Message> StoreWriter<T> {
                 self.batch.push((number, record));
                 self.senders.push(stored);
             }
+            Job::Bury(number, reason) => self.buried.push((number, reason)),
             Job::Remove(numbers) => {
                 self.removed.extend(numbers);
                 self.removed.truncate(MOST_REMOVED);

@@ -15,7 +15,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 
 const NOW: Timespec = Timespec {
@@ -36,30 +36,27 @@ impl Notifier {
         nested::register(epoll).map(|epoll| Self { epoll })
     }
 
-    pub(in crate::watcher) fn add(&self, raw: Raw, token: u64) -> io::Result<()> {
-        // SAFETY: `raw` is not -1 (`raw()` checked it), and is used for this one call, which takes any
-        // number: one that is no open file's gives EBADF.
-        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         let flags = EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, fd, EventData::new_u64(token), flags).map_err(|error| {
             let why = match error {
-                Errno::BADF => "it is closed",
-                Errno::PERM => "it is not a socket, or of another kind that epoll refuses",
+                Errno::PERM => "epoll does not support its kind",
                 Errno::EXIST => "another MonitoredStream of this runtime watches it already",
                 Errno::NOSPC => "the limit of /proc/sys/fs/epoll/max_user_watches is reached",
                 _ => "epoll refuses it",
             };
-            let what = format!("cannot watch descriptor {raw}: {why}");
+            let what = format!("cannot watch descriptor {}: {why}", fd.as_raw_fd());
             explain(&error.into(), &what)
         })
     }
 
-    pub(in crate::watcher) fn remove(&self, raw: Raw) {
-        // SAFETY: the caller has the stream that owns the descriptor; used for this one call.
-        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
-        // It fails only where the user closed the descriptor behind the stream's back, and then the
-        // kernel has taken it out already (epoll(7), question 6).
-        let _ = epoll::delete(&self.epoll, fd);
+    /// The caller has checked that the number names the registered file. The token is not needed: an epoll
+    /// holds each open file once per number.
+    pub(in crate::watcher) fn remove(&self, raw: Raw, _: u64) {
+        let epoll = self.epoll.as_raw_fd();
+        // SAFETY: no memory is passed (the event is ignored since Linux 2.6.9), and the kernel accepts any
+        // number. It fails only where the file was closed, and then the kernel has removed it already (epoll(7)).
+        unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_DEL, raw, std::ptr::null_mut()) };
     }
 
     pub(in crate::watcher) async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {

@@ -17,7 +17,7 @@ use super::nested;
 use rustix::event::kqueue::kqueue;
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use tokio::io::unix::AsyncFd;
 
@@ -34,7 +34,8 @@ impl Notifier {
         nested::register(kqueue).map(|kqueue| Self { kqueue })
     }
 
-    pub(in crate::watcher) fn add(&self, raw: Raw, token: u64) -> io::Result<()> {
+    pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        let raw = fd.as_raw_fd();
         let change = change(
             raw,
             libc::EVFILT_READ as _,
@@ -46,7 +47,7 @@ impl Notifier {
             .map_err(|error| explain(&error, &format!("cannot watch descriptor {raw}")))
     }
 
-    pub(in crate::watcher) fn remove(&self, raw: Raw) {
+    pub(in crate::watcher) fn remove(&self, raw: Raw, _: u64) {
         let change = change(raw, libc::EVFILT_READ as _, libc::EV_DELETE as _, 0);
         // It fails only where the user closed the descriptor behind the stream's back, and then the
         // kernel has taken it out already.

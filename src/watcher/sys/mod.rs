@@ -4,23 +4,34 @@
 //!
 //! Used by the rest of the watcher alone.
 //!
-//! # What each platform provides
+//! # What each system provides
 //!
-//! * `Notifier::new() -> io::Result<Notifier>`: called within a runtime.
-//! * `Notifier::add(&self, Raw, u64) -> io::Result<()>`: watches a socket under a token. What has
-//!   happened to it before counts too.
-//! * `Notifier::remove(&self, Raw)`: called once for each socket that was added, while it is open.
-//! * `Notifier::wait(&self, &mut Vec<u64>) -> io::Result<()>`: fills in the tokens of sockets that may
-//!   have something to tell. Cancel safe.
-//! * `examine(Raw) -> Observation`: asks the kernel about one socket.
-//! * `broken_pipe(Raw) -> Event`: what a write's `EPIPE` means for this socket.
-//! * `drained(Raw, u64) -> u64`: a number that grows by what the system gets rid of to the peer, given the
-//!   accepted bytes.
-//! * `reset(Raw)`: resets a connection, or has it reset when it is closed.
-//! * `RESET_WAKES`: whether that wakes a read that waits for the socket.
-//! * `backlog(Raw, bool) -> Option<Backlog>`: what the system has still to deliver, where it tells.
-//! * `lend(Raw, impl FnOnce(BorrowedFd) -> T) -> T`: the descriptor in the form that safe calls take.
-//
+//! A notifier names the descriptors that may have something to report. A target is one descriptor, and answers
+//! what it is. The two do not know each other.
+//!
+//! `Notifier`, one per runtime:
+//!
+//! * `new() -> io::Result<Notifier>`: called within a runtime.
+//! * `add(&self, Raw, u64) -> io::Result<()>`: watches a descriptor under a token. What happened to it before
+//!   counts too.
+//! * `remove(&self, Raw, u64)`: called once for each descriptor that was added, with its token, while it is
+//!   open. After it returns the descriptor may be closed.
+//! * `wait(&self, &mut Vec<u64>) -> io::Result<()>`: adds the tokens of descriptors that may have something to
+//!   report. Cancel safe. Called by the watcher's task alone; `add` and `remove` come from any thread meanwhile.
+//!
+//! A token may come for nothing, and after its removal. It must come at least once after each change that ends a
+//! direction of the connection (edge-triggered is enough).
+//!
+//! `Target`, `Copy`, called under the lock of its socket:
+//!
+//! * `new(BorrowedFd) -> io::Result<Target>`: asks what the descriptor is, and refuses with words what never
+//!   reports the end of a peer.
+//! * `examine() -> Observation`: how the descriptor stands. The one call that may consume `SO_ERROR`, which it
+//!   returns then.
+//! * `broken_pipe() -> Event`: what a write's `EPIPE` means.
+//! * `drained(u64) -> u64`, `backlog(bool) -> Option<Backlog>`: what the peer has taken, where the system tells.
+//! * `reset()`: resets the connection, now or when it is closed; `reset_wakes()`: whether it wakes waiting reads.
+//! * `is_same()`: whether the number still names the registered file; `can_vanish()`: whether timers make sense.
 
 mod contract;
 mod query;
@@ -50,7 +61,5 @@ cfg_if::cfg_if! {
     }
 }
 
-pub(crate) use contract::Source;
-pub(super) use contract::{BATCH, Backlog, Observation, Raw, raw};
-pub(crate) use query::RESET_WAKES;
-pub(super) use query::{backlog, broken_pipe, drained, examine, lend, reset};
+pub(super) use contract::{BATCH, Backlog, Observation};
+pub(super) use query::Target;

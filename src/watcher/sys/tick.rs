@@ -14,11 +14,11 @@
 
 #![allow(unsafe_code)]
 
-use super::contract::{Raw, explain};
+use super::contract::Raw;
 use super::query::poll_fd;
 use crate::state::sync::lock;
 use rustix::event::{Timespec, poll};
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsRawFd, BorrowedFd};
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
@@ -61,24 +61,15 @@ impl Notifier {
         })
     }
 
-    pub(in crate::watcher) fn add(&self, raw: Raw, token: u64) -> io::Result<()> {
-        // Refuses what cannot be watched, as the other watchers do.
-        // SAFETY: `raw` is not the invalid number (`raw()` checked it); used for this one call, which
-        // gives an error for a number that is no open socket's.
-        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
-        rustix::net::getsockname(fd).map_err(|error| {
-            explain(
-                &error.into(),
-                &format!("cannot watch descriptor {raw}: it is closed, or not a socket"),
-            )
-        })?;
+    pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        let raw = fd.as_raw_fd();
         lock(&self.shared.sockets).insert(token, raw);
         self.ticker.unpark();
         Ok(())
     }
 
-    pub(in crate::watcher) fn remove(&self, raw: Raw) {
-        lock(&self.shared.sockets).retain(|_, watched| *watched != raw);
+    pub(in crate::watcher) fn remove(&self, _: Raw, token: u64) {
+        lock(&self.shared.sockets).remove(&token);
     }
 
     pub(in crate::watcher) async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {

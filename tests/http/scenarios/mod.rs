@@ -2,7 +2,7 @@
 //! leaving, by a raw socket and by curl.
 //!
 //! ```sh
-//! cargo test --release --features axum --test http scenarios -- --nocapture
+//! HANGUP_ROUNDS=10 cargo test --release --features axum --test http scenarios -- --nocapture
 //! ```
 
 #![cfg(target_os = "linux")]
@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 
 /// "never": not within this time.
 const NEVER: Duration = Duration::from_secs(4);
-/// How often each cell of the column with `hangup` is measured.
-const ROUNDS: usize = 10;
 /// What the test insists on, for a machine that is busy; the table tells what it is. Milliseconds.
 const BOUND: f64 = 300.0;
 
@@ -127,8 +125,9 @@ fn milliseconds(time: f64) -> String {
     }
 }
 
-/// Prints the rows of one client, and tells what was too late.
-fn rows<C: Client>(bare: &Server, monitored: &Server, late: &mut Vec<String>) {
+/// Prints the rows of one client, each cell of the column with `hangup` measured so many times, and tells
+/// what was too late.
+fn rows<C: Client>(bare: &Server, monitored: &Server, rounds: usize, late: &mut Vec<String>) {
     // Those whose handlers do not know at once are waited for together.
     let mut left = Way::ALL.map(|way| C::leave(bare, way));
     let deadline = Instant::now() + NEVER;
@@ -137,12 +136,12 @@ fn rows<C: Client>(bare: &Server, monitored: &Server, late: &mut Vec<String>) {
         .map(|left| left.as_mut().map(|left| left.known(deadline)));
     for (way, bare) in Way::ALL.into_iter().zip(known) {
         let Some(bare) = bare else { continue };
-        let mut times: Vec<_> = (0..ROUNDS)
+        let mut times: Vec<_> = (0..rounds)
             .filter_map(|_| C::leave(monitored, way))
             .map(|mut left| left.known(Instant::now() + NEVER).unwrap_or(f64::INFINITY))
             .collect();
         times.sort_by(f64::total_cmp);
-        let (median, worst) = (times[ROUNDS / 2], times[ROUNDS - 1]);
+        let (median, worst) = (times[rounds / 2], times[rounds - 1]);
         println!(
             "| {} | {} | {} | {} | {} |",
             way.name(),
@@ -161,12 +160,13 @@ fn rows<C: Client>(bare: &Server, monitored: &Server, late: &mut Vec<String>) {
 fn no_handler_is_left_in_the_dark() {
     let bare = Server::bare();
     let monitored = Server::monitored();
+    let rounds = std::env::var("HANGUP_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
     let mut late = Vec::new();
-    println!("| way of leaving | client | axum | with hangup, median of {ROUNDS} | worst |");
+    println!("| way of leaving | client | axum | with hangup, median of {rounds} | worst |");
     println!("|---|---|---|---|---|");
-    rows::<Raw>(&bare, &monitored, &mut late);
+    rows::<Raw>(&bare, &monitored, rounds, &mut late);
     if Curl::is_here() {
-        rows::<Curl>(&bare, &monitored, &mut late);
+        rows::<Curl>(&bare, &monitored, rounds, &mut late);
     }
     println!("ms from the client's close to the handler knowing; never: not within {NEVER:?}");
     assert!(late.is_empty(), "{late:#?}");

@@ -4,10 +4,6 @@ use crate::state::Event;
 
 /// What it means that both directions of a socket are over and no error says why, where the system
 /// does not tell more: a Unix peer's close, or the end of a TCP connection.
-#[cfg_attr(
-    all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)),
-    expect(dead_code, reason = "on Linux TCP tells its state")
-)]
 pub(super) fn ended_without_error(fd: rustix::fd::BorrowedFd<'_>) -> Event {
     match rustix::net::getsockname(fd) {
         Ok(address) if address.address_family() == rustix::net::AddressFamily::UNIX => {

@@ -1,11 +1,15 @@
-//! What is asked of one descriptor, system by system.
-
-mod ended;
+//! What is asked of one descriptor. On Linux there is a file for each kind of descriptor.
 
 cfg_if::cfg_if! {
     if #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))] {
+        mod descriptor;
         mod linux;
-        pub(crate) use linux::*;
+        mod mptcp;
+        mod pipe;
+        mod socket;
+        mod tcp;
+        mod unix;
+        pub(in crate::watcher) use linux::Target;
     } else if #[cfg(all(
         any(
             target_vendor = "apple",
@@ -17,12 +21,17 @@ cfg_if::cfg_if! {
         target_pointer_width = "64", // a token is a kevent's `udata`, a pointer
         not(hangup_fallback)
     ))] {
-        mod bsd;
+        #[path = "bsd.rs"]
+        mod examine;
+        mod ended;
         mod portable;
-        pub(crate) use bsd::*;
+        pub(in crate::watcher) use portable::Target;
     } else {
-        mod poll;
+        #[path = "poll.rs"]
+        mod examine;
+        mod ended;
         mod portable;
-        pub(crate) use poll::*;
+        pub(in crate::watcher) use examine::poll_fd;
+        pub(in crate::watcher) use portable::Target;
     }
 }

@@ -2,9 +2,6 @@
 
 #![allow(unsafe_code)]
 
-pub(crate) use super::portable::RESET_WAKES;
-pub(in crate::watcher) use super::portable::{backlog, broken_pipe, drained, lend, reset};
-
 use super::super::contract::{Observation, Raw};
 use super::ended::ended_without_error;
 use crate::errors::CloseReason;

@@ -1,38 +1,93 @@
-//! What systems other than Linux do not tell, and what is done in its place.
+//! Systems other than Linux: one watched socket, and what is done where the system does not tell.
 
 #![allow(unsafe_code)]
 
-use super::super::contract::{Backlog, Raw};
+use super::super::contract::{Backlog, Observation, Raw, explain};
 use super::ended::{ended_without_error, reset_at_close};
+use super::examine::examine;
 use crate::state::Event;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::net::{AddressFamily, SocketType, getsockname, sockopt};
+use std::io::{self, ErrorKind};
 
-/// By what is accepted: how much of it has left is not known here.
-pub(in crate::watcher) fn drained(_: Raw, accepted: u64) -> u64 {
-    accepted
+/// One watched socket.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::watcher) struct Target {
+    raw: Raw,
+    /// A Unix socket: its peer is in the same kernel.
+    is_local: bool,
 }
 
-/// A reset that is sent at the close wakes nobody before it.
-pub(crate) const RESET_WAKES: bool = false;
+impl Target {
+    /// Asks what `fd` is, and refuses what never reports the end of a peer.
+    pub(in crate::watcher) fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let address = getsockname(fd).map_err(|error| {
+            explain(
+                &error.into(),
+                "cannot watch this descriptor: it is closed, or not a socket (pipes are watched on Linux only)",
+            )
+        })?;
+        match sockopt::socket_type(fd) {
+            Ok(SocketType::STREAM | SocketType::SEQPACKET) => Ok(Self {
+                raw: fd.as_raw_fd(),
+                is_local: address.address_family() == AddressFamily::UNIX,
+            }),
+            _ => Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "hangup: cannot watch a datagram socket: it has no connection that could end; use a time limit \
+                 of the protocol",
+            )),
+        }
+    }
 
-pub(in crate::watcher) fn reset(raw: Raw) {
-    lend(raw, reset_at_close);
-}
+    pub(in crate::watcher) fn raw(self) -> Raw {
+        self.raw
+    }
 
-/// Not known here.
-pub(in crate::watcher) fn backlog(_: Raw, _: bool) -> Option<Backlog> {
-    None
-}
+    /// Not compared here: what a reused number names is not known.
+    pub(in crate::watcher) fn is_same(self) -> bool {
+        true
+    }
 
-/// A write finds a broken pipe when both directions are over: after a reset on TCP, after the peer's
-/// close on others.
-pub(in crate::watcher) fn broken_pipe(raw: Raw) -> Event {
-    lend(raw, |fd| ended_without_error(fd))
-}
+    /// Whether the peer may be on another machine, and vanish without a FIN or a reset.
+    pub(in crate::watcher) fn can_vanish(self) -> bool {
+        !self.is_local
+    }
 
-/// Lends the socket to safe code.
-pub(in crate::watcher) fn lend<T>(raw: Raw, user: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    // SAFETY: the caller holds the socket's lock, under which the number is the open stream's, and `user`
-    // must take any lifetime, so it cannot keep it.
-    user(unsafe { BorrowedFd::borrow_raw(raw) })
+    /// Asks the system how the socket stands.
+    pub(in crate::watcher) fn examine(self) -> Observation {
+        examine(self.raw)
+    }
+
+    /// A write finds a broken pipe when both directions are over: after a reset on TCP, after the peer's close
+    /// on others.
+    pub(in crate::watcher) fn broken_pipe(self) -> Event {
+        self.lend(|fd| ended_without_error(fd))
+    }
+
+    /// The accepted bytes: how much of them has left is not known here.
+    pub(in crate::watcher) fn drained(self, accepted: u64) -> u64 {
+        accepted
+    }
+
+    /// Not known here.
+    pub(in crate::watcher) fn backlog(self, _: bool) -> Option<Backlog> {
+        None
+    }
+
+    /// Has the connection reset when it is closed.
+    pub(in crate::watcher) fn reset(self) {
+        self.lend(reset_at_close);
+    }
+
+    /// A reset that is sent at the close wakes nobody before it.
+    pub(in crate::watcher) fn reset_wakes(self) -> bool {
+        false
+    }
+
+    fn lend<T>(self, user: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+        // SAFETY: the caller holds the socket's lock, under which the number is the open stream's, and `user`
+        // must take any lifetime, so it cannot keep it.
+        user(unsafe { BorrowedFd::borrow_raw(self.raw) })
+    }
 }

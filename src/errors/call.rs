@@ -1,0 +1,103 @@
+//! The call that failed, and what it changes.
+
+use super::class::ErrorClass::{self, *};
+use super::os_error::OsError;
+use super::platform::Platform;
+use std::io::{self, ErrorKind};
+
+/// The call that failed with an error.
+///
+/// Some codes mean different things to different calls: `EADDRNOTAVAIL` from `bind` is a wrong address in
+/// the configuration, and from `connect` it says that all ports are in use. Give the call to
+/// [`classify_call`](super::classify_call) or [`Classifier::classify_call`](super::Classifier::classify_call).
+///
+/// ```
+/// use hangup::errors::{Call, ErrorClass, classify_call};
+/// use std::io::ErrorKind;
+///
+/// let error = ErrorKind::AddrNotAvailable.into();
+/// assert_eq!(classify_call(&error, Call::Bind), ErrorClass::Misuse);
+/// assert_eq!(classify_call(&error, Call::Connect), ErrorClass::LocalResources);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Call {
+    /// Connecting to a peer, by whatever protocol.
+    ///
+    /// A local condition may be gone by the next attempt, so it is worth another one: ports or a device
+    /// in use (`EADDRINUSE`, `EADDRNOTAVAIL`, `EBUSY`) are [`LocalResources`]; an interface or a protocol
+    /// that is missing (`EAFNOSUPPORT`, `ENODEV`, `ENXIO`) and a firewall that forbids it (`EACCES`,
+    /// `EPERM`) are [`Network`]. A Unix socket or a named pipe that is not there (`ENOENT`) has no server
+    /// yet, which is [`Disconnected`]. Sources: connect(2), ip(7).
+    Connect,
+    /// Binding a socket to a local address.
+    ///
+    /// A missing address or device (`EADDRNOTAVAIL`, `EBUSY`, `ENODEV`, `ENXIO`) is [`Misuse`].
+    Bind,
+    /// Accepting a connection.
+    ///
+    /// An error of the connection that was to be accepted is [`Interrupted`]: the listener is well, so
+    /// accept the next one at once. Linux reports such errors through accept(2).
+    Accept,
+    /// Reading from a connection. A device that is gone (`ENODEV`, `ENXIO`) is [`Network`].
+    Read,
+    /// Writing to a connection. A device that is gone (`ENODEV`, `ENXIO`) is [`Network`].
+    Write,
+    /// Looking up a name. Whatever the connection to the name server says is [`Resolution`].
+    LookUp,
+}
+
+impl Call {
+    /// What `error` by itself means from this call, if that differs from what it means elsewhere.
+    pub(super) fn judge(self, error: &io::Error) -> Option<ErrorClass> {
+        let name = posix_name(error)?;
+        let class = match (self, name) {
+            (Self::Connect, "EADDRINUSE" | "EADDRNOTAVAIL" | "EBUSY") => LocalResources,
+            (Self::Connect, "EACCES" | "EAFNOSUPPORT" | "ENODEV" | "ENXIO" | "EPERM") => Network,
+            (Self::Connect, "ENOENT") => Disconnected,
+            (Self::Bind, "EADDRNOTAVAIL" | "EBUSY" | "ENODEV" | "ENXIO") => Misuse,
+            // accept(2): a firewall forbids this connection; an error that was pending on it.
+            (Self::Accept, "EPERM" | "ENOPROTOOPT") => Interrupted,
+            (Self::Read | Self::Write, "ENODEV" | "ENXIO") => Network,
+            _ => return None,
+        };
+        Some(class)
+    }
+
+    /// What an error of `class` means from this call.
+    pub(super) const fn adjust(self, class: ErrorClass) -> ErrorClass {
+        match (self, class) {
+            (Self::Accept, Disconnected | Network | Timeout) => Interrupted,
+            (Self::LookUp, Disconnected | Network | NotReady | Other | Timeout | Tls) => Resolution,
+            (Self::Connect | Self::Bind | Self::Read | Self::Write, _)
+            | (
+                Self::Accept,
+                NotReady | Interrupted | Resolution | Tls | LocalResources | Misuse | Permission
+                | Other,
+            )
+            | (Self::LookUp, Interrupted | Resolution | LocalResources | Misuse | Permission) => {
+                class
+            }
+        }
+    }
+}
+
+/// The POSIX name of the error that `error` has by its code or else its kind.
+fn posix_name(error: &io::Error) -> Option<&'static str> {
+    if let Some(code) = error.raw_os_error() {
+        let name = OsError::from_code(code, Platform::current()?)?.name();
+        return Some(match name {
+            "ERROR_FILE_NOT_FOUND" => "ENOENT",
+            "ERROR_PIPE_BUSY" => "EBUSY",
+            name => name.strip_prefix("WSA").unwrap_or(name),
+        });
+    }
+    Some(match error.kind() {
+        ErrorKind::AddrInUse => "EADDRINUSE",
+        ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",
+        ErrorKind::NotFound => "ENOENT",
+        ErrorKind::PermissionDenied => "EACCES",
+        ErrorKind::ResourceBusy => "EBUSY",
+        _ => return None,
+    })
+}

@@ -1,0 +1,144 @@
+//! One watched descriptor, and the system calls that the kinds of descriptors share.
+//!
+//! A monitor never owns a descriptor: it knows the number. Safe code can close the descriptor behind the
+//! stream's back (`get_mut`, a wrapped stream that drops its socket), and the number may then name another
+//! file. So the inode is compared before each call that has an effect, and before a disconnect is reported.
+//! Between the comparison and the call another thread may still exchange the file; only a descriptor of our own
+//! would prevent that, and it would keep the connection open.
+//!
+//! Each call here is sound for any number: the kernel answers EBADF for one without a file, and writes only
+//! through the pointers that it is given.
+
+#![allow(unsafe_code)]
+
+use super::super::contract::{Observation, Raw};
+use crate::errors::CloseReason;
+use crate::state::Event;
+use std::io;
+use std::mem::{MaybeUninit, zeroed};
+
+/// The number of a descriptor, and the file that it named when it was registered.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::watcher) struct Descriptor {
+    pub(super) raw: Raw,
+    /// No other open socket or pipe has the same (sockfs and pipefs number them one by one).
+    pub(super) inode: u64,
+}
+
+impl Descriptor {
+    /// Whether the number still names the file that was registered.
+    pub(super) fn is_same(self) -> bool {
+        let mut stat = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: the pointer is to room for the structure.
+        if unsafe { libc::fstat(self.raw, stat.as_mut_ptr()) } != 0 {
+            return false;
+        }
+        // SAFETY: the kernel has filled in the structure.
+        let stat = unsafe { stat.assume_init() };
+        #[allow(clippy::useless_conversion)] // narrower on some 32-bit targets
+        let inode: u64 = stat.st_ino.into();
+        inode == self.inode
+    }
+
+    /// An option of `N` bytes; `None` where the socket does not have it, or the kernel fills in fewer.
+    pub(super) fn option<const N: usize>(self, level: i32, name: i32) -> Option<[u8; N]> {
+        let mut value = [0_u8; N];
+        let mut length = libc::socklen_t::try_from(N).ok()?;
+        // SAFETY: the two pointers are to live bytes and to their number.
+        let done = unsafe {
+            libc::getsockopt(
+                self.raw,
+                level,
+                name,
+                value.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        (done == 0 && usize::try_from(length) == Ok(N)).then_some(value)
+    }
+
+    /// An option that is an int.
+    pub(super) fn int(self, name: i32) -> Option<i32> {
+        self.option(libc::SOL_SOCKET, name).map(i32::from_ne_bytes)
+    }
+
+    /// What poll(2) says without waiting: `POLLERR`, `POLLHUP` and `POLLRDHUP`, or nothing.
+    pub(super) fn poll(self) -> libc::c_short {
+        let mut polled = libc::pollfd {
+            fd: self.raw,
+            events: libc::POLLRDHUP,
+            revents: 0,
+        };
+        // SAFETY: the pointer is to one live structure.
+        match unsafe { libc::poll(&raw mut polled, 1, 0) } {
+            1.. if polled.revents & libc::POLLNVAL == 0 => polled.revents,
+            _ => 0,
+        }
+    }
+
+    /// The bytes that `SIOCOUTQ` (tcp(7), unix(7)) or `FIONREAD` (pipe(7)) counts.
+    pub(super) fn queued(self, request: libc::Ioctl) -> Option<u64> {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: both requests fill in an int through the pointer.
+        let done = unsafe { libc::ioctl(self.raw, request, &raw mut bytes) };
+        (done == 0).then(|| u64::try_from(bytes).ok())?
+    }
+
+    /// Reads `SO_ERROR`, which the kernel reports once.
+    pub(super) fn take_error(self) -> Option<Observation> {
+        if !self.is_same() {
+            return None;
+        }
+        let errno = self.int(libc::SO_ERROR)?;
+        let event = match errno {
+            0 => return None,
+            libc::EPIPE => Event::Reset { after_fin: true },
+            libc::ECONNRESET => Event::Reset { after_fin: false },
+            _ => Event::Failed(CloseReason::from(&io::Error::from_raw_os_error(errno))),
+        };
+        Some(Observation {
+            event: Some(event),
+            error: Some(errno),
+        })
+    }
+
+    /// `event`, unless the number has come to name another file.
+    pub(super) fn report(self, event: Event) -> Observation {
+        match self.is_same() {
+            true => event.into(),
+            false => Observation::default(),
+        }
+    }
+
+    /// Resets a connection at once, by `connect` to no address (connect(2); `tcp_disconnect` in
+    /// net/ipv4/tcp.c): it sends the reset and frees what is queued. Where that fails, the reset comes with the
+    /// close. (`SO_LINGER` alone sends a reset only at the close, and `shutdown` a FIN behind the queued data.)
+    pub(super) fn disconnect(self) {
+        // SAFETY: all zeros are a value of the structure, and AF_UNSPEC is zero.
+        let nowhere: libc::sockaddr = unsafe { zeroed() };
+        let length = size_of::<libc::sockaddr>() as libc::socklen_t;
+        // SAFETY: the pointer is to a live address of that length.
+        if unsafe { libc::connect(self.raw, &raw const nowhere, length) } != 0 {
+            self.reset_at_close();
+        }
+    }
+
+    /// Has the connection reset when it is closed.
+    pub(super) fn reset_at_close(self) {
+        let linger = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        let length = size_of::<libc::linger>() as libc::socklen_t;
+        let value = (&raw const linger).cast();
+        // SAFETY: the pointer is to a live structure of that length. An error means that the connection is
+        // over already.
+        unsafe { libc::setsockopt(self.raw, libc::SOL_SOCKET, libc::SO_LINGER, value, length) };
+    }
+
+    /// Shuts both directions down.
+    pub(super) fn shut_down(self) {
+        // SAFETY: no memory is passed. An error means that the connection is over already.
+        unsafe { libc::shutdown(self.raw, libc::SHUT_RDWR) };
+    }
+}

@@ -1,0 +1,75 @@
+//! TCP: the state of the connection tells how it stands, and reading it consumes nothing.
+
+use super::super::contract::{Backlog, Observation};
+use super::descriptor::Descriptor;
+use crate::state::Event;
+
+// The states of include/net/tcp_states.h that matter here.
+const FIN_WAIT1: u8 = 4;
+const FIN_WAIT2: u8 = 5;
+const TIME_WAIT: u8 = 6;
+const CLOSE: u8 = 7;
+const CLOSE_WAIT: u8 = 8;
+const LAST_ACK: u8 = 9;
+pub(super) const LISTEN: u8 = 10;
+const CLOSING: u8 = 11;
+
+/// The state of the connection; `None` where the system does not tell it.
+///
+/// `tcpi_state` is the first byte of the structure, and the kernel writes no more than it is asked for
+/// (`do_tcp_getsockopt` in net/ipv4/tcp.c). Some sandboxes fill in zeros. No connection is in state 0.
+pub(super) fn state(descriptor: Descriptor) -> Option<u8> {
+    let [state] = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    (state != 0).then_some(state)
+}
+
+pub(super) fn examine(descriptor: Descriptor) -> Observation {
+    match state(descriptor) {
+        Some(CLOSE) => match descriptor.take_error() {
+            Some(error) => error,
+            None => descriptor.report(Event::Vanished),
+        },
+        // The peer's FIN is in these states only (RFC 9293, section 3.3.2).
+        Some(CLOSE_WAIT | LAST_ACK | CLOSING | TIME_WAIT) => descriptor.report(Event::Fin),
+        // A shutdown of our own receiving side raises RDHUP, and the error queue (time stamps,
+        // zero-copy) raises ERR, on a healthy connection.
+        _ => Observation::default(),
+    }
+}
+
+/// What the peer has acknowledged.
+pub(super) fn drained(descriptor: Descriptor) -> Option<u64> {
+    acknowledged(descriptor).map(|(_, acknowledged)| acknowledged)
+}
+
+pub(super) fn backlog(descriptor: Descriptor, shut_down: bool) -> Option<Backlog> {
+    let mut before = acknowledged(descriptor)?;
+    for _ in 0..8 {
+        // Everything from the oldest byte that is not acknowledged (`SIOCOUTQ`, tcp(7)).
+        let unacknowledged = descriptor.queued(libc::TIOCOUTQ)?;
+        let now = acknowledged(descriptor)?;
+        // The two numbers are of one moment if no acknowledgement came between.
+        if before == now {
+            let (state, acknowledged) = now;
+            // A FIN takes a place behind the last byte (RFC 9293, section 3.4).
+            let fin = match state {
+                FIN_WAIT1 | FIN_WAIT2 | TIME_WAIT | LAST_ACK | CLOSING => 1,
+                CLOSE => u64::from(shut_down),
+                _ => 0,
+            };
+            return Some(Backlog {
+                written: Some((acknowledged + unacknowledged).checked_sub(fin)?),
+                unacknowledged: unacknowledged.saturating_sub(fin),
+            });
+        }
+        before = now;
+    }
+    None
+}
+
+/// The state, and `tcpi_bytes_acked`: at offset 120 of `struct tcp_info` (include/uapi/linux/tcp.h) since
+/// Linux 4.1. For a connection that we opened it counts the SYN too.
+fn acknowledged(descriptor: Descriptor) -> Option<(u8, u64)> {
+    let info: [u8; 128] = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    Some((info[0], u64::from_ne_bytes(*info.last_chunk()?)))
+}

@@ -1,0 +1,64 @@
+//! Which streams can be watched.
+
+use rustix::fd::{AsFd, BorrowedFd};
+
+/// A stream with one descriptor under it: what [`MonitoredStream::new`](crate::MonitoredStream::new) accepts.
+///
+/// Everything that implements `AsFd` (on Windows: `AsSocket`) is watchable: tokio's `TcpStream`, `UnixStream`,
+/// `unix::pipe::{Sender, Receiver}`, `ChildStdin`, `ChildStdout`, `ChildStderr`, `Stdout`, and wrappers over
+/// them. With the feature `tls`, so are the streams of tokio-rustls, which implement `AsRawFd` alone.
+///
+/// `AsRawFd` is not enough. It is a safe trait that may return any number, and a watched descriptor is acted
+/// upon: [`abort`](crate::Monitor::abort) resets its connection. A [`BorrowedFd`] can only come from the owner of
+/// the descriptor.
+///
+/// The parameter `By` names the way to the descriptor. It is inferred. A crate that wraps a type of another
+/// crate implements the trait with a type of its own in its place:
+///
+/// ```
+/// # #[cfg(unix)] {
+/// use hangup::{MonitoredStream, Watchable};
+/// use std::os::fd::{AsFd, BorrowedFd};
+/// use tokio::io::BufStream;
+/// use tokio::net::TcpStream;
+///
+/// enum Buffered {}
+///
+/// impl Watchable<Buffered> for BufStream<TcpStream> {
+///     fn descriptor(&self) -> BorrowedFd<'_> {
+///         self.get_ref().as_fd()
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let client = TcpStream::connect(listener.local_addr()?).await?;
+/// let stream = MonitoredStream::new(BufStream::new(client))?;
+/// assert!(!stream.is_closed());
+/// # Ok(())
+/// # }
+/// # main().unwrap();
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no descriptor that can be watched",
+    label = "neither `AsFd` (`AsSocket` on Windows) nor a watchable TLS stream",
+    note = "use `MonitoredStream::with_signal` or `MonitoredStream::unwatched` for a stream without a descriptor",
+    note = "the streams of tokio-rustls need hangup's feature `tls`"
+)]
+pub trait Watchable<By = ByDescriptor> {
+    /// The descriptor under the stream.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+}
+
+/// The way to the descriptor of a type that implements `AsFd` (on Windows: `AsSocket`): see [`Watchable`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ByDescriptor {}
+
+impl<T: AsFd> Watchable<ByDescriptor> for T {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
