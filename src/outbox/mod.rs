@@ -210,6 +210,6 @@ pub use status::{Link, OutboxStatus};
 pub use store::{
     DiskStore, Fsync, Salvage, StorageBackend, StoreError, StoreInfo, StoreOptions, StoreProblem,
 };
-pub use store::{Record, Store, Unsendable};
+pub use store::{Record, Store};
 pub use undelivered::{UndeliveredError, UndeliveredReason};
 pub use unsendable::{Unsendable, UnsendableAction, UnsendableReason};
