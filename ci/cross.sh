@@ -13,5 +13,6 @@ for target in x86_64-apple-darwin x86_64-unknown-freebsd x86_64-pc-windows-gnu; 
         continue
     fi
     cargo check --lib --features "$features" --locked --target "$target"
-    echo "cross: the library type-checks for $target (not run)"
+    cargo check -p heapdelta --lib --locked --target "$target"
+    echo "cross: both libraries type-check for $target (not run)"
 done

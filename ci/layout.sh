@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-found=$(find src tests examples benches fuzz/fuzz_targets -regextype posix-extended \
+found=$(find src tests examples benches fuzz/fuzz_targets heapdelta -regextype posix-extended \
     -regex '.*/(utils?|commons?|helpers?|misc)(\.rs|/.*)' 2>/dev/null || true)
 if [[ -n $found ]]; then
     echo "layout: name these after what is in them:" >&2

@@ -18,4 +18,5 @@ features=$(sed -n '/^\[features\]/,/^\[dep/s/^\([a-z0-9-]*\) = .*/\1/p' Cargo.to
     grep -vxE 'default|aws-lc-rs' | paste -sd,)
 cargo "+$msrv" check --lib --features "$features" --locked
 cargo "+$msrv" check --lib --no-default-features --locked
-echo "msrv: the library builds with Rust $msrv"
+cargo "+$msrv" check -p heapdelta --lib --all-features --locked
+echo "msrv: both libraries build with Rust $msrv"

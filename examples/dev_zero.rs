@@ -1,18 +1,25 @@
-//! The network /dev/zero: whoever connects is sent zeros, until they leave.
+//! A network /dev/zero: sends zeros to each client until it leaves.
 //!
 //! ```sh
 //! cargo run --release --example dev_zero -- --every 1000
 //! cargo run --release --example dev_zero -- --every 1000 --naive
 //! ```
 //!
-//! Connect to either with the command that it prints, leave with Ctrl-C, and see when each of them
-//! notices.
+//! Connect to each with the command that it prints, leave with Ctrl-C, and compare when it notices.
 
-use hangup::{CloseReason, Closed, MonitoredListener, MonitoredStream};
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+#[path = "program/print.rs"]
+mod print;
+#[path = "program/accept_errors.rs"]
+mod accept_errors;
+
+use anyhow::Context;
+use clap::Parser;
+use hangup::{CloseReason, Closed, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy};
 use indicatif::HumanCount;
-use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -21,113 +28,99 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
-const HELP: &str = "\
-The network /dev/zero: sends zeros to whoever connects, until they leave.
-
-Usage: dev_zero [OPTIONS]
-
-Options:
-  --listen ADDR   where to listen [default: 127.0.0.1:0, a free port]
-  --every MS      send one chunk every MS milliseconds [default: 0, as fast as the client reads]
-  --chunk BYTES   the size of a chunk [default: 65536]
-  --naive         learn of the hang-up from failed writes alone, as without `hangup`
-  --clients N     end after N clients [default: go on for ever]
-  -h, --help      print this help
-
-Prints one line a client: who it was, how many bytes the kernel accepted for it, why its stream is
-over, how long after the hang-up the sending stopped, and how much was produced in that time.
-
-To see the difference, run `dev_zero --every 1000` with and without `--naive`, connect with the
-command that it prints (any client that takes raw bytes will do; to curl that is gopher), and leave
-with Ctrl-C. A naive sender learns of the hang-up with the second chunk that it sends to nobody: the
-first one is accepted, and answered by a reset.";
-
-struct Options {
+/// Sends zeros to each client until it leaves.
+///
+/// Prints one line for each client: how many bytes the kernel accepted, why the stream closed, how long after that
+/// the sending stopped, and how many bytes were produced in that time.
+///
+/// To see the difference, run `dev_zero --every 1000` with and without --naive, connect with the printed command, and
+/// leave with Ctrl-C. The naive sender notices with the second chunk that it sends to nobody: the first one is
+/// accepted, and answered with a reset.
+#[derive(Parser, Clone, Copy)]
+struct Args {
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    every: Duration,
-    chunk: usize,
+    /// Send one chunk every MS milliseconds; 0 is as fast as the client reads
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    every: u64,
+    /// The size of a chunk
+    #[arg(long, value_name = "BYTES", default_value_t = 65_536,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    chunk: u32,
+    /// Notice from failed writes alone that a client has left, as without `hangup`
+    #[arg(long)]
     naive: bool,
+    /// End after N clients
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
     clients: u64,
 }
 
-impl Options {
-    /// The command line; `None` if it asks for help.
-    fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
-        use lexopt::prelude::*;
-        let mut options = Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            every: Duration::ZERO,
-            chunk: 64 * 1024,
-            naive: false,
-            clients: u64::MAX,
-        };
-        while let Some(arg) = args.next()? {
-            match arg {
-                Long("listen") => options.listen = args.value()?.parse()?,
-                Long("every") => options.every = Duration::from_millis(args.value()?.parse()?),
-                Long("chunk") => options.chunk = args.value()?.parse()?,
-                Long("naive") => options.naive = true,
-                Long("clients") => options.clients = args.value()?.parse()?,
-                Short('h') | Long("help") => return Ok(None),
-                _ => return Err(arg.unexpected()),
-            }
-        }
-        if options.chunk == 0 {
-            return Err("--chunk: a chunk has at least one byte".into());
-        }
-        Ok(Some(options))
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    // A client that takes nothing for a minute is not worth a descriptor.
+    let stalled = StallPolicy::new(1, Duration::from_secs(60));
+    let listener = MonitoredListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?
+        .config(MonitorConfig::new().stall(stalled))
+        .on_accept_error(accept_errors::print_changes());
+    let address = listener.local_addr()?;
+    say!("listening on {address}; try: curl --output /dev/null gopher://{address}/");
+
+    let mut clients = JoinSet::new();
+    for _ in 0..args.clients {
+        let (stream, client) = listener.accept_retrying().await;
+        clients.spawn(serve(stream, client, args));
+        // The set keeps a finished task until it is joined.
+        while clients.try_join_next().is_some() {}
     }
+    clients.join_all().await;
+    Ok(())
 }
 
-/// Makes the chunks, one each `every`, and counts their bytes.
-struct Zeros {
-    chunk: Vec<u8>,
-    pace: Option<Interval>,
-    produced: Arc<AtomicU64>,
-}
-
-impl Zeros {
-    fn new(options: &Options) -> Self {
-        let pace = (!options.every.is_zero()).then(|| {
-            let mut pace = tokio::time::interval(options.every);
-            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            pace
-        });
-        Self {
-            chunk: vec![0; options.chunk],
-            pace,
-            produced: Arc::default(),
-        }
-    }
-
-    async fn next(&mut self) -> &[u8] {
-        if let Some(pace) = &mut self.pace {
-            pace.tick().await;
-        }
-        self.produced.fetch_add(self.chunk.len() as u64, Relaxed);
-        &self.chunk
-    }
-}
-
-/// Sends until `closed` resolves. Returns how many bytes were accepted, and why it stopped.
-async fn send(stream: &mut MonitoredStream<TcpStream>, zeros: &mut Zeros) -> (u64, String) {
+async fn serve(mut stream: MonitoredStream<TcpStream>, client: SocketAddr, args: Args) {
+    let mut zeros = Zeros::new(args);
+    let stopwatch = tokio::spawn(closed_at(stream.closed(), zeros.produced.clone()));
     let monitor = stream.monitor();
+    let (accepted, reason) = if args.naive {
+        send_naively(stream.get_mut(), &mut zeros).await
+    } else {
+        let reason = send(&mut stream, &mut zeros).await;
+        (monitor.accepted(), reason.to_string())
+    };
+    let stopped = Instant::now();
+    // The stopwatch stops now at the latest.
+    drop(stream);
+    let Ok((closed, produced)) = stopwatch.await else {
+        return;
+    };
+    say!(
+        "{client}: {} bytes accepted, {reason}; stopped {:.2} ms after the close, {} bytes produced after it",
+        HumanCount(accepted),
+        stopped.saturating_duration_since(closed).as_secs_f64() * 1e3,
+        HumanCount(zeros.produced.load(Relaxed) - produced),
+    );
+}
+
+/// Sends until the stream closes.
+async fn send(stream: &mut MonitoredStream<TcpStream>, zeros: &mut Zeros) -> CloseReason {
     let mut closed = stream.closed();
-    let reason = loop {
+    loop {
         tokio::select! {
             biased;
-            reason = &mut closed => break reason,
+            reason = &mut closed => return reason,
             sent = async { stream.write_all(zeros.next().await).await } => {
                 if let Err(error) = sent {
-                    break CloseReason::from(&error);
+                    return CloseReason::from(&error);
                 }
             }
         }
-    };
-    (monitor.accepted(), reason.to_string())
+    }
 }
 
-/// The same on the bare stream: sends until a write fails.
+/// Sends on the bare stream until a write fails.
 async fn send_naively(stream: &mut TcpStream, zeros: &mut Zeros) -> (u64, String) {
     let mut accepted = 0;
     loop {
@@ -144,83 +137,38 @@ async fn send_naively(stream: &mut TcpStream, zeros: &mut Zeros) -> (u64, String
     }
 }
 
-/// The stopwatch of both senders: when the hang-up came, and how much had been produced by then.
-async fn hang_up(closed: Closed, produced: Arc<AtomicU64>) -> (Instant, u64) {
+/// When the stream closed, and how much had been produced by then.
+async fn closed_at(closed: Closed, produced: Arc<AtomicU64>) -> (Instant, u64) {
     closed.await;
     (Instant::now(), produced.load(Relaxed))
 }
 
-async fn serve(
-    mut stream: MonitoredStream<TcpStream>,
-    client: SocketAddr,
-    options: Arc<Options>,
-) -> io::Result<()> {
-    let mut zeros = Zeros::new(&options);
-    let stopwatch = tokio::spawn(hang_up(stream.closed(), zeros.produced.clone()));
-    let (accepted, reason) = if options.naive {
-        send_naively(stream.get_mut(), &mut zeros).await
-    } else {
-        send(&mut stream, &mut zeros).await
-    };
-    let stopped = Instant::now();
-    // The stopwatch stops now at the latest.
-    drop(stream);
-    let (hung_up, produced) = stopwatch.await?;
-    let late = stopped.saturating_duration_since(hung_up);
-    let for_nobody = zeros.produced.load(Relaxed) - produced;
-    writeln!(
-        io::stdout(),
-        "{client}: {} bytes accepted, {reason}; stopped {:.2} ms after the hang-up, {} bytes produced after it",
-        HumanCount(accepted),
-        late.as_secs_f64() * 1e3,
-        HumanCount(for_nobody),
-    )
+/// Makes the chunks, one every `pace`, and counts their bytes.
+struct Zeros {
+    chunk: Vec<u8>,
+    pace: Option<Interval>,
+    produced: Arc<AtomicU64>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let (error, status) = match Options::parse(lexopt::Parser::from_env()) {
-        Ok(Some(options)) => match listen(Arc::new(options)).await {
-            Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => (error.to_string(), 1),
-        },
-        Ok(None) => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
+impl Zeros {
+    fn new(args: Args) -> Self {
+        let pace = (args.every > 0).then(|| {
+            let mut pace = tokio::time::interval(Duration::from_millis(args.every));
+            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            pace
+        });
+        Self {
+            chunk: vec![0; args.chunk as usize],
+            pace,
+            produced: Arc::default(),
         }
-        Err(error) => (format!("{error}\nTry `dev_zero --help`."), 2),
-    };
-    eprintln!("dev_zero: {error}");
-    ExitCode::from(status)
-}
+    }
 
-/// Serves as many clients as the options say.
-async fn listen(options: Arc<Options>) -> Result<(), Box<dyn std::error::Error>> {
-    let listener = MonitoredListener::bind(options.listen)
-        .await
-        .map_err(|error| format!("--listen {}: {error}", options.listen))?;
-    let address = listener.local_addr()?;
-    println!("listening on {address}; try: curl --output /dev/null gopher://{address}/");
-
-    let mut clients = JoinSet::new();
-    let mut accepted = 0;
-    while accepted < options.clients {
-        match listener.accept().await {
-            Ok((stream, client)) => {
-                accepted += 1;
-                clients.spawn(serve(stream, client, options.clone()));
-            }
-            // A limit on descriptors, or a client that left again: the others go on.
-            Err(error) => {
-                eprintln!("accept: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+    async fn next(&mut self) -> &[u8] {
+        if let Some(pace) = &mut self.pace {
+            pace.tick().await;
         }
-        // Those that are done need no place in the set any more.
-        while clients.try_join_next().is_some() {}
+        self.produced.fetch_add(self.chunk.len() as u64, Relaxed);
+        &self.chunk
     }
-    while let Some(done) = clients.join_next().await {
-        done??;
-    }
-    Ok(())
 }

@@ -35,7 +35,7 @@ pub(crate) async fn measure(
     let work = way.work();
     let produced = work.produced();
     let (ready, is_ready) = oneshot::channel();
-    let limit = options.limit;
+    let limit = options.limit();
     let count = produced.clone();
     let mut handler = tokio::spawn(async move {
         stream.read_exact(&mut [0; REQUEST.len()]).await?;

@@ -1,12 +1,17 @@
-//! Who notices that the client has left, how soon, and what was produced for nobody till then.
+//! How soon a server's handler notices that its client has left, and how much it produces until then.
 //!
 //! ```sh
 //! cargo run --release --example detection
 //! ```
 //!
-//! Lets clients leave in every way there is, each before three servers: a naive send loop, a watcher
-//! that reads, and `hangup`. Prints what each of them learnt, side by side. Every figure is measured
-//! in that very run, each "never" included.
+//! Clients leave in seven ways, each from three servers: a loop that only sends, a loop that also reads, and
+//! `hangup`. Every figure of the table is measured in the same run, each "never" included.
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+#[path = "../program/print.rs"]
+mod print;
 
 mod cell;
 mod monitored;
@@ -19,37 +24,25 @@ mod way;
 mod work;
 
 use cell::Outcome;
+use clap::Parser;
 use options::Options;
 use server::Server;
 use std::collections::BTreeMap;
 use std::io;
-use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use way::Way;
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    let (error, status) = match Options::parse(lexopt::Parser::from_env()) {
-        Ok(Some(options)) => {
-            let seconds = options.limit.as_secs() + 1;
-            eprintln!("measuring for {seconds} seconds or so");
-            match measure(&options).await {
-                Ok(rows) => {
-                    print!("{}", table::draw(&rows, &options));
-                    return ExitCode::SUCCESS;
-                }
-                Err(error) => (error.to_string(), 1),
-            }
-        }
-        Ok(None) => {
-            println!("{}", options::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => (format!("{error}\nTry `detection --help`."), 2),
-    };
-    eprintln!("detection: {error}");
-    ExitCode::from(status)
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    note!(
+        "measuring for about {} seconds",
+        options.limit().as_secs() + 1
+    );
+    let rows = measure(&options).await?;
+    say!("{}", table::draw(&rows, &options).trim_end());
+    Ok(())
 }
 
 /// Under bulk writing one cell after the other is measured: each keeps the machine busy. The rest

@@ -33,7 +33,7 @@ impl Server {
     ) -> io::Result<String> {
         Ok(match self {
             Self::Naive => naive::serve(stream, work).await,
-            Self::ReadLoop => read_loop::serve(stream, work, options.read_ahead).await,
+            Self::ReadLoop => read_loop::serve(stream, work, options.read_ahead()).await,
             Self::Hangup => monitored::serve(stream, work).await?,
         })
     }

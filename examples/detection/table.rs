@@ -32,8 +32,8 @@ pub(crate) fn draw(rows: &BTreeMap<Way, Vec<Outcome>>, options: &Options) -> Str
         * The read-loop watcher has to keep what it reads, and stops after {} B (--read-ahead).\n\
         * A client that is alive and does not read has not hung up. `hangup` has a stall policy here:\n  \
           at least 64 KiB in {} s, while there is something to send.\n",
-        options.limit.as_secs(),
-        options.read_ahead,
+        options.limit().as_secs(),
+        options.read_ahead(),
         WINDOW.as_secs(),
     );
     table

@@ -1,7 +1,7 @@
 //! `If-Range`, which [`ServeDir`](tower_http::services::ServeDir) does not know: a part of a file is
 //! sent only if the file is still the one that the client has the rest of.
 
-use crate::site::Files;
+use crate::files::Files;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{ETAG, IF_RANGE, LAST_MODIFIED, RANGE};

@@ -1,7 +1,6 @@
 //! The page that lists a directory without an index.html, or says that there is nothing.
 
-use crate::html::escape;
-use crate::root::Root;
+use crate::files::Root;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
@@ -31,7 +30,14 @@ pub(crate) async fn listing(State(root): State<Root>, uri: Uri) -> Response {
             | ErrorKind::NotADirectory
             | ErrorKind::PermissionDenied
             | ErrorKind::InvalidInput => not_found(),
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+            _ => {
+                note!("cannot list a directory: {error}");
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "cannot list this directory\n",
+                )
+                    .into_response()
+            }
         },
     }
 }
@@ -107,4 +113,19 @@ fn page(root: &Dir, path: &Path) -> io::Result<String> {
     }
     page += "</ul>\n</html>\n";
     Ok(page)
+}
+
+/// Escapes a name as plain text in HTML.
+fn escape(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for char in name.chars() {
+        match char {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            char => escaped.push(char),
+        }
+    }
+    escaped
 }

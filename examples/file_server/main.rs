@@ -1,107 +1,139 @@
-//! A file server that stops reading a file at once when its client leaves.
+//! A file server that stops reading a file as soon as its client leaves.
 //!
 //! ```sh
-//! cargo run --release --example file_server -- --root DIR --dashboard
+//! cargo run --release --example file_server -- --root . --dashboard
 //! ```
 //!
-//! All of HTTP is axum's, hyper's and tower-http's. What is here: a listener that hands them
-//! [`MonitoredStream`](hangup::MonitoredStream)s, a response body that ends with the stream, the
-//! account of each download, and a page that shows them.
+//! HTTP is axum's, the files are tower-http's. `hangup` contributes the listener, whose connections notice a
+//! client that leaves or stalls, and `hangup-dashboard` the log and the page.
 
-mod board;
-mod body;
-mod connection;
-mod dashboard;
-mod ended;
-mod exchange;
-mod html;
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+#[path = "../program/print.rs"]
+mod print;
+#[path = "../program/accept_errors.rs"]
+mod accept_errors;
+#[path = "../program/signals.rs"]
+mod signals;
+
+mod files;
 mod if_range;
-mod interrupts;
-mod ledger;
-mod listener;
 mod listing;
-mod options;
-mod report;
-mod root;
-mod site;
-mod span;
 
-use dashboard::Dashboard;
-use hangup::MonitorConfig;
-use interrupts::interrupts;
-use listener::{Listener, Peer};
-use options::Options;
-use report::Report;
-use site::Site;
+use anyhow::Context;
+use axum::middleware::{from_fn, from_fn_with_state};
+use clap::Parser;
+use hangup::axum::{Peer, follow};
+use hangup::{MonitorConfig, MonitoredListener, StallPolicy};
+use hangup_dashboard::{Dashboard, record};
+use signals::Signals;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::pin;
-use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let (error, status) = match Options::parse(lexopt::Parser::from_env()) {
-        Ok(Some(options)) => match serve(&options).await {
-            Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => (error.to_string(), 1),
-        },
-        Ok(None) => {
-            println!("{}", options::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => (format!("{error}\nTry `file_server --help`."), 2),
-    };
-    eprintln!("file_server: {error}");
-    ExitCode::from(status)
+/// Serves a directory over HTTP, and stops reading a file as soon as its client leaves.
+///
+/// Prints one line for each response: the client, the request, how many bytes of the body were sent, and
+/// "complete" or why the response ended early. The last bytes that were sent may not have arrived: the line of a
+/// response that ended early says how many the client's system had not acknowledged.
+///
+/// Ctrl-C or SIGTERM ends the server: running downloads go on for up to --drain seconds, or until a second
+/// signal.
+#[derive(Parser)]
+struct Args {
+    /// The directory to serve. Nothing outside of it is served, not even through a symbolic link
+    #[arg(long, value_name = "DIR")]
+    root: PathBuf,
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Reset a client that takes fewer bytes than this in that time; "off" waits for it forever
+    #[arg(long, value_name = "BYTES/SECONDS", default_value = "65536/60", value_parser = stall)]
+    stall: Stall,
+    /// Notice within this time that a client has lost power or network
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(4..=86_400))]
+    dead_peer_timeout: Option<u64>,
+    /// How long running downloads may go on after a signal
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain: u64,
+    /// Show the connections and downloads on a page at /_hangup; the printed link has its token
+    #[arg(long)]
+    dashboard: bool,
 }
 
-/// Serves until Ctrl-C.
-async fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
-    let report = Report::new();
-    let site = Site::open(&options.root)
-        .map_err(|error| format!("--root {}: {error}", options.root.display()))?;
-    // A client that has stalled is worth none of the kernel's memory.
+/// `None` is "off".
+type Stall = Option<StallPolicy>;
+
+fn stall(text: &str) -> Result<Stall, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let parts = text.split_once('/').and_then(|(bytes, seconds)| {
+        let window = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
+        Some((bytes.parse().ok()?, window))
+    });
+    match parts {
+        Some((bytes, window)) if bytes > 0 && !window.is_zero() => {
+            Ok(Some(StallPolicy::new(bytes, window)))
+        }
+        _ => Err("write BYTES/SECONDS, for example 65536/60, or \"off\"".to_owned()),
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let mut signals = Signals::new()?;
+    let files = files::router(&args.root)
+        .with_context(|| format!("cannot open --root {}", args.root.display()))?;
+    // A client that has stalled shall not keep what it does not read in the kernel's memory.
     let mut config = MonitorConfig::new()
-        .dead_peer_timeout(options.dead_peer_timeout)
+        .dead_peer_timeout(args.dead_peer_timeout.map(Duration::from_secs))
         .reset_on_stall(true);
-    if let Some(policy) = options.stall {
+    if let Some(policy) = args.stall {
         config = config.stall(policy);
     }
-    let dashboard = options.dashboard.map(Dashboard::new);
-    let board = dashboard.as_ref().map(Dashboard::board);
-    let listener = Listener::bind(options.listen, config, report.clone(), board)
+    let listener = MonitoredListener::bind(args.listen)
         .await
-        .map_err(|error| format!("--listen {}: {error}", options.listen))?;
-    let mut interrupts = interrupts()?;
-    let address = axum::serve::Listener::local_addr(&listener)?;
-    report.line(&format!(
-        "serving {} on http://{address}/ (Ctrl-C: finish the running downloads, then end)",
-        options.root.display(),
-    ));
-    if let Some(dashboard) = &dashboard {
-        report.line(&dashboard.invitation(address));
+        .with_context(|| format!("cannot listen on {}", args.listen))?
+        .config(config)
+        .on_accept_error(accept_errors::print_changes());
+    let url = format!("http://{}", listener.local_addr()?);
+    say!("serving {} on {url}/ (Ctrl-C ends it)", args.root.display());
+
+    let dashboard = Dashboard::builder()
+        .title("Connections of file_server")
+        .on_ended(|response| say!("{response}"))
+        .build();
+    let mut app = files
+        .layer(from_fn(follow))
+        .layer(from_fn_with_state(dashboard.clone(), record));
+    if args.dashboard {
+        app = app.nest_service("/_hangup", dashboard.router());
+        say!("dashboard: {}", dashboard.link(&format!("{url}/_hangup")));
     }
 
-    let service = site
-        .into_router(dashboard.clone())
-        .into_make_service_with_connect_info::<Peer>();
-    let drain = Arc::new(Notify::new());
-    let draining = drain.clone();
-    let server = axum::serve(listener, service)
-        .with_graceful_shutdown(async move { draining.notified().await });
+    let stop = Arc::new(Notify::new());
+    let stopped = stop.clone();
+    let server = axum::serve(listener, app.into_make_service_with_connect_info::<Peer>())
+        .with_graceful_shutdown(async move { stopped.notified().await });
     let mut server = pin!(server.into_future());
     tokio::select! {
         ended = &mut server => return Ok(ended?),
-        _ = interrupts.recv() => drain.notify_one(),
+        () = signals.next() => {}
     }
-    if let Some(dashboard) = &dashboard {
-        dashboard.drain();
-    }
-    report.line("draining: no new connections; Ctrl-C again ends the running downloads");
+    say!("ending: no new connections; a second signal ends the running downloads");
+    stop.notify_one();
+    dashboard.drain();
+    // What still runs then ends with the runtime, and is printed as it does.
     tokio::select! {
-        ended = &mut server => ended?,
-        // What still runs is dropped together with the runtime, and accounted for as it goes.
-        _ = interrupts.recv() => {}
+        _ = timeout(Duration::from_secs(args.drain), server) => {}
+        () = signals.next() => {}
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A robot that reports over a link that is cut again and again, and loses nothing that matters.
+//! A robot that reports over a link that is cut again and again, and loses no report that matters.
 //!
 //! ```sh
 //! cargo run --release --example robot
@@ -7,9 +7,17 @@
 //! The robot sends numbered telemetry, which is best effort, and events, which are important, through an
 //! [`Outbox`]. A proxy cuts the link at random. The base station counts what arrives.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+#[path = "../program/print.rs"]
+mod print;
+#[path = "../program/accept_errors.rs"]
+mod accept_errors;
+#[path = "../program/signals.rs"]
+mod signals;
+
 mod cuts;
-#[path = "../file_server/interrupts.rs"]
-mod interrupts;
 mod options;
 mod proxy;
 mod report;
@@ -17,12 +25,13 @@ mod station;
 mod summary;
 mod view;
 
+use clap::Parser;
 use cuts::Plan;
 use hangup::outbox::{Backoff, Confirm, Outbox, Processed, Receipt};
-use interrupts::interrupts;
 use options::{Confirmed, Options};
 use proxy::{Manners, Proxy};
 use report::{Lines, Report};
+use signals::Signals;
 use station::Station;
 use std::io;
 use std::net::SocketAddr;
@@ -45,28 +54,15 @@ const HOLD: Duration = Duration::from_millis(400);
 const DRAIN: Duration = Duration::from_secs(5);
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    let (error, status) = match Options::parse(lexopt::Parser::from_env()) {
-        Ok(Some(options)) => match drive(options).await {
-            Ok(summary) => {
-                println!("{summary}");
-                return ExitCode::from(u8::from(summary.lost() > 0));
-            }
-            Err(error) => (error.to_string(), 1),
-        },
-        Ok(None) => {
-            println!("{}", options::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => (format!("{error}\nTry `robot --help`."), 2),
-    };
-    eprintln!("robot: {error}");
-    ExitCode::from(status)
+async fn main() -> anyhow::Result<ExitCode> {
+    let summary = drive(Options::parse()).await?;
+    say!("{summary}");
+    Ok(ExitCode::from(u8::from(summary.lost() > 0)))
 }
 
-/// Sends everything, or until Ctrl-C, and waits for what is queued.
-async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> {
-    let mut interrupts = interrupts()?;
+/// Sends all reports, or those until a signal, and waits for what is queued.
+async fn drive(options: Options) -> anyhow::Result<Summary> {
+    let mut signals = Signals::new()?;
     let station = Station::bind(options.confirm == Confirmed::ByPeer).await?;
     let mut seen = station.seen();
     let proxy = proxy(options, station.address()?).await?;
@@ -84,7 +80,7 @@ async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> 
 
     let (mut events, mut telemetry) = (0, 0);
     let sending = async {
-        let pace = options.duration.div_f64(options.messages as f64);
+        let pace = options.duration().div_f64(options.messages as f64);
         let mut pace = interval(pace.max(Duration::from_nanos(1)));
         for number in 0..options.messages {
             pace.tick().await;
@@ -100,12 +96,12 @@ async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> 
             }
             sent.store(number + 1, Ordering::Relaxed);
         }
-        Ok::<_, Box<dyn std::error::Error>>(())
+        Ok::<_, anyhow::Error>(())
     };
     tokio::select! {
         sent = sending => sent?,
-        _ = interrupts.recv() => {}
-        Some(ended) = servers.join_next() => ended??,
+        () = signals.next() => {}
+        Some(ended) = servers.join_next() => ended?,
     }
     drop(receipts);
 
@@ -114,7 +110,7 @@ async fn drive(options: Options) -> Result<Summary, Box<dyn std::error::Error>> 
             drop(left);
             outbox.snapshot().resent
         }
-        _ = interrupts.recv() => {
+        () = signals.next() => {
             let resent = outbox.snapshot().resent;
             outbox.shutdown(Duration::ZERO).await;
             resent
@@ -146,12 +142,14 @@ async fn proxy(options: Options, station: SocketAddr) -> io::Result<Proxy> {
             let plan = plan.in_replies(reports * 5);
             Proxy::bind(station, plan, Manners::Rude).await
         }
+        #[cfg(target_os = "linux")]
         Confirmed::Acknowledged => Proxy::bind(station, plan, Manners::Gentle).await,
     }
 }
 
 fn outbox(options: Options, station: SocketAddr) -> io::Result<Outbox<Report>> {
     let confirm = match options.confirm {
+        #[cfg(target_os = "linux")]
         Confirmed::Acknowledged => Confirm::Acknowledged,
         // Replies like "ok 17".
         Confirmed::ByPeer => Confirm::by_peer(

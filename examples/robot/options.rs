@@ -1,96 +1,55 @@
 //! The command line.
 
-use std::ops::RangeInclusive;
+use clap::{Parser, ValueEnum};
 use std::time::Duration;
 
-pub(crate) const HELP: &str = "\
-A robot that reports over a link that is cut again and again, and loses nothing that matters.
-
-Usage: robot [OPTIONS]
-
-Options:
-  --messages N       how many messages to send, 10 at least; every tenth is an important event, the
-                     others are telemetry [default: 2000]
-  --seconds S        how long the sending takes, 1 to 3600 [default: 10]
-  --cuts N           how often the link is cut at most [default: 25]
-  --seed N           where and how it is cut follows from this number [default: 1]
-  --confirm HOW      what confirms a message: \"peer\", the base station's reply to it, or
-                     \"acknowledged\", its TCP's acknowledgement (Linux only) [default: peer]
-  -h, --help         print this help
-
-A proxy of this program's own stands between the robot and its base station. It cuts by FIN, by RST, or
-as a black hole that holds the connection for up to 0.4 s without a word. What it had taken from the
-robot by then is gone. With \"--confirm acknowledged\" it hands that to the base station first: nobody
-else can, and no robot can know.
-
-Events are important: kept until they are confirmed, and sent again after each reconnect. Telemetry is
-best effort: sent at most once, and dropped when it is 0.25 s old and not yet written.
-
-Standard error shows how the link stands: one line that changes, or a line for each change if it is no
-terminal. Standard output gets the summary, counted by the base station. Ctrl-C stops the sending, and
-waits for what is queued for up to 5 s; a second one does not wait.
-
-The exit status is 0 if no event was lost.";
-
-#[derive(Clone, Copy)]
+/// Sends a robot's reports over a link that is cut again and again, and loses none that matters.
+///
+/// A proxy of this program stands between the robot and its base station. It cuts the link with a FIN, with a
+/// reset, or by passing nothing on for up to 0.4 s. What it had taken from the robot by then is gone, except
+/// with --confirm acknowledged, where it is handed to the base station first: the robot's system has been told
+/// that it arrived.
+///
+/// Every tenth report is an important event: the outbox keeps it until it is confirmed, and sends it again after a
+/// reconnect. The others are telemetry: sent at most once, and dropped if they are not written within 0.25 s.
+///
+/// Standard error shows the state of the link, standard output gets the summary that the base station counted.
+/// Ctrl-C or SIGTERM stops the sending, and waits up to 5 s for what is queued; a second signal does not wait.
+/// The exit status is 0 if no event was lost.
+#[derive(Parser, Clone, Copy)]
 pub(crate) struct Options {
+    /// How many reports to send
+    #[arg(long, value_name = "N", default_value_t = 2000,
+          value_parser = clap::value_parser!(u64).range(10..=1_000_000_000))]
     pub(crate) messages: u64,
-    pub(crate) duration: Duration,
+    /// How long the sending takes
+    #[arg(long, value_name = "S", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// How often the link is cut at most
+    #[arg(long, value_name = "N", default_value_t = 25)]
     pub(crate) cuts: u64,
+    /// Decides where and how the link is cut
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// What confirms an event
+    #[arg(long, value_name = "HOW", default_value = "peer")]
     pub(crate) confirm: Confirmed,
 }
 
-/// What confirms a message.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Confirmed {
-    ByPeer,
-    Acknowledged,
-}
-
-const MESSAGES: RangeInclusive<u64> = 10..=1_000_000_000;
-const SECONDS: RangeInclusive<u64> = 1..=3600;
-
 impl Options {
-    /// The command line; `None` if it asks for help.
-    pub(crate) fn parse(mut args: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
-        use lexopt::prelude::*;
-        let mut options = Self {
-            messages: 2000,
-            duration: Duration::from_secs(10),
-            cuts: 25,
-            seed: 1,
-            confirm: Confirmed::ByPeer,
-        };
-        while let Some(arg) = args.next()? {
-            match arg {
-                Long("messages") => options.messages = args.value()?.parse()?,
-                Long("seconds") => {
-                    let seconds = args.value()?.parse()?;
-                    if !SECONDS.contains(&seconds) {
-                        return Err("--seconds S is not 1 to 3600".into());
-                    }
-                    options.duration = Duration::from_secs(seconds);
-                }
-                Long("cuts") => options.cuts = args.value()?.parse()?,
-                Long("seed") => options.seed = args.value()?.parse()?,
-                Long("confirm") => options.confirm = args.value()?.parse_with(parse_confirmed)?,
-                Short('h') | Long("help") => return Ok(None),
-                _ => return Err(arg.unexpected()),
-            }
-        }
-        if !MESSAGES.contains(&options.messages) {
-            return Err("--messages N is not 10 to 1000000000".into());
-        }
-        Ok(Some(options))
+    pub(crate) fn duration(self) -> Duration {
+        Duration::from_secs(self.seconds)
     }
 }
 
-fn parse_confirmed(how: &str) -> Result<Confirmed, &'static str> {
-    match how {
-        "peer" => Ok(Confirmed::ByPeer),
-        "acknowledged" if cfg!(target_os = "linux") => Ok(Confirmed::Acknowledged),
-        "acknowledged" => Err("only Linux tells what TCP has acknowledged"),
-        _ => Err("it is \"peer\" or \"acknowledged\""),
-    }
+/// What confirms a message.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Confirmed {
+    /// The base station's reply
+    #[value(name = "peer")]
+    ByPeer,
+    /// The acknowledgement of the base station's TCP
+    #[cfg(target_os = "linux")]
+    Acknowledged,
 }

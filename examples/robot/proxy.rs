@@ -14,6 +14,7 @@
 //!   before TCP sees it. So nothing more is acknowledged, as if a cable had been pulled, and what the
 //!   socket holds then is all there is. Linux only.
 
+use crate::accept_errors;
 use crate::cuts::{Cut, Fate, Plan};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
@@ -31,6 +32,9 @@ pub(crate) enum Manners {
     Rude,
     Gentle,
 }
+
+/// Before the next try to accept after an error: descriptors may come free meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
@@ -81,19 +85,28 @@ impl Proxy {
         self.tally.clone()
     }
 
-    /// Serves for ever.
-    ///
-    /// # Errors
-    ///
-    /// Those of accepting and of connecting to the peer.
-    pub(crate) async fn run(mut self) -> io::Result<()> {
+    /// Serves one connection after the other, forever.
+    pub(crate) async fn run(mut self) {
+        let print_error = accept_errors::print_changes();
         loop {
-            let (sender, _) = self.listener.accept().await?;
-            let peer = TcpStream::connect(self.peer).await?;
-            let fate = self.plan.draw();
-            // It fails when one of them has left on its own: then there is nothing to cut.
-            let _ = self.serve(sender, peer, fate).await;
+            match self.connect().await {
+                Ok((sender, peer)) => {
+                    let fate = self.plan.draw();
+                    // It fails when one side leaves on its own: then there is nothing to cut.
+                    let _ = self.serve(sender, peer, fate).await;
+                }
+                Err(error) => {
+                    print_error(&error);
+                    sleep(PAUSE).await;
+                }
+            }
         }
+    }
+
+    async fn connect(&self) -> io::Result<(TcpStream, TcpStream)> {
+        let (sender, _) = self.listener.accept().await?;
+        let peer = TcpStream::connect(self.peer).await?;
+        Ok((sender, peer))
     }
 
     /// Forwards until the cut, or until both sides have closed.
@@ -116,7 +129,7 @@ impl Proxy {
     }
 }
 
-/// Forwards until one of the limits is reached, or until both have closed. Tells which.
+/// Forwards until one of the limits is reached, or until both have closed. Returns whether it was a limit.
 async fn forward(
     sender: &mut TcpStream,
     peer: &mut TcpStream,
@@ -132,7 +145,7 @@ async fn forward(
     }
 }
 
-/// Forwards until the limit is reached, or until `from` is finished; then so is `to`. Tells which.
+/// Forwards until the limit is reached, or until `from` ends, and then ends `to`. Returns whether it was the limit.
 ///
 /// When reading fails, all that was read has been written: `tokio::io::copy` does not promise that.
 async fn pump(

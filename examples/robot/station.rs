@@ -1,18 +1,24 @@
 //! The base station: reads the reports, replies to each, and counts.
 
+use crate::accept_errors;
 use crate::report::Report;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// Before the next try to accept after an error: descriptors may come free meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the base station has seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) events: u64,
-    /// Events that it had seen before, and passes over.
+    /// Events that arrived again, and are not counted twice.
     pub(crate) again: u64,
     pub(crate) telemetry: u64,
     /// The number of the last event.
@@ -43,16 +49,18 @@ impl Station {
         self.seen.subscribe()
     }
 
-    /// Serves one connection after the other, for ever.
-    ///
-    /// # Errors
-    ///
-    /// Those of accepting.
-    pub(crate) async fn run(self) -> io::Result<()> {
+    /// Serves one connection after the other, forever.
+    pub(crate) async fn run(self) {
+        let print_error = accept_errors::print_changes();
         loop {
-            let (robot, _) = self.listener.accept().await?;
-            // However a connection ends, the robot will be back.
-            let _ = self.serve(robot).await;
+            match self.listener.accept().await {
+                // However a connection ends, the robot connects again.
+                Ok((robot, _)) => drop(self.serve(robot).await),
+                Err(error) => {
+                    print_error(&error);
+                    sleep(PAUSE).await;
+                }
+            }
         }
     }
 
@@ -60,7 +68,9 @@ impl Station {
         let (input, mut output) = robot.split();
         let mut input = BufReader::new(input);
         let mut line = String::new();
-        while input.read_line(&mut line).await? > 0 {
+        // No report is longer: whoever sends a longer line is no robot.
+        let longest = Report::LONGEST as u64 + 1;
+        while (&mut input).take(longest).read_line(&mut line).await? > 0 {
             // The end of the input may come within a line.
             let Some(whole) = line.strip_suffix('\n') else {
                 return Ok(());

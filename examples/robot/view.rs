@@ -58,7 +58,7 @@ impl View {
                 self.bar.set_position(sent.load(Ordering::Relaxed));
                 self.bar.set_message(line);
             } else if changed {
-                eprintln!("{:7.3} s  {line}", self.began.elapsed().as_secs_f64());
+                note!("{:7.3} s  {line}", self.began.elapsed().as_secs_f64());
             }
             if over || matches!(now.link, Link::Closed | Link::GaveUp(_)) {
                 self.bar.finish_and_clear();

@@ -129,10 +129,10 @@ impl Monitor {
     /// # }
     /// ```
     pub fn probe(&self) -> Status {
-        if let Some(socket) = &self.socket {
-            if !self.is_closed() {
-                socket.examine(DetectedBy::Probe);
-            }
+        if let Some(socket) = &self.socket
+            && !self.is_closed()
+        {
+            socket.examine(DetectedBy::Probe);
         }
         self.status()
     }

@@ -1,6 +1,6 @@
 //! Nothing is recorded: neither `tracing` nor `metrics` is asked for.
 
-use super::end::End;
+use super::end::{Bytes, End};
 
 #[derive(Debug)]
 pub(crate) struct Lifecycle;
@@ -12,7 +12,11 @@ impl Lifecycle {
         Self
     }
 
-    pub(crate) fn begin<P, T>(&self, _: impl FnOnce() -> P, _: impl FnOnce() -> T) {}
+    pub(crate) fn begin<P, B>(&self, _: impl FnOnce() -> P, _: impl FnOnce() -> B)
+    where
+        B: Fn() -> Bytes,
+    {
+    }
 
     pub(crate) fn end(&self, _: &End<'_>) {}
 }

@@ -4,6 +4,10 @@
 //!
 //! Used by `state`, which reports the beginning and the end of each stream.
 
+#[cfg_attr(
+    not(feature = "tracing"),
+    allow(dead_code, reason = "only `tracing` records all of it")
+)]
 mod end;
 mod foreign;
 #[cfg(any(feature = "metrics", feature = "tracing"))]

@@ -124,7 +124,7 @@ impl<T: Message> Shared<T> {
         let sent = self.sent.load(Relaxed);
         // Two senders at once may count as one.
         self.sent.store(sent.wrapping_add(1), Relaxed);
-        if sent % 8 == 0 {
+        if sent.is_multiple_of(8) {
             coop::consume_budget().await;
         }
         if self.is_durable() {

@@ -180,6 +180,8 @@ pub use sender::Outbox;
 pub use shutdown::Shutdown;
 pub use sink::OutboxSink;
 pub use status::{Link, OutboxStatus};
+pub use store::{DeadLetter, Record, Store};
 #[cfg(feature = "durable")]
-pub use store::{DiskStore, Fsync, Salvage, StoreError, StoreProblem};
-pub use store::{Record, Store};
+pub use store::{
+    DiskStore, Fsync, Salvage, StorageBackend, StoreError, StoreInfo, StoreOptions, StoreProblem,
+};

@@ -288,10 +288,8 @@ impl SharedState {
         wake(reader);
         wake(half_close.filter(|_| !closed));
         wake(waiters.into_values());
-        if closed {
-            if let Some(token) = self.token.get() {
-                call_foreign(|| token.cancel());
-            }
+        if closed && let Some(token) = self.token.get() {
+            call_foreign(|| token.cancel());
         }
         // Last, and by another thread: whoever looks at the channel holds its lock.
         if let Some(watch) = self.watch.get() {

@@ -76,10 +76,10 @@ impl Link {
     ) -> Poll<io::Result<usize>> {
         self.before_write(ahead, io.as_mut(), cx);
         let call = self.shared.enter();
-        if call.closed {
-            if let Some(reason) = self.refusal(ahead.as_deref()) {
-                return Poll::Ready(Err(reason.into()));
-            }
+        if call.closed
+            && let Some(reason) = self.refusal(ahead.as_deref())
+        {
+            return Poll::Ready(Err(reason.into()));
         }
         let polled = write(io.as_mut(), cx);
         if let Poll::Ready(Ok(bytes)) = polled {
@@ -148,10 +148,8 @@ impl Link {
     pub(super) fn reading(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let reset_wakes = self.socket().is_some_and(|socket| socket.reset_wakes());
         let unheard = self.stall.is_some() || !reset_wakes;
-        if unheard {
-            if let Err(reason) = self.shared.park_reader(cx.waker()) {
-                return Poll::Ready(Err(reason.into()));
-            }
+        if unheard && let Err(reason) = self.shared.park_reader(cx.waker()) {
+            return Poll::Ready(Err(reason.into()));
         }
         Poll::Pending
     }
@@ -204,10 +202,10 @@ impl Link {
         cx: &Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(_)) = &polled {
-            if let Some(reason) = self.shared.reset_reason() {
-                return Poll::Ready(Err(reason.into()));
-            }
+        if let Poll::Ready(Err(_)) = &polled
+            && let Some(reason) = self.shared.reset_reason()
+        {
+            return Poll::Ready(Err(reason.into()));
         }
         match &polled {
             Poll::Ready(Ok(_)) => {}

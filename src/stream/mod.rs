@@ -12,6 +12,7 @@ mod listener;
 mod monitored_stream;
 mod poll;
 
+#[cfg(any(feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;
 pub use layer::Transport;
 pub use listener::MonitoredListener;

@@ -119,10 +119,10 @@ impl Socket {
                 let socket = Arc::downgrade(self);
                 let closed = Closed::new(self.shared.clone());
                 runtime.spawn(async move {
-                    if tokio::time::timeout(within, closed).await.is_err() {
-                        if let Some(socket) = socket.upgrade() {
-                            socket.examine(by);
-                        }
+                    if tokio::time::timeout(within, closed).await.is_err()
+                        && let Some(socket) = socket.upgrade()
+                    {
+                        socket.examine(by);
                     }
                 });
             }

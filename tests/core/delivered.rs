@@ -350,3 +350,47 @@ fn client_to_be_killed() {
     // Until it is killed.
     let _ = std::io::stdin().read(&mut [0]);
 }
+
+/// What is known stays known, and a wait does not end because a question met a moment in which the counters
+/// of the kernel and the stream's were of two times.
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_known_stays_known() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::task::{Context, Poll, Waker};
+    use std::time::{Duration, Instant};
+
+    let (ours, mut peer) = Tcp4::pair();
+    let mut ours = MonitoredStream::new(ours).unwrap();
+    let monitor = ours.monitor();
+    std::thread::spawn(move || while peer.read(&mut [0; 65536]).unwrap_or(0) > 0 {});
+    let stop = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Handle::current();
+    let asker = std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            let _runtime = runtime.enter();
+            let mut last = None;
+            while !stop.load(Relaxed) {
+                let acknowledged = monitor.transfer().acknowledged;
+                assert!(acknowledged >= last, "{last:?}, then {acknowledged:?}");
+                last = acknowledged;
+                let mut waiting = Box::pin(monitor.wait_acknowledged());
+                let cx = &mut Context::from_waker(Waker::noop());
+                if let Poll::Ready(Err(error)) = waiting.as_mut().poll(cx) {
+                    panic!("{error}");
+                }
+            }
+        }
+    });
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(2) && !asker.is_finished() {
+        for _ in 0..100 {
+            ours.write_all(b"0123456789").await.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+    stop.store(true, Relaxed);
+    asker.join().unwrap();
+}

@@ -173,10 +173,12 @@ impl Tab<'_> {
         let deadline = Instant::now() + DEADLINE;
         while Instant::now() < deadline {
             // An error: another page came meanwhile.
-            if let Ok(value) = self.try_evaluate(&looking) {
-                if !matches!(value, Value::Null | Value::Bool(false)) && value != "" && value != 0 {
-                    return value;
-                }
+            if let Ok(value) = self.try_evaluate(&looking)
+                && !matches!(value, Value::Null | Value::Bool(false))
+                && value != ""
+                && value != 0
+            {
+                return value;
             }
         }
         panic!("still waiting for {what} after {DEADLINE:?}")

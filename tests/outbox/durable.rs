@@ -1,43 +1,13 @@
 //! The store on disk: what it keeps, and what it says of files that are full, damaged or not its own.
 #![cfg(feature = "durable")]
 
+use super::directory::Directory;
 use bytes::Bytes;
 use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreProblem};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-
-/// A directory of one test, removed at its end.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("hangup-{test}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("outbox")
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use std::path::Path;
 
 /// A message of 10 to 3000 bytes.
 fn message(number: u64) -> Bytes {
@@ -139,21 +109,30 @@ fn another_file_is_left_alone() {
     assert_eq!(directory.names(), ["outbox", "redb"]);
 }
 
+/// The CRC-32 of zlib, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = !0;
+    for &byte in bytes {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
+        }
+    }
+    !crc
+}
+
 #[test]
 fn another_format_is_left_alone() {
     let directory = Directory::new("format");
     let path = directory.file();
     drop(DiskStore::open(&path, Fsync::Each).unwrap());
-    let database = redb::Database::open(&path).unwrap();
-    let transaction = database.begin_write().unwrap();
-    let facts = redb::TableDefinition::<&str, u64>::new("outbox");
-    transaction
-        .open_table(facts)
-        .unwrap()
-        .insert("format", 2)
-        .unwrap();
-    transaction.commit().unwrap();
-    drop(database);
+    let mut later = fs::read(&path).unwrap();
+    for identity in [0, 7 * 512] {
+        later[identity + 16..identity + 20].copy_from_slice(&3_u32.to_le_bytes());
+        let sum = crc32(&later[identity..identity + 28]).to_le_bytes();
+        later[identity + 28..identity + 32].copy_from_slice(&sum);
+    }
+    fs::write(&path, &later).unwrap();
     for opened in [
         DiskStore::open(&path, Fsync::Each),
         DiskStore::salvage(&path, Fsync::Each).map(|(store, _)| store),
@@ -165,6 +144,7 @@ fn another_format_is_left_alone() {
         );
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::Unsupported);
     }
+    assert!(fs::read(&path).unwrap() == later);
 }
 
 #[test]
@@ -212,16 +192,15 @@ impl Random {
 fn whole(bytes: &[u8]) -> BTreeSet<u64> {
     let mut found = BTreeSet::new();
     let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|&byte| byte == 0x91) {
+    while let Some(at) = rest.iter().position(|&byte| byte == 0x92) {
         rest = &rest[at..];
-        if rest.starts_with(b"\x91hangup\x1b") && rest.len() > 32 {
-            let number = u64::from_le_bytes(rest[8..16].try_into().unwrap());
-            if (50..200).contains(&number)
-                && rest
-                    .get(32..)
-                    .is_some_and(|rest| rest.starts_with(&message(number)))
-            {
-                let sound = rest[24..28] == (message(number).len() as u32).to_le_bytes();
+        if rest.starts_with(b"\x92hangup\x1b") && rest.len() >= 60 {
+            let number = u64::from_le_bytes(rest[16..24].try_into().unwrap());
+            if (50..200).contains(&number) {
+                let content = message(number);
+                let sound = rest[60..].starts_with(&content)
+                    && rest[52..56] == (content.len() as u32).to_le_bytes()
+                    && rest[56..60] == crc32(&[&rest[8..56], &content[..]].concat()).to_le_bytes();
                 found.extend(sound.then_some(number));
             }
         }

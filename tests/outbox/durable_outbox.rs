@@ -1,13 +1,15 @@
 //! An outbox with a store: what it takes, what it keeps, what it forgets.
 #![cfg(feature = "durable")]
 
+use super::directory::Directory;
+#[cfg(target_os = "linux")]
+use super::small_disk::on_small_disk;
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt, future};
 use hangup::outbox::*;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -253,24 +255,6 @@ async fn try_send_cannot_wait() {
     assert_eq!(store.script(|script| script.held.clone()), [100]);
 }
 
-/// A directory of one test, removed at its end.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("hangup-{test}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[tokio::test]
 async fn a_new_outbox_goes_on_where_the_old_one_ended() {
     let directory = Directory::new("goes-on");
@@ -314,33 +298,6 @@ async fn a_new_outbox_goes_on_where_the_old_one_ended() {
     assert_eq!(store.next_number().unwrap(), 11);
 }
 
-/// A small tmpfs, in a mount namespace of this thread and those that it starts.
-#[cfg(target_os = "linux")]
-fn mount_small(directory: &std::path::Path) -> Result<(), String> {
-    use nix::mount::{MsFlags, mount};
-    use nix::sched::{CloneFlags, unshare};
-    let none: Option<&str> = None;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    unshare(CloneFlags::CLONE_NEWNS).map_err(|error| format!("unshare: {error}"))?;
-    mount(none, "/", none, private, none).map_err(|error| format!("private: {error}"))?;
-    let tmpfs = Some("tmpfs");
-    mount(tmpfs, directory, tmpfs, MsFlags::empty(), Some("size=6m"))
-        .map_err(|error| format!("tmpfs: {error}"))
-}
-
-/// Runs `test` in a directory on a small disk.
-#[cfg(target_os = "linux")]
-fn on_small_disk(name: &str, test: impl FnOnce(PathBuf) + Send + 'static) {
-    let directory = Directory::new(name);
-    let path = directory.0.clone();
-    // A thread of its own, so that the namespace ends with it.
-    let thread = std::thread::spawn(move || match mount_small(&path) {
-        Err(why) => println!("skipped: no mount namespaces here: {why}"),
-        Ok(()) => test(path),
-    });
-    thread.join().unwrap();
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_fails_the_send_and_no_more() {
@@ -350,48 +307,6 @@ fn a_full_disk_fails_the_send_and_no_more() {
             .build()
             .unwrap()
             .block_on(full_disk(&directory.join("outbox")));
-    });
-}
-
-/// To forget a message the database writes pages anew. On a disk that the file has filled there were none:
-/// nothing could be forgotten any more, and so nothing kept.
-#[cfg(target_os = "linux")]
-#[test]
-fn on_a_full_disk_messages_are_forgotten() {
-    on_small_disk("forgotten", |directory| {
-        for size in [10, 100, 1000, 3000, 5000, 20_000, 60_000] {
-            let path = directory.join(size.to_string());
-            let mut store = DiskStore::open(&path, Fsync::Never).unwrap();
-            let batch = |number| [(number, Bytes::from(vec![number as u8; size]))];
-            let mut count = 0;
-            // A hundred at a time while there is much room, then one by one.
-            for step in [100, 1] {
-                while let Ok(()) =
-                    store.append(&(count..count + step).flat_map(batch).collect::<Vec<_>>())
-                {
-                    count += step;
-                }
-            }
-            let error = store.append(&batch(count)).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
-            std::fs::write(directory.join("hog"), vec![0; 8 << 20]).unwrap_err();
-            // One here, one there: the pages of them all are written anew.
-            let scattered: Vec<u64> = (0..count).step_by(9).collect();
-            store.remove(&scattered).unwrap();
-            for number in 0..count.min(100) {
-                store.remove(&[number]).unwrap();
-            }
-            let kept = count - count.min(50);
-            store.remove(&(0..kept).collect::<Vec<_>>()).unwrap();
-            store.append(&batch(count)).unwrap();
-            drop(store);
-            let recovered = DiskStore::open(&path, Fsync::Never).unwrap().recover();
-            let numbers = recovered.unwrap().into_iter().map(|(number, _)| number);
-            let want = (kept.max(count.min(100))..count).filter(|number| number % 9 != 0);
-            assert!(numbers.eq(want.chain([count])), "{size}");
-            std::fs::remove_file(path).unwrap();
-            std::fs::remove_file(directory.join("hog")).unwrap();
-        }
     });
 }
 

@@ -5,10 +5,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod directory;
 mod durable;
+mod durable_file;
+mod durable_format;
 mod durable_kill;
 mod durable_outbox;
+mod durable_power_cut;
+#[cfg(target_os = "linux")]
+mod durable_refusals;
+mod durable_salvage;
+mod durable_size;
 mod model;
 mod reconnect;
 mod room;
+#[cfg(target_os = "linux")]
+mod small_disk;
 mod sockets;

@@ -12,6 +12,11 @@
 #![cfg(feature = "outbox")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[macro_use]
+#[path = "../../examples/program/print.rs"]
+mod print;
+#[path = "../../examples/program/accept_errors.rs"]
+mod accept_errors;
 #[path = "../../examples/robot/cuts.rs"]
 mod cuts;
 #[cfg(target_os = "linux")]

@@ -120,7 +120,10 @@ pub(crate) async fn run(settings: Settings) -> Outcome {
     let outbox = outbox(settings, proxy.address().unwrap(), known.clone());
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(peer.run());
-    servers.spawn(proxy.run());
+    servers.spawn(async move {
+        proxy.run().await;
+        Ok(())
+    });
 
     let (receipts, to_await) = mpsc::channel(COUNT);
     let awaiting = tokio::spawn(collect(settings, to_await, known.clone()));

@@ -1,73 +1,55 @@
 //! A store in a file.
 
-use super::error::{StoreError, StoreProblem};
-use super::file::{self, Locked};
-use super::frame::{Frame, HEAD};
+use super::dead_letter::DeadLetter;
+use super::error::{Outcome, StoreError, StoreProblem};
+use super::frame::HEAD;
+use super::header::Header;
+use super::info::StoreInfo;
+use super::opening::Opened;
+use super::options::StoreOptions;
+use super::store_file::{Region, StoreFile};
+use super::tables::{Change, Counts, Failed, Tables};
 use super::{Fsync, Store};
 use bytes::Bytes;
-use redb::backends::InMemoryBackend;
-use redb::{
-    Builder, Database, DatabaseError, Durability, ReadableTable, StorageBackend, StorageError,
-    TableDefinition, TableError, WriteTransaction,
-};
-use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The messages, each in a [`Frame`], by their numbers.
-const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
-/// What is known of the store, by name.
-const FACTS: TableDefinition<&str, u64> = TableDefinition::new("outbox");
-/// The version of all this.
-const FORMAT: &str = "format";
-/// Above all numbers that were ever given.
-const NEXT: &str = "next";
-/// Nothing is kept in it, see [`ROOM`].
-const SCRATCH: TableDefinition<u64, &[u8]> = TableDefinition::new("scratch");
-
-const THIS_FORMAT: u64 = 1;
-
-/// How a file of redb begins.
-const REDB: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
-
-/// So much is free in the file whenever something was added: forgetting needs pages too, and must not
-/// need more disk, or a disk that this file has filled would stay full.
-const ROOM: usize = 128 * 1024;
-
-/// So many messages can be forgotten in [`ROOM`], wherever they lie: each needs a page or two.
+/// This many messages can be removed in the room that the tables keep free, wherever they lie: each needs a
+/// page or two.
 const FEW: usize = 8;
 
-/// For pages, of which each is used about once.
-const CACHE: usize = 4 * 1024 * 1024;
-
-type Outcome<T> = Result<T, StoreProblem>;
+/// A smaller file is not compacted by itself.
+const COMPACT: u64 = 4 * 1024 * 1024;
 
 /// A store in a file, for [`Builder::durable`](crate::outbox::Builder::durable).
 ///
-/// Its calls block: [`open`](Self::open) for as long as it takes to read the file, and for that moment it
-/// takes memory for two of it. The outbox makes the others on a thread of its own.
+/// Its calls block: [`open`](Self::open) for as long as it takes to read the file. The outbox makes the others on a
+/// thread of its own. It takes about 8 MiB of memory, however large the file is, and what
+/// [`recover`](Store::recover) returns.
 ///
 /// # What is promised
 ///
-/// Of messages that [`send`](crate::outbox::Outbox::send) has accepted as important, and that are not
+/// For messages that [`send`](crate::outbox::Outbox::send) has accepted as important, and that are not
 /// confirmed:
 ///
 /// | | [`Fsync::Each`] | [`Fsync::Never`] |
 /// |---|---|---|
 /// | the process is killed, panics or aborts | all are delivered, in order | all are delivered, in order |
 /// | the power is cut, or the kernel crashes | all are delivered, in order | the file may be damaged, see below |
-/// | `send` waits for | two `fdatasync(2)` for all that wait together | a few `write(2)` |
+/// | `send` waits for | one `fdatasync(2)` for all that wait together, and one more when the file grows | a few `write(2)` |
 ///
-/// * `Each` promises what the disk does: one that says it has written what it only holds in a cache without
+/// * `Each` promises what the disk does: a disk that reports a write as done while it is in a cache without
 ///   a battery breaks the promise.
-/// * `Never` leaves the bytes with the kernel, which outlives the process. In what order they come to the disk
-///   is the kernel's choice.
-/// * A message is forgotten up to 100 ms after its confirmation, many at once. Those that were confirmed just
+/// * `Never` leaves the bytes with the kernel, which outlives the process. The kernel chooses the order in which they
+///   come to the disk.
+/// * A message is removed up to 100 ms after its confirmation, many at once. Those that were confirmed just
 ///   before the end are delivered once more: a peer that counts drops the ids that it has seen.
 /// * A message whose `send` was still waiting may be there or not.
+/// * A message that `send` hands back with an error is not delivered later. If even that cannot be ensured, the error
+///   says "outcome unknown" ([`StoreProblem::OutcomeUnknown`]).
 /// * Best-effort messages are not kept.
 ///
 /// # A full disk
@@ -78,14 +60,23 @@ type Outcome<T> = Result<T, StoreProblem>;
 /// full. The file doubles when it grows, and the disk is full when it has no room for that. On Linux the room
 /// is taken before it is used, where the file system can do so (`fallocate(2)`).
 ///
+/// # The file
+///
+/// * It is locked (`flock(2)`) from `open` until the store is dropped, after failures too. The lock belongs to the
+///   opening, so a forked child holds it as well. It ends when the store is dropped in the process that opened it; if
+///   that process is killed, when its children end or execute another program. A child must not use the store.
+/// * A new file is readable and writable by its owner only ([`StoreOptions::mode`]).
+/// * A file that was removed, renamed or replaced while it is open is noticed by the next append, which fails with
+///   [`StoreProblem::Removed`] (on Unix; Windows does not remove an open file).
+/// * It becomes smaller again when messages were delivered ([`compact`](Self::compact)).
+/// * While a new file is made, and only then, another one is beside it: its name begins with a dot and ends with
+///   `.new`.
+///
 /// # A damaged file
 ///
-/// `open` checks every page that is in use, and every message, before it changes anything. A file with a bit
-/// flipped, a page lost or its tail cut off is either sound as far as messages go, or refused with
-/// [`StoreProblem::Damaged`], and left as it is. [`salvage`](Self::salvage) goes on with what is whole.
-///
-/// The database panics on some damaged files. The panic is caught and becomes the error; its message is
-/// printed by the hook all the same, and with `panic = "abort"` the process ends.
+/// `open` checks every page that is in use before it changes anything. A file with a bit flipped, a page lost or
+/// its tail cut off is either sound as far as messages go, or refused with [`StoreProblem::Damaged`], and left as it
+/// is. [`salvage`](Self::salvage) goes on with what is whole.
 ///
 /// # Examples
 ///
@@ -157,9 +148,17 @@ type Outcome<T> = Result<T, StoreProblem>;
 /// ```
 pub struct DiskStore {
     path: PathBuf,
-    fsync: Fsync,
+    options: StoreOptions,
     /// `None` after a failure, until the next call.
-    database: Option<Database>,
+    tables: Option<Tables>,
+    counts: Counts,
+    header: Header,
+    /// Messages that were handed back although they may have been kept.
+    in_doubt: Vec<u64>,
+    /// Bytes that were added and removed since the file was compacted.
+    churn: u64,
+    /// It holds the lock, and so comes last.
+    file: Arc<StoreFile>,
 }
 
 /// What [`DiskStore::salvage`] has done.
@@ -171,197 +170,314 @@ pub enum Salvage {
     /// Whole messages were put into a new file.
     #[non_exhaustive]
     Salvaged {
-        /// So many.
+        /// How many messages that are to be delivered.
         messages: usize,
+        /// How many dead letters.
+        dead_letters: usize,
         /// Where the damaged file is now.
         damaged: PathBuf,
     },
 }
 
 impl DiskStore {
-    /// Opens the store, or makes it if there is no such file. What a crash or a power cut left is mended.
+    /// Opens the store, or makes it if there is no such file: [`StoreOptions::open`] with this policy.
     ///
     /// # Errors
     ///
     /// See [`StoreProblem`]. A file that cannot be opened is not changed.
     pub fn open(path: impl AsRef<Path>, fsync: Fsync) -> Result<Self, StoreError> {
-        let path = path.as_ref();
-        Self::open_or_create(path, fsync).map_err(|problem| StoreError::new(path, problem))
+        StoreOptions::new().fsync(fsync).open(path)
     }
 
-    /// As [`open`](Self::open); but of a damaged file what is whole is put into a new one, and the damaged one
-    /// is kept under another name (`.damaged` is added to it).
-    ///
-    /// Every whole message is found that was kept and not yet forgotten. Some that were forgotten may be
-    /// found too: they are delivered once more. What is damaged is lost, and how many messages that is
-    /// nobody can tell.
+    /// Opens the store, and of a damaged one what is whole: [`StoreOptions::salvage`] with this policy.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open), but for a damaged file.
     pub fn salvage(path: impl AsRef<Path>, fsync: Fsync) -> Result<(Self, Salvage), StoreError> {
-        let path = path.as_ref();
-        match Self::open_or_create(path, fsync) {
-            Ok(store) => Ok((store, Salvage::Sound)),
-            Err(StoreProblem::Damaged { .. }) => {
-                Self::salvage_whole(path, fsync).map_err(|problem| StoreError::new(path, problem))
-            }
-            Err(problem) => Err(StoreError::new(path, problem)),
+        StoreOptions::new().fsync(fsync).salvage(path)
+    }
+
+    pub(super) fn new(path: &Path, options: StoreOptions, opened: Opened) -> Self {
+        Self {
+            path: path.to_owned(),
+            options,
+            tables: Some(opened.tables),
+            counts: opened.counts,
+            header: opened.header,
+            in_doubt: Vec::new(),
+            churn: u64::MAX,
+            file: opened.file,
         }
     }
 
-    fn open_or_create(path: &Path, fsync: Fsync) -> Outcome<Self> {
-        let locked = match Locked::open(path, fsync) {
-            Err(StoreProblem::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                return Self::create(path, fsync);
-            }
-            opened => opened?,
-        };
-        examine(locked.read_all()?)?;
-        Ok(Self {
-            path: path.to_owned(),
-            fsync,
-            database: Some(guarded(|| Ok(builder().create_with_backend(locked)?))?),
-        })
+    /// What is in the store, without reading the messages.
+    ///
+    /// # Errors
+    ///
+    /// If the size of the file cannot be read.
+    pub fn info(&self) -> io::Result<StoreInfo> {
+        Ok(StoreInfo::new(self.counts, self.file.size()?))
     }
 
-    /// Makes an empty store, under another name until it is complete.
-    fn create(path: &Path, fsync: Fsync) -> Outcome<Self> {
-        let new = file::beside(path, ".new");
-        let locked = Locked::open_new(&new, fsync)?;
-        // Another process may have been faster: then this may even be its file, under its former name.
-        if path.try_exists()? {
-            return Err(StoreProblem::InUse);
+    /// Gives the disk space that is not used any more back to the system. The store does so by itself when
+    /// messages take less than an eighth of a file of 4 MiB or more.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or written. Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{DiskStore, Fsync, Store};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-compact-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let mut store = DiskStore::open(directory.join("outbox"), Fsync::Never)?;
+    /// store.append(&[(0, Bytes::from(vec![7; 1_000_000]))])?;
+    /// store.remove(&[0])?;
+    /// let before = store.info()?.file_size();
+    /// store.compact()?;
+    /// assert!(store.info()?.file_size() < before);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)
+    /// # }
+    /// ```
+    pub fn compact(&mut self) -> io::Result<()> {
+        self.writable()
+            .and_then(|()| self.compact_now())
+            .map_err(|problem| self.error(problem))
+    }
+
+    fn compact_now(&mut self) -> Outcome<()> {
+        let mut tables = self.ready()?;
+        tables.compact()?;
+        self.tables = Some(tables);
+        self.churn = 0;
+        Ok(())
+    }
+
+    fn compact_if_worth(&mut self) -> Outcome<()> {
+        let size = self.file.size()?;
+        if size >= COMPACT && self.counts.bytes < size / 8 && self.churn >= size / 4 {
+            self.compact_now()?;
         }
-        let database = fill(locked, &[], 0).inspect_err(|_| drop(fs::remove_file(&new)))?;
-        fs::rename(&new, path)?;
-        file::sync_directory(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            fsync,
-            database: Some(database),
-        })
+        Ok(())
     }
 
-    fn salvage_whole(path: &Path, fsync: Fsync) -> Outcome<(Self, Salvage)> {
-        let locked = Locked::open(path, fsync)?;
-        let bytes = locked.read_all()?;
-        let whole = whole(&bytes);
-        let messages: Vec<(u64, &[u8])> = whole.iter().map(|(&n, &message)| (n, message)).collect();
-        // Numbers of messages that are damaged are not given again.
-        let next = messages.last().map_or(0, |&(number, _)| number + 1) + (1 << 32);
-        let new = file::beside(path, ".new");
-        let database = fill(Locked::open_new(&new, fsync)?, &messages, next)
-            .inspect_err(|_| drop(fs::remove_file(&new)))?;
-        let damaged = file::set_aside(path)?;
-        drop(locked);
-        fs::rename(&new, path)?;
-        file::sync_directory(path)?;
-        let store = Self {
-            path: path.to_owned(),
-            fsync,
-            database: Some(database),
+    /// The tables, opened again if the call before has failed: redb answers nothing after an error of the file.
+    ///
+    /// The caller puts them back if they are still of use.
+    fn ready(&mut self) -> Outcome<Tables> {
+        if let Some(tables) = self.tables.take() {
+            return Ok(tables);
+        }
+        self.file.settle()?;
+        let region = Region::behind_header(&self.file);
+        let (tables, counts) = Tables::open(region, self.header.file)?;
+        if counts.sequence < self.header.acknowledged {
+            return Err(StoreProblem::damaged("its last commit"));
+        }
+        self.counts = Counts {
+            // A commit that failed has used its sequence and its numbers.
+            sequence: self.counts.sequence.max(counts.sequence),
+            next: self.counts.next.max(counts.next),
+            ..counts
         };
-        let messages = messages.len();
-        Ok((store, Salvage::Salvaged { messages, damaged }))
+        if !self.in_doubt.is_empty() {
+            let removed = tables.commit(&self.counts, |change| change.remove(&self.in_doubt));
+            self.counts.sequence += 1;
+            self.counts = removed.map_err(|failed| failed.problem)?;
+            self.in_doubt.clear();
+        }
+        Ok(tables)
     }
 
-    /// Keeps these, all or none.
-    fn keep(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
-        let Some(&(last, _)) = batch.last() else {
+    fn writable(&self) -> Outcome<()> {
+        if self.options.read_only {
+            return Err(StoreProblem::ReadOnly);
+        }
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
+    ) -> Result<(), Failed> {
+        let tables = self.ready()?;
+        let before = self.counts.bytes;
+        match tables.commit(&self.counts, change) {
+            Ok(counts) => {
+                self.counts = counts;
+                self.tables = Some(tables);
+                self.churn = self.churn.saturating_add(before.abs_diff(counts.bytes));
+                self.header.acknowledged = counts.sequence;
+                // Without it a damaged last commit passes for an unfinished one, and nothing else changes.
+                let _ = self.header.write_progress(&self.file);
+                Ok(())
+            }
+            Err(failed) => {
+                self.counts.sequence += 1;
+                let refused = matches!(
+                    failed.problem,
+                    StoreProblem::TooLarge | StoreProblem::NumberTooLarge
+                );
+                if refused {
+                    self.tables = Some(tables);
+                }
+                Err(failed)
+            }
+        }
+    }
+
+    fn try_append(&mut self, batch: &[(u64, Bytes)]) -> Outcome<()> {
+        if batch.is_empty() {
             return Ok(());
-        };
-        self.call(|database| {
-            let transaction = begin(database)?;
-            insert(&transaction, batch, last + 1)?;
-            Ok(transaction.commit()?)
-        })
+        }
+        self.writable()?;
+        self.file
+            .check_reachable()
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => StoreProblem::Removed,
+                _ => error.into(),
+            })?;
+        let more = batch
+            .iter()
+            .map(|(_, message)| (HEAD + message.len()) as u64);
+        if self.counts.bytes.saturating_add(more.sum()) > self.options.disk_capacity {
+            return Err(StoreProblem::CapacityReached);
+        }
+        let mut added = self.change(|change| change.add(batch));
+        if let Err(Failed {
+            problem: StoreProblem::Full,
+            in_doubt: false,
+        }) = added
+        {
+            // What was removed last is free after one more commit.
+            added = self
+                .change(|_| Ok(()))
+                .and_then(|()| self.change(|change| change.add(batch)));
+        }
+        match added {
+            Ok(()) => Ok(()),
+            Err(failed) if failed.in_doubt => {
+                // What is handed back must not be delivered: it is removed, if it is there.
+                self.in_doubt.extend(batch.iter().map(|(number, _)| number));
+                match self.ready() {
+                    Ok(tables) => {
+                        self.tables = Some(tables);
+                        Err(failed.problem)
+                    }
+                    Err(_) => Err(StoreProblem::OutcomeUnknown {
+                        cause: Box::new(failed.problem),
+                    }),
+                }
+            }
+            Err(failed) => Err(failed.problem),
+        }
     }
 
-    /// Forgets these, all or none.
-    fn forget(&mut self, numbers: &[u64]) -> io::Result<()> {
+    fn try_remove(&mut self, numbers: &[u64]) -> Outcome<()> {
         if numbers.is_empty() {
             return Ok(());
         }
-        self.call(|database| {
-            let transaction = begin(database)?;
-            {
-                let mut messages = transaction.open_table(MESSAGES)?;
-                for number in numbers {
-                    messages.remove(number)?;
+        self.writable()?;
+        match self.change(|change| change.remove(numbers)) {
+            Err(Failed {
+                problem: StoreProblem::Full,
+                ..
+            }) => {
+                // Few at a time find room in the file.
+                for few in numbers.chunks(FEW) {
+                    self.change(|change| change.remove(few))
+                        .map_err(|failed| failed.problem)?;
                 }
             }
-            Ok(transaction.commit()?)
-        })
+            removed => removed.map_err(|failed| failed.problem)?,
+        }
+        // Without it the file stays large, and nothing is lost.
+        let _ = self.compact_if_worth();
+        Ok(())
     }
 
-    /// Makes a call on the database, which is opened anew if the call before has failed: redb answers
-    /// nothing more after an error of the file.
-    fn call<T>(&mut self, call: impl FnOnce(&Database) -> Outcome<T>) -> io::Result<T> {
-        let done = (|| {
-            let database = match self.database.take() {
-                Some(database) => database,
-                None => {
-                    let locked = Locked::open(&self.path, self.fsync)?;
-                    guarded(|| Ok(builder().create_with_backend(locked)?))?
-                }
-            };
-            guarded(move || {
-                let result = call(&database)?;
-                Ok((database, result))
-            })
-        })();
-        match done {
-            Ok((database, result)) => {
-                self.database = Some(database);
-                Ok(result)
+    fn read_page(&mut self, from: u64, max_bytes: usize) -> Outcome<Vec<(u64, Bytes)>> {
+        let tables = self.ready()?;
+        let mut page = Vec::new();
+        let mut bytes = 0_usize;
+        tables.messages_from(from, |number, message| {
+            bytes = bytes.saturating_add(message.len());
+            if bytes > max_bytes && !page.is_empty() {
+                return ControlFlow::Break(());
             }
-            Err(problem) => Err(StoreError::new(&self.path, problem).into()),
-        }
+            page.push((number, message));
+            ControlFlow::Continue(())
+        })?;
+        self.tables = Some(tables);
+        Ok(page)
+    }
+
+    fn read_dead_letters(&mut self) -> Outcome<Vec<DeadLetter>> {
+        let tables = self.ready()?;
+        let mut letters = Vec::new();
+        tables.dead_letters_from(0, |number, letter| {
+            letters.extend(DeadLetter::read(number, letter));
+            ControlFlow::Continue(())
+        })?;
+        self.tables = Some(tables);
+        Ok(letters)
+    }
+
+    fn error(&self, problem: StoreProblem) -> io::Error {
+        StoreError::new(&self.path, problem).into()
     }
 }
 
 impl Store for DiskStore {
     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
-        self.call(|database| {
-            let messages = database.begin_read()?.open_table(MESSAGES)?;
-            let mut recovered = Vec::new();
-            for row in messages.iter()? {
-                let (number, frame) = row?;
-                let frame = framed(number.value(), frame.value())?;
-                recovered.push((frame.number, Bytes::copy_from_slice(frame.message)));
-            }
-            Ok(recovered)
-        })
+        self.recover_page(0, usize::MAX)
+    }
+
+    fn recover_page(&mut self, from: u64, max_bytes: usize) -> io::Result<Vec<(u64, Bytes)>> {
+        self.read_page(from, max_bytes)
+            .map_err(|problem| self.error(problem))
     }
 
     fn next_number(&mut self) -> io::Result<u64> {
-        self.call(|database| {
-            let facts = database.begin_read()?.open_table(FACTS)?;
-            let next = facts.get(NEXT)?;
-            Ok(next.map_or(0, |next| next.value()))
-        })
+        Ok(self.counts.next)
     }
 
     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
-        match self.keep(batch) {
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                // What was forgotten last is free after one commit more.
-                self.call(|database| Ok(begin(database)?.commit()?))?;
-                self.keep(batch)
-            }
-            done => done,
-        }
+        self.try_append(batch)
+            .map_err(|problem| self.error(problem))
     }
 
     fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
-        match self.forget(numbers) {
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                // Few at a time find room in the file.
-                numbers.chunks(FEW).try_for_each(|few| self.forget(few))
-            }
-            done => done,
-        }
+        self.try_remove(numbers)
+            .map_err(|problem| self.error(problem))
+    }
+
+    fn bury(&mut self, number: u64, reason: &str) -> io::Result<()> {
+        let buried = self
+            .writable()
+            .map_err(Failed::from)
+            .and_then(|()| self.change(|change| change.bury(number, reason)));
+        buried.map_err(|failed| self.error(failed.problem))
+    }
+
+    fn dead_letters(&mut self) -> io::Result<Vec<DeadLetter>> {
+        self.read_dead_letters()
+            .map_err(|problem| self.error(problem))
+    }
+
+    fn remove_dead_letters(&mut self, numbers: &[u64]) -> io::Result<()> {
+        let removed = self
+            .writable()
+            .map_err(Failed::from)
+            .and_then(|()| self.change(|change| change.remove_dead_letters(numbers)));
+        removed.map_err(|failed| self.error(failed.problem))
     }
 }
 
@@ -369,177 +485,7 @@ impl fmt::Debug for DiskStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DiskStore")
             .field("path", &self.path)
-            .field("fsync", &self.fsync)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
-
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    // The format that later versions of redb read.
-    builder
-        .set_cache_size(CACHE)
-        .create_with_file_format_v3(true);
-    builder
-}
-
-/// A new store in this file, whatever is in it.
-fn fill(locked: Locked, messages: &[(u64, &[u8])], next: u64) -> Outcome<Database> {
-    guarded(|| {
-        locked.set_len(0)?;
-        let database = builder().create_with_backend(locked)?;
-        let transaction = begin(&database)?;
-        transaction.open_table(FACTS)?.insert(FORMAT, THIS_FORMAT)?;
-        insert(&transaction, messages, next)?;
-        transaction.commit()?;
-        Ok(database)
-    })
-}
-
-fn begin(database: &Database) -> Outcome<WriteTransaction> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate);
-    // In one phase, redb takes a damaged last commit for one that was not finished, and drops it.
-    transaction.set_two_phase_commit(true);
-    Ok(transaction)
-}
-
-fn insert<M: AsRef<[u8]>>(
-    transaction: &WriteTransaction,
-    batch: &[(u64, M)],
-    next: u64,
-) -> Outcome<()> {
-    {
-        let mut messages = transaction.open_table(MESSAGES)?;
-        let oldest = messages.first()?.map(|(number, _)| number.value());
-        let floor = oldest
-            .or(batch.first().map(|batch| batch.0))
-            .unwrap_or(next);
-        for (number, message) in batch {
-            let message = message.as_ref();
-            let frame = Frame {
-                number: *number,
-                floor,
-                message,
-            };
-            let length = u32::try_from(HEAD + message.len()).map_err(|_| StoreProblem::TooLarge)?;
-            let mut place = messages.insert_reserve(number, length)?;
-            frame.write(place.as_mut());
-        }
-    }
-    transaction.open_table(FACTS)?.insert(NEXT, next)?;
-    let mut scratch = transaction.open_table(SCRATCH)?;
-    scratch.insert_reserve(0, ROOM as u32)?;
-    scratch.remove(0)?;
-    Ok(())
-}
-
-/// Whether the bytes are those of a sound store.
-///
-/// redb is asked, on a copy in memory: on a damaged file it may change what is left, and panic.
-fn examine(bytes: Vec<u8>) -> Outcome<()> {
-    let begins_well = bytes.starts_with(&REDB);
-    if !begins_well && Frame::scan(&bytes).next().is_none() {
-        return Err(StoreProblem::NotAStore);
-    }
-    let trial = guarded(|| {
-        if !begins_well {
-            return Err(damaged("its beginning"));
-        }
-        let copy = InMemoryBackend::new();
-        copy.set_len(bytes.len() as u64)?;
-        copy.write(0, &bytes)?;
-        let mut database = builder().create_with_backend(copy)?;
-        if !database.check_integrity()? {
-            return Err(damaged("its free pages"));
-        }
-        check_rows(&database)
-    });
-    let what = match trial {
-        Err(StoreProblem::Damaged { what, .. }) => what,
-        // It names a place that the copy does not have.
-        Err(StoreProblem::Io(error)) => error.to_string(),
-        other => return other,
-    };
-    Err(StoreProblem::Damaged {
-        whole: whole(&bytes).len(),
-        what,
-    })
-}
-
-fn check_rows(database: &Database) -> Outcome<()> {
-    let transaction = database.begin_read()?;
-    let facts = match transaction.open_table(FACTS) {
-        Err(TableError::TableDoesNotExist(_)) => return Err(StoreProblem::NotAStore),
-        facts => facts?,
-    };
-    match facts.get(FORMAT)?.map(|format| format.value()) {
-        Some(THIS_FORMAT) => {}
-        Some(_) => return Err(StoreProblem::OtherFormat),
-        None => return Err(StoreProblem::NotAStore),
-    }
-    for row in transaction.open_table(MESSAGES)?.iter()? {
-        let (number, frame) = row?;
-        framed(number.value(), frame.value())?;
-    }
-    Ok(())
-}
-
-fn framed(number: u64, bytes: &[u8]) -> Outcome<Frame<'_>> {
-    let frame = Frame::read(bytes).filter(|frame| frame.number == number);
-    frame.ok_or_else(|| damaged(&format!("message {number}")))
-}
-
-/// The whole messages in a damaged file, but for those that were surely forgotten.
-fn whole(bytes: &[u8]) -> BTreeMap<u64, &[u8]> {
-    let floor = Frame::scan(bytes).map(|frame| frame.floor).max();
-    Frame::scan(bytes)
-        .filter(|frame| Some(frame.number) >= floor)
-        .map(|frame| (frame.number, frame.message))
-        .collect()
-}
-
-fn damaged(what: &str) -> StoreProblem {
-    StoreProblem::Damaged {
-        whole: 0,
-        what: what.to_owned(),
-    }
-}
-
-/// redb panics on some damaged files.
-fn guarded<T>(call: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let message = panic.downcast_ref::<String>().map(String::as_str);
-        let message = message.or(panic.downcast_ref::<&str>().copied());
-        Err(damaged(message.unwrap_or("the database panicked")))
-    })
-}
-
-impl From<redb::Error> for StoreProblem {
-    fn from(error: redb::Error) -> Self {
-        match error {
-            redb::Error::DatabaseAlreadyOpen => Self::InUse,
-            redb::Error::ValueTooLarge(_) => Self::TooLarge,
-            redb::Error::Io(error) => error.into(),
-            other => damaged(&other.to_string()),
-        }
-    }
-}
-
-macro_rules! by_redb_error {
-    ($($error:ty),*) => {$(
-        impl From<$error> for StoreProblem {
-            fn from(error: $error) -> Self {
-                redb::Error::from(error).into()
-            }
-        }
-    )*};
-}
-
-by_redb_error!(
-    DatabaseError,
-    StorageError,
-    TableError,
-    redb::CommitError,
-    redb::TransactionError
-);

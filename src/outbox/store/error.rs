@@ -1,9 +1,11 @@
-//! What a store on disk complains about.
+//! What a store on disk reports.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub(super) type Outcome<T> = Result<T, StoreProblem>;
 
 /// What is wrong with a store on disk: its path, and the problem. The message says what to do.
 #[derive(Debug)]
@@ -16,10 +18,14 @@ pub struct StoreError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreProblem {
-    /// The disk is full, or a quota is. What was kept stays kept; when there is room again the store goes
-    /// on by itself.
+    /// The disk is full, or a quota is. Nothing that was kept is lost. The store continues by itself when there
+    /// is room.
     Full,
-    /// Another process, or another [`DiskStore`](super::DiskStore) of this one, has the file open.
+    /// The messages would take more than
+    /// [`StoreOptions::disk_capacity`](super::StoreOptions::disk_capacity).
+    CapacityReached,
+    /// Another process, or another [`DiskStore`](super::DiskStore) of this one, has the file open. Or a
+    /// process that this one forked has: it inherits the lock.
     InUse,
     /// The file is a store, and it is damaged. It has not been changed.
     #[non_exhaustive]
@@ -29,14 +35,37 @@ pub enum StoreProblem {
         /// What is damaged.
         what: String,
     },
+    /// The file was removed, renamed or replaced while the store had it open: the next start would not find
+    /// its messages. Nothing is accepted until the file is back under its name.
+    Removed,
+    /// The message may have been kept, or not: a write failed, and so did the attempt to undo it. If it was
+    /// kept, the next start delivers it.
+    #[non_exhaustive]
+    OutcomeUnknown {
+        /// Why the write failed.
+        cause: Box<Self>,
+    },
     /// The file is no store of an outbox. It has not been changed.
     NotAStore,
     /// The file is a store in a format that this version does not know. It has not been changed.
     OtherFormat,
+    /// The store was opened [read-only](super::StoreOptions::read_only).
+    ReadOnly,
     /// The message is larger than 3 GiB.
     TooLarge,
-    /// The operating system refused something else.
+    /// The number of the message is 2^60 or more.
+    NumberTooLarge,
+    /// The operating system reported another error.
     Io(io::Error),
+}
+
+impl StoreProblem {
+    pub(super) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged {
+            whole: 0,
+            what: what.into(),
+        }
+    }
 }
 
 impl StoreError {
@@ -47,7 +76,7 @@ impl StoreError {
         }
     }
 
-    /// The file of the store.
+    /// The file of the store; empty if it stands on a backend of its own.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -69,30 +98,48 @@ impl From<io::Error> for StoreProblem {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.display())?;
-        match &self.problem {
-            StoreProblem::Full => f.write_str(
-                "the disk is full: make room, the store goes on then",
+        if !self.path.as_os_str().is_empty() {
+            write!(f, "{}: ", self.path.display())?;
+        }
+        write!(f, "{}", self.problem)
+    }
+}
+
+impl fmt::Display for StoreProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the disk is full: make room, and the store continues"),
+            Self::CapacityReached => f.write_str(
+                "the store has reached its capacity: it takes more when messages were delivered, or with \
+                 a larger `disk_capacity`",
             ),
-            StoreProblem::InUse => f.write_str(
+            Self::InUse => f.write_str(
                 "the store is in use: end the other process, or give this one a file of its own",
             ),
-            StoreProblem::Damaged { whole, what } => write!(
+            Self::Damaged { whole, what } => write!(
                 f,
                 "the store is damaged ({what}); {whole} messages in it are whole: open it with \
                  `DiskStore::salvage` to go on with those, or put a sound copy in its place"
             ),
-            StoreProblem::NotAStore => f.write_str(
+            Self::Removed => f.write_str(
+                "the file was removed, renamed or replaced while the store was open: put it back, or \
+                 restart with the file that is to be used",
+            ),
+            Self::OutcomeUnknown { cause } => write!(
+                f,
+                "outcome unknown: the message may be delivered after the next start ({cause})"
+            ),
+            Self::NotAStore => f.write_str(
                 "the file is no store of an outbox: name another one, or remove it to begin anew",
             ),
-            StoreProblem::OtherFormat => f.write_str(
+            Self::OtherFormat => f.write_str(
                 "the store is in a format that this version does not know: deliver its messages with \
                  the version that wrote it",
             ),
-            StoreProblem::TooLarge => {
-                f.write_str("the message is larger than 3 GiB: send it in parts")
-            }
-            StoreProblem::Io(error) => write!(f, "{error}"),
+            Self::ReadOnly => f.write_str("the store was opened read-only"),
+            Self::TooLarge => f.write_str("the message is larger than 3 GiB: send it in parts"),
+            Self::NumberTooLarge => f.write_str("the number of the message is 2^60 or more"),
+            Self::Io(error) => write!(f, "{error}"),
         }
     }
 }
@@ -106,17 +153,27 @@ impl Error for StoreError {
     }
 }
 
+impl StoreProblem {
+    fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Full => io::ErrorKind::StorageFull,
+            Self::CapacityReached => io::ErrorKind::QuotaExceeded,
+            Self::InUse => io::ErrorKind::ResourceBusy,
+            Self::Damaged { .. } | Self::NotAStore => io::ErrorKind::InvalidData,
+            Self::Removed => io::ErrorKind::NotFound,
+            Self::OutcomeUnknown { cause } => cause.kind(),
+            Self::OtherFormat => io::ErrorKind::Unsupported,
+            Self::ReadOnly => io::ErrorKind::ReadOnlyFilesystem,
+            Self::TooLarge => io::ErrorKind::FileTooLarge,
+            Self::NumberTooLarge => io::ErrorKind::InvalidInput,
+            Self::Io(error) => error.kind(),
+        }
+    }
+}
+
 /// The error is inside, for [`io::Error::downcast`].
 impl From<StoreError> for io::Error {
     fn from(error: StoreError) -> Self {
-        let kind = match &error.problem {
-            StoreProblem::Full => io::ErrorKind::StorageFull,
-            StoreProblem::InUse => io::ErrorKind::ResourceBusy,
-            StoreProblem::Damaged { .. } | StoreProblem::NotAStore => io::ErrorKind::InvalidData,
-            StoreProblem::OtherFormat => io::ErrorKind::Unsupported,
-            StoreProblem::TooLarge => io::ErrorKind::FileTooLarge,
-            StoreProblem::Io(error) => error.kind(),
-        };
-        Self::new(kind, error)
+        Self::new(error.problem.kind(), error)
     }
 }

@@ -1,80 +1,167 @@
-//! The file under the database: what redb's own has, and three things more. Room is taken when the file
-//! grows, so that what is written later has its place; a policy decides about fsync; and a new store
-//! appears under its name when it is complete.
+//! The file of a store: open and locked, with its room taken before it is used.
 
-use super::Fsync;
+use super::backend::StorageBackend;
 use super::error::StoreProblem;
-use redb::backends::FileBackend;
-use redb::{DatabaseError, StorageBackend};
+use super::frame;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
 
-/// An open and locked file.
+/// An open file that no other process has open as a store. The lock is an advisory one (`flock(2)`), and
+/// belongs to the opening: a forked child has it too. It ends with this value.
 #[derive(Debug)]
-pub(super) struct Locked {
-    backend: FileBackend,
+pub(super) struct LockedFile {
     file: File,
-    fsync: Fsync,
+    /// Where the next start will look for it.
+    path: PathBuf,
+    /// The process that opened it.
+    owner: u32,
 }
 
-impl Locked {
-    pub(super) fn open(path: &Path, fsync: Fsync) -> Result<Self, StoreProblem> {
-        Self::lock(OpenOptions::new().read(true).write(true).open(path)?, fsync)
-    }
-
-    /// The file in which a store is made. What another process left in it stays, until it is emptied.
-    pub(super) fn open_new(path: &Path, fsync: Fsync) -> Result<Self, StoreProblem> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        Self::lock(options.open(path)?, fsync)
-    }
-
-    fn lock(file: File, fsync: Fsync) -> Result<Self, StoreProblem> {
-        let own = file.try_clone()?;
-        let backend = FileBackend::new(file).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => StoreProblem::InUse,
-            DatabaseError::Storage(redb::StorageError::Io(error)) => error.into(),
-            other => StoreProblem::Io(io::Error::other(other)),
-        })?;
-        Ok(Self {
-            backend,
-            file: own,
-            fsync,
-        })
-    }
-
-    pub(super) fn read_all(&self) -> io::Result<Vec<u8>> {
-        let len = self.backend.len()?;
-        self.backend
-            .read(0, usize::try_from(len).map_err(io::Error::other)?)
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // A child that is about to execute another program has the descriptor for a moment more. A child that
+        // drops its copy must not unlock the file of its parent.
+        if self.owner == process::id() {
+            let _ = self.file.unlock();
+        }
     }
 }
 
-impl StorageBackend for Locked {
-    fn len(&self) -> io::Result<u64> {
-        self.backend.len()
-    }
-
-    fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        self.backend.read(offset, len)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        reserve(&self.file, self.backend.len()?, len)?;
-        self.backend.set_len(len)
-    }
-
-    fn sync_data(&self, eventual: bool) -> io::Result<()> {
-        match self.fsync {
-            Fsync::Each => self.backend.sync_data(eventual),
-            Fsync::Never => Ok(()),
+impl LockedFile {
+    /// Opens what is there.
+    pub(super) fn open(path: &Path, read_only: bool) -> Result<Self, StoreProblem> {
+        loop {
+            let mut options = OpenOptions::new();
+            options.read(true).write(!read_only);
+            // A FIFO would make it wait for a writer.
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::custom_flags(
+                &mut options,
+                rustix::fs::OFlags::NONBLOCK.bits() as i32,
+            );
+            let file = options.open(path)?;
+            if !file.metadata()?.is_file() {
+                return Err(StoreProblem::NotAStore);
+            }
+            let locked = if read_only {
+                file.try_lock_shared()
+            } else {
+                file.try_lock()
+            };
+            match locked {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(StoreProblem::InUse),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+            let file = Self {
+                file,
+                path: path.to_owned(),
+                owner: process::id(),
+            };
+            // Another process may have put a new file in the place of this one before the lock was taken.
+            match file.check_reachable() {
+                Ok(()) => return Ok(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.backend.write(offset, data)
+    /// Makes an empty file beside `path`, for it, under a name that nobody has.
+    pub(super) fn create(path: &Path, mode: u32) -> Result<(Self, Temporary), StoreProblem> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+        #[cfg(not(unix))]
+        let _ = mode;
+        loop {
+            let mut name = OsString::from(".");
+            name.push(path.file_name().ok_or(StoreProblem::NotAStore)?);
+            name.push(format!(".{:016x}.new", frame::random()));
+            let name = path.with_file_name(name);
+            match options.open(&name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error.into()),
+                Ok(file) => {
+                    let temporary = Temporary { name, kept: false };
+                    match file.try_lock() {
+                        Ok(()) => {}
+                        Err(TryLockError::WouldBlock) => return Err(StoreProblem::InUse),
+                        Err(TryLockError::Error(error)) => return Err(error.into()),
+                    }
+                    let file = Self {
+                        file,
+                        path: path.to_owned(),
+                        owner: process::id(),
+                    };
+                    return Ok((file, temporary));
+                }
+            }
+        }
+    }
+}
+
+impl StorageBackend for LockedFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    #[cfg(unix)]
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+    }
+
+    #[cfg(unix)]
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.file, data, offset)
+    }
+
+    #[cfg(not(unix))]
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        use std::io::{Read, Seek, SeekFrom};
+
+        (&self.file).seek(SeekFrom::Start(offset))?;
+        (&self.file).read_exact(buffer)
+    }
+
+    #[cfg(not(unix))]
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        use std::io::{Seek, SeekFrom, Write};
+
+        (&self.file).seek(SeekFrom::Start(offset))?;
+        (&self.file).write_all(data)
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        reserve(&self.file, self.size()?, size)?;
+        self.file.set_len(size)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    #[cfg(unix)]
+    fn check_reachable(&self) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt;
+
+        let here = self.file.metadata()?;
+        let there = fs::metadata(&self.path)?;
+        if (here.dev(), here.ino()) == (there.dev(), there.ino()) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    /// Other systems do not remove a file that is open.
+    #[cfg(not(unix))]
+    fn check_reachable(&self) -> io::Result<()> {
+        fs::metadata(&self.path).map(drop)
     }
 }
 
@@ -102,14 +189,47 @@ fn reserve(_: &File, _: u64, _: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The path with this at its end.
-pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(end);
-    name.into()
+/// The name of a file that is not complete. It is removed with this value.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    name: PathBuf,
+    kept: bool,
 }
 
-/// Makes what was renamed in the directory of `path` survive a power cut.
+impl Temporary {
+    /// Gives the file the name `path`, unless another file has it.
+    pub(super) fn publish(self, path: &Path) -> Result<(), StoreProblem> {
+        match fs::hard_link(&self.name, path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(StoreProblem::InUse);
+            }
+            // A file system without links.
+            Err(_) if path.try_exists()? => return Err(StoreProblem::InUse),
+            Err(_) => return self.replace(path),
+        }
+        drop(self);
+        Ok(sync_directory(path)?)
+    }
+
+    /// Gives the file the name `path`, whoever had it.
+    pub(super) fn replace(mut self, path: &Path) -> Result<(), StoreProblem> {
+        fs::rename(&self.name, path)?;
+        self.kept = true;
+        Ok(sync_directory(path)?)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept {
+            // It is of no use; what fails here leaves a file behind and nothing else.
+            let _ = fs::remove_file(&self.name);
+        }
+    }
+}
+
+/// Makes a new name in the directory of `path` survive a power cut.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let parent = match path.parent() {
@@ -121,16 +241,18 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a damaged file a second name, that is free, and says which.
+/// Gives a damaged file a second name that is free, and returns it.
 pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let mut aside = beside(path, ".damaged");
     let mut more = 1;
     loop {
+        let mut aside = OsString::from(path);
+        match more {
+            1 => aside.push(".damaged"),
+            _ => aside.push(format!(".damaged{more}")),
+        }
+        let aside = PathBuf::from(aside);
         match fs::hard_link(path, &aside) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                more += 1;
-                aside = beside(path, &format!(".damaged{more}"));
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => more += 1,
             // A file system without links.
             Err(_) if !aside.try_exists()? => {
                 fs::copy(path, &aside)?;

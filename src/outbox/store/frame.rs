@@ -1,119 +1,254 @@
-//! How a message lies on disk: with a mark, its number and a checksum, so that it can be told from
-//! anything else without the database around it.
+//! How a message lies in the file: so that it can be told from anything else without the database around it.
 //!
 //! ```text
-//! mark 8 │ number 8 │ floor 8 │ length 4 │ checksum 4 │ message
+//! prefix 8 │ file 8 │ number 8 │ sequence 8 │ floor 8 │ salt 8 │ kind 4 │ length 4 │ checksum 4 │ message
 //! ```
 //!
-//! Integers are little-endian. The checksum is the CRC-32 of all but the mark and itself.
+//! Integers are little-endian. The checksum is the CRC-32 of all but the prefix and itself.
+//!
+//! # Invariants
+//!
+//! 1. The prefix stands at the start of a frame and nowhere else in one: a message that contains it is stored
+//!    under a mask. So a message cannot pose as a frame, whatever bytes its sender chose.
+//! 2. A frame belongs to the file whose random number it carries.
+//! 3. Of two frames with one number, the one with the higher sequence was written later.
 
+use super::error::StoreProblem;
+use super::scan::Format;
 use crc32fast::Hasher;
+use std::hash::{BuildHasher, RandomState};
 
-const MARK: [u8; 8] = *b"\x91hangup\x1b";
-pub(super) const HEAD: usize = 32;
+pub(super) const PREFIX: [u8; 8] = *b"\x92hangup\x1b";
+pub(super) const HEAD: usize = 60;
 
-/// A message in a file.
+/// How the scan of a damaged file finds frames.
+pub(super) const FORMAT: Format = Format {
+    prefix: PREFIX,
+    head: HEAD,
+    read: |head| {
+        let head = head.first_chunk()?;
+        Some((Found::read(head)?, Found::hasher(head)))
+    },
+};
+
+/// Numbers, sequences and floors are below it. So their last byte is small, and no field of the head can
+/// hold the prefix (invariant 1).
+pub(super) const LIMIT: u64 = 1 << 60;
+
+/// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
-    pub(super) number: u64,
-    /// Below this number nothing was held any more when the message was written.
-    pub(super) floor: u64,
-    pub(super) message: &'a [u8],
+pub(super) enum Kind {
+    /// A message that is to be delivered.
+    Message,
+    /// A message that cannot be delivered: the length of the reason (4 bytes), the reason, the message.
+    DeadLetter,
 }
 
-impl<'a> Frame<'a> {
-    /// Writes it into `bytes`, which are `HEAD` longer than the message.
-    pub(super) fn write(&self, bytes: &mut [u8]) {
-        let (head, message) = bytes.split_at_mut(HEAD);
-        message.copy_from_slice(self.message);
-        head[..8].copy_from_slice(&MARK);
-        head[8..16].copy_from_slice(&self.number.to_le_bytes());
-        head[16..24].copy_from_slice(&self.floor.to_le_bytes());
-        head[24..28].copy_from_slice(&(self.message.len() as u32).to_le_bytes());
-        let sum = checksum(&head[8..28], message);
-        head[28..].copy_from_slice(&sum.to_le_bytes());
+/// What the head says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The random number of the file.
+    pub(super) file: u64,
+    pub(super) number: u64,
+    /// Grows from commit to commit.
+    pub(super) sequence: u64,
+    /// Below this number no message was held any more when this one was written.
+    pub(super) floor: u64,
+    pub(super) kind: Kind,
+}
+
+/// A head as it was read, and what is needed to check and to unmask the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) head: Head,
+    pub(super) length: u32,
+    salt: u64,
+    checksum: u32,
+}
+
+impl Head {
+    /// Writes the frame into `frame`, which is [`HEAD`] longer than the message.
+    pub(super) fn write(&self, message: &[u8], frame: &mut [u8]) {
+        let mut salt = 0;
+        loop {
+            self.write_salted(message, salt, frame);
+            if FORMAT.find(&frame[1..]).is_none() {
+                return;
+            }
+            salt = random();
+        }
     }
 
-    /// The frame at the beginning of `bytes`, if there is one and it is whole.
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (head, rest) = bytes.split_at_checked(HEAD)?;
-        if head[..8] != MARK {
+    fn write_salted(&self, message: &[u8], salt: u64, frame: &mut [u8]) {
+        let (head, body) = frame.split_at_mut(HEAD);
+        body.copy_from_slice(message);
+        mask(salt, body);
+        head[..8].copy_from_slice(&PREFIX);
+        let fields = [self.file, self.number, self.sequence, self.floor, salt];
+        for (place, field) in head[8..48].chunks_exact_mut(8).zip(fields) {
+            place.copy_from_slice(&field.to_le_bytes());
+        }
+        head[48..52].copy_from_slice(&(self.kind as u32).to_le_bytes());
+        head[52..56].copy_from_slice(&(message.len() as u32).to_le_bytes());
+        let mut hasher = Hasher::new();
+        hasher.update(&head[8..56]);
+        hasher.update(body);
+        head[56..].copy_from_slice(&hasher.finalize().to_le_bytes());
+    }
+}
+
+impl Found {
+    /// A frame whose message is stored as it is, and has this checksum.
+    pub(super) fn unmasked(head: Head, length: u32, checksum: u32) -> Self {
+        Self {
+            head,
+            length,
+            salt: 0,
+            checksum,
+        }
+    }
+
+    /// Reads a head. Whether the message is whole is not known yet.
+    pub(super) fn read(head: &[u8; HEAD]) -> Option<Self> {
+        if head[..8] != PREFIX {
             return None;
         }
-        let length = u32::from_le_bytes(head[24..28].try_into().ok()?) as usize;
-        let message = rest.get(..length)?;
-        let sum = u32::from_le_bytes(head[28..].try_into().ok()?);
-        (checksum(&head[8..28], message) == sum).then_some(Self {
-            number: u64::from_le_bytes(head[8..16].try_into().ok()?),
-            floor: u64::from_le_bytes(head[16..24].try_into().ok()?),
-            message,
+        let field = |at: usize| Some(u64::from_le_bytes(head[at..at + 8].try_into().ok()?));
+        let half = |at: usize| Some(u32::from_le_bytes(head[at..at + 4].try_into().ok()?));
+        let kind = match half(48)? {
+            0 => Kind::Message,
+            1 => Kind::DeadLetter,
+            _ => return None,
+        };
+        let head = Head {
+            file: field(8)?,
+            number: field(16)?,
+            sequence: field(24)?,
+            floor: field(32)?,
+            kind,
+        };
+        let bounded = head.number < LIMIT && head.sequence < LIMIT && head.floor <= head.number;
+        Some(Self {
+            head,
+            salt: field(40)?,
+            length: half(52)?,
+            checksum: half(56)?,
         })
+        .filter(|_| bounded)
     }
 
-    /// All whole frames in `bytes`, wherever they begin.
-    pub(super) fn scan(bytes: &'a [u8]) -> impl Iterator<Item = Self> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            loop {
-                let rest = bytes.get(at..)?;
-                at += rest.iter().position(|&byte| byte == MARK[0])?;
-                let frame = Self::read(&bytes[at..]);
-                // A message may hold frames of its own; they are none of ours.
-                at += frame.map_or(1, |frame| HEAD + frame.message.len());
-                if frame.is_some() {
-                    return frame;
-                }
-            }
-        })
+    /// The checksum, to be fed with the message as it is stored.
+    pub(super) fn hasher(head: &[u8; HEAD]) -> Hasher {
+        let mut hasher = Hasher::new();
+        hasher.update(&head[8..56]);
+        hasher
+    }
+
+    pub(super) fn is_whole(&self, hasher: Hasher) -> bool {
+        hasher.finalize() == self.checksum
+    }
+
+    /// Makes the stored message the one that was given.
+    pub(super) fn unmask(&self, message: &mut [u8]) {
+        mask(self.salt, message);
     }
 }
 
-fn checksum(head: &[u8], message: &[u8]) -> u32 {
-    let mut hasher = Hasher::new();
-    hasher.update(head);
-    hasher.update(message);
-    hasher.finalize()
+/// Reads a whole frame that belongs to `file` and has this number.
+pub(super) fn read(file: u64, number: u64, frame: &[u8]) -> Result<(Head, Vec<u8>), StoreProblem> {
+    let whole = || {
+        let (head, message) = frame.split_first_chunk::<HEAD>()?;
+        let found = Found::read(head)?;
+        let mut hasher = Found::hasher(head);
+        hasher.update(message);
+        let matches = found.head.file == file
+            && found.head.number == number
+            && found.length as usize == message.len()
+            && found.is_whole(hasher);
+        let mut message = message.to_vec();
+        found.unmask(&mut message);
+        matches.then_some((found.head, message))
+    };
+    whole().ok_or_else(|| StoreProblem::damaged(format!("message {number}")))
+}
+
+/// A number that nobody can foretell.
+pub(super) fn random() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+/// Masks and unmasks. No mask is 0.
+fn mask(salt: u64, bytes: &mut [u8]) {
+    if salt == 0 {
+        return;
+    }
+    // SplitMix64: each salt gives other bytes.
+    let mut state = salt;
+    for chunk in bytes.chunks_mut(8) {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^= word >> 31;
+        for (byte, masking) in chunk.iter_mut().zip(word.to_le_bytes()) {
+            *byte ^= masking;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn head(number: u64) -> Head {
+        Head {
+            file: 0x1234,
+            number,
+            sequence: 9,
+            floor: number.min(3),
+            kind: Kind::Message,
+        }
+    }
+
+    fn frame(head: Head, message: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0; HEAD + message.len()];
+        head.write(message, &mut frame);
+        frame
+    }
+
     #[test]
-    fn a_frame_is_whole_or_none() {
-        let frame = Frame {
-            number: 7,
-            floor: 3,
-            message: b"a message",
-        };
-        let mut bytes = vec![0; HEAD + frame.message.len()];
-        frame.write(&mut bytes);
-        assert_eq!(Frame::read(&bytes), Some(frame));
+    fn a_frame_is_whole_or_refused() {
+        let bytes = frame(head(7), b"a message");
+        assert_eq!(
+            read(0x1234, 7, &bytes).unwrap(),
+            (head(7), b"a message".to_vec())
+        );
+        assert!(read(0x1234, 8, &bytes).is_err());
+        assert!(read(0x1235, 7, &bytes).is_err());
         for place in 0..bytes.len() {
             for bit in 0..8 {
                 let mut flipped = bytes.clone();
                 flipped[place] ^= 1 << bit;
-                assert_eq!(Frame::read(&flipped), None, "byte {place}, bit {bit}");
+                assert!(
+                    read(0x1234, 7, &flipped).is_err(),
+                    "byte {place}, bit {bit}"
+                );
             }
-            assert_eq!(Frame::read(&bytes[..place]), None, "cut at {place}");
+            assert!(read(0x1234, 7, &bytes[..place]).is_err(), "cut at {place}");
         }
     }
 
     #[test]
-    fn frames_are_found_wherever_they_begin() {
-        let mut bytes = MARK.to_vec();
-        for number in 0..3 {
-            let message = vec![MARK[0]; number as usize * 5];
-            let frame = Frame {
-                number,
-                floor: 0,
-                message: &message,
-            };
-            let start = bytes.len() + number as usize;
-            bytes.resize(start + HEAD + message.len(), 0);
-            frame.write(&mut bytes[start..]);
+    fn a_message_cannot_hold_the_prefix_in_the_file() {
+        let inner = frame(head(5), b"planted");
+        for message in [
+            PREFIX.to_vec(),
+            inner.clone(),
+            [b"..", &inner[..], b".."].concat(),
+        ] {
+            let bytes = frame(head(7), &message);
+            assert_eq!(FORMAT.find(&bytes[1..]), None);
+            assert_eq!(read(0x1234, 7, &bytes).unwrap().1, message);
         }
-        let numbers: Vec<u64> = Frame::scan(&bytes).map(|frame| frame.number).collect();
-        assert_eq!(numbers, [0, 1, 2]);
     }
 }

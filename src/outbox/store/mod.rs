@@ -1,5 +1,10 @@
-//! Where a durable outbox keeps its messages.
+//! Where a durable outbox keeps its messages: the trait of every store, and a store in a file.
+//!
+//! It may use nothing of the outbox. The engine of the outbox and `hangup-store` use it.
 
+#[cfg(feature = "durable")]
+mod backend;
+mod dead_letter;
 #[cfg(feature = "durable")]
 mod disk;
 #[cfg(feature = "durable")]
@@ -8,11 +13,34 @@ mod error;
 mod file;
 #[cfg(feature = "durable")]
 mod frame;
+#[cfg(feature = "durable")]
+mod header;
+#[cfg(feature = "durable")]
+mod info;
+#[cfg(feature = "durable")]
+mod legacy;
+#[cfg(feature = "durable")]
+mod opening;
+#[cfg(feature = "durable")]
+mod options;
+#[cfg(feature = "durable")]
+mod scan;
+#[cfg(feature = "durable")]
+mod store_file;
+#[cfg(feature = "durable")]
+mod tables;
 
+#[cfg(feature = "durable")]
+pub use backend::StorageBackend;
+pub use dead_letter::DeadLetter;
 #[cfg(feature = "durable")]
 pub use disk::{DiskStore, Salvage};
 #[cfg(feature = "durable")]
 pub use error::{StoreError, StoreProblem};
+#[cfg(feature = "durable")]
+pub use info::StoreInfo;
+#[cfg(feature = "durable")]
+pub use options::StoreOptions;
 
 use bytes::Bytes;
 use std::error::Error;
@@ -28,6 +56,28 @@ pub trait Store: Send + 'static {
     ///
     /// If it cannot be read.
     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>>;
+
+    /// The kept messages whose number is at least `from`, in the order of the numbers, with `max_bytes` of messages
+    /// in all, or one message. Empty if there is none: so a backlog that does not fit into memory is read page by
+    /// page.
+    ///
+    /// The default takes them out of [`recover`](Self::recover).
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    fn recover_page(&mut self, from: u64, max_bytes: usize) -> io::Result<Vec<(u64, Bytes)>> {
+        let mut bytes = 0_usize;
+        let mut page = self.recover()?;
+        page.retain(|(number, _)| *number >= from);
+        let fitting = page.iter().take_while(|(_, message)| {
+            bytes = bytes.saturating_add(message.len());
+            bytes <= max_bytes
+        });
+        let length = fitting.count().max(1);
+        page.truncate(length);
+        Ok(page)
+    }
 
     /// Above all the numbers that were ever given to [`append`](Self::append): numbers go on from here, so
     /// that none names two messages.
@@ -50,6 +100,39 @@ pub trait Store: Send + 'static {
     ///
     /// If they cannot be forgotten; they will be delivered once more then.
     fn remove(&mut self, numbers: &[u64]) -> io::Result<()>;
+
+    /// Makes a kept message a dead letter: it is not recovered any more, and stays until it is
+    /// [removed](Self::remove_dead_letters). A number that the store does not have is passed over.
+    ///
+    /// The default store has no place for dead letters.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](io::ErrorKind::Unsupported) by default: the message stays where it is. If it cannot be
+    /// written.
+    fn bury(&mut self, number: u64, reason: &str) -> io::Result<()> {
+        let _ = (number, reason);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The dead letters, in the order of their numbers. None by default.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    fn dead_letters(&mut self) -> io::Result<Vec<DeadLetter>> {
+        Ok(Vec::new())
+    }
+
+    /// Removes dead letters. Those that it does not have are passed over.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be removed.
+    fn remove_dead_letters(&mut self, numbers: &[u64]) -> io::Result<()> {
+        let _ = numbers;
+        Ok(())
+    }
 }
 
 /// When a store on disk waits until the disk has what was written (`fsync(2)`). What that promises,

@@ -1,0 +1,133 @@
+//! The first page of the file: whose it is, in which format, and what is known of the last commit.
+//!
+//! ```text
+//! sector 0 │ identity
+//! sector 1 │ progress, written in turns with
+//! sector 2 │ progress
+//! sector 7 │ identity, once more
+//! ```
+//!
+//! A sector of 512 bytes is written whole or not at all when the power fails.
+//!
+//! The database commits with one barrier. It takes a last commit whose pages do not match for one that a power cut
+//! interrupted, and goes back to the commit before it. `acknowledged` tells the two cases apart: it is
+//! written after the barrier, and without one of its own. A commit that it names was complete, so its loss
+//! is damage.
+
+use super::error::StoreProblem;
+use super::frame;
+use super::store_file::StoreFile;
+use std::io;
+
+/// Where the database begins.
+pub(super) const SIZE: usize = 4096;
+
+const SECTOR: usize = 512;
+const MAGIC: [u8; 16] = *b"hangup outbox\x1b\r\n";
+const FORMAT: u32 = 2;
+const COPY: usize = 7 * SECTOR;
+
+/// What the header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    /// A random number, in each frame of this file.
+    pub(super) file: u64,
+    /// Above those of all earlier openings.
+    pub(super) session: u64,
+    /// The sequence of a commit that is complete.
+    pub(super) acknowledged: u64,
+    /// How often the progress was written.
+    turn: u64,
+}
+
+impl Header {
+    pub(super) fn new() -> Self {
+        Self {
+            file: frame::random(),
+            session: 0,
+            acknowledged: 0,
+            turn: 0,
+        }
+    }
+
+    /// Reads the header; `None` if the file begins with something else.
+    pub(super) fn read(file: &StoreFile) -> Result<Option<Self>, StoreProblem> {
+        if file.size()? < SIZE as u64 {
+            return Ok(None);
+        }
+        let mut page = [0; SIZE];
+        file.read_at(0, &mut page)?;
+        let identities = [identity(&page[..SECTOR]), identity(&page[COPY..])];
+        let Some((format, random)) = identities.into_iter().flatten().next() else {
+            return if page.starts_with(&MAGIC) || page[COPY..].starts_with(&MAGIC) {
+                Err(StoreProblem::damaged("its first page"))
+            } else {
+                Ok(None)
+            };
+        };
+        if format != FORMAT {
+            return Err(StoreProblem::OtherFormat);
+        }
+        let turns = [1, 2].map(|sector| progress(&page[sector * SECTOR..][..SECTOR]));
+        let progress = turns.into_iter().flatten().max_by_key(|&(turn, ..)| turn);
+        let (turn, session, acknowledged) =
+            progress.ok_or_else(|| StoreProblem::damaged("its first page"))?;
+        Ok(Some(Self {
+            file: random,
+            session,
+            acknowledged,
+            turn,
+        }))
+    }
+
+    /// Writes the whole page, for a new file.
+    pub(super) fn create(&self, file: &StoreFile) -> io::Result<()> {
+        let mut page = [0; SIZE];
+        for at in [0, COPY] {
+            page[at..at + 16].copy_from_slice(&MAGIC);
+            page[at + 16..at + 20].copy_from_slice(&FORMAT.to_le_bytes());
+            page[at + 20..at + 28].copy_from_slice(&self.file.to_le_bytes());
+            let sum = crc32fast::hash(&page[at..at + 28]);
+            page[at + 28..at + 32].copy_from_slice(&sum.to_le_bytes());
+        }
+        page[SECTOR..2 * SECTOR].copy_from_slice(&self.progress());
+        file.write_at(0, &page)
+    }
+
+    /// Writes `session` and `acknowledged` into the older of the two sectors.
+    pub(super) fn write_progress(&mut self, file: &StoreFile) -> io::Result<()> {
+        self.turn += 1;
+        let sector = 1 + self.turn % 2;
+        file.write_at(sector * SECTOR as u64, &self.progress())
+    }
+
+    fn progress(&self) -> [u8; SECTOR] {
+        let mut sector = [0; SECTOR];
+        let fields = [self.turn, self.session, self.acknowledged];
+        for (place, field) in sector.chunks_exact_mut(8).zip(fields) {
+            place.copy_from_slice(&field.to_le_bytes());
+        }
+        let sum = crc32fast::hash(&sector[..24]);
+        sector[24..28].copy_from_slice(&sum.to_le_bytes());
+        sector
+    }
+}
+
+/// The format, and the random number.
+fn identity(sector: &[u8]) -> Option<(u32, u64)> {
+    let sum = u32::from_le_bytes(sector[28..32].try_into().ok()?);
+    let sound = sector.starts_with(&MAGIC) && crc32fast::hash(&sector[..28]) == sum;
+    let format = u32::from_le_bytes(sector[16..20].try_into().ok()?);
+    let file = u64::from_le_bytes(sector[20..28].try_into().ok()?);
+    sound.then_some((format, file))
+}
+
+/// The turn, the session and the acknowledged sequence.
+fn progress(sector: &[u8]) -> Option<(u64, u64, u64)> {
+    let sum = u32::from_le_bytes(sector[24..28].try_into().ok()?);
+    let field = |at: usize| Some(u64::from_le_bytes(sector[at..at + 8].try_into().ok()?));
+    if crc32fast::hash(&sector[..24]) != sum {
+        return None;
+    }
+    Some((field(0)?, field(8)?, field(16)?))
+}

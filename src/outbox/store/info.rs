@@ -1,0 +1,42 @@
+//! What is in a store.
+
+use super::tables::Counts;
+
+/// What is in a [`DiskStore`](super::DiskStore): [`DiskStore::info`](super::DiskStore::info).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreInfo {
+    counts: Counts,
+    file_size: u64,
+}
+
+impl StoreInfo {
+    pub(super) fn new(counts: Counts, file_size: u64) -> Self {
+        Self { counts, file_size }
+    }
+
+    /// How many messages are to be delivered.
+    pub fn messages(&self) -> u64 {
+        self.counts.messages
+    }
+
+    /// How many messages cannot be delivered.
+    pub fn dead_letters(&self) -> u64 {
+        self.counts.dead_letters
+    }
+
+    /// The bytes of all of them, each with a head of 60 bytes: what
+    /// [`disk_capacity`](super::StoreOptions::disk_capacity) limits.
+    pub fn bytes(&self) -> u64 {
+        self.counts.bytes
+    }
+
+    /// The size of the file in bytes.
+    pub fn file_size(&self) -> u64 {
+        self.file_size
+    }
+
+    /// The number that the next message gets.
+    pub fn next_number(&self) -> u64 {
+        self.counts.next
+    }
+}

@@ -1,0 +1,122 @@
+//! Files of format 1: a database of redb 2 from the first byte on, which redb 4 reads. They are read once, and a
+//! file of the present format takes their place.
+//!
+//! A message lies in a frame without the number of its file and without a sequence:
+//!
+//! ```text
+//! prefix 8 │ number 8 │ floor 8 │ length 4 │ checksum 4 │ message
+//! ```
+
+use super::error::{Outcome, StoreProblem};
+use super::frame::{Found, Head, Kind, LIMIT};
+use super::scan::Format;
+use super::store_file::{Region, StoreFile};
+use bytes::Bytes;
+use crc32fast::Hasher;
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
+const FACTS: TableDefinition<&str, u64> = TableDefinition::new("outbox");
+
+const HEAD: usize = 32;
+const CACHE: usize = 4 * 1024 * 1024;
+
+/// How a file of redb begins.
+const REDB: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
+
+/// How the scan of a damaged file finds frames. The floor is not trusted: any message could claim one.
+pub(super) const FORMAT: Format = Format {
+    prefix: *b"\x91hangup\x1b",
+    head: HEAD,
+    read: |head| {
+        let number = u64::from_le_bytes(head.get(8..16)?.try_into().ok()?);
+        let length = u32::from_le_bytes(head.get(24..28)?.try_into().ok()?);
+        let checksum = u32::from_le_bytes(head.get(28..32)?.try_into().ok()?);
+        let mut hasher = Hasher::new();
+        hasher.update(&head[8..28]);
+        let head = Head {
+            file: 0,
+            number,
+            sequence: 0,
+            floor: 0,
+            kind: Kind::Message,
+        };
+        let found = Found::unmasked(head, length, checksum);
+        (number < LIMIT).then_some((found, hasher))
+    },
+};
+
+/// Whether the file begins as one of format 1 does.
+pub(super) fn begins_like_one(file: &StoreFile) -> Outcome<bool> {
+    let mut start = [0; REDB.len()];
+    if file.size()? < start.len() as u64 {
+        return Ok(false);
+    }
+    file.read_at(0, &mut start)?;
+    Ok(start == REDB)
+}
+
+/// A sound store of format 1.
+#[derive(Debug)]
+pub(super) struct Legacy {
+    database: Database,
+    pub(super) next: u64,
+}
+
+impl Legacy {
+    /// Opens it. The changes that redb makes must be held back.
+    pub(super) fn open(file: &Arc<StoreFile>) -> Outcome<Self> {
+        let region = Region {
+            file: file.clone(),
+            start: 0,
+        };
+        let database = Builder::new()
+            .set_cache_size(CACHE)
+            .set_check_integrity_on_open(true)
+            .create_with_backend(region)?;
+        let next = {
+            let facts = match database.begin_read()?.open_table(FACTS) {
+                Err(TableError::TableDoesNotExist(_)) => return Err(StoreProblem::NotAStore),
+                facts => facts?,
+            };
+            match facts.get("format")?.map(|format| format.value()) {
+                Some(1) => {}
+                Some(_) => return Err(StoreProblem::OtherFormat),
+                None => return Err(StoreProblem::NotAStore),
+            }
+            facts.get("next")?.map_or(0, |next| next.value())
+        };
+        Ok(Self { database, next })
+    }
+
+    /// Calls `each` for every message, in order, until it breaks.
+    pub(super) fn messages(
+        &self,
+        mut each: impl FnMut(u64, Bytes) -> ControlFlow<()>,
+    ) -> Outcome<()> {
+        let table = self.database.begin_read()?.open_table(MESSAGES)?;
+        for row in table.iter()? {
+            let (number, frame) = row?;
+            let number = number.value();
+            let message = read(number, frame.value())
+                .ok_or_else(|| StoreProblem::damaged(format!("message {number}")))?;
+            if each(number, Bytes::copy_from_slice(message)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(number: u64, frame: &[u8]) -> Option<&[u8]> {
+    let (head, message) = frame.split_at_checked(HEAD)?;
+    let (found, mut hasher) = (FORMAT.read)(head)?;
+    hasher.update(message);
+    let matches = head.starts_with(&FORMAT.prefix)
+        && found.head.number == number
+        && found.length as usize == message.len()
+        && found.is_whole(hasher);
+    matches.then_some(message)
+}

@@ -1,0 +1,349 @@
+//! The backend with what every store needs on top: a policy for barriers, changes that can be held back, and
+//! an answer to a barrier that failed.
+//!
+//! # Held back
+//!
+//! The database changes a file when it is opened, and may do so before it finds out that the file is
+//! damaged. So changes are held back in memory until the store is known to be sound, and are then made in the
+//! same order, with the same barriers. A store that is opened read-only never makes them.
+//!
+//! # A barrier that failed
+//!
+//! Linux marks the pages of a failed `fsync(2)` as clean: they can be read, are not on the disk, and the
+//! next call succeeds without them. So what was written since the last barrier that succeeded is remembered, and
+//! is written once more, as it can be read now, before anything else happens.
+
+use super::Fsync;
+use super::backend::StorageBackend;
+use super::header;
+use std::collections::BTreeMap;
+use std::io;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const PAGE: usize = 4096;
+
+#[derive(Debug)]
+pub(super) struct StoreFile {
+    backend: Box<dyn StorageBackend>,
+    fsync: Fsync,
+    changes: Mutex<Changes>,
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    held_back: Option<HeldBack>,
+    /// Where was written since the last barrier that succeeded.
+    unsynced: Vec<(u64, usize)>,
+    failed: bool,
+}
+
+#[derive(Debug)]
+struct HeldBack {
+    size: u64,
+    pages: BTreeMap<u64, Box<[u8; PAGE]>>,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Write(u64, Vec<u8>),
+    Size(u64),
+    Sync,
+}
+
+impl StoreFile {
+    pub(super) fn new(backend: impl StorageBackend, fsync: Fsync) -> Self {
+        Self {
+            backend: Box::new(backend),
+            fsync,
+            changes: Mutex::default(),
+        }
+    }
+
+    pub(super) fn check_reachable(&self) -> io::Result<()> {
+        self.backend.check_reachable()
+    }
+
+    /// From here on changes are held back.
+    pub(super) fn hold_back(&self) -> io::Result<()> {
+        let size = self.backend.size()?;
+        self.changes().held_back = Some(HeldBack {
+            size,
+            pages: BTreeMap::new(),
+            steps: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Forgets what was held back.
+    pub(super) fn discard(&self) {
+        self.changes().held_back = None;
+    }
+
+    /// Makes the changes that were held back.
+    pub(super) fn release(&self) -> io::Result<()> {
+        let held_back = self.changes().held_back.take();
+        for step in held_back.into_iter().flat_map(|held| held.steps) {
+            match step {
+                Step::Write(offset, data) => self.write_at(offset, &data)?,
+                Step::Size(size) => self.set_size(size)?,
+                Step::Sync => self.sync()?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn size(&self) -> io::Result<u64> {
+        match &self.changes().held_back {
+            Some(held) => Ok(held.size),
+            None => self.backend.size(),
+        }
+    }
+
+    pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match &self.changes().held_back {
+            Some(held) => held.read_at(&*self.backend, offset, buffer),
+            None => self.backend.read_at(offset, buffer),
+        }
+    }
+
+    pub(super) fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut changes = self.changes();
+        if let Some(held) = &mut changes.held_back {
+            return held.write_at(&*self.backend, offset, data);
+        }
+        // Before the call: a part may be written when it fails.
+        if changes.unsynced.last() != Some(&(offset, data.len())) {
+            changes.unsynced.push((offset, data.len()));
+        }
+        self.backend.write_at(offset, data)
+    }
+
+    pub(super) fn set_size(&self, size: u64) -> io::Result<()> {
+        if let Some(held) = &mut self.changes().held_back {
+            held.set_size(size);
+            return Ok(());
+        }
+        self.backend.set_size(size)
+    }
+
+    /// The barrier, if the policy wants it.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let mut changes = self.changes();
+        if let Some(held) = &mut changes.held_back {
+            held.steps.push(Step::Sync);
+            return Ok(());
+        }
+        if self.fsync == Fsync::Each {
+            self.backend.sync().inspect_err(|_| changes.failed = true)?;
+        }
+        changes.unsynced.clear();
+        Ok(())
+    }
+
+    /// After a failure: writes again what a failed barrier may have lost, so that what can be read is what is
+    /// on the disk.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        let mut changes = self.changes();
+        if mem::take(&mut changes.failed) {
+            // Until this succeeds it counts as failed.
+            changes.failed = true;
+            let size = self.backend.size()?;
+            let mut buffer = Vec::new();
+            for &(offset, length) in &changes.unsynced {
+                let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(length);
+                buffer.resize(length.min(left), 0);
+                self.backend.read_at(offset, &mut buffer)?;
+                self.backend.write_at(offset, &buffer)?;
+            }
+            self.backend.sync()?;
+            changes.failed = false;
+            changes.unsynced.clear();
+        }
+        Ok(())
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HeldBack {
+    fn read_at(
+        &self,
+        backend: &dyn StorageBackend,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        let end = offset + buffer.len() as u64;
+        if end > self.size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let there = backend.size()?.clamp(offset, end);
+        let (below, beyond) = buffer.split_at_mut((there - offset) as usize);
+        backend.read_at(offset, below)?;
+        beyond.fill(0);
+        let first = offset / PAGE as u64;
+        for (number, page) in self.pages.range(first..end.div_ceil(PAGE as u64)) {
+            let start = number * PAGE as u64;
+            let from = start.max(offset);
+            let to = (start + PAGE as u64).min(end);
+            buffer[(from - offset) as usize..(to - offset) as usize]
+                .copy_from_slice(&page[(from - start) as usize..(to - start) as usize]);
+        }
+        Ok(())
+    }
+
+    fn write_at(
+        &mut self,
+        backend: &dyn StorageBackend,
+        offset: u64,
+        data: &[u8],
+    ) -> io::Result<()> {
+        self.size = self.size.max(offset + data.len() as u64);
+        let mut at = offset;
+        while at < offset + data.len() as u64 {
+            let number = at / PAGE as u64;
+            let start = number * PAGE as u64;
+            if !self.pages.contains_key(&number) {
+                let mut page = Box::new([0; PAGE]);
+                let length = (self.size - start).min(PAGE as u64) as usize;
+                self.read_at(backend, start, &mut page[..length])?;
+                self.pages.insert(number, page);
+            }
+            let end = (start + PAGE as u64).min(offset + data.len() as u64);
+            if let Some(page) = self.pages.get_mut(&number) {
+                page[(at - start) as usize..(end - start) as usize]
+                    .copy_from_slice(&data[(at - offset) as usize..(end - offset) as usize]);
+            }
+            at = end;
+        }
+        self.steps.push(Step::Write(offset, data.to_vec()));
+        Ok(())
+    }
+
+    fn set_size(&mut self, size: u64) {
+        self.size = size;
+        self.pages.retain(|number, page| {
+            let left = size.saturating_sub(number * PAGE as u64).min(PAGE as u64);
+            page[left as usize..].fill(0);
+            left > 0
+        });
+        self.steps.push(Step::Size(size));
+    }
+}
+
+/// The part of the file that is the database's.
+#[derive(Debug)]
+pub(super) struct Region {
+    pub(super) file: Arc<StoreFile>,
+    /// Where it begins.
+    pub(super) start: u64,
+}
+
+impl Region {
+    /// All behind the header.
+    pub(super) fn behind_header(file: &Arc<StoreFile>) -> Self {
+        Self {
+            file: file.clone(),
+            start: header::SIZE as u64,
+        }
+    }
+}
+
+impl redb::StorageBackend for Region {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.size()?.saturating_sub(self.start))
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_at(self.start + offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_size(self.start + len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write_at(self.start + offset, data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl StorageBackend for Memory {
+        fn size(&self) -> io::Result<u64> {
+            Ok(self.0.lock().unwrap().len() as u64)
+        }
+
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            let bytes = self.0.lock().unwrap();
+            let range = bytes.get(offset as usize..offset as usize + buffer.len());
+            buffer.copy_from_slice(range.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        }
+
+        fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            let mut bytes = self.0.lock().unwrap();
+            let end = offset as usize + data.len();
+            if bytes.len() < end {
+                bytes.resize(end, 0);
+            }
+            bytes[offset as usize..end].copy_from_slice(data);
+            Ok(())
+        }
+
+        fn set_size(&self, size: u64) -> io::Result<()> {
+            self.0.lock().unwrap().resize(size as usize, 0);
+            Ok(())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn all(file: &StoreFile) -> Vec<u8> {
+        let mut bytes = vec![0; file.size().unwrap() as usize];
+        file.read_at(0, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_is_held_back_reads_as_if_it_was_written() {
+        let memory = Memory::default();
+        memory.write_at(0, &[1; 10_000]).unwrap();
+        let file = StoreFile::new(memory.clone(), Fsync::Each);
+        let plain = Memory::default();
+        plain.write_at(0, &[1; 10_000]).unwrap();
+        file.hold_back().unwrap();
+        let change = |offset: u64, data: &[u8]| {
+            file.write_at(offset, data).unwrap();
+            plain.write_at(offset, data).unwrap();
+            assert_eq!(all(&file), *plain.0.lock().unwrap());
+        };
+        let resize = |size| {
+            file.set_size(size).unwrap();
+            plain.set_size(size).unwrap();
+            assert_eq!(all(&file), *plain.0.lock().unwrap());
+        };
+        change(4000, &[2; 200]);
+        change(9_990, &[3; 5000]);
+        resize(4_100);
+        resize(30_000);
+        change(20_000, &[4; 9000]);
+        assert_eq!(*memory.0.lock().unwrap(), [1; 10_000]);
+        file.release().unwrap();
+        assert_eq!(*memory.0.lock().unwrap(), *plain.0.lock().unwrap());
+    }
+}

@@ -1,0 +1,164 @@
+//! The file of a store: who may open it, who may read it, and what happens when it goes away.
+
+use super::directory::Directory;
+use bytes::Bytes;
+use hangup::outbox::{DiskStore, Fsync, Store, StoreOptions, StoreProblem};
+use std::fs;
+use std::io;
+
+fn one(number: u64) -> [(u64, Bytes); 1] {
+    [(number, Bytes::from(format!("message {number}")))]
+}
+
+fn problem(error: io::Error) -> StoreProblem {
+    let error = error.downcast::<hangup::outbox::StoreError>().unwrap();
+    match error.problem() {
+        StoreProblem::Removed => StoreProblem::Removed,
+        StoreProblem::ReadOnly => StoreProblem::ReadOnly,
+        StoreProblem::NumberTooLarge => StoreProblem::NumberTooLarge,
+        _ => panic!("{error}"),
+    }
+}
+
+/// It was readable by everybody: 0644.
+#[cfg(unix)]
+#[test]
+fn a_new_file_is_its_owners() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = Directory::new("mode");
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    drop(DiskStore::open(directory.file(), Fsync::Each).unwrap());
+    assert_eq!(mode(directory.file()), 0o600);
+    let shared = directory.0.join("shared");
+    drop(StoreOptions::new().mode(0o640).open(&shared).unwrap());
+    assert_eq!(mode(shared.clone()), 0o640 & !umask());
+    // A file that is there keeps its mode.
+    drop(DiskStore::open(&shared, Fsync::Each).unwrap());
+    assert_eq!(mode(shared), 0o640 & !umask());
+}
+
+#[cfg(unix)]
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.map_or(0, |mask| u32::from_str_radix(mask.trim(), 8).unwrap())
+}
+
+/// `open("state")` emptied the user's `state.new`.
+#[test]
+fn its_neighbours_are_left_alone() {
+    let directory = Directory::new("neighbours");
+    let neighbours = ["outbox.new", "outbox.damaged", "outbox.tmp"];
+    for name in neighbours {
+        fs::write(directory.0.join(name), "the user's").unwrap();
+    }
+    let mut store = DiskStore::open(directory.file(), Fsync::Each).unwrap();
+    store.append(&one(0)).unwrap();
+    drop(store);
+    let mut damaged = fs::read(directory.file()).unwrap();
+    damaged[4096..8192].fill(0);
+    fs::write(directory.file(), damaged).unwrap();
+    drop(DiskStore::salvage(directory.file(), Fsync::Each).unwrap());
+    for name in neighbours {
+        assert_eq!(fs::read(directory.0.join(name)).unwrap(), b"the user's");
+    }
+    let mut names = vec!["outbox", "outbox.damaged2"];
+    names.extend(neighbours);
+    names.sort_unstable();
+    assert_eq!(directory.names(), names);
+}
+
+/// The messages of a removed file were accepted, and gone with the process.
+#[cfg(unix)]
+#[test]
+fn a_file_that_goes_away_is_noticed() {
+    let directory = Directory::new("removed");
+    let path = directory.file();
+    let elsewhere = directory.0.join("elsewhere");
+    let mut store = DiskStore::open(&path, Fsync::Each).unwrap();
+    store.append(&one(0)).unwrap();
+
+    fs::rename(&path, &elsewhere).unwrap();
+    let error = store.append(&one(1)).unwrap_err();
+    assert!(
+        error.to_string().contains("removed, renamed or replaced"),
+        "{error}"
+    );
+    assert!(matches!(problem(error), StoreProblem::Removed));
+    fs::write(&path, "another file").unwrap();
+    assert!(matches!(
+        problem(store.append(&one(1)).unwrap_err()),
+        StoreProblem::Removed
+    ));
+
+    // It is put back.
+    fs::rename(&elsewhere, &path).unwrap();
+    store.append(&one(2)).unwrap();
+    drop(store);
+    let mut store = DiskStore::open(&path, Fsync::Each).unwrap();
+    assert_eq!(store.recover().unwrap(), [one(0), one(2)].concat());
+
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(
+        problem(store.append(&one(3)).unwrap_err()),
+        StoreProblem::Removed
+    ));
+    // What was delivered can still be removed.
+    store.remove(&[0]).unwrap();
+}
+
+#[test]
+fn several_may_read_and_nobody_writes_meanwhile() {
+    let directory = Directory::new("read-only");
+    let path = directory.file();
+    let read_only = StoreOptions::new().read_only(true);
+    let error = read_only.open(&path).unwrap_err();
+    assert!(
+        matches!(error.problem(), StoreProblem::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    );
+
+    let mut store = DiskStore::open(&path, Fsync::Each).unwrap();
+    store.append(&one(0)).unwrap();
+    // As a crash leaves it.
+    let crashed = fs::read(&path).unwrap();
+    drop(store);
+    fs::write(&path, &crashed).unwrap();
+
+    let mut first = read_only.open(&path).unwrap();
+    let mut second = read_only.open(&path).unwrap();
+    let error = DiskStore::open(&path, Fsync::Each).unwrap_err();
+    assert!(matches!(error.problem(), StoreProblem::InUse), "{error}");
+    assert_eq!(first.recover().unwrap(), one(0));
+    assert_eq!(second.recover().unwrap(), one(0));
+    assert!(matches!(
+        problem(first.append(&one(1)).unwrap_err()),
+        StoreProblem::ReadOnly
+    ));
+    assert!(matches!(
+        problem(first.remove(&[0]).unwrap_err()),
+        StoreProblem::ReadOnly
+    ));
+    drop((first, second));
+    assert!(fs::read(&path).unwrap() == crashed, "changed");
+    let store = DiskStore::open(&path, Fsync::Each).unwrap();
+    let error = read_only.open(&path).unwrap_err();
+    assert!(matches!(error.problem(), StoreProblem::InUse), "{error}");
+    drop(store);
+}
+
+/// A salvaged number of `u64::MAX` made it panic.
+#[test]
+fn a_number_has_a_bound() {
+    let directory = Directory::new("bound");
+    let mut store = DiskStore::open(directory.file(), Fsync::Each).unwrap();
+    for number in [1 << 60, u64::MAX] {
+        let error = store.append(&one(number)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+        assert!(matches!(problem(error), StoreProblem::NumberTooLarge));
+    }
+    let last = (1 << 60) - 1;
+    store.append(&one(last)).unwrap();
+    assert_eq!(store.recover().unwrap(), one(last));
+    assert_eq!(store.next_number().unwrap(), last + 1);
+}
