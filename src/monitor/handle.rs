@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -187,6 +187,12 @@ impl Monitor {
         self.shared.counters.accepted()
     }
 
+    /// Whether it is not known, and never will be, how many bytes the peer has acknowledged.
+    pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
+        let unknowable = |socket: &Arc<Socket>| socket.is_acknowledgement_unknowable();
+        self.socket.as_ref().is_none_or(unknowable)
+    }
+
     /// Two numbers, one of which grows when bytes move towards the peer: into the stream, or out of the
     /// system's memory.
     pub(crate) fn moved(&self) -> (u64, u64) {
@@ -207,11 +213,6 @@ impl Monitor {
     /// How many bytes the system holds for the peer, where it tells.
     pub(crate) fn owed(&self) -> Option<u64> {
         self.socket.as_ref()?.owed()
-    }
-
-    /// Whether the stream is inside of a read or a write at this moment.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.shared.is_busy()
     }
 
     /// Runs `future` until it is ready or the stream is over, whichever is first.
@@ -316,11 +317,6 @@ impl Monitor {
     /// ```
     pub fn cancellation_token(&self) -> CancellationToken {
         self.shared.token()
-    }
-
-    /// Has `waker` woken when the stream is over. True if it is over already: then it is not woken.
-    pub(crate) fn wake_when_closed(&self, waker: &Waker) -> bool {
-        self.shared.poll_closed(&mut None, waker).is_ready()
     }
 }
 

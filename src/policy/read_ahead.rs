@@ -111,6 +111,10 @@ impl<S> ReadAhead<S> {
         buf.put_slice(first);
         buf.put_slice(&second[..bytes - first.len()]);
         self.input.drain(..bytes);
+        if self.input.is_empty() {
+            // What a peer sent in one burst is not kept for the life of the connection.
+            self.input = VecDeque::new();
+        }
         Some(Ok(()))
     }
 

@@ -4,7 +4,7 @@
 
 use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, reason, soon};
 use hangup::{CloseReason, MonitoredStream, Transfer};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use tokio::io::AsyncWriteExt;
@@ -86,10 +86,16 @@ async fn what_is_not_known_is_not_told() {
     soon("a write", stream.get_mut().write_all(b"past it"))
         .await
         .unwrap();
-    assert_eq!(stream.monitor().transfer().acknowledged, None);
+    // What was known stays true, and is all that can be told from now on.
     let monitor = stream.monitor();
+    assert_eq!(monitor.transfer().acknowledged, Some(10));
+    soon("a write", stream.write_all(b"through it"))
+        .await
+        .unwrap();
+    let error = soon("no answer", stream.wait_acknowledged()).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unsupported);
     drop(stream);
-    assert_eq!(monitor.transfer().acknowledged, None);
+    assert_eq!(monitor.transfer().acknowledged, Some(10));
 
     let (ours, _peer) = Unix::pair();
     let mut stream = MonitoredStream::new(ours).unwrap();
@@ -172,7 +178,7 @@ async fn not_drained_for_the_reason_why() {
     let error = soon("the answer", stream.wait_acknowledged())
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
 #[tokio::test]
@@ -215,7 +221,7 @@ async fn not_finished_within_the_time() {
     });
     assert!(blocked.await.is_err());
     let error = soon("the time", stream.finish(patience)).await.unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert_eq!(CloseReason::carried_by(&error), None);
     let told = checked(monitor.transfer());
     assert!(told.acknowledged < Some(told.accepted));
