@@ -1,7 +1,7 @@
 //! Every interleaving of the shared cell's observers with the events that they observe, by loom.
 //!
 //! The cell is compiled here once more, from its source, with loom's locks and atomics in the place
-//! of std's. Nothing bounds the search: each model is explored to its end.
+//! of std's, so it is alone in its program. Nothing bounds the search: each model is explored to its end.
 //!
 //! Loom runs its threads in turns on one, and switches between them in its own operations only. So
 //! * no std lock may be held over one of them: tokio's watch channel, which [`SharedState`] publishes to

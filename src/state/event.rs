@@ -67,6 +67,8 @@ pub(crate) enum DetectedBy {
     /// A write, a flush or a shutdown.
     Write,
     StallPolicy,
+    /// The signal of a stream without a descriptor.
+    Signal,
     /// The bound of [`HalfClose::AllowFor`](crate::HalfClose::AllowFor).
     HalfClose,
     /// It was our own doing.
@@ -81,6 +83,7 @@ impl DetectedBy {
             Self::Read => "read",
             Self::Write => "write",
             Self::StallPolicy => "stall_policy",
+            Self::Signal => "signal",
             Self::HalfClose => "half_close",
             Self::Us => "us",
         }

@@ -177,10 +177,10 @@ impl Link {
         };
         // A FIN may have been heard before there was a waker to wake.
         if polled.is_pending() {
-            if self.shared.is_fin_delayed() {
-                if let Some(ahead) = ahead {
-                    self.read_ahead(lookahead, ahead, io, cx);
-                }
+            if self.shared.is_fin_delayed()
+                && let Some(ahead) = ahead
+            {
+                self.read_ahead(lookahead, ahead, io, cx);
             }
             if let Some(reason) = self.refusal(ahead.as_deref()) {
                 return Poll::Ready(Err(reason.into()));

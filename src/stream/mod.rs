@@ -11,6 +11,7 @@ mod link;
 mod listener;
 mod monitored_stream;
 mod poll;
+mod signal;
 
 #[cfg(any(feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;

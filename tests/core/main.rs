@@ -25,9 +25,12 @@ mod half_close;
 mod kinds;
 mod layer;
 mod matrix;
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+mod no_tcp_info;
 mod panics;
 mod recorder;
 mod send_file;
+mod signal;
 mod stall;
 mod stalled_sockets;
 mod unread;

@@ -1,5 +1,7 @@
 //! Every history of up to [`LENGTH`] events through the state machine, against a model that looks at
 //! the whole history at once.
+//!
+//! Alone in its program: it compiles the state machine from its source, whose paths begin at the crate.
 
 #![allow(dead_code, unreachable_pub)] // the files of the state machine are parts of a library
 
