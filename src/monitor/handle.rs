@@ -217,6 +217,37 @@ impl Monitor {
 
     /// Runs `future` until it is ready or the stream is over, whichever is first.
     ///
+    /// # It is for work, not for reads
+    ///
+    /// A peer may send something and close at once: a QUIT, a last message, an answer. The close is known
+    /// before the program has read what arrived in front of it, so a `future` that reads the stream is dropped
+    /// with that input unread. Read without it: what arrived stays readable after the close, and a read of a
+    /// closed stream always comes to the end of the input or to an error. Run what is made *for* the peer with
+    /// it: queries, tokens, files.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, mut peer) = tokio::net::UnixStream::pair()?;
+    /// let mut stream = MonitoredStream::new(ours)?;
+    /// let monitor = stream.monitor();
+    /// peer.write_all(b"QUIT").await?;
+    /// drop(peer);
+    /// assert_eq!(monitor.closed().await, CloseReason::PeerClosed);
+    ///
+    /// // The work stops, and the command is delivered.
+    /// let work = monitor.run_until_closed(std::future::pending::<()>()).await;
+    /// assert_eq!(work, Err(CloseReason::PeerClosed));
+    /// let mut command = String::new();
+    /// stream.read_to_string(&mut command).await?;
+    /// assert_eq!(command, "QUIT");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The reason, if the stream is over before `future` is ready: `future` is then dropped where it
@@ -299,6 +330,9 @@ impl Monitor {
     }
 
     /// A token that is cancelled when the stream is over.
+    ///
+    /// It is for work that is done for the peer. A read that ends with the token loses what had arrived in
+    /// front of the close: see [`run_until_closed`](Self::run_until_closed#it-is-for-work-not-for-reads).
     ///
     /// Each call gives a token of its own: whoever cancels it cancels what is derived from it, and
     /// nothing else.
