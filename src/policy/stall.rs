@@ -15,7 +15,7 @@ use super::timer;
 use crate::state::Event;
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -215,6 +215,10 @@ pub(crate) struct Stall {
     /// While a call is pending.
     timer: Option<Pin<Box<Sleep>>>,
 }
+
+// A panic of the timer is caught, and the timer dropped with it.
+impl UnwindSafe for Stall {}
+impl RefUnwindSafe for Stall {}
 
 impl Stall {
     /// The policy with the timer of the present runtime.

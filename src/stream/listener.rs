@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
@@ -32,6 +33,10 @@ pub struct MonitoredListener {
     nodelay: Option<bool>,
     on_error: Box<OnError>,
 }
+
+// As a `TcpListener`: the callback is shared, and may not be left in the middle of a change.
+impl UnwindSafe for MonitoredListener {}
+impl RefUnwindSafe for MonitoredListener {}
 
 type OnError = dyn Fn(&io::Error) + Send + Sync;
 
