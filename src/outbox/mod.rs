@@ -206,10 +206,10 @@ pub use sender::Outbox;
 pub use shutdown::ShutdownReport;
 pub use sink::OutboxSink;
 pub use status::{Link, OutboxStatus};
+pub use store::{DeadLetter, Record, Store};
 #[cfg(feature = "durable")]
 pub use store::{
     DiskStore, Fsync, Salvage, StorageBackend, StoreError, StoreInfo, StoreOptions, StoreProblem,
 };
-pub use store::{Record, Store};
 pub use undelivered::{UndeliveredError, UndeliveredReason};
 pub use unsendable::{Unsendable, UnsendableAction, UnsendableReason};
