@@ -71,7 +71,7 @@ async fn drive(options: Options) -> anyhow::Result<Summary> {
 
     let mut servers = JoinSet::new();
     servers.spawn(station.run());
-    servers.spawn(proxy.run());
+    servers.spawn(proxy.run(accept_errors::print_changes()));
     let sent = Arc::new(AtomicU64::new(0));
     let view = View::new(options.messages).show(outbox.clone(), sent.clone());
     let view = tokio::spawn(view);

@@ -120,8 +120,8 @@ pub(crate) async fn run(settings: Settings) -> Outcome {
     let outbox = outbox(settings, proxy.address().unwrap(), known.clone());
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(peer.run());
-    servers.spawn(async move {
-        proxy.run().await;
+    servers.spawn(async {
+        proxy.run(|error| panic!("{error}")).await;
         Ok(())
     });
 

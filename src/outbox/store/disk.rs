@@ -275,7 +275,7 @@ impl DiskStore {
         }
         self.file.settle()?;
         let region = Region::behind_header(&self.file);
-        let (tables, counts) = Tables::open(region, self.header.file)?;
+        let (mut tables, counts) = Tables::open(region, self.header.file)?;
         if counts.sequence < self.header.acknowledged {
             return Err(StoreProblem::damaged("its last commit"));
         }
@@ -305,7 +305,7 @@ impl DiskStore {
         &mut self,
         change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
     ) -> Result<(), Failed> {
-        let tables = self.ready()?;
+        let mut tables = self.ready()?;
         let before = self.counts.bytes;
         match tables.commit(&self.counts, change) {
             Ok(counts) => {
@@ -354,10 +354,8 @@ impl DiskStore {
             in_doubt: false,
         }) = added
         {
-            // What was removed last is free after one more commit.
-            added = self
-                .change(|_| Ok(()))
-                .and_then(|()| self.change(|change| change.add(batch)));
+            // What was removed last is free when the database is opened anew.
+            added = self.change(|change| change.add(batch));
         }
         match added {
             Ok(()) => Ok(()),
