@@ -158,7 +158,10 @@ impl Classifier {
         let judged = self
             .judged_by_rules(error)
             .or_else(|| classify::judged_by_call(error, call))
-            .or_else(|| self.judged_as_well_known(error).map(|class| call.adjust(class)));
+            .or_else(|| {
+                self.judged_as_well_known(error)
+                    .map(|class| call.adjust(class))
+            });
         judged.unwrap_or_else(|| call.adjust(ErrorClass::Other))
     }
 
