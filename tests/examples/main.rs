@@ -9,6 +9,7 @@ mod server;
 
 mod browser_dashboard;
 mod classify_log;
+mod closed_output;
 mod dashboard;
 mod detection;
 mod dev_zero;
