@@ -21,12 +21,13 @@ const ROUNDS: usize = 3;
 const STALLED: usize = 1000;
 
 fn main() -> io::Result<()> {
+    let thorough = std::env::args().any(|argument| argument == "--bench");
     let mut arguments = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench");
-    if let Some("--serve") = arguments.next().as_deref() {
+    if let Some(how @ ("--serve" | "--serve-by-one")) = arguments.next().as_deref() {
         let folder = arguments.next().expect("a folder");
-        return server::run_ours(Path::new(&folder));
+        return server::run_ours(Path::new(&folder), how == "--serve-by-one");
     }
     if !thorough {
         println!("too long for a test: `cargo bench --features serve --bench serve` measures");
@@ -35,7 +36,8 @@ fn main() -> io::Result<()> {
     let scratch = Scratch::new()?;
     let folder = scratch.path.join("root");
     let started = [
-        Server::ours(&folder),
+        Server::ours(&folder, "--serve"),
+        Server::ours(&folder, "--serve-by-one"),
         Server::nginx(&folder, &scratch.path),
         Server::lighttpd(&folder, &scratch.path),
     ];

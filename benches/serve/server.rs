@@ -1,4 +1,5 @@
-//! The servers that are compared, each a process of its own with as many workers as there are cores.
+//! The servers that are compared, each a process of its own: nginx and ours with a worker for each core, ours with
+//! one thread too, lighttpd as it is.
 
 use hangup::MonitoredListener;
 use hangup::serve::{ServeFolder, serve};
@@ -18,9 +19,9 @@ pub(crate) struct Server {
 
 impl Server {
     /// This crate's: this program again, by `run_ours`.
-    pub(crate) fn ours(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn ours(folder: &Path, how: &str) -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .arg("--serve")
+            .arg(how)
             .arg(folder)
             .stdout(Stdio::piped())
             .spawn()?;
@@ -28,7 +29,10 @@ impl Server {
         let output = child.stdout.take().expect("piped");
         BufReader::new(output).read_line(&mut line)?;
         Ok(Self {
-            name: "hangup::serve",
+            name: match how {
+                "--serve" => "hangup::serve",
+                _ => "hangup::serve, one thread",
+            },
             address: line.trim().parse().map_err(io::Error::other)?,
             child,
         })
@@ -146,10 +150,15 @@ impl Drop for Server {
 }
 
 /// Serves a folder until it is killed, and prints its address.
-pub(crate) fn run_ours(folder: &Path) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+pub(crate) fn run_ours(folder: &Path, one_thread: bool) -> io::Result<()> {
+    let runtime = match one_thread {
+        true => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
+        false => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?,
+    };
     runtime.block_on(async {
         let listener = MonitoredListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
