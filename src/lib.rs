@@ -125,6 +125,8 @@
 //! reader. tokio's `ready(Interest::READABLE)` does not read, and spins on unread data. The watcher gets the
 //! disconnect itself from the kernel (`EPOLLRDHUP`, epoll_ctl(2)).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "axum")]
 pub mod axum;
 pub mod errors;
@@ -160,5 +162,7 @@ pub use observe::tracing;
 pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
 pub use stream::{MonitoredListener, MonitoredStream, Transport};
-pub use transfer::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};
+pub use transfer::{
+    CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
+};
 pub use watcher::{ByDescriptor, Watchable};
