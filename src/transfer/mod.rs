@@ -6,6 +6,8 @@
 
 mod copy;
 mod finish;
+#[cfg(feature = "serve")]
+pub(crate) mod page_cache;
 #[cfg(any(unix, windows))]
 mod send_file;
 
