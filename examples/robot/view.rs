@@ -1,4 +1,4 @@
-//! How the link stands, while it runs: on standard error.
+//! The state of the link while the program runs, on standard error.
 
 use crate::report::Report;
 use hangup::outbox::{Link, Outbox, OutboxStatus};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, interval};
 
-/// How often the line is drawn anew.
+/// How often the line is redrawn.
 const FRAME: Duration = Duration::from_millis(50);
 
 pub(crate) struct View {
@@ -34,7 +34,7 @@ impl View {
         }
     }
 
-    /// Shows it until the outbox is over.
+    /// Shows the state until the outbox has ended.
     pub(crate) async fn show(mut self, outbox: Outbox<Report>, sent: Arc<AtomicU64>) {
         let mut status = outbox.status();
         let mut frames = interval(FRAME);
@@ -43,7 +43,7 @@ impl View {
                 changed = status.changed() => changed.is_err(),
                 _ = frames.tick() => false,
             };
-            // Of this moment: the channel tells the counts now and then.
+            // The state of this moment: the channel carries the counts only now and then.
             let now = outbox.snapshot();
             if let Link::Retrying { next_in, .. } = now.link {
                 self.due = Instant::now() + next_in;
@@ -87,7 +87,7 @@ impl View {
     }
 }
 
-/// Whether something has happened, and not only time gone by.
+/// Whether something has happened: a countdown alone is no news.
 fn is_news(before: &Link, now: &Link) -> bool {
     match (before, now) {
         (
