@@ -160,5 +160,7 @@ pub use observe::tracing;
 pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
 pub use stream::{MonitoredListener, MonitoredStream, Transport};
-pub use transfer::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};
+pub use transfer::{
+    CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
+};
 pub use watcher::{ByDescriptor, Watchable};

@@ -28,12 +28,12 @@ impl Listing {
         Ok(Self(Arc::new(root)))
     }
 
-    /// The page for the directory at `path`, which is relative to the root.
+    /// The page for the directory at `path`, relative to the root: "." for the root itself.
     pub(crate) async fn page(&self, path: PathBuf) -> Response {
         let root = self.0.clone();
         // Reading a directory may wait for the disk.
         let page = spawn_blocking(move || {
-            let entries = entries(&root.open_dir(Path::new(".").join(&path))?)?;
+            let entries = entries(&root.open_dir(&path)?)?;
             Ok::<_, io::Error>(html(&path, &entries))
         });
         match page.await {
@@ -71,7 +71,7 @@ fn entries(dir: &Dir) -> io::Result<Vec<Entry>> {
 
 fn html(path: &Path, entries: &[Entry]) -> String {
     let mut title = "/".to_owned();
-    for name in path {
+    for name in path.strip_prefix(".").unwrap_or(path) {
         title += &format!("{}/", escape(&name.to_string_lossy()));
     }
     let mut page = format!(

@@ -17,7 +17,7 @@
 //!
 //! `reason` is [`CloseReason::name`](crate::CloseReason::name): the stalls are the streams that ended as
 //! `stalled`. `detected_by` is how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or
-//! shutdown), `stall_policy`, or `us` where it was our own doing. How long the watcher took cannot be
+//! shutdown), `stall_policy`, `half_close`, or `us` where it was our own doing. How long the watcher took cannot be
 //! told: the kernel does not say when a FIN or a reset came.
 //!
 //! A stream is over when it is closed: the peer's hang-up is counted when it is heard of. Its bytes are

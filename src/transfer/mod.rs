@@ -11,4 +11,6 @@ pub(crate) mod page_cache;
 #[cfg(any(unix, windows))]
 mod send_file;
 
-pub use copy::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};
+pub use copy::{
+    CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
+};

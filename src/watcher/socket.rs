@@ -7,8 +7,7 @@ use crate::state::sync::lock;
 use crate::state::{Closed, DetectedBy, Event, SharedState};
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::task::{Wake, Waker};
 
 /// One watched socket.
 #[derive(Debug)]
@@ -36,9 +35,15 @@ struct Descriptor {
     fin_delay: Option<Box<FinDelay>>,
 }
 
-/// How long to wait for the end of a call that is under way on another thread: a call does not block, and
-/// so ends at once, if its thread runs.
-const PATIENCE: Duration = Duration::from_millis(10);
+/// Resets the connection when it is woken.
+struct Reset(Arc<Socket>);
+
+impl Wake for Reset {
+    fn wake(self: Arc<Self>) {
+        let Self(socket) = &*self;
+        lock(&socket.descriptor).reset(&socket.shared);
+    }
+}
 
 impl Socket {
     pub(super) fn new(
@@ -142,11 +147,14 @@ impl Socket {
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
     }
 
-    /// What a write's broken pipe means for this socket.
+    /// What a write's broken pipe means for this socket. Where a look has taken the socket's error, the
+    /// kernel says "broken pipe" in its place: the stored verdict decides.
     pub(crate) fn broken_pipe(&self) -> Event {
-        match lock(&self.descriptor).target {
-            Some(target) => target.broken_pipe(),
-            None => Event::HungUp,
+        let descriptor = lock(&self.descriptor);
+        match (&descriptor.verdict, descriptor.target) {
+            (Some(verdict), _) => verdict.clone(),
+            (None, Some(target)) => target.broken_pipe(),
+            (None, None) => Event::HungUp,
         }
     }
 
@@ -166,17 +174,28 @@ impl Socket {
         }
     }
 
-    /// Ends the stream with `event`, and resets its connection.
-    pub(crate) fn abort(&self, event: Event, by: DetectedBy) {
-        // In this order: who hears of the end and drops the stream at once resets it by that.
+    /// How many bytes the system holds for the peer; `None` where it does not tell, and once the stream has
+    /// given the descriptor up.
+    pub(crate) fn owed(&self) -> Option<u64> {
+        lock(&self.descriptor).target?.owed()
+    }
+
+    /// Whether the system holds input that nobody has read yet; `false` where it does not tell.
+    pub(crate) fn has_unread(&self) -> bool {
+        lock(&self.descriptor)
+            .target
+            .is_some_and(Target::has_unread)
+    }
+
+    /// Ends the stream with `event`, and resets its connection: now, or at the end of the call that is under
+    /// way. What that call has sent is counted at its end, and the system forgets what was acknowledged when
+    /// the connection is reset.
+    pub(crate) fn abort(self: &Arc<Self>, event: Event, by: DetectedBy) {
+        // In this order: a task that hears of the end and drops the stream at once resets it by that.
         self.shared.begin_reset();
         self.shared.apply(event, by);
-        // What the call under way has sent is counted at its end, and then writes are refused.
-        let began = Instant::now();
-        while self.shared.is_busy() && began.elapsed() < PATIENCE {
-            thread::yield_now();
-        }
-        lock(&self.descriptor).reset(&self.shared);
+        self.shared
+            .after_call(Waker::from(Arc::new(Reset(self.clone()))));
     }
 
     /// Forgets the descriptor, and gives it to `last` for a last use. Nothing uses it afterwards.

@@ -26,6 +26,7 @@ fn auto_traits() {
         value::<SinkError<CloseReason>>();
     }
     value::<CloseReason>();
+    value::<CopyOptions>();
     value::<CopyOutcome>();
     value::<Failure>();
     value::<HalfClose>();

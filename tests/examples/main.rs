@@ -14,6 +14,7 @@ mod dashboard;
 mod detection;
 mod dev_zero;
 mod file_server;
+mod log_lines;
 mod proxy;
 #[cfg(feature = "outbox")]
 mod robot;

@@ -101,6 +101,10 @@ pub(crate) fn has(program: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !found {
+        assert!(
+            env::var_os("CI").is_none(),
+            "there is no {program}, and CI needs it"
+        );
         println!("skipped: there is no {program} here");
     }
     found

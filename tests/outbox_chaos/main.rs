@@ -1,5 +1,7 @@
 //! The outbox through a proxy that cuts its connections: what it promises holds.
 //!
+//! Alone in its program: it measures the memory that the program has allocated, by an allocator of its own.
+//!
 //! The long form:
 //!
 //! ```sh

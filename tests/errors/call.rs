@@ -1,7 +1,5 @@
 //! An error judged with the call that failed.
 
-#![allow(clippy::unwrap_used, reason = "what a test sets up it fails by")]
-
 use hangup::errors::{
     Call, Classifier, ErrorClass, OsError, Platform, classify, classify_call, classify_error,
 };
