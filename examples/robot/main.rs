@@ -108,10 +108,10 @@ async fn drive(options: Options) -> anyhow::Result<Summary> {
     let resent = tokio::select! {
         left = outbox.shutdown(DRAIN) => {
             drop(left);
-            outbox.snapshot().resent
+            outbox.status().resent
         }
         () = signals.next() => {
-            let resent = outbox.snapshot().resent;
+            let resent = outbox.status().resent;
             outbox.shutdown(Duration::ZERO).await;
             resent
         }
@@ -158,8 +158,7 @@ fn outbox(options: Options, station: SocketAddr) -> io::Result<Outbox<Report>> {
             |line: String| Some(Processed::One(line.strip_prefix("ok ")?.parse().ok()?)),
         ),
     };
-    Outbox::builder(move || TcpStream::connect(station))
-        .encoder(Lines::new)
+    Outbox::builder(move || TcpStream::connect(station), Lines::new)
         .confirm(confirm)
         .backoff(
             Backoff::exponential(Duration::from_millis(50), Duration::from_millis(500))

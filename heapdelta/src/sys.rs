@@ -141,6 +141,8 @@ mod platform {
                 // SAFETY: `malloc` takes any size, and its answer is freed below, a null pointer too.
                 *block = unsafe { libc::malloc(size) };
             }
+            // The optimiser removes blocks that nobody looks at.
+            std::hint::black_box(&mut blocks);
             for block in blocks {
                 // SAFETY: the block is from `malloc`, and was never used.
                 unsafe { libc::free(block) };

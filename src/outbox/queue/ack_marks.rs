@@ -1,19 +1,19 @@
-//! Which messages are acknowledged when so many bytes are. Pure.
+//! Which messages are acknowledged when a number of bytes is. Pure.
 
 use std::collections::VecDeque;
 
-/// How many batches are told apart: beyond that the newest ones count as one.
+/// How many marks are kept apart. Beyond that the newest ones count as one.
 const MOST: usize = 1024;
 
-/// The ends of the batches on one connection: in accepted bytes, and in numbers of messages.
+/// The ends of messages on one connection: in accepted bytes, and in message numbers.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
+pub(crate) struct AckMarks {
     /// Both grow.
     ends: VecDeque<(u64, u64)>,
 }
 
-impl Marks {
-    /// All messages below `number` are within the first `accepted` bytes.
+impl AckMarks {
+    /// All messages below `number` lie within the first `accepted` bytes.
     pub(crate) fn push(&mut self, accepted: u64, number: u64) {
         if self.ends.len() == MOST {
             self.ends.pop_back();
@@ -34,7 +34,7 @@ impl Marks {
         below
     }
 
-    /// Whether nothing waits to be acknowledged.
+    /// Whether every mark is passed.
     pub(crate) fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

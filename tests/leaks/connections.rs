@@ -1,0 +1,274 @@
+//! A connection from its beginning to each of its ends.
+
+use crate::Case;
+use crate::loopback::{Loopback, reset};
+use crate::support::soon;
+use hangup::errors::{Classifier, ErrorClass, OsError, Platform};
+use hangup::{
+    CloseReason, HalfClose, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy, errors,
+};
+use heapdelta::{LeakError, LeakTest, Report};
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+pub(crate) const CASES: &[Case] = &[
+    ("open_and_drop", open_and_drop),
+    ("open_and_drop_on_two_workers", open_and_drop_on_two_workers),
+    ("open_with_every_policy", open_with_every_policy),
+    ("the_peer_closes", the_peer_closes),
+    ("the_peer_resets", the_peer_resets),
+    ("the_peer_half_closes", the_peer_half_closes),
+    ("both_finish", both_finish),
+    ("abort", abort),
+    ("stalled", stalled),
+    ("take_out", take_out),
+    ("unwatched", unwatched),
+    ("unix", unix),
+    ("listen", listen),
+    ("split", split),
+    ("traced", traced),
+    ("counted", counted),
+    ("classify", classify),
+];
+
+fn open_and_drop(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| loopback.open().await)
+}
+
+fn open_and_drop_on_two_workers(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.worker_threads(2)
+        .run_async_with(Loopback::new, async |loopback| {
+            let (stream, peer) = loopback.open().await;
+            tokio::spawn(async move { drop(stream) }).await.unwrap();
+            drop(peer);
+        })
+}
+
+fn open_with_every_policy(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let stall = StallPolicy::new(1 << 20, Duration::from_secs(60));
+        assert_eq!(
+            (stall.bytes(), stall.window()),
+            (1 << 20, Duration::from_secs(60))
+        );
+        let config = MonitorConfig::new()
+            .half_close(HalfClose::Allow)
+            .stall(stall)
+            .reset_on_stall(true)
+            .dead_peer_timeout(Duration::from_secs(60))
+            .read_ahead(1 << 16)
+            .fin_delay(Duration::from_secs(1));
+        let (mut stream, mut peer) = loopback.watched(&config).await;
+        stream.write_all(&[1; 1000]).await.unwrap();
+        peer.read_exact(&mut [0; 1000]).await.unwrap();
+    })
+}
+
+fn the_peer_closes(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (stream, peer) = loopback.open().await;
+        drop(peer);
+        assert_eq!(
+            soon("the FIN", stream.closed()).await,
+            CloseReason::PeerClosed
+        );
+        assert!(stream.is_closed() && stream.close_reason().is_some());
+    })
+}
+
+fn the_peer_resets(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (mut stream, peer) = loopback.open().await;
+        reset(peer);
+        let reason = soon("the reset", stream.closed()).await;
+        assert_eq!(reason, CloseReason::Reset);
+        // The error, which carries the reason.
+        let error = stream.write_all(b"x").await.unwrap_err();
+        assert_eq!(CloseReason::carried_by(&error), Some(&reason));
+    })
+}
+
+fn the_peer_half_closes(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let config = MonitorConfig::new().half_close(HalfClose::Allow);
+        let (mut stream, mut peer) = loopback.watched(&config).await;
+        peer.write_all(b"a request").await.unwrap();
+        peer.shutdown().await.unwrap();
+        let mut request = Vec::new();
+        stream.read_to_end(&mut request).await.unwrap();
+        stream.write_all(&request).await.unwrap();
+        stream.shutdown().await.unwrap();
+        assert_eq!(
+            soon("the end", stream.closed()).await,
+            CloseReason::Finished
+        );
+    })
+}
+
+fn both_finish(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (mut stream, mut peer) = loopback.open().await;
+        stream.write_all(b"a response").await.unwrap();
+        let peer = async {
+            peer.read_to_end(&mut Vec::new()).await.unwrap();
+            drop(peer);
+        };
+        let (finished, ()) = tokio::join!(stream.finish(Duration::from_secs(30)), peer);
+        assert_eq!(finished.unwrap().accepted, 10);
+    })
+}
+
+fn abort(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let mut by_the_monitor = false;
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (stream, _peer) = loopback.open().await;
+        by_the_monitor = !by_the_monitor;
+        match by_the_monitor {
+            true => stream.monitor().abort(),
+            false => stream.abort(),
+        };
+        assert_eq!(stream.close_reason(), Some(CloseReason::Aborted));
+    })
+}
+
+/// A peer that does not read.
+fn stalled(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.times(10)
+        .warmup(5)
+        .run_async_with(Loopback::new, async |loopback| {
+            let stall = StallPolicy::new(1 << 20, Duration::from_millis(20));
+            let config = MonitorConfig::new().stall(stall);
+            let (mut stream, _peer) = loopback.watched(&config).await;
+            let blocked = async { while stream.write_all(&[0; 65536]).await.is_ok() {} };
+            soon("the stall", blocked).await;
+            assert_eq!(stream.close_reason(), Some(CloseReason::Stalled));
+        })
+}
+
+fn take_out(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (ours, peer) = loopback.pair().await;
+        let mut stream = MonitoredStream::new(ours).unwrap();
+        stream.get_ref().nodelay().unwrap();
+        stream.get_mut().set_nodelay(true).unwrap();
+        std::pin::Pin::new(&mut stream)
+            .get_pin_mut()
+            .nodelay()
+            .unwrap();
+        (stream.into_inner(), peer)
+    })
+}
+
+fn unwatched(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let (ours, peer) = tokio::io::duplex(64);
+        let stream = MonitoredStream::unwatched(ours);
+        let closed = stream.closed();
+        drop((stream, peer));
+        assert_eq!(closed.await, CloseReason::Dropped);
+        let stall = StallPolicy::new(1, Duration::from_secs(60));
+        let config = MonitorConfig::new().stall(stall);
+        MonitoredStream::unwatched_with_config(tokio::io::duplex(64).0, &config)
+    })
+}
+
+fn unix(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let (ours, peer) = UnixStream::pair().unwrap();
+        let stream = MonitoredStream::new(ours).unwrap();
+        drop(peer);
+        soon("the close", stream.closed()).await
+    })
+}
+
+fn listen(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = MonitoredListener::from_listener(listener.into_inner())
+            .config(MonitorConfig::new())
+            .on_accept_error(|_| ());
+        let address = listener.local_addr().unwrap();
+        assert_eq!(listener.get_ref().local_addr().unwrap(), address);
+        let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (again, retried) =
+            tokio::join!(TcpStream::connect(address), listener.accept_retrying());
+        let third = TcpStream::connect(address).await.unwrap();
+        let polled = std::future::poll_fn(|cx| listener.poll_accept(cx))
+            .await
+            .unwrap();
+        (
+            peer.unwrap(),
+            accepted.unwrap(),
+            again.unwrap(),
+            retried,
+            third,
+            polled,
+        )
+    })
+}
+
+fn split(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (stream, peer) = loopback.open().await;
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        drop(peer);
+        assert_eq!(reader.read(&mut [0]).await.unwrap(), 0);
+        writer.write_all(b"x").await.unwrap_err();
+    })
+}
+
+/// With a subscriber, whose event at the end of each stream is written to nowhere.
+fn traced(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let subscriber = tracing_subscriber::fmt().with_writer(io::sink).finish();
+    tracing::subscriber::with_default(subscriber, || open_and_drop(test))
+}
+
+/// With a recorder, whose counters are read.
+fn counted(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    // Buckets: without them the exporter keeps each sample for a minute.
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .set_buckets(&[0.1, 1.0, 10.0])
+        .unwrap()
+        .build_recorder();
+    let handle = recorder.handle();
+    metrics::with_local_recorder(&recorder, || {
+        hangup::metrics::describe();
+        // A histogram keeps its samples until somebody asks for them.
+        open_and_drop(test.trim(move || handle.run_upkeep()))
+    })
+}
+
+fn classify(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run(|| {
+        let reset = io::Error::from_raw_os_error(104);
+        let class = errors::classify(&reset);
+        assert!(class.is_connection() && !class.advice().to_string().is_empty());
+        assert!(errors::is_connection_error(&reset) && !errors::is_not_ready(&reset));
+        assert_eq!(errors::classify_error(&reset), class);
+        assert_eq!(errors::classify_os(104, Platform::Linux), class);
+        let classifier = Classifier::new().rule(|_: &std::fmt::Error| ErrorClass::Tls);
+        assert_eq!(classifier.classify(&reset), class);
+        assert_eq!(classifier.classify_error(&reset), class);
+        let known = OsError::from_name("EPIPE", Platform::Linux).unwrap();
+        assert_eq!(
+            OsError::from_code(known.code(), Platform::Linux),
+            Some(known)
+        );
+        let lookup = OsError::from_lookup(-2, Platform::Linux);
+        let _ = (
+            lookup,
+            Platform::current(),
+            known.name(),
+            known.class(),
+            class.is_transient(),
+        );
+        let reason = CloseReason::from(&io::Error::other("a reason of its own"));
+        let _ = (reason.name(), reason.is_local(), reason.class());
+        if let CloseReason::Failed(failure) = &reason {
+            let _ = (failure.kind(), failure.code(), failure.class());
+        }
+        io::Error::from(reason)
+    })
+}

@@ -1,0 +1,232 @@
+//! The outbox and its store.
+
+use crate::Case;
+use crate::support::soon;
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use hangup::MonitoredStream;
+use hangup::outbox::*;
+use heapdelta::{LeakError, LeakTest, Report};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::codec::{Framed, FramedRead, LengthDelimitedCodec};
+
+pub(crate) const CASES: &[Case] = &[
+    ("outbox_that_delivers", outbox_that_delivers),
+    ("outbox_that_reconnects", outbox_that_reconnects),
+    ("outbox_that_is_given_up", outbox_that_is_given_up),
+    ("outbox_message_of_many", outbox_message_of_many),
+    ("outbox_confirmed_by_the_peer", outbox_confirmed_by_the_peer),
+    ("store_on_disk", store_on_disk),
+    ("outbox_that_is_durable", outbox_that_is_durable),
+];
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn to(address: SocketAddr) -> Builder<Bytes> {
+    let millis = Duration::from_millis;
+    Outbox::builder(move || TcpStream::connect(address))
+        .encoder(LengthDelimitedCodec::new)
+        .capacity(16, 1 << 16)
+        .classifier(hangup::errors::Classifier::new())
+        .linger(LONG)
+        .lived(millis(1))
+        .backoff(Backoff::exponential(millis(1), millis(4)).unwrap())
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn accept(listener: &TcpListener) -> FramedRead<TcpStream, LengthDelimitedCodec> {
+    let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+    FramedRead::new(stream, LengthDelimitedCodec::new())
+}
+
+fn outbox_that_delivers(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(listener, async |(listener, address)| {
+        let outbox = to(*address).spawn().unwrap();
+        let receipt = outbox.send(Bytes::from_static(b"hello")).await.unwrap();
+        let mut peer = accept(listener).await;
+        assert_eq!(soon("it", peer.next()).await.unwrap().unwrap(), "hello");
+        soon("the receipt", receipt).await.unwrap();
+        let _ = (outbox.status(), outbox.snapshot());
+        assert!(soon("the end", outbox.shutdown(LONG)).await.is_complete());
+    })
+}
+
+/// The first connection is lost with the message unread.
+fn outbox_that_reconnects(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.times(20)
+        .run_async_with(listener, async |(listener, address)| {
+            let outbox = to(*address).spawn().unwrap();
+            let lost = soon("a connection", listener.accept()).await.unwrap().0;
+            crate::loopback::reset(lost);
+            let receipt = outbox.try_send(Bytes::from_static(b"hello")).unwrap();
+            let mut peer = accept(listener).await;
+            let message = soon("it", peer.next()).await;
+            drop((message, receipt));
+            drop(peer);
+            soon("the end", outbox.shutdown(Duration::ZERO)).await;
+        })
+}
+
+/// Nobody listens, and the attempts are over.
+fn outbox_that_is_given_up(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let nobody = async || listener().await.1;
+    test.times(20).run_async_with(nobody, async |address| {
+        let millis = Duration::from_millis;
+        let two = Backoff::exponential(millis(1), millis(1))
+            .unwrap()
+            .attempts(2);
+        let outbox = to(*address).backoff(two).spawn().unwrap();
+        let importance = Importance::Important;
+        if let Ok(receipt) = outbox.try_send_with(Bytes::from_static(b"hello"), importance) {
+            soon("the end", receipt).await.unwrap_err();
+        }
+        let given_up = async {
+            let mut status = outbox.status();
+            let is_over = |status: &OutboxStatus| matches!(status.link, Link::GaveUp(_));
+            status.wait_for(is_over).await.unwrap().link.clone()
+        };
+        if let Link::GaveUp(why) = soon("the last attempt", given_up).await {
+            let _ = (why.kind(), why.class());
+        }
+    })
+}
+
+struct Sending {
+    outbox: Outbox<Bytes>,
+    peer: FramedRead<TcpStream, LengthDelimitedCodec>,
+}
+
+async fn sending() -> Sending {
+    let (listener, address) = listener().await;
+    let outbox = to(address).spawn().unwrap();
+    let peer = accept(&listener).await;
+    Sending { outbox, peer }
+}
+
+/// One message of many on one connection, by each way in.
+fn outbox_message_of_many(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let mut way = 0;
+    test.run_async_with(sending, async |sending| {
+        let message = Bytes::from_static(b"hello");
+        way += 1;
+        let receipt = match way % 4 {
+            0 => Some(sending.outbox.send(message).await.unwrap()),
+            1 => Some(sending.outbox.try_send(message).unwrap()),
+            2 => {
+                let sent = sending
+                    .outbox
+                    .send_with(message, Importance::Important)
+                    .await;
+                Some(sent.unwrap())
+            }
+            _ => {
+                sending.outbox.sink().send(message).await.unwrap();
+                None
+            }
+        };
+        soon("it", sending.peer.next()).await.unwrap().unwrap();
+        if let Some(receipt) = receipt {
+            soon("the receipt", receipt).await.unwrap();
+        }
+    })
+}
+
+/// The peer replies with what it got; the outbox runs in a task of the test's.
+fn outbox_confirmed_by_the_peer(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let confirm = || {
+        ByPeer::new(
+            |message: &Bytes| u64::from(message[0]),
+            LengthDelimitedCodec::new,
+            |reply| Some(Processed::One(u64::from(reply[0]))),
+        )
+    };
+    drop(Confirm::by_peer(
+        |message: &Bytes| u64::from(message[0]),
+        LengthDelimitedCodec::new,
+        |_| None,
+    ));
+    test.run_async_with(listener, async |(listener, address)| {
+        let address = *address;
+        let connect = move || async move {
+            let stream = MonitoredStream::new(TcpStream::connect(address).await?)?;
+            let monitor = stream.monitor();
+            Ok::<_, std::io::Error>(Connection::over(stream, monitor))
+        };
+        let (outbox, task) = Outbox::builder(connect)
+            .encoder(LengthDelimitedCodec::new)
+            .confirm(Confirm::ByPeer(confirm()))
+            .build()
+            .unwrap();
+        let task = tokio::spawn(task);
+        let receipt = outbox.send(Bytes::from_static(b"7")).await.unwrap();
+        let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+        let mut peer = Framed::new(stream, LengthDelimitedCodec::new());
+        let message = soon("it", peer.next()).await.unwrap().unwrap();
+        peer.send(message.freeze()).await.unwrap();
+        soon("the receipt", receipt).await.unwrap();
+        assert!(soon("the end", outbox.shutdown(LONG)).await.is_complete());
+        task.await.unwrap();
+    })
+}
+
+/// A folder that is removed in the end.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("hangup-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.0.join("outbox.redb")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn store_on_disk(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let folder = Folder::new("leaks-store");
+    test.times(10).warmup(5).run(|| {
+        let mut store = DiskStore::open(folder.file(), Fsync::Never).unwrap();
+        assert!(store.recover().unwrap().is_empty());
+        let number = store.next_number().unwrap();
+        store
+            .append(&[(number, Bytes::from_static(b"hello"))])
+            .unwrap();
+        store.remove(&[number]).unwrap();
+        drop(store);
+        let (store, found) = DiskStore::salvage(folder.file(), Fsync::Never).unwrap();
+        assert!(matches!(found, Salvage::Sound));
+        let locked = DiskStore::open(folder.file(), Fsync::Never).unwrap_err();
+        let _ = (locked.path(), locked.problem());
+        drop(store);
+    })
+}
+
+fn outbox_that_is_durable(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let folder = Folder::new("leaks-durable");
+    test.times(10)
+        .warmup(5)
+        .run_async_with(listener, async |(listener, address)| {
+            let store = DiskStore::open(folder.file(), Fsync::Never).unwrap();
+            let outbox = to(*address).durable(store).spawn().unwrap();
+            let receipt = outbox.send(Bytes::from_static(b"hello")).await.unwrap();
+            let mut peer = accept(listener).await;
+            soon("it", peer.next()).await.unwrap().unwrap();
+            soon("the receipt", receipt).await.unwrap();
+            assert!(soon("the end", outbox.shutdown(LONG)).await.is_complete());
+        })
+}
