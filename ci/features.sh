@@ -3,11 +3,9 @@
 # `ci/features.sh pairs` takes every two of them too: two minutes more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source ci/checks
 
-if ! cargo hack --version >/dev/null 2>&1; then
-    echo "skipped: the feature powerset: cargo-hack is not installed (cargo install cargo-hack --locked)"
-    exit 0
-fi
+cargo hack --version >/dev/null 2>&1 || missing cargo-hack "cargo install cargo-hack --locked"
 sets=(--each-feature)
 case "${1-}" in
 # The providers of cryptography add no code of ours, and count as one.

@@ -2,16 +2,15 @@
 # Miri on what needs no socket: the unit tests, the state machine's model, unwatched streams.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source ci/checks
+source ci/nightly
 
-if ! cargo +nightly miri --version >/dev/null 2>&1 &&
-    ! rustup component add miri rust-src --toolchain nightly >/dev/null 2>&1; then
-    echo "skipped: Miri: nightly with miri and rust-src cannot be had here"
-    exit 0
-fi
+cargo "+$nightly" miri --version >/dev/null 2>&1 ||
+    missing_toolchain "Miri with $nightly" "rustup component add miri rust-src --toolchain $nightly"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
 export MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation"
 echo "skipped: the watcher's unit tests: Miri has no poll(2) and no epoll"
 echo "skipped: the unit tests of errors and of the dead-peer timers: they walk large tables, and take minutes here"
-cargo +nightly miri test --lib --test state_model -- \
+cargo "+$nightly" miri test --lib --test state_model -- \
     --skip watcher:: --skip errors:: --skip dead_peer::
-cargo +nightly miri test --test core -- forwarding::
+cargo "+$nightly" miri test --test core -- forwarding::

@@ -2,17 +2,15 @@
 # The library, without its dev-dependencies, on the oldest Rust that Cargo.toml promises.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source ci/checks
 
 msrv=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
-if ! cargo "+$msrv" --version >/dev/null 2>&1 &&
-    ! rustup toolchain install "$msrv" --profile minimal --no-self-update >/dev/null 2>&1; then
-    echo "skipped: the MSRV: Rust $msrv cannot be had here"
-    exit 0
-fi
 if ! grep -qwF "$msrv" README.md; then
     echo "msrv: Cargo.toml says $msrv, README.md does not" >&2
     exit 1
 fi
+cargo "+$msrv" --version >/dev/null 2>&1 ||
+    missing_toolchain "the library with Rust $msrv" "rustup toolchain install $msrv --profile minimal"
 # All features but a provider of cryptography that is C for minutes, and no code of ours.
 features=$(sed -n '/^\[features\]/,/^\[dep/s/^\([a-z0-9-]*\) = .*/\1/p' Cargo.toml |
     grep -vxE 'default|aws-lc-rs' | paste -sd,)

@@ -213,8 +213,7 @@ async fn see_off(left: Option<CloseReason>, stayed: &mut Stream) {
         }
         // A part must not be taken for the whole: deliver what was accepted, and then reset.
         Some(_) => {
-            let _ = timeout(FINISH, stayed.monitor().wait_acknowledged()).await;
-            stayed.abort();
+            let _ = stayed.reset_after_delivery(FINISH).await;
         }
         None => {}
     }

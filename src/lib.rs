@@ -101,6 +101,7 @@
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and other HTTP libraries |
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
 //! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |
+//! | `serve` | an HTTP server with limits, by hyper: for axum, tower and hyper; files by sendfile(2) |
 //! | `tls` | TLS by tokio-rustls, monitored from before the handshake; `ring`, `aws-lc-rs` and `tls12` choose its cryptography |
 //! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; implies `http` |
 //! | `tracing` | a [`tracing`](https://docs.rs/tracing) event at the end of each stream, in the span in which it began |
@@ -131,6 +132,8 @@ pub mod errors;
 pub mod http;
 #[cfg(feature = "outbox")]
 pub mod outbox;
+#[cfg(feature = "serve")]
+pub mod serve;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tonic")]
@@ -157,5 +160,7 @@ pub use observe::tracing;
 pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
 pub use stream::{MonitoredListener, MonitoredStream, Transport};
-pub use transfer::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};
+pub use transfer::{
+    CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
+};
 pub use watcher::{ByDescriptor, Watchable};

@@ -1,7 +1,7 @@
 //! Every interleaving of the shared cell's observers with the events that they observe, by loom.
 //!
 //! The cell is compiled here once more, from its source, with loom's locks and atomics in the place
-//! of std's. Nothing bounds the search: each model is explored to its end.
+//! of std's, so it is alone in its program. Nothing bounds the search: each model is explored to its end.
 //!
 //! Loom runs its threads in turns on one, and switches between them in its own operations only. So
 //! * no std lock may be held over one of them: tokio's watch channel, which [`SharedState`] publishes to
@@ -72,7 +72,7 @@ mod sync {
         use super::{Mutex, lock, switch};
         use std::sync::Arc;
 
-        #[derive(Debug)]
+        #[derive(Debug, Clone)]
         pub(crate) struct Sender<T>(Arc<Mutex<T>>);
 
         pub(crate) struct Receiver<T>(Arc<Mutex<T>>);
@@ -106,6 +106,11 @@ mod observe {
     mod end;
 
     pub(crate) use end::{Bytes, End};
+
+    /// A panic in a waker fails the model.
+    pub(crate) fn call_foreign(call: impl FnOnce()) {
+        call();
+    }
 
     /// Counts how often the end is recorded.
     pub(crate) mod lifecycle {
@@ -144,6 +149,15 @@ mod state {
     pub(crate) mod event;
     pub(crate) mod half_close;
     pub(crate) mod machine;
+    /// Publishes at once: loom has no threads that come later.
+    pub(crate) mod publish {
+        use super::status::Status;
+        use crate::sync::watch;
+
+        pub(crate) fn publish(channel: &watch::Sender<Status>, status: Status) {
+            channel.send_if_modified(|published| published.advance(status));
+        }
+    }
     pub(crate) mod shared;
     pub(crate) mod slab;
     pub(crate) mod status;
@@ -218,7 +232,9 @@ fn who_awaits_the_close_is_told_the_first_reason() {
     explore(|| {
         let shared = shared(HalfClose::Close);
         let waiter = spawn(&shared, |shared| block_on(Closed::new(shared)));
-        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let filer = spawn(&shared, |shared| {
+            shared.apply(Event::EndOfInput, DetectedBy::Read)
+        });
         shared.apply(Event::Reset { after_fin: false }, DetectedBy::Read);
         let reason = waiter.join().unwrap();
         filer.join().unwrap();
@@ -232,7 +248,9 @@ fn a_poll_sees_the_close_or_is_woken_by_it() {
     explore(|| {
         let shared = shared(HalfClose::Close);
         let waker = Counting::new(&shared);
-        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let filer = spawn(&shared, |shared| {
+            shared.apply(Event::EndOfInput, DetectedBy::Read)
+        });
         let mut closed = Closed::new(shared.clone());
         let polled = poll(&mut closed, &waker);
         filer.join().unwrap();
@@ -250,7 +268,9 @@ fn the_last_waker_is_the_one_that_is_woken() {
     explore(|| {
         let shared = shared(HalfClose::Close);
         let wakers = [Counting::new(&shared), Counting::new(&shared)];
-        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let filer = spawn(&shared, |shared| {
+            shared.apply(Event::EndOfInput, DetectedBy::Read)
+        });
         let mut closed = Closed::new(shared.clone());
         let first = poll(&mut closed, &wakers[0]);
         let second = poll(&mut closed, &wakers[1]);
@@ -272,7 +292,9 @@ fn a_dropped_future_takes_nobody_elses_waker() {
         let wakers = [Counting::new(&shared), Counting::new(&shared)];
         let mut stays = Closed::new(shared.clone());
         assert!(poll(&mut stays, &wakers[0]).is_pending());
-        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let filer = spawn(&shared, |shared| {
+            shared.apply(Event::EndOfInput, DetectedBy::Read)
+        });
         let mut goes = Closed::new(shared.clone());
         let polled = poll(&mut goes, &wakers[1]);
         drop(goes);
@@ -288,14 +310,56 @@ fn a_writer_is_refused_or_woken() {
     explore(|| {
         let shared = shared(HalfClose::Close);
         let waker = Counting::new(&shared);
-        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
-        let parked = shared.park_writer(&Waker::from(waker.clone()));
+        let filer = spawn(&shared, |shared| {
+            shared.apply(Event::EndOfInput, DetectedBy::Read)
+        });
+        let parked = shared.park_writer(&Waker::from(waker.clone()), || false);
         filer.join().unwrap();
         assert_eq!(waker.wakes(), usize::from(parked.is_ok()));
         assert_eq!(
-            shared.park_writer(Waker::noop()),
+            shared.park_writer(Waker::noop(), || false),
             Err(CloseReason::PeerClosed)
         );
+    });
+}
+
+/// Invariants 2 and 10: a write that waits for the reader is woken by whatever ends its wait, and refused
+/// from then on.
+#[test]
+fn a_writer_behind_a_fin_is_refused_or_woken() {
+    for last in [Event::EndOfInput, Event::Aborted] {
+        explore(move || {
+            let shared = shared(HalfClose::Close);
+            let waker = Counting::new(&shared);
+            shared.apply(Event::Fin, DetectedBy::Watcher);
+            let event = last.clone();
+            let filer = spawn(&shared, |shared| shared.apply(event, DetectedBy::Read));
+            let parked = shared.park_writer(&Waker::from(waker.clone()), || true);
+            filer.join().unwrap();
+            assert_eq!(waker.wakes(), usize::from(parked.is_ok()));
+            let refusal = shared.park_writer(Waker::noop(), || true);
+            assert_eq!(refusal, Err(CloseReason::PeerClosed));
+            let refusal = shared.refusal(|| true);
+            assert_eq!(refusal, Some(CloseReason::PeerClosed));
+        });
+    }
+}
+
+/// Invariant 10: a FIN that is reported while a write parks wakes it at the latest then, and the write asks
+/// again whether somebody reads.
+#[test]
+fn a_fin_finds_the_writer_or_the_writer_the_fin() {
+    explore(|| {
+        let shared = shared(HalfClose::Close);
+        let waker = Counting::new(&shared);
+        let watcher = spawn(&shared, |shared| {
+            shared.observe(Event::Fin, DetectedBy::Watcher);
+        });
+        let parked = shared.park_writer(&Waker::from(waker.clone()), || false);
+        watcher.join().unwrap();
+        assert_eq!(waker.wakes(), usize::from(parked.is_ok()));
+        assert_eq!(shared.refusal(|| true), None);
+        assert_eq!(shared.refusal(|| false), Some(CloseReason::PeerClosed));
     });
 }
 
@@ -304,7 +368,9 @@ fn a_writer_is_refused_or_woken() {
 fn the_flag_comes_with_the_reason() {
     explore(|| {
         let shared = shared(HalfClose::Close);
-        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let filer = spawn(&shared, |shared| {
+            shared.apply(Event::EndOfInput, DetectedBy::Read)
+        });
         let call = shared.enter();
         assert!(!call.closed || shared.close_reason().is_some());
         drop(call);
@@ -321,7 +387,9 @@ fn the_channel_ends_with_the_close() {
         explore_with(switches, || {
             let shared = shared(HalfClose::Allow);
             let filers = [
-                spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read)),
+                spawn(&shared, |shared| {
+                    shared.apply(Event::EndOfInput, DetectedBy::Read)
+                }),
                 spawn(&shared, |shared| {
                     shared.apply(Event::Reset { after_fin: false }, DetectedBy::Read);
                 }),
@@ -341,7 +409,9 @@ fn the_first_subscribers_share_a_channel() {
     explore(|| {
         let shared = shared(HalfClose::Close);
         let other = spawn(&shared, |shared| shared.subscribe());
-        let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+        let filer = spawn(&shared, |shared| {
+            shared.apply(Event::EndOfInput, DetectedBy::Read)
+        });
         let channels = [shared.subscribe(), other.join().unwrap()];
         filer.join().unwrap();
         for channel in channels {
@@ -356,7 +426,9 @@ fn a_token_is_cancelled_by_the_close() {
     for switches in [false, true] {
         explore_with(switches, || {
             let shared = shared(HalfClose::Close);
-            let filer = spawn(&shared, |shared| shared.apply(Event::Fin, DetectedBy::Read));
+            let filer = spawn(&shared, |shared| {
+                shared.apply(Event::EndOfInput, DetectedBy::Read)
+            });
             let token = shared.token();
             filer.join().unwrap();
             assert!(token.is_cancelled());
@@ -380,14 +452,16 @@ fn a_writer_sees_the_held_fin_or_is_woken_by_it() {
         let plain = Arc::new(Plain(AtomicUsize::new(0)));
         let watcher = spawn(&shared, |shared| shared.delay_fin());
         let call = shared.enter();
-        shared.park_writer(&Waker::from(plain.clone())).unwrap();
+        shared
+            .park_writer(&Waker::from(plain.clone()), || false)
+            .unwrap();
         let seen = shared.is_fin_delayed();
         drop(call);
         watcher.join().unwrap();
         let wakes = plain.0.load(std::sync::atomic::Ordering::Relaxed);
         assert!(wakes <= 1 && (seen || wakes == 1));
         assert_eq!(shared.status(), Status::Open);
-        shared.apply(Event::Fin, DetectedBy::Read);
+        shared.apply(Event::EndOfInput, DetectedBy::Read);
         assert!(!shared.is_fin_delayed());
     });
 }
@@ -416,7 +490,9 @@ fn what_the_watcher_saw_during_a_call_waits_for_its_end() {
     explore(|| {
         let shared = shared(HalfClose::Close);
         let waker = Counting::new(&shared);
-        shared.park_writer(&Waker::from(waker.clone())).unwrap();
+        shared
+            .park_writer(&Waker::from(waker.clone()), || false)
+            .unwrap();
         let call = shared.enter();
         let watcher = spawn(&shared, |shared| {
             shared.observe(Event::Fin, DetectedBy::Watcher)
@@ -435,7 +511,9 @@ fn what_the_watcher_saw_is_taken_in_at_the_latest_by_the_calls_end() {
     explore(|| {
         let shared = shared(HalfClose::Close);
         let waker = Counting::new(&shared);
-        shared.park_writer(&Waker::from(waker.clone())).unwrap();
+        shared
+            .park_writer(&Waker::from(waker.clone()), || false)
+            .unwrap();
         let watcher = spawn(&shared, |shared| {
             shared.observe(Event::Fin, DetectedBy::Watcher)
         });
@@ -492,7 +570,7 @@ fn the_account_is_closed_once() {
             shared.apply(Event::Aborted, DetectedBy::Us)
         });
         let call = shared.enter();
-        shared.apply(Event::Fin, DetectedBy::Read);
+        shared.apply(Event::EndOfInput, DetectedBy::Read);
         drop(call);
         aborter.join().unwrap();
         assert_eq!(shared.lifecycle.ends(), 1);
@@ -505,7 +583,7 @@ fn the_account_stays_open_during_a_call() {
     explore(|| {
         let shared = shared(HalfClose::Close);
         let call = shared.enter();
-        shared.apply(Event::Fin, DetectedBy::Read);
+        shared.apply(Event::EndOfInput, DetectedBy::Read);
         assert_eq!(shared.lifecycle.ends(), 0);
         drop(call);
         assert_eq!(shared.lifecycle.ends(), 1);

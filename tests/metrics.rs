@@ -1,4 +1,6 @@
 //! What the recorder of `metrics` is told.
+//!
+//! Alone in its program: a process has one global recorder, and one test installs it and counts every stream.
 
 #![cfg(all(unix, feature = "metrics"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -1,4 +1,6 @@
 //! What the subscriber of `tracing` is told.
+//!
+//! Alone in its program: `tracing` caches for the whole process whether anybody listens to an event.
 
 #![cfg(all(unix, feature = "tracing"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -39,8 +39,7 @@ fn rate(senders: usize, fsync: Fsync, time: Duration) -> Result<f64, Box<dyn Err
     let address = peer.address();
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let rate = runtime.block_on(async {
-        let outbox = Outbox::builder(move || connect(address))
-            .encoder(LengthDelimitedCodec::new)
+        let outbox = Outbox::builder(move || connect(address), LengthDelimitedCodec::new)
             .durable(store)
             .spawn()?;
         let message = Bytes::from(vec![7; SIZE]);
@@ -54,7 +53,7 @@ fn rate(senders: usize, fsync: Fsync, time: Duration) -> Result<f64, Box<dyn Err
                     drop(outbox.send(message.clone()).await?);
                     sent += 1;
                 }
-                Ok::<u64, hangup::outbox::SendError<Bytes>>(sent)
+                Ok::<u64, hangup::outbox::OutboxError<Bytes>>(sent)
             });
         }
         let mut sent = 0;

@@ -144,9 +144,8 @@ fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, B
     let (mut framed, outbox) = runtime.block_on(async {
         let framed = connect(bare_peer.address()).await?;
         let address = outbox_peer.address();
-        let outbox = Outbox::builder(move || connect(address))
-            .encoder(LengthDelimitedCodec::new)
-            .spawn()?;
+        let outbox =
+            Outbox::builder(move || connect(address), LengthDelimitedCodec::new).spawn()?;
         let framed = FramedWrite::new(framed, LengthDelimitedCodec::new());
         Ok::<_, io::Error>((Some(framed), outbox))
     })?;
@@ -181,13 +180,13 @@ fn compare(runtime: &Runtime, case: &Case, time: Duration) -> Result<Measured, B
             for _ in 0..count {
                 drop(sender.send(message.clone()).await?);
             }
-            Ok::<_, hangup::outbox::SendError<Bytes>>(())
+            Ok::<_, hangup::outbox::OutboxError<Bytes>>(())
         };
         let elapsed = runtime.block_on(async {
             tokio::spawn(task).await??;
             target.await?;
             let elapsed = began.elapsed();
-            let mut status = outbox.status();
+            let mut status = outbox.subscribe();
             status.wait_for(|status| status.queued == 0).await?;
             Ok::<_, Box<dyn Error>>(elapsed)
         })?;

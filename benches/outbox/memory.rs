@@ -36,8 +36,7 @@ pub(crate) fn per_message() -> Result<Vec<(&'static str, f64)>, Box<dyn Error>> 
 fn queued(id: fn(u64) -> u64, by_peer: bool) -> Result<f64, Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
-    let builder = Outbox::builder(pending::<io::Result<TcpStream>>)
-        .encoder(LengthDelimitedCodec::new)
+    let builder = Outbox::builder(pending::<io::Result<TcpStream>>, LengthDelimitedCodec::new)
         .capacity(usize::MAX, usize::MAX);
     let next = std::sync::atomic::AtomicU64::new(0);
     let name = move |_: &Bytes| id(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed));

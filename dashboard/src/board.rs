@@ -82,10 +82,10 @@ impl Board {
             .peers
             .get(&peer)
             .and_then(|number| state.open.get(number));
-        if let Some((connection, _)) = known {
-            if !connection.monitor.is_closed() {
-                return connection.clone();
-            }
+        if let Some((connection, _)) = known
+            && !connection.monitor.is_closed()
+        {
+            return connection.clone();
         }
         state.totals.connections += 1;
         let number = state.totals.connections;
@@ -116,6 +116,7 @@ impl Board {
         let text = match &reason {
             // The text of the error would make a line of its own each time.
             Some(CloseReason::Failed(_)) | None => "failed".to_owned(),
+            Some(CloseReason::Dropped) => "closed by this server".to_owned(),
             Some(reason) if reason.is_local() => format!("{reason}, by this server"),
             Some(reason) => reason.to_string(),
         };
@@ -135,18 +136,20 @@ impl Board {
 
     pub(crate) fn ended(&self, ended: EndedResponse) {
         self.metrics.response_ended(&ended);
-        if let Some(on_ended) = &self.on_ended {
-            on_ended(&ended);
-        }
+        let ended = Arc::new(ended);
         let mut state = self.state();
         state.totals.responses += 1;
         state.totals.cut_short += u64::from(!ended.is_complete());
         state.totals.sent += ended.sent();
         let number = state.totals.responses;
-        state.ended.push_front((number, Arc::new(ended)));
+        state.ended.push_front((number, ended.clone()));
         state.ended.truncate(KEPT);
         drop(state);
         self.changed();
+        // Foreign code, and so without the lock.
+        if let Some(on_ended) = &self.on_ended {
+            on_ended(&ended);
+        }
     }
 
     /// Something is new. Costs next to nothing while nobody waits for it.

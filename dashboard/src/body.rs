@@ -1,5 +1,6 @@
 //! The body of a recorded response: passes the frames on as they are, and counts them.
 
+use crate::board::Board;
 use crate::connection::Connection;
 use crate::response::Response;
 use axum::body::Body;
@@ -11,6 +12,8 @@ use std::task::{Context, Poll, ready};
 
 /// A response that is under way. Its drop is the end of the response.
 pub(crate) struct Recording {
+    /// Not the connection's, which is weak: a server that ends drops its dashboard before the last bodies.
+    board: Arc<Board>,
     pub(crate) connection: Arc<Connection>,
     pub(crate) response: Arc<Response>,
     number: u64,
@@ -19,9 +22,10 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    pub(crate) fn new(connection: Arc<Connection>, response: Response) -> Self {
+    pub(crate) fn new(board: Arc<Board>, connection: Arc<Connection>, response: Response) -> Self {
         let response = Arc::new(response);
         Self {
+            board,
             number: connection.begin(response.clone()),
             connection,
             response,
@@ -38,8 +42,11 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        self.connection
-            .end(self.number, self.complete, self.error.take());
+        let error = self.error.take();
+        let ended = self.connection.end(self.number, self.complete, error);
+        if let Some(ended) = ended {
+            self.board.ended(ended);
+        }
     }
 }
 

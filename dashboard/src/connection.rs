@@ -53,25 +53,29 @@ impl Connection {
     }
 
     /// The response has ended: all of it was sent, or not, for `error` if it has one of its own.
-    pub(crate) fn end(&self, number: u64, complete: bool, error: Option<String>) {
-        let Some(response) = self.responses().running.remove(&number) else {
-            return;
-        };
-        let Some(board) = self.board.upgrade() else {
-            return;
-        };
+    pub(crate) fn end(
+        &self,
+        number: u64,
+        complete: bool,
+        error: Option<String>,
+    ) -> Option<EndedResponse> {
+        let response = self.responses().running.remove(&number)?;
         let now = Instant::now();
         let close_reason = self.monitor.close_reason();
         let cut_short = (!complete).then(|| match (error, &close_reason) {
             (Some(error), None) => error,
             (_, Some(reason)) => reason.to_string(),
-            (None, None) => "cancelled by the client".to_owned(),
+            // HTTP/2 has a way to say so; an HTTP/1.1 client can only close the connection.
+            (None, None) if response.is_http2() => "cancelled".to_owned(),
+            (None, None) => "given up by this server".to_owned(),
         });
         let left_by_peer = close_reason
             .as_ref()
             .is_some_and(|reason| !reason.is_local());
         let transfer = self.monitor.transfer();
-        let unacknowledged = transfer.acknowledged.map(|bytes| transfer.accepted - bytes);
+        let unacknowledged = transfer
+            .acknowledged
+            .map(|bytes| transfer.accepted.saturating_sub(bytes));
         let after_close = self
             .closed_at
             .get()
@@ -80,7 +84,7 @@ impl Connection {
                 time: now.saturating_duration_since(*at),
                 bytes: response.sent_after_close(),
             });
-        board.ended(EndedResponse {
+        Some(EndedResponse {
             peer: self.peer,
             request: response.request(),
             length: response.length(),
@@ -92,7 +96,7 @@ impl Connection {
             after_close: after_close.filter(|_| !complete),
             monitor: self.monitor.clone(),
             end: response.before + response.sent(),
-        });
+        })
     }
 
     /// The responses that are under way, the oldest first.

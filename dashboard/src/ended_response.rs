@@ -113,8 +113,8 @@ impl EndedResponse {
 
     /// Why the response ended early, as text; `None` if it is complete.
     ///
-    /// It is the connection's close reason, an error of the body, or `cancelled by the client` for an HTTP/2 stream
-    /// that was reset.
+    /// It is the connection's close reason, an error of the body, `cancelled` for an HTTP/2 stream that was reset, or
+    /// `given up by this server` if the body was dropped and the connection goes on.
     pub fn cut_short(&self) -> Option<&str> {
         self.cut_short.as_deref()
     }

@@ -63,15 +63,17 @@ pub async fn record(
     let Ok(peer) = peer else {
         return next.run(request).await;
     };
-    let connection = dashboard.board().connection(peer.address, &peer.monitor);
+    let board = dashboard.board().clone();
+    let connection = board.connection(peer.address, &peer.monitor);
     let is_head = request.method() == Method::HEAD;
     let request_line = Request {
         method: request.method().clone(),
         target: request.uri().clone(),
+        version: request.version(),
         status: None,
     };
     let response = Response::new(request_line, peer.monitor.accepted());
-    let mut recording = Recording::new(connection, response);
+    let mut recording = Recording::new(board, connection, response);
 
     let answer = next.run(request).await;
     // HTTP drops the body of such a response without asking for it.

@@ -1,6 +1,6 @@
 //! A request and its status, as text that is safe to print and to show.
 
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 use std::fmt::{self, Write};
 
@@ -11,6 +11,7 @@ const LONGEST: usize = 160;
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) target: Uri,
+    pub(crate) version: Version,
     /// `None` while the handler runs.
     pub(crate) status: Option<StatusCode>,
 }
@@ -55,6 +56,7 @@ mod tests {
         let request = Request {
             method: Method::GET,
             target: target.parse().unwrap_or_default(),
+            version: Version::HTTP_11,
             status: Some(StatusCode::NOT_FOUND),
         };
         request.to_string()

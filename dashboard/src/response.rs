@@ -1,7 +1,7 @@
 //! One response that is under way.
 
 use crate::request::Request;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Version};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -47,6 +47,10 @@ impl Response {
 
     pub(crate) fn request(&self) -> Request {
         self.head().request.clone()
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.head().request.version == Version::HTTP_2
     }
 
     /// How long the body is, if that is known.

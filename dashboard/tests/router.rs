@@ -140,7 +140,7 @@ async fn a_tracked_connection_comes_and_goes() {
     drop(stream);
     let page = text(ask(&open, "/", &[]).await).await;
     assert!(page.contains("No connection is open."), "{page}");
-    assert!(page.contains("stream dropped, by this server"), "{page}");
+    assert!(page.contains("closed by this server"), "{page}");
     let metrics = text(ask(&open, "/metrics", &[]).await).await;
     let closed = "hangup_dashboard_connections_closed_total{reason=\"dropped\"} 1";
     assert!(metrics.contains(closed), "{metrics}");

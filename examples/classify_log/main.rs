@@ -1,86 +1,118 @@
-//! Reads a log from standard input and says of each line which error it tells of and what to do.
+//! Reads a log from standard input and says which error each line reports and what to do about it.
 //!
 //! ```text
 //! $ printf 'ConnectionResetError: [Errno 104] Connection reset by peer\nhello\n' | classify_log
 //! [disconnected, ECONNRESET: send again on a new connection] ConnectionResetError: [Errno 104] …
 //! [?] hello
+//! $ tail -f app.log | classify_log --json
+//! $ classify_log --summary < app.log
 //! ```
-//!
-//! Known are Python's tracebacks, Rust's and Go's messages, names (`ECONNRESET`, `WSAECONNRESET`,
-//! `EAI_AGAIN`) and numbers (`errno 104`, `os error 104`, `WinError 10054`, or a number alone). A number is
-//! read as that of `--platform` (linux, macos, freebsd, dragonfly, netbsd, openbsd, windows), by default
-//! this one. What is unknown passes through behind `[?]`.
 
-mod line;
+mod output;
+mod reading;
+mod summary;
 
+use clap::Parser;
 use hangup::errors::Platform;
-use lexopt::prelude::*;
-use std::error::Error;
-use std::io::{self, BufRead, BufWriter, ErrorKind, Write};
+use output::{Format, Output};
+use reading::Reader;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::process::ExitCode;
 
-const USAGE: &str =
-    "usage: classify_log [--platform linux|macos|freebsd|dragonfly|netbsd|openbsd|windows] < log";
+/// A line is read so far, and the rest of it passes unread: a log may have no line feed at all.
+const LONGEST: u64 = 1 << 20;
+
+/// Says which error each line of a log reports, and what to do about it.
+///
+/// Reads standard input to its end, or follows it: `tail -f app.log | classify_log`. Lines that report no
+/// known error are marked with `?`. Known are the messages of Rust, Python, Go, Java, .NET, Node, curl,
+/// nginx, Envoy, HAProxy, PostgreSQL, MySQL, Kafka, OpenSSH, OpenSSL, Windows and others, the names of
+/// errors (ECONNRESET, WSAECONNRESET, EAI_AGAIN), and their numbers (errno 104, WinError 10054).
+#[derive(Debug, Parser)]
+struct Options {
+    /// The platform whose error numbers the log has: linux, macos, freebsd, dragonfly, netbsd, openbsd or
+    /// windows. The default is this one.
+    #[arg(long)]
+    platform: Option<Platform>,
+
+    /// Prints a JSON object for each line.
+    #[arg(long, conflicts_with = "summary")]
+    json: bool,
+
+    /// Prints a table of the classes, with a count and an example of each, at the end or on Ctrl-C.
+    #[arg(long)]
+    summary: bool,
+}
 
 fn main() -> ExitCode {
-    let platform = match platform(lexopt::Parser::from_env()) {
-        Ok(Some(platform)) => platform,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
+    let options = Options::parse();
+    let Some(platform) = options.platform.or(Platform::current()) else {
+        let message = "the error numbers of this platform are unknown: name one with --platform";
+        return complain(message, ExitCode::from(2));
+    };
+    let format = match (options.json, options.summary) {
+        (true, _) => Format::Json,
+        (_, true) => Format::Summary,
+        _ => Format::Text,
+    };
+    let log = BufReader::with_capacity(1 << 16, io::stdin().lock());
+    let (lines, end) = match Output::new(format) {
+        Ok(output) => follow(log, output, platform),
+        Err(error) => (0, Err(error)),
+    };
+    match end {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            let message = format!("the reader of the output has gone away, after {lines} lines");
+            complain(&message, ExitCode::SUCCESS)
         }
-        Err(error) => {
-            eprintln!("classify_log: {error}\n{USAGE}");
-            return ExitCode::from(2);
+        Err(error) => complain(&error.to_string(), ExitCode::FAILURE),
+    }
+}
+
+/// Writes to standard error, which may be closed too.
+fn complain(message: &str, code: ExitCode) -> ExitCode {
+    let _ = writeln!(io::stderr(), "classify_log: {message}");
+    code
+}
+
+/// Reads `log` to its end. Returns how many lines were written, and how it ended.
+fn follow<R: Read>(
+    mut log: BufReader<R>,
+    mut output: Output,
+    platform: Platform,
+) -> (u64, io::Result<()>) {
+    let reader = Reader::new();
+    let mut lines = 0;
+    let mut line = Vec::new();
+    let mut step = || {
+        line.clear();
+        if log.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
+            return Ok(false);
+        }
+        let finding = reader.read(&String::from_utf8_lossy(&line), platform);
+        output.line(finding, &line)?;
+        while !line.ends_with(b"\n") {
+            line.clear();
+            if log.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            output.rest(&line)?;
+        }
+        output.end_of_line()?;
+        lines += 1;
+        // A log that is followed pauses: its last line must not stay in our buffer.
+        if log.buffer().is_empty() {
+            output.flush()?;
+        }
+        Ok(true)
+    };
+    let end = loop {
+        match step() {
+            Ok(true) => {}
+            Ok(false) => break output.finish(),
+            Err(error) => break Err(error),
         }
     };
-    match classify(
-        io::stdin().lock(),
-        BufWriter::new(io::stdout().lock()),
-        platform,
-    ) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("classify_log: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Whose numbers to read; `None` if only help was asked for.
-fn platform(mut arguments: lexopt::Parser) -> Result<Option<Platform>, Box<dyn Error>> {
-    let mut platform = Platform::current();
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("platform") => platform = Some(arguments.value()?.parse()?),
-            Short('h') | Long("help") => return Ok(None),
-            argument => return Err(argument.unexpected().into()),
-        }
-    }
-    match platform {
-        Some(platform) => Ok(Some(platform)),
-        None => Err("this platform's numbers are unknown: name one with --platform".into()),
-    }
-}
-
-fn classify(mut log: impl BufRead, mut out: impl Write, platform: Platform) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    while log.read_until(b'\n', &mut bytes)? > 0 {
-        // A log may have anything in it; the line passes through as it came.
-        let text = String::from_utf8_lossy(&bytes);
-        match line::read(&text, platform) {
-            Some(finding) => write!(out, "[{finding}] ")?,
-            None => out.write_all(b"[?] ")?,
-        }
-        out.write_all(&bytes)?;
-        if !bytes.ends_with(b"\n") {
-            out.write_all(b"\n")?;
-        }
-        // A log that is being followed has pauses: its last line must not wait in our buffer.
-        out.flush()?;
-        bytes.clear();
-    }
-    Ok(())
+    (lines, end)
 }

@@ -71,7 +71,7 @@ async fn drive(options: Options) -> anyhow::Result<Summary> {
 
     let mut servers = JoinSet::new();
     servers.spawn(station.run());
-    servers.spawn(proxy.run());
+    servers.spawn(proxy.run(accept_errors::print_changes()));
     let sent = Arc::new(AtomicU64::new(0));
     let view = View::new(options.messages).show(outbox.clone(), sent.clone());
     let view = tokio::spawn(view);
@@ -108,10 +108,10 @@ async fn drive(options: Options) -> anyhow::Result<Summary> {
     let resent = tokio::select! {
         left = outbox.shutdown(DRAIN) => {
             drop(left);
-            outbox.snapshot().resent
+            outbox.status().resent
         }
         () = signals.next() => {
-            let resent = outbox.snapshot().resent;
+            let resent = outbox.status().resent;
             outbox.shutdown(Duration::ZERO).await;
             resent
         }
@@ -158,8 +158,7 @@ fn outbox(options: Options, station: SocketAddr) -> io::Result<Outbox<Report>> {
             |line: String| Some(Processed::One(line.strip_prefix("ok ")?.parse().ok()?)),
         ),
     };
-    Outbox::builder(move || TcpStream::connect(station))
-        .encoder(Lines::new)
+    Outbox::builder(move || TcpStream::connect(station), Lines::new)
         .confirm(confirm)
         .backoff(
             Backoff::exponential(Duration::from_millis(50), Duration::from_millis(500))

@@ -14,7 +14,6 @@
 //!   before TCP sees it. So nothing more is acknowledged, as if a cable had been pulled, and what the
 //!   socket holds then is all there is. Linux only.
 
-use crate::accept_errors;
 use crate::cuts::{Cut, Fate, Plan};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
@@ -85,9 +84,9 @@ impl Proxy {
         self.tally.clone()
     }
 
-    /// Serves one connection after the other, forever.
-    pub(crate) async fn run(mut self) {
-        let print_error = accept_errors::print_changes();
+    /// Serves one connection after the other, forever. Calls `on_error` when it cannot connect the two, and
+    /// tries again.
+    pub(crate) async fn run(mut self, on_error: impl Fn(&io::Error)) {
         loop {
             match self.connect().await {
                 Ok((sender, peer)) => {
@@ -96,7 +95,7 @@ impl Proxy {
                     let _ = self.serve(sender, peer, fate).await;
                 }
                 Err(error) => {
-                    print_error(&error);
+                    on_error(&error);
                     sleep(PAUSE).await;
                 }
             }

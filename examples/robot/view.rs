@@ -15,8 +15,6 @@ pub(crate) struct View {
     bar: ProgressBar,
     began: Instant,
     link: Option<Link>,
-    /// When the next attempt is made.
-    due: Instant,
 }
 
 impl View {
@@ -30,13 +28,12 @@ impl View {
             bar,
             began: Instant::now(),
             link: None,
-            due: Instant::now(),
         }
     }
 
     /// Shows it until the outbox is over.
     pub(crate) async fn show(mut self, outbox: Outbox<Report>, sent: Arc<AtomicU64>) {
-        let mut status = outbox.status();
+        let mut status = outbox.subscribe();
         let mut frames = interval(FRAME);
         loop {
             let over = tokio::select! {
@@ -44,14 +41,8 @@ impl View {
                 _ = frames.tick() => false,
             };
             // Of this moment: the channel tells the counts now and then.
-            let now = outbox.snapshot();
-            if let Link::Retrying { next_in, .. } = now.link {
-                self.due = Instant::now() + next_in;
-            }
-            let changed = self
-                .link
-                .as_ref()
-                .is_none_or(|link| is_news(link, &now.link));
+            let now = outbox.status();
+            let changed = self.link.as_ref() != Some(&now.link);
             self.link = Some(now.link.clone());
             let line = self.line(&now);
             if !self.bar.is_hidden() {
@@ -69,13 +60,16 @@ impl View {
 
     fn line(&self, status: &OutboxStatus) -> String {
         let link = match &status.link {
-            Link::Connecting => "connecting".to_owned(),
+            Link::Connecting { .. } => "connecting".to_owned(),
             Link::Connected => "connected".to_owned(),
             Link::Retrying {
-                attempt, reason, ..
+                attempt,
+                retry_at,
+                reason,
+                ..
             } => format!(
                 "retrying: attempt {attempt} in {:.2} s, {reason}",
-                self.due
+                retry_at
                     .saturating_duration_since(Instant::now())
                     .as_secs_f64()
             ),
@@ -84,22 +78,5 @@ impl View {
             other => format!("{other:?}"),
         };
         format!("{link}; {} queued", HumanCount(status.queued as u64))
-    }
-}
-
-/// Whether something has happened, and not only time gone by.
-fn is_news(before: &Link, now: &Link) -> bool {
-    match (before, now) {
-        (
-            Link::Retrying {
-                attempt, reason, ..
-            },
-            Link::Retrying {
-                attempt: next,
-                reason: why,
-                ..
-            },
-        ) => (attempt, reason) != (next, why),
-        _ => before != now,
     }
 }

@@ -1,31 +1,23 @@
-//! The line parser of the `classify_log` example: no line of a log makes it fail, on any platform, and
-//! what it finds it can say.
+//! The line reader of the `classify_log` example: no line of a log makes it panic, on any platform, and
+//! what it finds it can print.
 
 #![no_main]
 
 use hangup::errors::Platform;
 use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
 
-#[path = "../../examples/classify_log/line.rs"]
-mod line;
+#[path = "../../examples/classify_log/reading/mod.rs"]
+mod reading;
 
-const PLATFORMS: [&str; 7] = [
-    "linux",
-    "macos",
-    "freebsd",
-    "dragonfly",
-    "netbsd",
-    "openbsd",
-    "windows",
-];
+static READER: LazyLock<reading::Reader> = LazyLock::new(reading::Reader::new);
 
 fuzz_target!(|input: (u8, &str)| {
     let (platform, text) = input;
-    let name = PLATFORMS[usize::from(platform) % PLATFORMS.len()];
-    let platform: Platform = name.parse().expect("a platform that is offered");
-    if let Some(finding) = line::read(text, platform) {
+    let platform = Platform::ALL[usize::from(platform) % Platform::ALL.len()];
+    if let Some(finding) = READER.read(text, platform) {
         assert!(!finding.to_string().is_empty());
-        // The error that is named, where one is, is of the class that is told.
+        // The error that is named, if one is, has the class that is printed.
         assert!(
             finding
                 .error

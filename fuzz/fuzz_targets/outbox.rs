@@ -7,9 +7,9 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 
-// The buffer is no part of the library's interface, and is compiled here from its source.
-#[path = "../../src/outbox/buffer.rs"]
-mod buffer;
+// The queue is no part of the library's interface, and is compiled here from its source.
+#[path = "../../src/outbox/queue/mod.rs"]
+mod queue;
 #[path = "../../tests/outbox/model/plain.rs"]
 mod plain;
 

@@ -8,6 +8,8 @@
 //!    before or after it but a held FIN, which wakes the writer, and a waker that looks at the cell while
 //!    it is woken sees the close or the FIN.
 //! 8. Local actions are not the peer's.
+//! 10. A FIN alone refuses no write while somebody is about to read it; the writer is woken when nobody is
+//!     any more.
 //!
 //! The model knows no transitions: it keeps the whole history, and works the status out from it anew
 //! each time.
@@ -42,6 +44,11 @@ mod observe {
     pub(crate) mod lifecycle;
 
     pub(crate) use end::{Bytes, End};
+
+    /// A panic in a waker is found.
+    pub(crate) fn call_foreign(call: impl FnOnce()) {
+        call();
+    }
 }
 
 #[path = "../../src/state"]
@@ -51,13 +58,22 @@ mod state {
     pub(crate) mod event;
     pub(crate) mod half_close;
     pub(crate) mod machine;
+    /// Publishes at once, so that the channel can be compared after each operation.
+    pub(crate) mod publish {
+        use super::status::Status;
+        use tokio::sync::watch;
+
+        pub(crate) fn publish(channel: &watch::Sender<Status>, status: Status) {
+            channel.send_if_modified(|published| published.advance(status));
+        }
+    }
     pub(crate) mod shared;
     pub(crate) mod slab;
     pub(crate) mod status;
     pub(crate) mod sync;
 }
 
-use judge::{anything_local, judge};
+use judge::{anything_local, is_fin_unread, judge};
 use state::closed::Closed;
 use state::event::{Event, DetectedBy};
 use state::half_close::HalfClose;
@@ -80,7 +96,10 @@ enum Operation {
     CloneClosed(u8),
     PollClosed(u8, Choice),
     DropClosed(u8),
-    ParkWriter(Choice),
+    /// Whether somebody is about to read.
+    ParkWriter(Choice, bool),
+    /// A read returns so many bytes.
+    Read(u8),
     HoldFin,
     Subscribe,
     ReadSubscription(u8),
@@ -110,7 +129,9 @@ enum Happening {
 #[derive(Arbitrary, Debug)]
 enum Seen {
     Fin,
+    EndOfInput,
     HungUp,
+    BothFinished,
     Vanished,
     Reset { after_fin: bool },
     Failed(Error),
@@ -152,7 +173,9 @@ impl Seen {
     fn event(&self) -> Event {
         match self {
             Self::Fin => Event::Fin,
+            Self::EndOfInput => Event::EndOfInput,
             Self::HungUp => Event::HungUp,
+            Self::BothFinished => Event::BothFinished,
             Self::Vanished => Event::Vanished,
             Self::Reset { after_fin } => Event::Reset {
                 after_fin: *after_fin,
@@ -275,6 +298,8 @@ fuzz_target!(|input: Input| {
     let mut put_off: Vec<Event> = Vec::new();
     let mut status = Status::Open;
     let mut held = false;
+    // What a write that waits for the reader of a FIN had read when it parked.
+    let mut parked_at: Option<u64> = None;
 
     let end = [Operation::Leave, Operation::File(Happening::Dropped)];
     for operation in input.operations.into_iter().chain(end) {
@@ -289,6 +314,16 @@ fuzz_target!(|input: Input| {
         let before = std::mem::replace(&mut status, judge(allowed, &history));
         // Invariant 1.
         assert!(!before.is_closed() || before == status);
+        let unread = is_fin_unread(allowed, &history);
+        // Invariant 10: what ends the wait wakes the writer, and so does a call that has read something.
+        let read = matches!(operation, Operation::Leave) && call.is_some();
+        let advanced = read && parked_at.is_some_and(|at| at != shared.counters.read());
+        if before.is_closed() && (!unread || advanced) {
+            if let Some(index) = writer.take() {
+                wakers.accounts[index].due += 1;
+            }
+            parked_at = None;
+        }
         if status.is_closed() && !before.is_closed() {
             let registered = futures.iter_mut().filter_map(|(_, waker)| waker.take());
             for index in registered.chain(writer.take()) {
@@ -334,16 +369,32 @@ fuzz_target!(|input: Input| {
                     drop(futures.swap_remove(index));
                 }
             }
-            Operation::ParkWriter(choice) => {
+            Operation::ParkWriter(choice, reads) => {
                 let (waker, account) = wakers.choose(&choice);
-                match shared.park_writer(&waker) {
-                    Err(reason) => assert_eq!(Some(&reason), status.reason()),
+                let refused = match unread {
+                    true => !reads,
+                    false => status.is_closed(),
+                };
+                match shared.park_writer(&waker, || reads) {
+                    Err(reason) => {
+                        assert!(refused);
+                        assert_eq!(Some(&reason), status.reason());
+                        writer = None;
+                    }
                     Ok(()) => {
-                        assert!(!status.is_closed());
+                        assert!(!refused);
                         writer = Some(account);
                     }
                 }
+                if unread {
+                    parked_at = Some(shared.counters.read());
+                }
             }
+            // Bytes are read within a call.
+            Operation::Read(bytes) if call.is_some() => {
+                shared.counters.add_read(bytes.into());
+            }
+            Operation::Read(_) => {}
             Operation::HoldFin => {
                 held = true;
                 if let Some(index) = writer.take() {
@@ -383,12 +434,13 @@ fuzz_target!(|input: Input| {
         assert_eq!(shared.is_closed(), status.is_closed());
         assert_eq!(shared.is_fin_delayed(), held && !status.is_closed());
         assert_eq!(shared.close_reason().as_ref(), status.reason());
+        let refused = status.reason().filter(|_| !unread);
+        assert_eq!(shared.refusal(|| true).as_ref(), refused);
+        assert_eq!(shared.refusal(|| false).as_ref(), status.reason());
         for Subscription { receiver, seen } in &subscriptions {
             assert_eq!(*receiver.borrow(), status);
-            assert_eq!(
-                receiver.has_changed().expect("the sender lives"),
-                *seen != status
-            );
+            // A channel that was made after the close has no sender any more.
+            assert_eq!(receiver.has_changed().unwrap_or(false), *seen != status);
         }
         for Token { token, cancelled } in &tokens {
             assert_eq!(token.is_cancelled(), *cancelled || status.is_closed());

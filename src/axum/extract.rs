@@ -14,8 +14,8 @@ use std::fmt;
 ///
 /// # Rejection
 ///
-/// [`NotMonitored`], if the server does not serve by `into_make_service_with_connect_info` of `Monitor` or
-/// [`Peer`].
+/// [`NotMonitored`], if the server is neither a [`Server`](crate::serve::Server) nor serves by
+/// `into_make_service_with_connect_info` of `Monitor` or [`Peer`].
 impl<S: Sync> FromRequestParts<S> for Monitor {
     type Rejection = NotMonitored;
 
@@ -28,23 +28,42 @@ pub(super) fn monitor(parts: &Parts) -> Option<Monitor> {
     if let Some(ConnectInfo(monitor)) = parts.extensions.get() {
         return Some(Monitor::clone(monitor));
     }
-    let ConnectInfo(Peer { monitor, .. }) = parts.extensions.get()?;
-    Some(monitor.clone())
+    if let Some(ConnectInfo(Peer { monitor, .. })) = parts.extensions.get() {
+        return Some(monitor.clone());
+    }
+    #[cfg(feature = "serve")]
+    if let Some(connection) = parts.extensions.get::<crate::serve::Connection>() {
+        return Some(connection.monitor().clone());
+    }
+    None
 }
 
 /// The connection's monitor, and the client's address.
 ///
 /// # Rejection
 ///
-/// [`NotMonitored`], if the server does not serve by `into_make_service_with_connect_info::<Peer>()`.
+/// [`NotMonitored`], if the server is neither a [`Server`](crate::serve::Server) of TCP nor serves by
+/// `into_make_service_with_connect_info::<Peer>()`.
 impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = NotMonitored;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotMonitored> {
-        let peer = parts.extensions.get::<ConnectInfo<Self>>();
-        peer.map(|ConnectInfo(peer)| peer.clone())
-            .ok_or(NotMonitored)
+        peer(parts).ok_or(NotMonitored)
     }
+}
+
+fn peer(parts: &Parts) -> Option<Peer> {
+    if let Some(ConnectInfo(peer)) = parts.extensions.get() {
+        return Some(Peer::clone(peer));
+    }
+    #[cfg(feature = "serve")]
+    if let Some(connection) = parts.extensions.get::<crate::serve::Connection>() {
+        return Some(Peer {
+            monitor: connection.monitor().clone(),
+            address: connection.remote_addr()?,
+        });
+    }
+    None
 }
 
 /// The request and its response.

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::chain::Chain;
 use super::class::ErrorClass;
-use super::classify;
+use super::{classify, well_known};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -13,9 +13,9 @@ type Rule = Arc<dyn Fn(&(dyn Error + 'static)) -> Option<ErrorClass> + Send + Sy
 
 /// The classification with rules for third parties' errors, which come before the built-in ones.
 ///
-/// A rule is for one type of error. Every error of the chain is asked about, from the outside in, and
-/// for each the rules in the order in which they were added; the first answer counts. Only if no rule
-/// has one for any error of the chain, the built-in rules are asked.
+/// A rule is for one type of error. The classifier walks the chain of errors from the outside in, and asks
+/// the rules about each error in the order in which they were added. The first answer counts. Only if no
+/// rule has an answer for any error of the chain, the built-in rules decide.
 ///
 /// A clone shares the rules.
 ///
@@ -45,17 +45,64 @@ type Rule = Arc<dyn Fn(&(dyn Error + 'static)) -> Option<ErrorClass> + Send + Sy
 #[derive(Clone, Default)]
 pub struct Classifier {
     rules: Vec<Rule>,
+    well_known: bool,
 }
 
 impl Classifier {
     /// A classifier with the built-in rules only.
+    ///
+    /// ```
+    /// use hangup::errors::{Classifier, ErrorClass};
+    /// use std::io::ErrorKind;
+    ///
+    /// let broken_pipe = ErrorKind::BrokenPipe.into();
+    /// assert_eq!(Classifier::new().classify(&broken_pipe), ErrorClass::Disconnected);
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a rule for errors of type `E`, behind those that were added before.
+    /// A classifier with rules for errors of hyper, h2, reqwest, tungstenite, tonic, quinn, redis and
+    /// tokio-postgres whose cause the built-in rules cannot find.
     ///
-    /// `rule` gives a class, or `None` to leave the error to the next rule. `E` may be [`io::Error`].
+    /// They go by what these errors print, and come last, after the rules that are added and the
+    /// built-in ones. A release of such a crate may print something else: the error is
+    /// [`Other`](ErrorClass::Other) then. PostgreSQL's own messages are known in English only.
+    ///
+    /// ```
+    /// use hangup::errors::{Classifier, ErrorClass, classify_error};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move {
+    /// #     let (mut stream, _) = listener.accept().await.unwrap();
+    /// #     tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await
+    /// # });
+    /// # let stream = tokio::net::TcpStream::connect(address).await?;
+    /// # let io = hyper_util::rt::TokioIo::new(stream);
+    /// # let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+    /// # tokio::spawn(connection);
+    /// # let request = hyper::Request::new(http_body_util::Empty::<bytes::Bytes>::new());
+    /// // The server closes in place of an answer, and hyper's error has no source.
+    /// let error = sender.send_request(request).await.unwrap_err();
+    /// assert_eq!(classify_error(&error), ErrorClass::Other);
+    /// let classifier = Classifier::well_known();
+    /// assert_eq!(classifier.classify_error(&error), ErrorClass::Disconnected);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn well_known() -> Self {
+        Self {
+            rules: Vec::new(),
+            well_known: true,
+        }
+    }
+
+    /// Adds a rule for errors of type `E`, after the rules that were added before.
+    ///
+    /// `rule` returns a class, or `None` to leave the error to the next rule. `E` may be [`io::Error`].
     ///
     /// ```
     /// use hangup::errors::{Classifier, ErrorClass, classify};
@@ -108,8 +155,14 @@ impl Classifier {
     /// assert_eq!(classifier.classify_call(&error, Call::Bind), ErrorClass::Misuse);
     /// ```
     pub fn classify_call(&self, error: &io::Error, call: Call) -> ErrorClass {
-        self.judged_by_rules(error)
-            .unwrap_or_else(|| classify::classify_call(error, call))
+        let judged = self
+            .judged_by_rules(error)
+            .or_else(|| classify::judged_by_call(error, call))
+            .or_else(|| {
+                self.judged_as_well_known(error)
+                    .map(|class| call.adjust(class))
+            });
+        judged.unwrap_or_else(|| call.adjust(ErrorClass::Other))
     }
 
     /// What `error` means for a sender: the answer of the first rule that has one for it or for an
@@ -122,12 +175,20 @@ impl Classifier {
     /// assert_eq!(classifier.classify_error(&std::fmt::Error), ErrorClass::Misuse);
     /// ```
     pub fn classify_error(&self, error: &(dyn Error + 'static)) -> ErrorClass {
-        self.judged_by_rules(error)
-            .unwrap_or_else(|| classify::classify_error(error))
+        let judged = self
+            .judged_by_rules(error)
+            .or_else(|| classify::judged(error).map(|verdict| verdict.class))
+            .or_else(|| self.judged_as_well_known(error));
+        judged.unwrap_or(ErrorClass::Other)
     }
 
     fn judged_by_rules(&self, error: &(dyn Error + 'static)) -> Option<ErrorClass> {
         Chain::new(error).find_map(|error| self.rules.iter().find_map(|rule| rule(error)))
+    }
+
+    fn judged_as_well_known(&self, error: &(dyn Error + 'static)) -> Option<ErrorClass> {
+        let chain = self.well_known.then(|| Chain::new(error));
+        chain?.find_map(well_known::judge)
     }
 }
 
@@ -135,6 +196,7 @@ impl fmt::Debug for Classifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Classifier")
             .field("rules", &self.rules.len())
+            .field("well_known", &self.well_known)
             .finish()
     }
 }

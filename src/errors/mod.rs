@@ -93,6 +93,7 @@ mod platform;
 mod printed;
 mod reason_of;
 mod tables;
+mod well_known;
 
 pub use call::Call;
 pub use class::ErrorClass;

@@ -9,28 +9,36 @@ use std::fmt::{self, Debug, Display, Write};
 ///
 /// The error prints no more than that, and nothing is stored.
 pub(super) fn displays(error: &dyn Display, text: &str) -> bool {
-    struct Rest<'a>(&'a str);
-
-    impl Write for Rest<'_> {
-        fn write_str(&mut self, part: &str) -> fmt::Result {
-            // Bytes, as `part` may end within a character of `text`'s length.
-            let len = self.0.len().min(part.len());
-            if self.0.as_bytes()[..len] != part.as_bytes()[..len] {
-                return Err(fmt::Error);
-            }
-            self.0 = &self.0[len..];
-            if self.0.is_empty() {
-                Err(fmt::Error)
-            } else {
-                Ok(())
-            }
-        }
-    }
-
     let mut rest = Rest(text);
     // The writer ends the formatting early by an error. What counts is how far it came.
     let _ = write!(rest, "{error}");
     rest.0.is_empty()
+}
+
+/// Whether the `Debug` output of `error` begins with `text`.
+pub(super) fn debugs(error: &dyn Debug, text: &str) -> bool {
+    let mut rest = Rest(text);
+    let _ = write!(rest, "{error:?}");
+    rest.0.is_empty()
+}
+
+/// What is still to come of a text.
+struct Rest<'a>(&'a str);
+
+impl Write for Rest<'_> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        // Bytes, as `part` may end within a character of `text`'s length.
+        let len = self.0.len().min(part.len());
+        if self.0.as_bytes()[..len] != part.as_bytes()[..len] {
+            return Err(fmt::Error);
+        }
+        self.0 = &self.0[len..];
+        if self.0.is_empty() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// The first word of a `Debug` output. For a derived one it is the variant's or the type's name.

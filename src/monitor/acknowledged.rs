@@ -1,6 +1,7 @@
 //! Waiting until the peer has acknowledged what it was sent.
 
 use super::handle::Monitor;
+use crate::errors::CloseReason;
 use crate::policy::timer;
 use crate::state::Transfer;
 use std::io::{self, ErrorKind};
@@ -76,6 +77,21 @@ impl Monitor {
                 return Err(reason.into());
             }
             let _ = self.run_until_closed(tokio::time::sleep(pause)).await;
+            pause = LAST_LOOK.min(pause * 2);
+        }
+    }
+
+    /// Waits until the system holds nothing for the peer any more, as far as it tells.
+    pub(crate) async fn wait_delivered(&self) -> io::Result<()> {
+        let mut pause = FIRST_LOOK;
+        loop {
+            match (self.owed(), self.close_reason()) {
+                // A peer that has sent its FIN goes on acknowledging.
+                (_, Some(reason)) if reason != CloseReason::PeerClosed => return Err(reason.into()),
+                (None | Some(0), _) => return Ok(()),
+                _ => {}
+            }
+            tokio::time::sleep(pause).await;
             pause = LAST_LOOK.min(pause * 2);
         }
     }

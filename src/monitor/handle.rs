@@ -75,8 +75,10 @@ impl Monitor {
     /// [`wait_for`](watch::Receiver::wait_for)`(Status::is_closed)`: `changed()` does not see what was
     /// there before the call.
     ///
-    /// Let go of the [`Ref`](watch::Ref) that `borrow()` gives before the stream is dropped or written
-    /// to on the same thread, and before an await: whoever tells the next status waits for it.
+    /// It is the last observer that is told: a close wakes the [`Closed`] futures, cancels the tokens, and
+    /// then has a thread of this crate publish it to the channel, some microseconds later. So a
+    /// [`Ref`](watch::Ref) that somebody holds delays nothing but this one channel, until it is dropped. While
+    /// 64 channels are held, those of other streams wait too.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream, Status};
@@ -185,6 +187,28 @@ impl Monitor {
         self.shared.counters.accepted()
     }
 
+    /// Two numbers, one of which grows when bytes move towards the peer: into the stream, or out of the
+    /// system's memory.
+    pub(crate) fn moved(&self) -> (u64, u64) {
+        let drained = self.socket.as_ref().map_or(0, |socket| socket.drained());
+        (self.shared.counters.accepted(), drained)
+    }
+
+    /// How many bytes reads of the stream have returned.
+    pub(crate) fn transfer_read(&self) -> u64 {
+        self.shared.counters.read()
+    }
+
+    /// Closes a half-closed stream whose peer is taken to be gone.
+    pub(crate) fn end_half_close(&self) {
+        self.shared.observe(Event::HungUp, DetectedBy::HalfClose);
+    }
+
+    /// How many bytes the system holds for the peer, where it tells.
+    pub(crate) fn owed(&self) -> Option<u64> {
+        self.socket.as_ref()?.owed()
+    }
+
     /// Whether the stream is inside of a read or a write at this moment.
     pub(crate) fn is_busy(&self) -> bool {
         self.shared.is_busy()
@@ -231,6 +255,9 @@ impl Monitor {
     /// dropped, and so is what had arrived and was not yet read. The peer's reads fail with a reset, after
     /// or instead of what it had still to read. Reads of the stream fail with the reason;
     /// [`transfer`](Self::transfer) tells what was acknowledged until then.
+    ///
+    /// While another thread is inside a read or a write of the stream, the reset waits for the end of that
+    /// call, and this does not wait for it.
     ///
     /// On other systems the reset is sent, and the memory freed, when the stream is dropped (`SO_LINGER`
     /// of zero). A Unix socket is shut down in both directions: what its peer has not read yet stays

@@ -4,8 +4,8 @@
 //! called under no lock of ours, and after the tasks that wait for the end of the stream have been woken.
 
 use super::end::{Bytes, End};
+use super::foreign::call_foreign;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
@@ -75,10 +75,4 @@ impl Lifecycle {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Calls code that is not ours, and stops its panic, which the panic hook has reported: a panic here would
-/// end the watcher and everything that it watches.
-pub(crate) fn call_foreign(call: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(call));
 }

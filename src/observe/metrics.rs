@@ -13,10 +13,11 @@
 //! | `hangup_bytes_read_total` | counter | bytes | | what streams have [read](crate::Transfer::read) |
 //! | `hangup_bytes_accepted_total` | counter | bytes | | what was [accepted](crate::Transfer::accepted) |
 //! | `hangup_bytes_acknowledged_total` | counter | bytes | | what was [acknowledged](crate::Transfer::acknowledged), where that is known |
+//! | `hangup_serve_limits_total` | counter | uses | `reason` | uses of a server's limits, with the feature `serve` |
 //!
 //! `reason` is [`CloseReason::name`](crate::CloseReason::name): the stalls are the streams that ended as
 //! `stalled`. `detected_by` is how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or
-//! shutdown), `stall_policy`, or `us` where it was our own doing. How long the watcher took cannot be
+//! shutdown), `stall_policy`, `half_close`, or `us` where it was our own doing. How long the watcher took cannot be
 //! told: the kernel does not say when a FIN or a reset came.
 //!
 //! A stream is over when it is closed: the peer's hang-up is counted when it is heard of. Its bytes are
@@ -74,6 +75,9 @@ pub const BYTES_ACCEPTED: &str = "hangup_bytes_accepted_total";
 /// Counter: bytes that were acknowledged, where that is known.
 pub const BYTES_ACKNOWLEDGED: &str = "hangup_bytes_acknowledged_total";
 
+/// Counter: uses of a server's limits, by [`REASON`].
+pub const SERVE_LIMITS: &str = "hangup_serve_limits_total";
+
 /// Label: [`CloseReason::name`](crate::CloseReason::name).
 pub const REASON: &str = "reason";
 
@@ -88,6 +92,11 @@ pub fn describe() {
         STREAMS_ENDED,
         Unit::Count,
         "Streams that are over, by the reason and by how the end was heard of"
+    );
+    describe_counter!(
+        SERVE_LIMITS,
+        Unit::Count,
+        "Uses of a server's limits, by the reason"
     );
     describe_histogram!(
         STREAM_DURATION,
@@ -105,6 +114,11 @@ pub fn describe() {
         Unit::Bytes,
         "Accepted bytes that the peer had acknowledged by the drop, where that is known"
     );
+}
+
+#[cfg(feature = "serve")]
+pub(crate) fn limit(reason: &'static str) {
+    counter!(SERVE_LIMITS, REASON => reason).increment(1);
 }
 
 pub(crate) fn opened() {

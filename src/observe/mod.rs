@@ -9,6 +9,7 @@
     allow(dead_code, reason = "only `tracing` records all of it")
 )]
 mod end;
+mod foreign;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub(crate) mod lifecycle;
 #[cfg(not(any(feature = "metrics", feature = "tracing")))]
@@ -20,3 +21,4 @@ pub mod metrics;
 pub mod tracing;
 
 pub(crate) use end::{Bytes, End};
+pub(crate) use foreign::call_foreign;

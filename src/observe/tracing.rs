@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | `message` | text | `stream over: ` and the reason in words |
 //! | `reason` | text | [`CloseReason::name`](crate::CloseReason::name) |
-//! | `detected_by` | text | how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or shutdown), `stall_policy`, or `us`: it was our own doing |
+//! | `detected_by` | text | how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or shutdown), `stall_policy`, `half_close`, or `us`: it was our own doing |
 //! | `duration_seconds` | float | since the stream was made |
 //! | `read`, `accepted` | integer | bytes, as in [`Transfer`] |
 //! | `acknowledged` | integer | the same; left out where it is not known |

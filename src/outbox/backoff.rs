@@ -1,4 +1,4 @@
-//! How long to wait before the next connection.
+//! The delays between attempts to connect.
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::error::Error;
@@ -12,10 +12,10 @@ use std::time::Duration;
 /// * the first delay is at most 200 ms, and each next one up to twice as long;
 /// * none is longer than 10 s;
 /// * each is drawn at random between half of that and all of it, so that the clients of a server that
-///   comes back do not all come at once.
+///   restarts do not all connect at the same moment.
 ///
-/// Any other `IntoIterator<Item = Duration> + Clone` may take its place, see
-/// [`Builder::backoff`](super::Builder::backoff).
+/// [`Builder::backoff`](super::Builder::backoff) also takes any other
+/// `IntoIterator<Item = Duration> + Clone`.
 ///
 /// ```
 /// use hangup::outbox::Backoff;
@@ -25,7 +25,7 @@ use std::time::Duration;
 /// let delays: Vec<Duration> = backoff.into_iter().take(50).collect();
 /// assert!(delays[0] >= Duration::from_millis(50) && delays[0] <= Duration::from_millis(100));
 /// assert!(delays[49] >= Duration::from_millis(500) && delays[49] <= Duration::from_secs(1));
-/// # Ok::<_, hangup::outbox::InvalidBackoff>(())
+/// # Ok::<_, hangup::outbox::BackoffError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
@@ -40,14 +40,14 @@ impl Backoff {
     ///
     /// # Errors
     ///
-    /// If `first` is shorter than a millisecond, or longer than `longest`, or `longest` longer than a day.
-    pub fn exponential(first: Duration, longest: Duration) -> Result<Self, InvalidBackoff> {
+    /// `first` is shorter than a millisecond, or longer than `longest`; or `longest` is longer than a day.
+    pub fn exponential(first: Duration, longest: Duration) -> Result<Self, BackoffError> {
         if first < Self::SHORTEST {
-            Err(InvalidBackoff::FirstTooShort(first))
+            Err(BackoffError::FirstTooShort(first))
         } else if first > longest {
-            Err(InvalidBackoff::FirstAboveLongest { first, longest })
+            Err(BackoffError::FirstAboveLongest { first, longest })
         } else if longest > Self::DAY {
-            Err(InvalidBackoff::LongestTooLong(longest))
+            Err(BackoffError::LongestTooLong(longest))
         } else {
             Ok(Self {
                 first,
@@ -57,7 +57,14 @@ impl Backoff {
         }
     }
 
-    /// Ends after so many delays: the outbox gives up then. Endless by default.
+    /// Ends after this many delays: then the outbox gives up. Default: endless.
+    ///
+    /// ```
+    /// use hangup::outbox::Backoff;
+    ///
+    /// assert_eq!(Backoff::default().attempts(3).into_iter().count(), 3);
+    /// ```
+    #[must_use]
     pub const fn attempts(mut self, attempts: usize) -> Self {
         self.attempts = Some(attempts);
         self
@@ -82,7 +89,7 @@ impl IntoIterator for Backoff {
     type IntoIter = Delays;
 
     fn into_iter(self) -> Delays {
-        // backon's jitter adds up to the whole delay to it: so it is given half of each.
+        // backon's jitter adds up to the whole delay, so it is given half of each.
         let builder = ExponentialBuilder::new()
             .with_min_delay(self.first / 2)
             .with_max_delay(self.longest / 2)
@@ -115,10 +122,10 @@ impl Iterator for Delays {
     }
 }
 
-/// Why a back-off was refused.
+/// Why [`Backoff::exponential`] refused its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum InvalidBackoff {
+pub enum BackoffError {
     /// The first delay is shorter than a millisecond.
     FirstTooShort(Duration),
     /// The first delay is longer than the longest.
@@ -133,7 +140,7 @@ pub enum InvalidBackoff {
     LongestTooLong(Duration),
 }
 
-impl fmt::Display for InvalidBackoff {
+impl fmt::Display for BackoffError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FirstTooShort(first) => {
@@ -155,4 +162,4 @@ impl fmt::Display for InvalidBackoff {
     }
 }
 
-impl Error for InvalidBackoff {}
+impl Error for BackoffError {}

@@ -1,207 +1,569 @@
 //! The configuration of an outbox.
 
-use super::driver::Driver;
-use super::shared::Shared;
-use super::{Backoff, Confirm, Connection, Message, Outbox, Record, Store, failure};
-use crate::errors::Classifier;
-use crate::policy::timer;
-use bytes::{Bytes, BytesMut};
+use super::confirm::Confirm;
+use super::connection::Connection;
+use super::engine;
+use super::engine::on_unsendable::OnUnsendable;
+use super::engine::settings::{Durable, Encode, Settings, StoreCalls};
+use super::envelope::Envelope;
+use super::message::Message;
+use super::overflow::Overflow;
+use super::sender::Outbox;
+use super::store::{Record, Store};
+use super::unsendable::{Unsendable, UnsendableAction};
+use super::user_code;
+use bytes::BytesMut;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::time::Duration;
 use tokio_util::codec::Encoder;
 
-pub(super) type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
-pub(super) type Connect = Box<dyn FnMut() -> Connecting + Send>;
-pub(super) type Encode<T> = Box<dyn FnMut(T, &mut BytesMut) -> io::Result<()> + Send>;
-pub(super) type NewEncoder<T> = Box<dyn FnMut() -> Encode<T> + Send>;
-pub(super) type NewDelays = Box<dyn FnMut() -> Box<dyn Iterator<Item = Duration> + Send> + Send>;
-
 /// The configuration of an [`Outbox`], see [`Outbox::builder`].
+///
+/// Every method says its default. [`spawn`](Self::spawn) checks all values together; no value is changed
+/// silently.
+#[must_use = "a builder does nothing until `spawn` or `build`"]
 pub struct Builder<T: Message> {
-    pub(super) connect: Connect,
-    pub(super) encoder: Option<NewEncoder<T>>,
-    pub(super) confirm: Confirm<T>,
-    pub(super) classifier: Classifier,
-    pub(super) delays: NewDelays,
-    pub(super) bytes: usize,
-    pub(super) count: usize,
-    pub(super) lived: Duration,
-    pub(super) linger: Duration,
-    pub(super) durable: Option<Durable<T>>,
-}
-
-/// The store of a durable outbox, and how its messages become bytes and come back.
-pub(super) struct Durable<T> {
-    pub(super) store: Box<dyn Store>,
-    pub(super) to_bytes: fn(&T) -> Bytes,
-    pub(super) from_bytes: fn(Bytes) -> Result<T, Box<dyn Error + Send + Sync>>,
+    confirm: Confirm<T>,
+    settings: Settings<T>,
 }
 
 impl<T: Message> Builder<T> {
-    pub(super) fn new<F, R, C>(mut connect: F) -> Self
+    pub(crate) fn new<F, R, C>(
+        mut connect: F,
+        encoder: impl FnMut() -> Encode<T> + Send + 'static,
+    ) -> Self
     where
         F: FnMut() -> R + Send + 'static,
         R: Future<Output = io::Result<C>> + Send + 'static,
         C: Into<Connection> + 'static,
     {
+        let connect = Box::new(move || -> engine::settings::Connecting {
+            let connecting = connect();
+            Box::pin(async move { connecting.await.map(Into::into) })
+        });
         Self {
-            connect: Box::new(move || {
-                let connecting = connect();
-                Box::pin(async move { connecting.await.map(Into::into) })
-            }),
-            encoder: None,
             confirm: Confirm::Acknowledged,
-            classifier: Classifier::new(),
-            delays: Box::new(|| Box::new(Backoff::default().into_iter())),
-            bytes: 16 * 1024 * 1024,
-            count: 65_536,
-            lived: Duration::from_secs(10),
-            linger: Duration::from_secs(10),
-            durable: None,
+            settings: Settings::new(connect, Box::new(encoder)),
         }
     }
 
-    /// What makes the bytes of a message: any [`Encoder`]. `new` makes one for each connection, so that
-    /// one with a state starts anew, as its counterpart at the peer does.
-    ///
-    /// A message that the encoder refuses comes back by its receipt
-    /// ([`Reason::Refused`](super::Reason::Refused)); the others go on.
-    pub fn encoder<E>(mut self, mut new: impl FnMut() -> E + Send + 'static) -> Self
-    where
-        E: Encoder<T> + Send + 'static,
-        E::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        self.encoder = Some(Box::new(move || {
-            let mut encoder = new();
-            Box::new(move |message, bytes: &mut BytesMut| {
-                encoder
-                    .encode(message, bytes)
-                    .map_err(|error| failure::io_error(error.into()))
-            })
-        }));
-        self
-    }
-
-    /// What counts as a confirmation. [`Confirm::Acknowledged`] by default.
+    /// What counts as a confirmation. Default: [`Confirm::Acknowledged`], which any peer can do.
+    /// [`Confirm::ByPeer`] promises more: prefer it if the protocol has replies.
     pub fn confirm(mut self, confirm: Confirm<T>) -> Self {
         self.confirm = confirm;
         self
     }
 
-    /// How much the outbox holds at most: the sizes of its messages in bytes, and their number. 16 MiB and
-    /// 65 536 by default. Beyond that [`send`](Outbox::send) waits.
+    /// How much the outbox holds: the sizes of its messages in bytes, and their number. Default: 16 MiB and
+    /// 65 536 messages. [`overflow`](Self::overflow) says what happens beyond that.
+    ///
+    /// [`spawn`](Self::spawn) refuses zero.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .capacity(1024, 1)
+    ///     .spawn()?;
+    /// drop(outbox.try_send("door opened").unwrap());
+    /// assert!(outbox.try_send("door closed").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn capacity(mut self, bytes: usize, count: usize) -> Self {
-        self.bytes = bytes;
-        self.count = count;
+        self.settings.max_bytes = bytes;
+        self.settings.max_count = count;
         self
     }
 
-    /// How long to wait before each attempt after a loss; started anew after a connection that
-    /// [lived](Self::lived). At its end the outbox gives up. [`Backoff`]'s default by default.
+    /// What happens to a message for which there is no room. Default: [`Overflow::Wait`].
     ///
-    /// A delay shorter than a millisecond counts as one. As tokio's timer counts in milliseconds, an attempt
-    /// may come up to one millisecond early, rather than late.
+    /// ```
+    /// use hangup::outbox::{Outbox, Overflow, UndeliveredReason};
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .capacity(1024, 1)
+    ///     .overflow(Overflow::DropOldest)
+    ///     .spawn()?;
+    /// let first = outbox.send("21.3 degrees").await.unwrap();
+    /// let second = outbox.send("21.4 degrees").await.unwrap();
+    /// let dropped = first.await.unwrap_err();
+    /// assert_eq!(*dropped.reason(), UndeliveredReason::Overflowed);
+    /// # drop(second);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.settings.overflow = overflow;
+        self
+    }
+
+    /// How many messages may be written and unconfirmed at once. Default: no limit.
+    ///
+    /// For a peer that bounds this itself, as MQTT's Receive Maximum does. [`spawn`](Self::spawn) refuses
+    /// zero.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .in_flight(20)
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn in_flight(mut self, count: usize) -> Self {
+        self.settings.in_flight = count;
+        self
+    }
+
+    /// The delays before each attempt to connect after a loss. Default: [`Backoff`](super::Backoff)'s.
+    ///
+    /// The delays start anew when a connection has proved healthy, see
+    /// [`reset_backoff_after`](Self::reset_backoff_after). When they end, the outbox gives up. A delay below one
+    /// millisecond counts as one. An attempt may come up to one millisecond early, because tokio's timer counts in
+    /// milliseconds.
+    ///
+    /// ```
+    /// use hangup::outbox::{Backoff, Outbox};
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .backoff(Backoff::exponential(Duration::from_millis(50), Duration::from_secs(2)).unwrap())
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn backoff<B>(mut self, delays: B) -> Self
     where
         B: IntoIterator<Item = Duration> + Clone + Send + 'static,
         B::IntoIter: Send + 'static,
     {
-        self.delays = Box::new(move || Box::new(delays.clone().into_iter()));
+        self.settings.delays = Box::new(move || Box::new(delays.clone().into_iter()));
         self
     }
 
-    /// A connection that was open for so long, or on which something was confirmed, lets the back-off start
-    /// anew. 10 s by default.
-    pub fn lived(mut self, lived: Duration) -> Self {
-        self.lived = lived;
-        self
-    }
-
-    /// What decides whether an error means another connection or the end. The outbox reconnects where the class
-    /// [is the connection's](crate::errors::ErrorClass::is_connection), is
-    /// [transient](crate::errors::ErrorClass::is_transient), or is want of
-    /// [local resources](crate::errors::ErrorClass::LocalResources), and gives up otherwise.
+    /// How long a connection must last to count as healthy, so that the [back-off](Self::backoff) starts
+    /// anew. Default: 10 s.
     ///
-    /// A peer that removes the path of its Unix socket when it goes needs a rule: a path that is not there
-    /// (`ENOENT`) is misuse otherwise.
-    pub fn classifier(mut self, classifier: Classifier) -> Self {
-        self.classifier = classifier;
+    /// A sign of life from the peer's program makes it healthy at once: a confirmation by
+    /// [`Confirm::ByPeer`], or, with [`Confirm::Acknowledged`], any byte that the peer sends. An
+    /// acknowledgement by TCP is no such sign: a load balancer without a back end sends it too.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .reset_backoff_after(Duration::from_secs(30))
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reset_backoff_after(mut self, lasted: Duration) -> Self {
+        self.settings.limits.reset_backoff_after = lasted;
         self
     }
 
-    /// For how long the outbox goes on delivering after its last handle is dropped. 10 s by default.
+    /// Which errors end the outbox instead of leading to another attempt. Default: errors of the kinds
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`Unsupported`](io::ErrorKind::Unsupported), which say
+    /// that the program is wrong.
+    ///
+    /// `rule` sees each error of `connect`, and each error that ends a connection. Anything that can pass should
+    /// return `false`: a refused or unreachable address, an address that is not there yet, a
+    /// firewall's refusal, a failed look-up, odd bytes from a captive portal.
+    ///
+    /// ```
+    /// use hangup::outbox::{Outbox, UndeliveredReason};
+    /// use std::io::ErrorKind;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .give_up_on(|error| error.kind() == ErrorKind::ConnectionRefused)
+    ///     .spawn()?;
+    /// let receipt = outbox.send("door opened").await.unwrap();
+    /// let error = receipt.await.unwrap_err();
+    /// assert!(matches!(error.reason(), UndeliveredReason::GaveUp(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn give_up_on(mut self, rule: impl FnMut(&io::Error) -> bool + Send + 'static) -> Self {
+        self.settings.give_up_on = Box::new(rule);
+        self
+    }
+
+    /// Gives up when there was no healthy connection for this long, see
+    /// [`reset_backoff_after`](Self::reset_backoff_after). Default: never.
+    ///
+    /// [`Outbox::resume`] restarts an outbox that gave up.
+    ///
+    /// ```
+    /// use hangup::outbox::{Outbox, UndeliveredReason};
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .give_up_after(Duration::from_millis(50))
+    ///     .spawn()?;
+    /// let receipt = outbox.send("door opened").await.unwrap();
+    /// let error = receipt.await.unwrap_err();
+    /// assert!(matches!(error.reason(), UndeliveredReason::GaveUp(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn give_up_after(mut self, without_connection: Duration) -> Self {
+        self.settings.limits.give_up_after = Some(without_connection);
+        self
+    }
+
+    /// How long one call of `connect` may take. Default: 10 s. `None` leaves it to the operating system, which
+    /// tries for about two minutes on Linux.
+    ///
+    /// Without a limit, an attempt to reach a host that drops all packets delays the attempt that would
+    /// succeed. [`spawn`](Self::spawn) refuses zero.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .connect_timeout(Duration::from_secs(3))
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_timeout(mut self, within: impl Into<Option<Duration>>) -> Self {
+        self.settings.limits.connect_timeout = within.into();
+        self
+    }
+
+    /// How long a peer may be unreachable before its connection counts as lost. Default: 30 s. It applies where `connect`
+    /// returns a bare [`TcpStream`](tokio::net::TcpStream): a [`MonitoredStream`](crate::MonitoredStream)
+    /// has its own configuration. `None` turns it off.
+    ///
+    /// See [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout), which says
+    /// what values are allowed. [`spawn`](Self::spawn) refuses others.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .dead_peer_timeout(Duration::from_secs(60))
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dead_peer_timeout(mut self, within: impl Into<Option<Duration>>) -> Self {
+        self.settings.dead_peer_timeout = within.into();
+        self
+    }
+
+    /// Replaces a connection on which messages are unconfirmed, and nothing was written or confirmed for this
+    /// long. Default: no limit. [`spawn`](Self::spawn) refuses zero.
+    ///
+    /// For a peer that hangs while its kernel goes on acknowledging.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .ack_timeout(Duration::from_secs(5))
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ack_timeout(mut self, within: impl Into<Option<Duration>>) -> Self {
+        self.settings.limits.ack_timeout = within.into();
+        self
+    }
+
+    /// How many bytes of one reply are kept while its end is missing. Default: 1 MiB. A longer one ends the
+    /// connection. What the decoder keeps inside itself does not count.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .max_reply(128)
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_reply(mut self, bytes: usize) -> Self {
+        self.settings.limits.max_reply = bytes;
+        self
+    }
+
+    /// Sets a message aside as [`Unsendable`] after this many connections have ended while it was the only
+    /// unconfirmed one. Default: no limit, so a message on which the peer always closes blocks all behind it.
+    ///
+    /// When two connections in a row end with the same message unconfirmed, the next one carries that message
+    /// alone, so that no other message is blamed. The peer must therefore confirm a message without waiting for
+    /// more. Connections that a timer of the network ended do not count. [`spawn`](Self::spawn) refuses zero.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .max_attempts(5)
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.settings.limits.max_attempts = Some(attempts);
+        self
+    }
+
+    /// Receives each message that cannot be sent, see [`Unsendable`], and says whether a store keeps it.
+    /// Default: the store keeps it as a dead letter. It is counted in [`OutboxStatus::unsendable`](super::OutboxStatus::unsendable).
+    ///
+    /// The handler is called from [`spawn`](Self::spawn) and from the outbox's task. It must not
+    /// block.
+    ///
+    /// ```
+    /// use hangup::outbox::{UnsendableAction, Outbox};
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .on_unsendable(|letter| {
+    ///         eprintln!("message {}: {}", letter.number(), letter.reason());
+    ///         UnsendableAction::Discard
+    ///     })
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_unsendable(
+        mut self,
+        handler: impl FnMut(Unsendable<T>) -> UnsendableAction + Send + 'static,
+    ) -> Self {
+        self.settings.unsendable = OnUnsendable(Box::new(handler));
+        self
+    }
+
+    /// How long the outbox goes on delivering after its last handle is dropped. Default: 10 s.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .linger(Duration::ZERO)
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn linger(mut self, linger: Duration) -> Self {
-        self.linger = linger;
+        self.settings.linger = linger;
         self
     }
 
-    /// Keeps important messages in `store` too, from before [`send`](Outbox::send) is ready until they are
-    /// confirmed: what was accepted is delivered though the program dies. What the store has already is
-    /// delivered first, in its order. See `DiskStore` (feature `durable`) for
-    /// what is promised.
+    /// Also keeps important messages in `store`, from before [`send`](Outbox::send) returns until they are
+    /// confirmed: an accepted message is delivered even if the program crashes. Messages that the store
+    /// holds already are delivered first, in their order. See `DiskStore` (feature `durable`) for the
+    /// promises. A thread of the outbox calls the store, because its calls block.
     ///
-    /// Messages that come back by a [`shutdown`](Outbox::shutdown), or because the outbox gave up, stay in
-    /// the store, and are delivered by the next outbox that has it. Those that the encoder refuses do not.
-    pub fn durable(mut self, store: impl Store) -> Self
+    /// Messages that a [`shutdown`](Outbox::shutdown) leaves stay in the store, and the next outbox on that
+    /// store delivers them.
+    ///
+    /// [`Confirm::Acknowledged`] weakens this promise: the store forgets a message when the peer's TCP has it,
+    /// whether or not the peer's program has read it.
+    pub fn durable(self, store: impl Store) -> Self
     where
         T: Record,
     {
-        self.durable = Some(Durable {
+        self.with_store(store, StoreCalls::OnThread)
+    }
+
+    /// As [`durable`](Self::durable), for a store whose calls return at once, one in memory for instance: the
+    /// outbox's task calls it, without a thread.
+    pub fn durable_nonblocking(self, store: impl Store) -> Self
+    where
+        T: Record,
+    {
+        self.with_store(store, StoreCalls::OnTask)
+    }
+
+    fn with_store(mut self, store: impl Store, calls: StoreCalls) -> Self
+    where
+        T: Record,
+    {
+        self.settings.durable = Some(Durable {
             store: Box::new(store),
+            calls,
             to_bytes: T::to_bytes,
             from_bytes: T::from_bytes,
         });
         self
     }
 
-    /// Starts the outbox, as a task of the present runtime.
+    /// Starts the outbox as a task of the current runtime.
     ///
     /// # Errors
     ///
     /// As [`build`](Self::build).
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn spawn(self) -> io::Result<Outbox<T>> {
         let (outbox, task) = self.build()?;
         tokio::spawn(task);
         Ok(outbox)
     }
 
-    /// The outbox, and its task, for who wants to run it elsewhere than [`spawn`](Self::spawn) does.
+    /// Returns the outbox and its task, to run the task elsewhere than [`spawn`](Self::spawn) does.
     ///
     /// # Errors
     ///
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput): there is no encoder, or the capacity is zero;
-    /// * [`NotConnected`](io::ErrorKind::NotConnected): there is no runtime here;
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput): a value is out of its range; the message says
+    ///   which;
+    /// * [`NotConnected`](io::ErrorKind::NotConnected): no runtime is entered;
     /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without timers;
-    /// * [`InvalidData`](io::ErrorKind::InvalidData): the store of a [durable](Self::durable) outbox has a
-    ///   message that is none of this type;
-    /// * those of the store, and of making its thread.
-    pub fn build(mut self) -> io::Result<(Outbox<T>, impl Future<Output = ()> + Send + use<T>)> {
-        timer::runtime("an outbox")?;
-        let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        let Some(encoder) = self.encoder.take() else {
-            return invalid("hangup: an outbox needs an encoder: call `Builder::encoder`");
-        };
-        if self.bytes == 0 || self.count == 0 {
-            return invalid(
-                "hangup: an outbox needs room for one message: see `Builder::capacity`",
-            );
-        }
-        let shared = Shared::new(&mut self)?;
-        let outbox = Outbox::new(shared.clone());
-        Ok((outbox, Driver::new(self, encoder, shared).run()))
+    /// * errors of the store, and of starting its thread. A record that cannot be decoded is no error but [`Unsendable`].
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let builder = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new);
+    /// let (outbox, task) = builder.build()?;
+    /// drop(outbox); // the last handle, and nothing to deliver
+    /// task.await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn build(self) -> io::Result<(Outbox<T>, impl Future<Output = ()> + Send + use<T>)> {
+        let (shared, driver) = engine::start(self.settings, self.confirm)?;
+        Ok((Outbox::new(shared), driver.run()))
     }
+}
+
+/// Makes the encoder of a connection, which sees the message alone.
+pub(crate) fn encode<T, E>(mut encoder: E) -> Encode<T>
+where
+    E: Encoder<T> + Send + 'static,
+    E::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    Box::new(move |envelope: Envelope<T>, bytes: &mut BytesMut| {
+        encoder
+            .encode(envelope.message, bytes)
+            .map_err(|error| user_code::io_error(error.into()))
+    })
+}
+
+/// Makes the encoder of a connection, which sees the envelope.
+pub(crate) fn encode_envelope<T, E>(mut encoder: E) -> Encode<T>
+where
+    E: Encoder<Envelope<T>> + Send + 'static,
+    E::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    Box::new(move |envelope: Envelope<T>, bytes: &mut BytesMut| {
+        encoder
+            .encode(envelope, bytes)
+            .map_err(|error| user_code::io_error(error.into()))
+    })
 }
 
 impl<T: Message> fmt::Debug for Builder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("confirm", &self.confirm)
-            .field("bytes", &self.bytes)
-            .field("count", &self.count)
+            .field("bytes", &self.settings.max_bytes)
+            .field("count", &self.settings.max_count)
             .finish_non_exhaustive()
     }
 }

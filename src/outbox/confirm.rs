@@ -1,36 +1,57 @@
 //! What counts as a confirmation.
 
-use super::failure;
-use super::shared::NameOf;
+use super::processed::{ConfirmedBy, Processed};
+use super::user_code;
 use bytes::BytesMut;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use tokio_util::codec::Decoder;
 
-/// What counts as a confirmation of a message: after it the outbox forgets the message.
+/// What counts as the confirmation of a message. The outbox forgets a message when it is confirmed.
 #[non_exhaustive]
 pub enum Confirm<T> {
-    /// The peer's TCP has acknowledged every byte of it.
+    /// A reply of the peer's program names the message.
     ///
-    /// Needs nothing from the peer's program, and does not say that the program has read it: if the
-    /// program dies, or closes with the message unread, what TCP acknowledged is lost. What the peer
-    /// sends is read and dropped.
-    ///
-    /// Needs a stream of which it is known what is acknowledged, see
-    /// [`Transfer::acknowledged`](crate::Transfer::acknowledged): TCP, or TLS over a monitored TCP stream,
-    /// on Linux. With another one the outbox gives up at once, with
-    /// [`Unsupported`](io::ErrorKind::Unsupported). A `connect` that sends something itself, a login for
-    /// instance, wraps the socket in a [`MonitoredStream`](crate::MonitoredStream) first and sends through that.
-    Acknowledged,
-    /// A reply of the peer's program names it.
-    ///
-    /// At-least-once, whatever dies; exactly-once for a peer that drops the ids that it has seen.
+    /// At least once, whatever crashes. Exactly once if the peer drops the ids that it has already processed.
     ByPeer(ByPeer<T>),
+    /// The peer's TCP has acknowledged every byte of the message.
+    ///
+    /// This needs nothing from the peer's program, and it proves nothing about that program: whatever TCP
+    /// acknowledged and the program did not read is lost if the program crashes, or closes the connection. A load
+    /// balancer without a back end acknowledges everything. Bytes that the peer sends are read and dropped.
+    ///
+    /// It needs a stream whose acknowledged bytes are known, see
+    /// [`Transfer::acknowledged`](crate::Transfer::acknowledged): TCP on Linux, or TLS over a monitored
+    /// TCP stream, given as [`Connection::over`](super::Connection::over). With any other stream the outbox
+    /// gives up with [`Unsupported`](io::ErrorKind::Unsupported) before it writes a byte. If `connect` writes
+    /// something itself, a login for instance, it wraps the socket in a
+    /// [`MonitoredStream`](crate::MonitoredStream) first and writes through that.
+    Acknowledged,
 }
 
 impl<T> Confirm<T> {
-    /// [`Confirm::ByPeer`], see [`ByPeer::new`].
+    /// [`Confirm::ByPeer`] with ids that the messages carry, see [`ByPeer::new`].
+    ///
+    /// ```
+    /// use hangup::outbox::{Confirm, Processed};
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// // Replies like "ok 17" and "no 17 unknown door".
+    /// let confirm = Confirm::by_peer(
+    ///     |message: &(u64, String)| message.0,
+    ///     || LinesCodec::new_with_max_length(80),
+    ///     |line: String| match line.split_once(' ')? {
+    ///         ("ok", id) => Some(Processed::One(id.parse().ok()?)),
+    ///         ("no", rest) => {
+    ///             let (id, why) = rest.split_once(' ')?;
+    ///             Some(Processed::Rejected(id.parse().ok()?, why.into()))
+    ///         }
+    ///         _ => None,
+    ///     },
+    /// );
+    /// assert_eq!(format!("{confirm:?}"), "ByPeer");
+    /// ```
     pub fn by_peer<D>(
         id: impl Fn(&T) -> u64 + Send + Sync + 'static,
         decoder: impl FnMut() -> D + Send + 'static,
@@ -41,6 +62,81 @@ impl<T> Confirm<T> {
         D::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         Self::ByPeer(ByPeer::new(id, decoder, meaning))
+    }
+
+    /// [`Confirm::ByPeer`] whose ids are the numbers of the outbox, see [`Envelope`](super::Envelope).
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use hangup::outbox::{Confirm, Envelope, Outbox, Processed};
+    /// use std::io;
+    /// use tokio_util::codec::{Encoder, LinesCodec};
+    ///
+    /// /// Lines like "17 door opened".
+    /// struct Numbered;
+    ///
+    /// impl Encoder<Envelope<String>> for Numbered {
+    ///     type Error = io::Error;
+    ///
+    ///     fn encode(&mut self, envelope: Envelope<String>, bytes: &mut BytesMut) -> io::Result<()> {
+    ///         let line = format!("{} {}\n", envelope.number, envelope.message);
+    ///         bytes.extend_from_slice(line.as_bytes());
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use futures::{SinkExt, StreamExt};
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move {
+    /// #     let stream = listener.accept().await.unwrap().0;
+    /// #     let mut lines = tokio_util::codec::Framed::new(stream, LinesCodec::new());
+    /// #     while let Some(Ok(line)) = lines.next().await {
+    /// #         lines.send(line.split(' ').next().unwrap()).await.unwrap();
+    /// #     }
+    /// # });
+    /// let connect = move || tokio::net::TcpStream::connect(address);
+    /// let outbox = Outbox::builder_with_envelope(connect, || Numbered)
+    ///     .confirm(Confirm::by_number(
+    ///         || LinesCodec::new_with_max_length(80),
+    ///         |line: String| Some(Processed::One(line.parse().ok()?)),
+    ///     ))
+    ///     .spawn()?;
+    /// let receipt = outbox.send("door opened".to_string()).await?;
+    /// assert_eq!(receipt.number(), 0);
+    /// receipt.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn by_number<D>(
+        decoder: impl FnMut() -> D + Send + 'static,
+        meaning: impl FnMut(D::Item) -> Option<Processed> + Send + 'static,
+    ) -> Self
+    where
+        D: Decoder + Send + 'static,
+        D::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Self::ByPeer(ByPeer {
+            ids: Ids::Numbers,
+            replies: replies(decoder, meaning),
+        })
+    }
+
+    pub(crate) fn confirmed_by(&self) -> ConfirmedBy {
+        match self {
+            Self::Acknowledged => ConfirmedBy::Tcp,
+            Self::ByPeer(_) => ConfirmedBy::Reply,
+        }
+    }
+
+    /// How messages are named, and what reads the replies.
+    pub(crate) fn into_parts(self) -> (Ids<T>, Option<Box<dyn Replies>>) {
+        match self {
+            Self::Acknowledged => (Ids::Numbers, None),
+            Self::ByPeer(ByPeer { ids, replies }) => (ids, Some(replies)),
+        }
     }
 }
 
@@ -53,33 +149,20 @@ impl<T> fmt::Debug for Confirm<T> {
     }
 }
 
-/// What a reply of the peer says that it has processed.
-///
-/// Ids that the outbox does not know, or has already seen confirmed, are passed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Processed {
-    /// The message with this id. If several have it, the oldest one that is not confirmed yet.
-    One(u64),
-    /// Every written message whose id is at most this one: for ids that grow.
-    UpTo(u64),
-    /// So many of those written on this connection and not yet confirmed, the oldest first: for replies
-    /// without ids, in the order of the messages.
-    Oldest(u64),
-}
-
 /// How the peer's replies are read, see [`ByPeer::new`].
 pub struct ByPeer<T> {
-    /// Taken when the outbox is made.
-    pub(super) id: Option<NameOf<T>>,
-    pub(super) replies: Box<dyn Replies>,
+    ids: Ids<T>,
+    replies: Box<dyn Replies>,
 }
 
 impl<T> ByPeer<T> {
-    /// * `id` names a message. It is asked once, when the message is sent.
-    /// * `decoder` makes the decoder of the peer's replies, anew for each connection.
-    /// * `meaning` says what a reply confirms; `None` for a reply that confirms nothing. It is called
-    ///   from the outbox's task, and must not block.
+    /// * `id` returns the id of a message. It is called once, when the message is sent.
+    /// * `decoder` makes the decoder of the peer's replies, a new one for each connection. Only
+    ///   [`decode`](Decoder::decode) is called: a reply that the end of the connection cut short is no reply,
+    ///   whatever [`decode_eof`](Decoder::decode_eof) would say. An error of the decoder, or a panic, ends the
+    ///   connection, and the outbox connects again.
+    /// * `meaning` says what a reply confirms; `None` for a reply that confirms nothing. The outbox's task
+    ///   calls it, so it must not block.
     ///
     /// ```
     /// use hangup::outbox::{ByPeer, Processed};
@@ -91,25 +174,20 @@ impl<T> ByPeer<T> {
     ///     || LinesCodec::new_with_max_length(80),
     ///     |line: String| Some(Processed::One(line.strip_prefix("ok ")?.parse().ok()?)),
     /// );
-    /// # drop(by_peer);
+    /// assert_eq!(format!("{by_peer:?}"), "ByPeer");
     /// ```
     pub fn new<D>(
         id: impl Fn(&T) -> u64 + Send + Sync + 'static,
-        mut decoder: impl FnMut() -> D + Send + 'static,
+        decoder: impl FnMut() -> D + Send + 'static,
         meaning: impl FnMut(D::Item) -> Option<Processed> + Send + 'static,
     ) -> Self
     where
         D: Decoder + Send + 'static,
         D::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let first = decoder();
         Self {
-            id: Some(Box::new(id)),
-            replies: Box::new(Decoded {
-                decoder: first,
-                renew: decoder,
-                meaning,
-            }),
+            ids: Ids::OfMessage(Box::new(id)),
+            replies: replies(decoder, meaning),
         }
     }
 }
@@ -120,13 +198,34 @@ impl<T> fmt::Debug for ByPeer<T> {
     }
 }
 
+/// What the peer calls a message.
+pub(crate) enum Ids<T> {
+    /// The number of the outbox.
+    Numbers,
+    OfMessage(Box<dyn Fn(&T) -> u64 + Send + Sync>),
+}
+
 /// The reader of replies, over all connections.
-pub(super) trait Replies: Send {
+pub(crate) trait Replies: Send {
     /// A new connection begins.
     fn renew(&mut self);
-    /// The next reply in `input`: `None` if more input is needed.
-    #[allow(clippy::type_complexity)] // a reply, and what it says
-    fn next(&mut self, input: &mut BytesMut, eof: bool) -> io::Result<Option<Option<Processed>>>;
+    /// Decodes the next reply in `input` into `processed`. `false` if more input is needed.
+    fn next(&mut self, input: &mut BytesMut, processed: &mut Vec<Processed>) -> io::Result<bool>;
+}
+
+fn replies<D>(
+    mut decoder: impl FnMut() -> D + Send + 'static,
+    meaning: impl FnMut(D::Item) -> Option<Processed> + Send + 'static,
+) -> Box<dyn Replies>
+where
+    D: Decoder + Send + 'static,
+    D::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    Box::new(Decoded {
+        decoder: decoder(),
+        renew: decoder,
+        meaning,
+    })
 }
 
 struct Decoded<D, R, M> {
@@ -146,13 +245,17 @@ where
         self.decoder = (self.renew)();
     }
 
-    fn next(&mut self, input: &mut BytesMut, eof: bool) -> io::Result<Option<Option<Processed>>> {
-        let item = if eof {
-            self.decoder.decode_eof(input)
-        } else {
-            self.decoder.decode(input)
-        };
-        let item = item.map_err(|error| failure::io_error(error.into()))?;
-        Ok(item.map(&mut self.meaning))
+    fn next(&mut self, input: &mut BytesMut, processed: &mut Vec<Processed>) -> io::Result<bool> {
+        let (decoder, meaning) = (&mut self.decoder, &mut self.meaning);
+        user_code::guard("the decoder of replies", || {
+            let Some(reply) = decoder
+                .decode(input)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?
+            else {
+                return Ok(false);
+            };
+            processed.extend(meaning(reply));
+            Ok(true)
+        })
     }
 }

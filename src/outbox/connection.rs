@@ -1,21 +1,23 @@
-//! What `connect` gives: a stream, and the monitor that tells of its fate.
+//! What `connect` returns: a stream and its monitor.
 
-use crate::{Monitor, MonitoredStream};
+use crate::monitor::Monitor;
+use crate::policy::MonitorConfig;
+use crate::stream::MonitoredStream;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// A connection for an outbox: a stream, and the monitor that tells of its fate.
+/// A connection of an outbox: a stream and its monitor.
 ///
-/// It is made from what `connect` gives:
+/// `connect` returns something that converts into it:
 ///
-/// | `connect` gives | what it is |
+/// | `connect` returns | the outbox uses |
 /// |---|---|
-/// | [`TcpStream`], `UnixStream` | wrapped in a [`MonitoredStream`] with the default configuration |
-/// | [`MonitoredStream`] | itself, with its own monitor |
-/// | [`Connection::over`]`(stream, monitor)` | TLS and the like: a stream over a monitored one |
+/// | [`TcpStream`], `UnixStream` | a [`MonitoredStream`] around it, with [`Builder::dead_peer_timeout`](super::Builder::dead_peer_timeout) |
+/// | [`MonitoredStream`] | the stream as it is, and its own monitor |
+/// | [`Connection::over`]`(stream, monitor)` | for TLS and the like: a stream above a monitored one |
 ///
 /// ```
 /// use hangup::MonitoredStream;
@@ -35,35 +37,52 @@ use tokio::net::TcpStream;
 /// # }
 /// ```
 pub struct Connection {
-    /// A stream that could not be wrapped says so when it is used.
-    pub(super) parts: io::Result<Parts>,
+    open: Box<dyn FnOnce(&MonitorConfig) -> io::Result<Parts> + Send>,
 }
 
-pub(super) struct Parts {
-    pub(super) stream: Pin<Box<dyn Stream>>,
-    pub(super) monitor: Monitor,
+pub(crate) struct Parts {
+    pub(crate) stream: Pin<Box<dyn Stream>>,
+    pub(crate) monitor: Monitor,
+    /// The monitor counts the bytes of this stream, and not those of a stream below it.
+    pub(crate) direct: bool,
 }
 
 /// Both directions of a byte stream.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
 impl Connection {
-    /// A stream with the monitor of the stream below it.
+    /// A stream, and the monitor of the stream below it.
     ///
-    /// What is acknowledged is then known of the bytes below: of a TLS stream over a
-    /// `MonitoredStream<TcpStream>` it is known, and of a `MonitoredStream` over a TLS stream it is not.
+    /// The acknowledged bytes are those of the stream below: known for TLS above a
+    /// `MonitoredStream<TcpStream>`, and unknown for a `MonitoredStream` above TLS.
     pub fn over<S>(stream: S, monitor: Monitor) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
+        Self::new(stream, monitor, false)
+    }
+
+    fn new<S>(stream: S, monitor: Monitor, direct: bool) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let stream = Box::pin(stream);
         Self {
-            parts: Ok(Parts {
-                stream: Box::pin(stream),
-                monitor,
+            open: Box::new(move |_| {
+                Ok(Parts {
+                    stream,
+                    monitor,
+                    direct,
+                })
             }),
         }
+    }
+
+    /// The stream, with `config` if it is not monitored yet.
+    pub(crate) fn open(self, config: &MonitorConfig) -> io::Result<Parts> {
+        (self.open)(config)
     }
 }
 
@@ -73,40 +92,32 @@ where
 {
     fn from(stream: MonitoredStream<S>) -> Self {
         let monitor = stream.monitor();
-        Self::over(stream, monitor)
+        Self::new(stream, monitor, true)
     }
 }
 
 impl From<TcpStream> for Connection {
     fn from(stream: TcpStream) -> Self {
-        Self::wrapped(MonitoredStream::new(stream))
+        Self {
+            open: Box::new(|config| {
+                let stream = MonitoredStream::with_config(stream, config)?;
+                Self::from(stream).open(config)
+            }),
+        }
     }
 }
 
 #[cfg(unix)]
 impl From<tokio::net::UnixStream> for Connection {
     fn from(stream: tokio::net::UnixStream) -> Self {
-        Self::wrapped(MonitoredStream::new(stream))
-    }
-}
-
-impl Connection {
-    fn wrapped<S>(stream: io::Result<MonitoredStream<S>>) -> Self
-    where
-        S: AsyncRead + AsyncWrite + Send + 'static,
-    {
-        match stream {
-            Ok(stream) => stream.into(),
-            Err(error) => Self { parts: Err(error) },
+        Self {
+            open: Box::new(|config| Self::from(MonitoredStream::new(stream)?).open(config)),
         }
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.parts {
-            Ok(parts) => f.debug_tuple("Connection").field(&parts.monitor).finish(),
-            Err(error) => f.debug_tuple("Connection").field(error).finish(),
-        }
+        f.debug_struct("Connection").finish_non_exhaustive()
     }
 }

@@ -1,13 +1,13 @@
-//! What an outbox carries, and how much it matters.
+//! Messages, and how much they matter.
 
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What an outbox carries: something with a size, that can be cloned for the encoder.
+/// A message of an outbox: it has a size, and it can be cloned.
 ///
-/// The outbox keeps the message until it is confirmed, and hands a clone of it to the encoder each time
-/// that it is written. So `Clone` should be cheap: [`Bytes`] and `Arc<..>` share, a `Vec` copies.
+/// The outbox keeps the message until it is confirmed, and gives the encoder a clone of it each time that
+/// it is written. `Clone` should be cheap: [`Bytes`] and `Arc<..>` share their bytes, a `Vec` copies them.
 ///
 /// ```
 /// use hangup::outbox::Message;
@@ -27,9 +27,8 @@ use std::time::Duration;
 /// assert_eq!(Event { number: 1, text: "started".into() }.size(), 15);
 /// ```
 pub trait Message: Clone + Send + 'static {
-    /// About how many bytes it takes, in memory and on the wire. The capacity counts these.
-    ///
-    /// It is asked once, when the message is sent.
+    /// How many bytes the message takes, roughly, in memory and on the wire. [`Builder::capacity`](super::Builder::capacity)
+    /// counts these. Called once, when the message is sent.
     fn size(&self) -> usize;
 }
 
@@ -60,19 +59,55 @@ bytes_like!(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Importance {
-    /// Kept until it is confirmed, and sent again after each loss of the connection.
+    /// The outbox keeps the message until it is confirmed, and sends it again after each loss of the
+    /// connection.
     #[default]
     Important,
-    /// Sent at most once, and only if it is written within its time.
+    /// As [`Important`](Self::Important), but no longer than `max_age` after `send`. Then the receipt
+    /// resolves to [`Expired`](super::UndeliveredReason::Expired), or to
+    /// [`Unconfirmed`](super::UndeliveredReason::Unconfirmed) if the message was written.
     ///
-    /// While there is no connection it takes its part of the [capacity](super::Builder::capacity) until its
-    /// time is over, also from important messages: a `ttl` of hours can fill an outbox for hours.
+    /// A store does not keep the age: after a restart the message has no limit.
+    #[non_exhaustive]
+    ImportantFor {
+        /// How long the outbox tries.
+        max_age: Duration,
+    },
+    /// The outbox sends the message at most once, and only if it is written within `ttl`.
     ///
-    /// After `ttl` it is dropped unless it was written. Once written it is not sent again: if the
-    /// connection is lost before it is confirmed, nobody knows whether it arrived, and its receipt says
-    /// [`Reason::Unconfirmed`](super::Reason::Unconfirmed).
+    /// When `ttl` is over, or the connection is lost after the message was written, its receipt resolves to
+    /// [`Expired`](super::UndeliveredReason::Expired) or
+    /// [`Unconfirmed`](super::UndeliveredReason::Unconfirmed). Until then it takes its part of the
+    /// [capacity](super::Builder::capacity), also from important messages.
     BestEffort {
-        /// For how long it is worth being sent; counted from its acceptance.
+        /// How long it is worth sending, from `send` on.
         ttl: Duration,
     },
+}
+
+impl Importance {
+    /// [`ImportantFor`](Self::ImportantFor) this time.
+    ///
+    /// ```
+    /// use hangup::outbox::Importance;
+    /// use std::time::Duration;
+    ///
+    /// let importance = Importance::important_for(Duration::from_secs(60));
+    /// assert_ne!(importance, Importance::Important);
+    /// ```
+    pub const fn important_for(max_age: Duration) -> Self {
+        Self::ImportantFor { max_age }
+    }
+
+    /// For how long, if it has a limit.
+    pub(crate) fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Important => None,
+            Self::ImportantFor { max_age: limit } | Self::BestEffort { ttl: limit } => Some(limit),
+        }
+    }
+
+    pub(crate) fn is_best_effort(self) -> bool {
+        matches!(self, Self::BestEffort { .. })
+    }
 }

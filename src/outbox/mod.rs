@@ -1,67 +1,18 @@
 //! A sender whose messages survive the loss of their connection.
 //!
-//! A robot drives out of its Wi-Fi's reach. `write` said Ok, the kernel held the bytes, the connection
-//! died: which messages arrived? An [`Outbox`] keeps each message until it is confirmed, makes a new
-//! connection after a loss, and sends again, in order, what was not confirmed. Messages that matter for a
-//! while only ([`Importance::BestEffort`]) are dropped when their time is over.
+//! A robot leaves the range of its Wi-Fi. `write` returned Ok, the kernel held the bytes, the connection
+//! broke: which messages arrived? An [`Outbox`] keeps each message until it is confirmed, makes a new
+//! connection after a loss, and sends the unconfirmed messages again, in order. Messages that matter only for a
+//! while ([`Importance::BestEffort`]) are dropped when their time is over.
 //!
-//! The wire is the user's protocol: any [`Encoder`](tokio_util::codec::Encoder) makes the bytes, and
-//! nothing is added to them.
-//!
-//! ```
-//! # #[cfg(target_os = "linux")]
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use hangup::outbox::Outbox;
-//! use std::time::Duration;
-//! use tokio::net::TcpStream;
-//! use tokio_util::codec::LinesCodec;
-//!
-//! # use tokio::io::AsyncReadExt;
-//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! # let address = listener.local_addr()?;
-//! # let peer = tokio::spawn(async move {
-//! #     let mut lines = String::new();
-//! #     listener.accept().await?.0.read_to_string(&mut lines).await?;
-//! #     Ok::<_, std::io::Error>(lines)
-//! # });
-//! // The peer is away now and then.
-//! let outbox = Outbox::builder(move || TcpStream::connect(address))
-//!     .encoder(LinesCodec::new)
-//!     .spawn()?;
-//!
-//! let receipt = outbox.send("door 7 opened".to_string()).await?;
-//! receipt.await?;
-//!
-//! let report = outbox.shutdown(Duration::from_secs(10)).await;
-//! assert!(report.is_complete());
-//! # assert_eq!(peer.await??, "door 7 opened\n");
-//! # Ok(())
-//! # }
-//! # #[cfg(not(target_os = "linux"))]
-//! # fn main() {}
-//! ```
-//!
-//! # What a confirmation promises
-//!
-//! | | [`Confirm::Acknowledged`] | [`Confirm::ByPeer`] |
-//! |---|---|---|
-//! | the peer has to | run TCP | reply with what it has processed |
-//! | a message is confirmed when | the peer's TCP has acknowledged its last byte | a reply names it |
-//! | the link is cut, the peer's program lives and reads on to the end | nothing is lost | nothing is lost |
-//! | the peer's program dies, or closes with messages unread | what TCP had acknowledged and the program had not read **is lost** | nothing is lost |
-//! | our program dies | what was not confirmed is lost, unless it is [durable](Builder::durable) | the same |
-//! | a message arrives twice | if it arrived, and the connection was lost before that was known | the same; a peer that drops the ids that it has seen has each exactly once |
-//! | a proxy stands between | it is the proxy's TCP that acknowledges | nothing changes |
-//! | needs | Linux, and TCP or TLS over a monitored TCP stream | nothing |
-//!
-//! Both are at-least-once for important messages, under these conditions. After a loss what was
-//! acknowledged, or replied, before it still counts. A half-sent message is sent again whole.
+//! The protocol is yours: any [`Encoder`](tokio_util::codec::Encoder) makes the bytes, and the outbox adds
+//! nothing to them.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use hangup::outbox::{Confirm, Outbox, Processed};
+//! use std::time::Duration;
 //! use tokio::net::TcpStream;
 //! use tokio_util::codec::LinesCodec;
 //!
@@ -81,107 +32,184 @@
 //!     let number = message.split(' ').next();
 //!     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 //! };
+//! let decoder = || LinesCodec::new_with_max_length(80);
 //! let meaning = |reply: String| Some(Processed::One(reply.strip_prefix("ok ")?.parse().ok()?));
-//! let outbox = Outbox::builder(move || TcpStream::connect(address))
-//!     .encoder(LinesCodec::new)
-//!     .confirm(Confirm::by_peer(number, LinesCodec::new, meaning))
+//! let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new)
+//!     .confirm(Confirm::by_peer(number, decoder, meaning))
 //!     .spawn()?;
 //!
 //! let first = outbox.send("17 door 7 opened".to_string()).await?;
 //! let second = outbox.send("18 door 7 closed".to_string()).await?;
 //! second.await?;
 //! first.await?;
-//! assert_eq!(outbox.snapshot().delivered, 2);
+//!
+//! let report = outbox.shutdown(Duration::from_secs(10)).await;
+//! assert!(report.is_complete());
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! # What a confirmation promises
+//!
+//! | | [`Confirm::ByPeer`] | [`Confirm::Acknowledged`] |
+//! |---|---|---|
+//! | the peer has to | reply with what it has processed | run TCP |
+//! | a message is confirmed when | a reply names it | the peer's TCP has acknowledged its last byte |
+//! | the link breaks, the peer's program lives and reads on to the end | nothing is lost | nothing is lost |
+//! | the peer's program crashes, or closes with messages unread | nothing is lost | what TCP had acknowledged and the program had not read **is lost** |
+//! | our program crashes | unconfirmed messages are lost, unless the outbox is [durable](Builder::durable) | the same |
+//! | a message arrives twice | if it arrived, and the connection was lost before the reply | the same |
+//! | a proxy or load balancer stands between | nothing changes | the proxy's TCP acknowledges |
+//! | a TLS 1.3 server refuses the client's certificate after the handshake | nothing is lost | what was sent until then **is lost** |
+//! | needs | nothing | Linux, and TCP or TLS over a monitored TCP stream |
+//!
+//! Both are at-least-once for important messages, under these conditions. No protocol can do better without
+//! the peer's help: when the connection breaks before the reply, the sender cannot know whether the message
+//! arrived (the two generals' problem). A peer that remembers the ids it has processed and drops repeated ones
+//! processes each message exactly once; [`Envelope::number`] is such an id.
+//!
+//! Confirmations that arrived before a loss still count after it. A message that was written in part is sent again
+//! as a whole.
+//!
+//! `Acknowledged` is the default because any peer can do it. Without replies, in the smallest form:
+//!
+//! ```
+//! # #[cfg(target_os = "linux")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use hangup::outbox::{ConfirmedBy, Outbox};
+//! use tokio::net::TcpStream;
+//! use tokio_util::codec::LinesCodec;
+//!
+//! # use tokio::io::AsyncReadExt;
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = listener.local_addr()?;
+//! # let peer = tokio::spawn(async move {
+//! #     let mut lines = String::new();
+//! #     listener.accept().await?.0.read_to_string(&mut lines).await?;
+//! #     Ok::<_, std::io::Error>(lines)
+//! # });
+//! let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new).spawn()?;
+//! let receipt = outbox.send("door 7 opened".to_string()).await?;
+//! assert_eq!(receipt.await?.confirmed_by(), ConfirmedBy::Tcp);
+//! # outbox.shutdown(std::time::Duration::from_secs(10)).await;
+//! # assert_eq!(peer.await??, "door 7 opened\n");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(target_os = "linux"))]
+//! # fn main() {}
+//! ```
+//!
 //! # When it reconnects, and when it gives up
 //!
-//! The outbox connects at once, and again whenever the connection is lost, whether or not there is
-//! something to send. The class of the error decides ([`errors`](crate::errors), with the rules of
-//! [`Builder::classifier`]):
+//! The outbox connects when it starts, and again whenever the connection is lost, whether or not there is
+//! something to send. Any error of `connect`, and any end of a connection, leads to another attempt after the delay of the
+//! [back-off](Builder::backoff): a refused or unreachable address, a missing interface, used-up
+//! ports, a firewall's refusal, a proxy's odd answer, a reply that cannot be decoded.
 //!
-//! * a connection error, and want of something of this machine: another attempt, after the delay of the
-//!   [back-off](Builder::backoff);
-//! * misuse, a missing permission, and what is not known: it gives up. Receipts and senders hear why.
+//! It gives up only
 //!
-//! A reply that cannot be decoded is of the last kind, as its decoder's error says: the peer speaks
-//! another protocol. `connect` has as long as it likes: put a [`timeout`](tokio::time::timeout) around what
-//! may hang. A connection that is alive and useless is found by what its
-//! [`MonitorConfig`](crate::MonitorConfig) says of stalls and silent death; a peer that reads and never
-//! confirms is seen in [`OutboxStatus::oldest`].
+//! * for an error that says that the program is wrong ([`Builder::give_up_on`]);
+//! * after a time without a healthy connection ([`Builder::give_up_after`]), if one is set;
+//! * when the back-off ends, if it does.
+//!
+//! Receipts and senders then report why. [`Outbox::resume`] restarts it, and no message is lost meanwhile.
+//!
+//! Four limits replace a connection or an attempt that hangs: [`Builder::connect_timeout`] (10 s),
+//! [`Builder::dead_peer_timeout`] (30 s), [`Builder::ack_timeout`] (off), and whatever the
+//! [`MonitorConfig`](crate::MonitorConfig) of a stream that `connect` monitors itself says.
+//! [`Outbox::reconnect_now`] is for a program that knows that the network is back.
+//!
+//! The back-off starts anew only after a sign of life from the peer's program, or after a connection that
+//! lasted: see [`Builder::reset_backoff_after`].
+//!
+//! # Messages that cannot be sent
+//!
+//! One message must not stop the others. A message that the encoder refuses, a record of the store that cannot
+//! be decoded, and, with [`Builder::max_attempts`], a message that ends every connection, are set aside as
+//! [`Unsendable`]s: the receipt reports the reason, [`Builder::on_unsendable`] receives the message, and a store
+//! keeps it. A peer can also [reject](Processed::Rejected) a message.
 //!
 //! # Memory
 //!
-//! What is held is bounded by [`Builder::capacity`], in bytes and in messages; beyond it
-//! [`send`](Outbox::send) waits. A queued message takes its own size and about 33 bytes; with ids that do
-//! not grow about 60 (measured: `cargo bench --features outbox --bench outbox`). The bytes of a batch,
-//! 64 KiB or one message, come to that once. The back-off, the status and the receipts that are polled take
-//! nothing that grows with time. The user's decoder has to bound what it keeps of a reply.
+//! [`Builder::capacity`] bounds what is held, in bytes and in messages; [`Builder::overflow`] says what happens
+//! beyond it. A queued message takes its own size and about 33 bytes; with ids that do not grow about 60
+//! (measured: `cargo bench --features outbox --bench outbox`). The bytes of one batch, 64 KiB or one
+//! message, come to that once. A reply may take [`Builder::max_reply`] bytes; what the decoder keeps inside itself,
+//! the decoder must bound.
 //!
-//! With `Acknowledged` the kernel has to be asked, at once after a batch and then after 1 to 50 ms: a
-//! capacity below what the network takes in a few milliseconds makes it wait.
+//! With `Acknowledged` the kernel has to be asked, immediately after a batch and then after 1 to 50 ms: a
+//! capacity below what the network takes in a few milliseconds makes the outbox wait.
+//!
+//! # Time
+//!
+//! All times count with tokio's clock. On Linux that clock stands still while the machine is suspended, so a `ttl`
+//! or a delay lasts longer by the time of the suspension.
 //!
 //! # The task
 //!
-//! One task for each outbox, spawned by [`Builder::spawn`], or run by the user ([`Builder::build`]). After
-//! the drop of the last handle it goes on delivering for [`Builder::linger`], then it ends. If it is
-//! dropped, as by the end of its runtime, receipts and senders hear so.
+//! Each outbox has one task, which [`Builder::spawn`] spawns, or which you run ([`Builder::build`]). After
+//! the last handle is dropped it goes on delivering for [`Builder::linger`], then it ends. If the task itself is
+//! dropped, as by the end of its runtime, receipts and senders report that.
 //!
 //! # Cancel safety
 //!
 //! | | dropped before it is ready |
 //! |---|---|
-//! | [`Outbox::send`], [`Outbox::send_with`] | the message was not taken, and is dropped; of a durable outbox it may have been taken |
-//! | [`Receipt`] | the message is delivered all the same |
-//! | [`Outbox::shutdown`] | the outbox stays shut down, and goes on delivering for as long as it was given |
+//! | [`Outbox::send`], [`Outbox::send_with`] | the message was not accepted, and is dropped; a durable outbox may have accepted it |
+//! | [`Receipt`] | the message is still delivered |
+//! | [`Outbox::shutdown`] | the outbox stays shut down, and goes on delivering until the deadline |
 //!
 //! # Comparison to
 //!
-//! * **Retrying in the caller.** A write that fails says nothing of the messages before it: they were
-//!   accepted by the kernel and are lost with the connection. Only who has kept them can send them again.
-//! * **A stream that reconnects by itself** (stubborn-io and its like) gives the codec a new connection in
-//!   the middle of a message, and forgets what the old one had accepted.
+//! * **Retrying in the caller.** A write that fails says nothing about the writes before it: the kernel accepted them, and
+//!   they are lost with the connection. Only a sender that has kept those messages can send them again.
+//! * **A stream that reconnects by itself** (stubborn-io and the like) gives the codec a new connection in
+//!   the middle of a message, and forgets what the old connection had accepted.
 //! * **A message broker** keeps messages for many receivers, and is a program of its own. An outbox is for
 //!   one peer, and any protocol.
 
 mod backoff;
-mod buffer;
 mod builder;
 mod confirm;
 mod connection;
-mod driver;
-mod failure;
-mod house;
-mod intake;
-mod keeper;
-mod marks;
+mod engine;
+mod envelope;
+mod give_up;
 mod message;
-mod outlet;
+mod overflow;
+mod processed;
+mod queue;
 mod receipt;
+mod refused;
 mod sender;
-mod session;
-mod shared;
 mod shutdown;
 mod sink;
-mod state;
 mod status;
 mod store;
+mod undelivered;
+mod unsendable;
+mod user_code;
 
-pub use backoff::{Backoff, Delays, InvalidBackoff};
+pub use backoff::{Backoff, BackoffError, Delays};
 pub use builder::Builder;
-pub use confirm::{ByPeer, Confirm, Processed};
+pub use confirm::{ByPeer, Confirm};
 pub use connection::Connection;
-pub use failure::{GaveUp, NotKept, Reason, Refusal, SendError, Undelivered};
+pub use envelope::Envelope;
+pub use give_up::GiveUpReason;
 pub use message::{Importance, Message};
+pub use overflow::Overflow;
+pub use processed::{ConfirmedBy, Processed};
 pub use receipt::{Delivered, Receipt};
+pub use refused::{NotStoredReason, OutboxError, RefusedReason};
 pub use sender::Outbox;
-pub use shutdown::Shutdown;
+pub use shutdown::ShutdownReport;
 pub use sink::OutboxSink;
 pub use status::{Link, OutboxStatus};
-pub use store::{DeadLetter, Record, Store};
 #[cfg(feature = "durable")]
 pub use store::{
     DiskStore, Fsync, Salvage, StorageBackend, StoreError, StoreInfo, StoreOptions, StoreProblem,
 };
+pub use store::{Record, Store};
+pub use undelivered::{UndeliveredError, UndeliveredReason};
+pub use unsendable::{Unsendable, UnsendableAction, UnsendableReason};

@@ -1,7 +1,9 @@
-//! What becomes of one message.
+//! The outcome of one message.
 
-use super::shared::Shared;
-use super::{Message, Undelivered};
+use super::engine::shared::OutboxShared;
+use super::message::Message;
+use super::processed::ConfirmedBy;
+use super::undelivered::UndeliveredError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,42 +12,81 @@ use std::task::{Context, Poll};
 
 /// The message was confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Delivered {}
+pub struct Delivered {
+    confirmed_by: ConfirmedBy,
+}
 
-/// What becomes of one message: a future that resolves to [`Delivered`], or to [`Undelivered`] with the
-/// message itself and why not.
+impl Delivered {
+    /// What confirmed it. [`ConfirmedBy::Tcp`] does not say that the peer's program has read it.
+    ///
+    /// ```
+    /// use hangup::outbox::{ConfirmedBy, Delivered};
+    ///
+    /// fn describe(delivered: Delivered) -> &'static str {
+    ///     match delivered.confirmed_by() {
+    ///         ConfirmedBy::Reply => "the station has processed it",
+    ///         _ => "the station's kernel has it",
+    ///     }
+    /// }
+    /// # let _ = describe;
+    /// ```
+    pub fn confirmed_by(&self) -> ConfirmedBy {
+        self.confirmed_by
+    }
+}
+
+/// The outcome of one message: a future that resolves to [`Delivered`], or to [`UndeliveredError`] with the
+/// message and the reason.
 ///
-/// It may be dropped at any time: the message is delivered all the same, and one that fails is dropped.
-/// It keeps neither the outbox nor its task alive.
+/// Dropping the receipt does not cancel the message. A receipt keeps neither the outbox nor its task alive.
 ///
 /// # Cancel safety
 ///
 /// Cancel safe: poll it by `&mut` and nothing is lost.
-#[must_use = "futures do nothing unless you `.await` or poll them; drop it if the message's fate does not matter"]
+#[must_use = "futures do nothing unless polled; drop the receipt if the outcome does not matter"]
 pub struct Receipt<T: Message> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<OutboxShared<T>>,
     number: u64,
     done: bool,
 }
 
 impl<T: Message> Receipt<T> {
-    pub(super) fn new(shared: Arc<Shared<T>>, number: u64) -> Self {
+    pub(crate) fn new(shared: Arc<OutboxShared<T>>, number: u64) -> Self {
         Self {
             shared,
             number,
             done: false,
         }
     }
+
+    /// The number of the message, see [`Envelope::number`](super::Envelope::number).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+    /// let first = outbox.try_send("door opened").unwrap();
+    /// let second = outbox.try_send("door closed").unwrap();
+    /// assert!(first.number() < second.number());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl<T: Message> Future for Receipt<T> {
-    type Output = Result<Delivered, Undelivered<T>>;
+    type Output = Result<Delivered, UndeliveredError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let fate = self.shared.poll_receipt(self.number, cx);
-        self.done = fate.is_ready();
-        fate
+        let outcome = self.shared.poll_receipt(self.number, cx);
+        self.done = outcome.is_ready();
+        outcome.map_ok(|confirmed_by| Delivered { confirmed_by })
     }
 }
 

@@ -2,28 +2,46 @@
 
 use std::fmt;
 
-/// What a [`shutdown`](super::Outbox::shutdown) leaves.
-#[non_exhaustive]
-pub struct Shutdown<T> {
-    /// What could not be delivered, in the order in which it was sent. Receipts that are still held get a
-    /// clone each.
-    ///
-    /// Some of it may have arrived without being confirmed.
-    pub undelivered: Vec<T>,
+/// What a [`shutdown`](super::Outbox::shutdown) leaves. Every call of `shutdown` on the same outbox
+/// reports the same messages.
+pub struct ShutdownReport<T> {
+    pub(crate) undelivered: Vec<T>,
+    pub(crate) store_closed: bool,
 }
 
-impl<T> Shutdown<T> {
-    /// Whether everything was delivered.
+impl<T> ShutdownReport<T> {
+    /// The messages that were neither confirmed nor dropped, in the order in which they were sent. Some of
+    /// them may have arrived. In a durable outbox the important ones stay in the store, and the next outbox on that
+    /// store sends them.
+    pub fn undelivered(&self) -> &[T] {
+        &self.undelivered
+    }
+
+    /// The messages of [`undelivered`](Self::undelivered).
+    pub fn into_undelivered(self) -> Vec<T> {
+        self.undelivered
+    }
+
+    /// Whether no message was left. Messages that had expired, or that the encoder or the peer had refused,
+    /// were settled before and do not count: [`OutboxStatus::dropped`](super::OutboxStatus::dropped) counts
+    /// those.
     pub fn is_complete(&self) -> bool {
         self.undelivered.is_empty()
     }
+
+    /// Whether the store has written everything and is closed; `true` without a store. `false` if a call of the
+    /// store had not returned in time: it goes on in its thread, and holds the file until then.
+    pub fn is_store_closed(&self) -> bool {
+        self.store_closed
+    }
 }
 
-/// Without the messages.
-impl<T> fmt::Debug for Shutdown<T> {
+/// `Debug` does not print the messages.
+impl<T> fmt::Debug for ShutdownReport<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shutdown")
+        f.debug_struct("ShutdownReport")
             .field("undelivered", &self.undelivered.len())
+            .field("store_closed", &self.store_closed)
             .finish()
     }
 }

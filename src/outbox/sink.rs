@@ -1,7 +1,8 @@
 //! An outbox as a sink.
 
-use super::shared::Shared;
-use super::{Importance, Message, Outbox, Refusal, SendError};
+use super::engine::shared::OutboxShared;
+use super::message::{Importance, Message};
+use super::refused::{OutboxError, RefusedReason};
 use futures_sink::Sink;
 use std::fmt;
 use std::future::Future;
@@ -9,94 +10,103 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// A [`Sink`] of important messages into an [`Outbox`], see [`Outbox::sink`].
+/// A [`Sink`] of important messages, see [`Outbox::sink`](super::Outbox::sink).
 ///
-/// It is flushed when the outbox has taken what it was given. That it was delivered is what receipts and
-/// [`Outbox::shutdown`] are for. It counts as a handle of the outbox until it is dropped; to close it does
-/// no more than to flush it.
+/// A flush waits until the outbox has accepted every message, not until they are delivered:
+/// [receipts](super::Receipt) and [`Outbox::shutdown`](super::Outbox::shutdown) report that. Closing the sink flushes
+/// it. Until it is dropped it counts as a handle of the outbox.
 pub struct OutboxSink<T: Message> {
-    outbox: Outbox<T>,
+    shared: Arc<OutboxShared<T>>,
     /// A message for which there was no room.
-    waiting: Option<Taking<T>>,
+    waiting: Option<Accepting<T>>,
 }
 
-type Taking<T> = Pin<Box<dyn Future<Output = Result<(), SendError<T>>> + Send>>;
+type Accepting<T> = Pin<Box<dyn Future<Output = Result<(), OutboxError<T>>> + Send>>;
 
 impl<T: Message> OutboxSink<T> {
-    pub(super) fn new(outbox: Outbox<T>) -> Self {
+    pub(crate) fn new(shared: Arc<OutboxShared<T>>) -> Self {
+        shared.add_handle();
         Self {
-            outbox,
+            shared,
             waiting: None,
         }
     }
 
-    fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
+    fn poll_accepted(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), OutboxError<T>>> {
         let Some(waiting) = &mut self.waiting else {
             return Poll::Ready(Ok(()));
         };
-        let taken = ready!(waiting.as_mut().poll(cx));
+        let accepted = ready!(waiting.as_mut().poll(cx));
         self.waiting = None;
-        Poll::Ready(taken)
+        Poll::Ready(accepted)
     }
 }
 
-async fn taken<T: Message>(shared: Arc<Shared<T>>, message: T) -> Result<(), SendError<T>> {
+async fn accepted<T: Message>(
+    shared: Arc<OutboxShared<T>>,
+    message: T,
+) -> Result<(), OutboxError<T>> {
     shared.send(message, Importance::Important, false).await?;
     Ok(())
 }
 
 impl<T: Message> Sink<T> for OutboxSink<T> {
-    type Error = SendError<T>;
+    type Error = OutboxError<T>;
 
     fn poll_ready(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SendError<T>>> {
-        self.poll_taken(cx)
+    ) -> Poll<Result<(), OutboxError<T>>> {
+        self.poll_accepted(cx)
     }
 
     /// # Errors
     ///
-    /// As [`Outbox::try_send`]; [`Full`](Refusal::Full) only if `poll_ready` was not ready before.
-    fn start_send(mut self: Pin<&mut Self>, message: T) -> Result<(), SendError<T>> {
+    /// As [`Outbox::try_send`](super::Outbox::try_send); [`Full`](RefusedReason::Full) only if `poll_ready` was
+    /// not ready before, or with [`Overflow::Refuse`](super::Overflow::Refuse).
+    fn start_send(mut self: Pin<&mut Self>, message: T) -> Result<(), OutboxError<T>> {
         if self.waiting.is_some() {
-            let refusal = Refusal::Full;
-            return Err(SendError { message, refusal });
+            return Err(OutboxError::new(message, RefusedReason::Full));
         }
-        let shared = self.outbox.shared();
-        if shared.is_durable() {
-            self.waiting = Some(Box::pin(taken(shared.clone(), message)));
+        if self.shared.is_durable() {
+            self.waiting = Some(Box::pin(accepted(self.shared.clone(), message)));
             return Ok(());
         }
-        match shared.try_send(message, Importance::Important, false) {
-            Err(error) if error.refusal == Refusal::Full => {
-                let taking = taken(shared.clone(), error.message);
-                self.waiting = Some(Box::pin(taking));
+        match self.shared.try_send(message, Importance::Important, false) {
+            Err(error) if *error.reason() == RefusedReason::Full => {
+                let accepting = accepted(self.shared.clone(), error.into_message());
+                self.waiting = Some(Box::pin(accepting));
                 Ok(())
             }
-            taken => taken.map(drop),
+            accepted => accepted.map(drop),
         }
     }
 
     fn poll_flush(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SendError<T>>> {
-        self.poll_taken(cx)
+    ) -> Poll<Result<(), OutboxError<T>>> {
+        self.poll_accepted(cx)
     }
 
     fn poll_close(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SendError<T>>> {
-        self.poll_taken(cx)
+    ) -> Poll<Result<(), OutboxError<T>>> {
+        self.poll_accepted(cx)
+    }
+}
+
+impl<T: Message> Drop for OutboxSink<T> {
+    fn drop(&mut self) {
+        self.shared.drop_handle();
     }
 }
 
 impl<T: Message> fmt::Debug for OutboxSink<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutboxSink")
-            .field("outbox", &self.outbox)
+            .field("status", &self.shared.current())
             .finish_non_exhaustive()
     }
 }

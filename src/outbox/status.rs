@@ -1,51 +1,63 @@
-//! How an outbox stands.
+//! The state of an outbox.
 
-use super::GaveUp;
-use crate::CloseReason;
+use super::give_up::GiveUpReason;
+use crate::errors::CloseReason;
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// How an outbox stands: what the watch channel of [`Outbox::status`](super::Outbox::status) carries.
+/// The state of an outbox: what [`Outbox::status`](super::Outbox::status) returns, and what the channel of
+/// [`Outbox::subscribe`](super::Outbox::subscribe) carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutboxStatus {
-    /// How the connection stands.
+    /// The state of the connection.
     pub link: Link,
-    /// Messages that the outbox holds: not yet written, or not yet confirmed.
+    /// Messages in the outbox: not yet written, or not yet confirmed.
     pub queued: usize,
     /// Those of them that are written on this connection and not yet confirmed.
     pub unconfirmed: usize,
-    /// The sizes of all that it holds, in bytes.
+    /// The sizes of all messages in the outbox, in bytes.
     pub bytes: usize,
-    /// For how long the oldest of them has been held.
+    /// The age of the oldest message in the outbox.
     pub oldest: Option<Duration>,
     /// Messages confirmed so far.
     pub delivered: u64,
-    /// Times that a message was written again after a loss, so far.
+    /// How often a message was written again after a loss, so far.
     pub resent: u64,
-    /// Messages dropped so far: expired, lost as best effort, or refused by the encoder.
+    /// Messages dropped so far: expired, lost as best effort, overflowed, rejected, or set aside.
     pub dropped: u64,
+    /// Those of them that the peer rejected.
+    pub rejected: u64,
+    /// Messages set aside so far, see [`Unsendable`](super::Unsendable).
+    pub unsendable: u64,
+    /// Calls of `connect` so far.
+    pub connects: u64,
 }
 
-/// How the connection of an outbox stands.
+/// The state of an outbox's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Link {
-    /// The first connection is being made.
-    Connecting,
+    /// An attempt to connect is under way.
+    #[non_exhaustive]
+    Connecting {
+        /// 0 for the first connection, 1 for the first attempt after a loss.
+        attempt: u32,
+    },
     /// There is a connection.
     Connected,
-    /// There is none, and another one is made after a delay.
+    /// There is no connection. The next attempt follows after a delay.
     #[non_exhaustive]
     Retrying {
-        /// 1 for the first attempt after the loss.
+        /// 1 for the first attempt after a loss.
         attempt: u32,
-        /// How long after this status it is made.
-        next_in: Duration,
+        /// When the attempt starts.
+        retry_at: Instant,
         /// Why the last connection ended, or could not be made.
         reason: CloseReason,
     },
-    /// The outbox is over: it was shut down, or its task is gone.
+    /// The outbox has ended: it was shut down, or its task is gone.
     Closed,
-    /// The outbox is over: it gave up.
-    GaveUp(GaveUp),
+    /// The outbox gave up. [`Outbox::resume`](super::Outbox::resume) restarts it.
+    GaveUp(GiveUpReason),
 }

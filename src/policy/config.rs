@@ -50,6 +50,17 @@ impl MonitorConfig {
         self
     }
 
+    /// Takes from `other` what a server has defaults for, where nothing was set: a stall policy and what to do
+    /// with a stalled peer, and the bound for a dead one.
+    #[cfg(feature = "serve")]
+    pub(crate) fn or(&mut self, other: &Self) {
+        if self.stall.is_none() {
+            self.stall = other.stall;
+            self.reset_on_stall |= other.reset_on_stall;
+        }
+        self.dead_peer_timeout = self.dead_peer_timeout.or(other.dead_peer_timeout);
+    }
+
     pub(crate) fn policy(&self) -> HalfClose {
         self.half_close
     }

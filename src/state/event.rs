@@ -4,15 +4,20 @@ use crate::errors::CloseReason;
 
 /// One thing that happened to a stream.
 ///
-/// The first six come from the peer or the network, by way of a poll's result, of the watcher or of the
+/// The first eight come from the peer or the network, by way of a poll's result, of the watcher or of the
 /// stall policy's clock; the last four are our own doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The peer will send no more: a FIN, or an end of file.
+    /// The peer will send no more: a FIN that the OS reported.
     Fin,
+    /// A read of the stream returned the end of the input. It says what [`Fin`](Self::Fin) says, and that
+    /// the reader knows.
+    EndOfInput,
     /// Both directions are over and no error says why: a Unix peer's close, or a write that found a
     /// broken pipe.
     HungUp,
+    /// Both directions were shut down, ours perhaps past the wrapper, on the socket itself.
+    BothFinished,
     /// The connection is over, and what ended it cannot be asked any more: the end of an orderly
     /// shutdown, or an error that somebody has read already.
     Vanished,
@@ -39,7 +44,9 @@ impl Event {
         match self {
             Self::Stalled | Self::Aborted => true,
             Self::Fin
+            | Self::EndOfInput
             | Self::HungUp
+            | Self::BothFinished
             | Self::Vanished
             | Self::Reset { .. }
             | Self::Failed(_)
@@ -60,6 +67,10 @@ pub(crate) enum DetectedBy {
     /// A write, a flush or a shutdown.
     Write,
     StallPolicy,
+    /// The signal of a stream without a descriptor.
+    Signal,
+    /// The bound of [`HalfClose::AllowFor`](crate::HalfClose::AllowFor).
+    HalfClose,
     /// It was our own doing.
     Us,
 }
@@ -72,6 +83,8 @@ impl DetectedBy {
             Self::Read => "read",
             Self::Write => "write",
             Self::StallPolicy => "stall_policy",
+            Self::Signal => "signal",
+            Self::HalfClose => "half_close",
             Self::Us => "us",
         }
     }

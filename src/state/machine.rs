@@ -5,6 +5,7 @@
 //! 1. First reason wins: once the status is `Closed`, no event changes it.
 //! 8. Local actions are not the peer's: our own shutdown, abort, drop or runtime shutdown never gives a
 //!    reason that blames the peer, and turns the peer's FIN into `Finished`.
+//! 10. A FIN alone refuses no write before the reader can know of it: [`State::is_fin_unread`].
 //!
 //! (The numbers are those of the list in `docs/architecture.md`.)
 
@@ -16,17 +17,21 @@ use crate::errors::CloseReason;
 /// How one stream stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
-    half_close: HalfClose,
+    /// Whether a FIN closes the stream.
+    fin_closes: bool,
     /// Our own shutdown of the sending direction is done.
     shut_down: bool,
     status: Status,
+    /// A FIN alone closed the stream, and no read has returned the end of the input.
+    fin_unread: bool,
 }
 
 impl State {
     pub(crate) fn new(half_close: HalfClose) -> Self {
         Self {
-            half_close,
+            fin_closes: half_close.closes(),
             shut_down: false,
+            fin_unread: false,
             status: Status::Open,
         }
     }
@@ -40,14 +45,29 @@ impl State {
         self.shut_down
     }
 
+    /// Whether a FIN alone closed the stream, and no read has returned the end of the input yet.
+    ///
+    /// What arrived in front of that FIN may be the reason for it, such as an HTTP 413. A write that
+    /// fails first makes many libraries give the connection up without reading on.
+    pub(crate) fn is_fin_unread(&self) -> bool {
+        self.fin_unread
+    }
+
+    /// Whether a write is refused, whoever is about to read.
+    pub(crate) fn refuses_writes(&self) -> bool {
+        self.status.is_closed() && !self.fin_unread
+    }
+
     /// The state after `event`.
     pub(crate) fn on(mut self, event: Event) -> Self {
         // Invariant 1.
         if self.status.is_closed() {
+            // Invariant 10: it is a FIN alone no more, or the reader knows of it.
+            self.fin_unread &= event == Event::Fin;
             return self;
         }
         let finished = self.status == Status::PeerFinished;
-        let closes = self.half_close == HalfClose::Close;
+        let closes = self.fin_closes;
         let reason = match event {
             Event::ShutDown => {
                 self.shut_down = true;
@@ -57,16 +77,22 @@ impl State {
                 CloseReason::Finished
             }
             // Invariant 8: after our own shutdown the peer's end is the orderly one.
-            Event::Fin | Event::HungUp | Event::Vanished if self.shut_down => CloseReason::Finished,
-            Event::Fin if !closes => {
+            Event::Fin | Event::EndOfInput | Event::HungUp | Event::Vanished if self.shut_down => {
+                CloseReason::Finished
+            }
+            Event::Fin | Event::EndOfInput if !closes => {
                 self.status = Status::PeerFinished;
                 return self;
             }
-            Event::Fin | Event::HungUp => CloseReason::PeerClosed,
-            // The FIN came first and would have closed the stream, had it been heard of in time.
-            Event::Reset { after_fin: true } if closes && !self.shut_down => {
+            Event::Fin => {
+                self.fin_unread = true;
                 CloseReason::PeerClosed
             }
+            Event::EndOfInput | Event::HungUp => CloseReason::PeerClosed,
+            Event::BothFinished => CloseReason::Finished,
+            // The FIN came first and would have closed the stream, had it been heard of in time. A shutdown
+            // of ours came later: with both directions shut down there is nothing left to reset.
+            Event::Reset { after_fin: true } if closes => CloseReason::PeerClosed,
             // Without a shutdown of ours only an error ends both directions of a TCP connection.
             Event::Reset { .. } | Event::Vanished => CloseReason::Reset,
             Event::Failed(reason) => reason,

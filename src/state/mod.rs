@@ -10,6 +10,7 @@ mod counters;
 mod event;
 mod half_close;
 mod machine;
+mod publish;
 mod shared;
 mod slab;
 mod status;

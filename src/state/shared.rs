@@ -7,6 +7,11 @@
 //!    off and wakes whoever had registered. An observer registers under the same lock, after it has
 //!    looked at the state: it either sees the close or is in the list that the close wakes.
 //!
+//! 10. A FIN alone refuses no write before the reader can know of it. [`SharedState::refusal`] decides for
+//!     a write that begins, [`SharedState::park_writer`] for one that waits. Such a writer is woken when a
+//!     read returns the end of the input, when anything but a FIN happens, and, by [`FIN_AHEAD`], at the end
+//!     of each call that has read something: it then asks again.
+//!
 //! # When the end is told
 //!
 //! [`REPORT_PENDING`] is raised with [`CLOSED`] and goes with the one who tells the account: whoever closed the
@@ -27,14 +32,16 @@ use super::counters::Counters;
 use super::event::{DetectedBy, Event};
 use super::half_close::HalfClose;
 use super::machine::State;
+use super::publish::publish;
 use super::slab::{Key, Slab};
 use super::status::Status;
 use super::sync::{AtomicU8, Mutex, MutexGuard, Ordering};
 use crate::errors::CloseReason;
-use crate::observe::End;
 use crate::observe::lifecycle::Lifecycle;
+use crate::observe::{End, call_foreign};
 use std::mem;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU32;
 use std::task::{Poll, Waker};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +58,8 @@ const RESET: u8 = 8;
 const FIN_DELAYED: u8 = 16;
 /// The stream is closed, and its account has not been told.
 const REPORT_PENDING: u8 = 32;
+/// A write waits, on a stream that a FIN alone has closed, for the reader to come to that FIN.
+const FIN_AHEAD: u8 = 64;
 /// What a close raises.
 const ON_CLOSE: u8 = if Lifecycle::RECORDED {
     CLOSED | REPORT_PENDING
@@ -61,6 +70,9 @@ const ON_CLOSE: u8 = if Lifecycle::RECORDED {
 #[derive(Debug)]
 pub(crate) struct SharedState {
     flags: AtomicU8,
+    /// When the last read was pending: the low bits of the number of bytes read until then, and a 1. A
+    /// read that returns bytes changes that number, and need not change this.
+    pending_read: AtomicU32,
     cell: Mutex<Cell>,
     pub(crate) counters: Counters,
     pub(crate) lifecycle: Lifecycle,
@@ -76,28 +88,42 @@ struct Cell {
     /// Who noticed what closed the stream.
     detected_by: Option<DetectedBy>,
     /// What the watcher has to say, in order, while a call is under way.
-    deferred: Vec<(Event, DetectedBy)>,
+    deferred: Vec<Deferred>,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
+    /// How many bytes had been read when that task parked behind a FIN.
+    parked_at: u64,
     /// The task whose read is pending, where only we can tell it of an end that we made.
     reader: Option<Waker>,
     /// The end was of our own making, and no read that waits hears of it from the system.
     ends_reads: bool,
+    /// Woken once, when the peer has finished and the stream goes on.
+    half_close: Option<Waker>,
     /// The tasks that await [`Closed`](crate::Closed).
     waiters: Slab<Waker>,
+}
+
+/// What waits for the end of the call that is under way.
+#[derive(Debug)]
+enum Deferred {
+    Event(Event, DetectedBy),
+    Wake(Waker),
 }
 
 impl SharedState {
     pub(crate) fn new(half_close: HalfClose) -> Self {
         Self {
             flags: AtomicU8::new(0),
+            pending_read: AtomicU32::new(0),
             cell: Mutex::new(Cell {
                 state: State::new(half_close),
                 detected_by: None,
                 deferred: Vec::new(),
                 writer: None,
+                parked_at: 0,
                 reader: None,
                 ends_reads: false,
+                half_close: None,
                 waiters: Slab::new(),
             }),
             counters: Counters::default(),
@@ -155,7 +181,7 @@ impl SharedState {
         self.flags.fetch_or(FIN_DELAYED, Ordering::Release);
         let writer = cell.writer.take();
         drop(cell);
-        writer.into_iter().for_each(Waker::wake);
+        wake(writer);
     }
 
     /// Whether a FIN was heard, and it is still open what it means.
@@ -188,10 +214,20 @@ impl SharedState {
     /// has ended.
     pub(crate) fn observe(&self, event: Event, by: DetectedBy) {
         let mut cell = self.lock();
-        // Who probes all the time while a call lasts sees the same thing again and again.
-        if cell.deferred.last().is_none_or(|(last, _)| *last != event) {
-            cell.deferred.push((event, by));
+        // A loop that probes while a call lasts sees the same thing again and again.
+        let again = |last: &Deferred| matches!(last, Deferred::Event(last, _) if *last == event);
+        if !cell.deferred.last().is_some_and(again) {
+            cell.deferred.push(Deferred::Event(event, by));
         }
+        if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY == 0 {
+            self.catch_up(cell);
+        }
+    }
+
+    /// Wakes `waker` when no call is under way: now, or at the end of the present one.
+    pub(crate) fn after_call(&self, waker: Waker) {
+        let mut cell = self.lock();
+        cell.deferred.push(Deferred::Wake(waker));
         if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY == 0 {
             self.catch_up(cell);
         }
@@ -200,8 +236,15 @@ impl SharedState {
     /// Takes in what was put off. No call is under way, or it is at its end.
     fn catch_up(&self, mut cell: MutexGuard<'_, Cell>) {
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
-        let deferred = mem::take(&mut cell.deferred);
-        self.settle(cell, deferred);
+        let (mut events, mut wakers) = (Vec::new(), Vec::new());
+        for deferred in mem::take(&mut cell.deferred) {
+            match deferred {
+                Deferred::Event(event, by) => events.push((event, by)),
+                Deferred::Wake(waker) => wakers.push(waker),
+            }
+        }
+        self.settle(cell, events);
+        wake(wakers);
     }
 
     fn settle(
@@ -219,11 +262,17 @@ impl SharedState {
             }
         }
         let changed = state.status() != cell.state.status();
+        let refuses = state.refuses_writes() && !cell.state.refuses_writes();
         cell.state = state;
         if !changed {
-            return;
+            // Invariant 10: a writer that waited for the reader has waited long enough.
+            let writer = cell.writer.take_if(|_| refuses);
+            drop(cell);
+            return wake(writer);
         }
         let (mut writer, mut reader, mut waiters) = (None, None, Slab::new());
+        // A half-close begins, or will never begin.
+        let half_close = cell.half_close.take();
         let closed = cell.state.status().is_closed();
         if closed {
             // Invariant 2: the flag, then the wakers.
@@ -232,19 +281,20 @@ impl SharedState {
             reader = cell.reader.take().filter(|_| cell.ends_reads);
             mem::swap(&mut waiters, &mut cell.waiters);
         }
+        let status = cell.state.status().clone();
         // A waker may run anything, even a poll of this very cell: the lock goes first.
         drop(cell);
-        if let Some(watch) = self.watch.get() {
-            self.publish(watch);
-        }
+        wake(writer);
+        wake(reader);
+        wake(half_close.filter(|_| !closed));
+        wake(waiters.into_values());
         if closed && let Some(token) = self.token.get() {
-            token.cancel();
+            call_foreign(|| token.cancel());
         }
-        writer
-            .into_iter()
-            .chain(reader)
-            .chain(waiters.into_values())
-            .for_each(Waker::wake);
+        // Last, and by another thread: whoever looks at the channel holds its lock.
+        if let Some(watch) = self.watch.get() {
+            publish(watch, status);
+        }
         if self.flags.load(Ordering::Acquire) & (REPORT_PENDING | BUSY) == REPORT_PENDING {
             self.report_end();
         }
@@ -268,14 +318,42 @@ impl SharedState {
         }
     }
 
+    /// Wakes a writer that waits for the reader to come to a FIN, if the reader has come nearer.
+    fn reader_advanced(&self) {
+        let mut cell = self.lock();
+        if cell.parked_at == self.counters.read() {
+            return;
+        }
+        self.flags.fetch_and(!FIN_AHEAD, Ordering::AcqRel);
+        let writer = cell.writer.take();
+        drop(cell);
+        wake(writer);
+    }
+
     /// Takes in what was put off for the end of a call.
     #[cold]
     fn call_ended(&self, left: u8) {
+        if left & FIN_AHEAD != 0 {
+            self.reader_advanced();
+        }
         if left & DEFERRED != 0 {
             self.catch_up(self.lock());
         }
         if left & REPORT_PENDING != 0 {
             self.report_end();
+        }
+    }
+
+    /// Has `waker` woken when the peer has finished and the stream goes on.
+    pub(crate) fn on_half_close(&self, waker: Waker) {
+        let mut cell = self.lock();
+        match cell.state.status() {
+            Status::Open => cell.half_close = Some(waker),
+            Status::Closed(_) => {}
+            Status::PeerFinished => {
+                drop(cell);
+                wake(Some(waker));
+            }
         }
     }
 
@@ -305,19 +383,70 @@ impl SharedState {
         drop(waker);
     }
 
-    /// Registers the task whose write is pending, or says why it will never go on.
-    pub(crate) fn park_writer(&self, waker: &Waker) -> Result<(), CloseReason> {
+    /// Marks that a read is pending.
+    #[inline]
+    pub(crate) fn read_is_pending(&self) {
+        self.pending_read.store(self.read_mark(), Ordering::Relaxed);
+    }
+
+    /// Whether the last read was pending, and so its task is about to read again.
+    pub(crate) fn is_read_pending(&self) -> bool {
+        self.pending_read.load(Ordering::Relaxed) == self.read_mark()
+    }
+
+    /// See `pending_read`. The same mark comes again after 2 GiB: a write is then refused a little later.
+    #[allow(clippy::cast_possible_truncation)] // the low bits are what is wanted
+    fn read_mark(&self) -> u32 {
+        (self.counters.read() as u32) << 1 | 1
+    }
+
+    /// Why a write is refused, if it is. `reads_fin` tells whether somebody is about to read the FIN that
+    /// closed the stream; it is asked only if that is the question (invariant 10).
+    pub(crate) fn refusal(&self, reads_fin: impl FnOnce() -> bool) -> Option<CloseReason> {
+        if !self.is_closed() {
+            return None;
+        }
+        let cell = self.lock();
+        let reason = cell.state.status().reason().cloned()?;
+        let waits = cell.state.is_fin_unread();
+        // The answer takes the socket's lock, under which this one may be taken.
+        drop(cell);
+        (!waits || !reads_fin()).then_some(reason)
+    }
+
+    /// Registers the task whose write is pending, or says why it will never go on. `reads_fin`: as in
+    /// [`refusal`](Self::refusal).
+    pub(crate) fn park_writer(
+        &self,
+        waker: &Waker,
+        reads_fin: impl FnOnce() -> bool,
+    ) -> Result<(), CloseReason> {
         let mut cell = self.lock();
-        if let Some(reason) = cell.state.status().reason() {
-            return Err(reason.clone());
+        let reason = cell.state.status().reason().cloned();
+        match reason {
+            Some(reason) if cell.state.refuses_writes() => return Err(reason),
+            Some(_) => {
+                cell.parked_at = self.counters.read();
+                self.flags.fetch_or(FIN_AHEAD, Ordering::AcqRel);
+            }
+            None => {}
         }
         let replaced = match &mut cell.writer {
             Some(writer) if writer.will_wake(waker) => None,
             writer => writer.replace(waker.clone()),
         };
+        let waits = reason.filter(|_| cell.state.is_fin_unread());
         drop(cell);
         drop(replaced);
-        Ok(())
+        // In this order: a reader that comes to the FIN now finds the writer.
+        match waits {
+            Some(reason) if !reads_fin() => {
+                let parked = self.lock().writer.take();
+                drop(parked);
+                Err(reason)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Registers the task whose read is pending, or says why it will never go on. After most ends it
@@ -341,11 +470,20 @@ impl SharedState {
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
         let status = self.status();
-        let watch = self.watch.get_or_init(|| watch::Sender::new(status));
-        // A close between the two lines above found no channel to tell; the state was stored before
-        // it looked, so this sees it.
-        self.publish(watch);
-        watch.subscribe()
+        if status.is_closed() {
+            // It will not change any more, and the stream's own channel may be about to be told.
+            return watch::Sender::new(status).subscribe();
+        }
+        let watch = self
+            .watch
+            .get_or_init(|| watch::Sender::new(status.clone()));
+        let receiver = watch.subscribe();
+        // A change since the first line may have found no channel to publish to.
+        let now = self.status();
+        if now != status {
+            publish(watch, now);
+        }
+        receiver
     }
 
     /// A token that the close cancels. A child: to cancel it is its owner's affair.
@@ -358,19 +496,15 @@ impl SharedState {
         token.child_token()
     }
 
-    /// Puts the status of this moment into the channel. It is read inside of the channel's lock, so
-    /// of two who publish at a time the later one puts the later status.
-    fn publish(&self, watch: &watch::Sender<Status>) {
-        watch.send_if_modified(|published| {
-            let status = self.status();
-            let modified = *published != status;
-            *published = status;
-            modified
-        });
-    }
-
     fn lock(&self) -> MutexGuard<'_, Cell> {
         super::sync::lock(&self.cell)
+    }
+}
+
+/// Wakes each of `wakers`. They are not ours, and may panic.
+fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        call_foreign(|| waker.wake());
     }
 }
 
@@ -388,7 +522,7 @@ impl Drop for Call<'_> {
         // A subtraction, which unlike `fetch_and` is one instruction even where its result is used. The
         // bit is set: polls take `&mut`, so there is one call at a time, and only its end takes it off.
         let left = self.shared.flags.fetch_sub(BUSY, Ordering::AcqRel);
-        if left & (DEFERRED | REPORT_PENDING) != 0 {
+        if left & (DEFERRED | REPORT_PENDING | FIN_AHEAD) != 0 {
             self.shared.call_ended(left);
         }
     }

@@ -35,6 +35,24 @@ impl Status {
         matches!(self, Self::Closed(_))
     }
 
+    /// Takes in `other` if it is later. Whether it is.
+    pub(crate) fn advance(&mut self, other: Self) -> bool {
+        let later = other.order() > self.order();
+        if later {
+            *self = other;
+        }
+        later
+    }
+
+    /// A status only ever moves to one of a higher number.
+    fn order(&self) -> u8 {
+        match self {
+            Self::Open => 0,
+            Self::PeerFinished => 1,
+            Self::Closed(_) => 2,
+        }
+    }
+
     /// Why the stream is over, if it is.
     pub fn reason(&self) -> Option<&CloseReason> {
         match self {

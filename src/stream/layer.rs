@@ -3,13 +3,14 @@
 use super::monitored_stream::MonitoredStream;
 use crate::errors::CloseReason;
 use crate::policy::ReadAhead;
-use crate::state::Closed;
+use crate::state::{Closed, DetectedBy, Event, SharedState};
 use crate::watcher::Registration;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -18,14 +19,31 @@ pin_project! {
     /// write.
     ///
     /// It passes everything on. Its socket is watched for the stream above, which has the monitors; when
-    /// it is dropped, the watcher lets go of the socket before it is closed.
+    /// it is dropped, the watcher lets go of the socket before it is closed, and the stream above closes with
+    /// [`CloseReason::Dropped`] if it lives on.
     pub struct Transport<S> {
         // Before `io`, as in `MonitoredStream` (invariant 3).
-        registration: Option<Registration>,
+        below: Below,
         // What was moved to the side before there was a protocol above.
         ahead: Option<Box<ReadAhead<S>>>,
         #[pin]
         io: S,
+    }
+}
+
+/// The end of the stream below, which a protocol above may drop before itself: nothing more will be heard of
+/// the socket.
+struct Below {
+    registration: Option<Registration>,
+    shared: Arc<SharedState>,
+}
+
+impl Drop for Below {
+    fn drop(&mut self) {
+        // The watcher lets go first: what it still saw of the socket is the peer's doing.
+        self.registration = None;
+        // A set-up that fails drops this first, and then says why.
+        self.shared.observe(Event::Dropped, DetectedBy::Us);
     }
 }
 
@@ -96,7 +114,10 @@ impl<S> MonitoredStream<S> {
         let limit = ahead.as_ref().map_or(0, |ahead| ahead.limit());
         // From here on it takes the socket out of the watcher before it closes it (invariant 3).
         let lower = Transport {
-            registration: link.registration.clone(),
+            below: Below {
+                registration: link.registration.clone(),
+                shared: link.shared.clone(),
+            },
             ahead,
             io,
         };
@@ -104,12 +125,15 @@ impl<S> MonitoredStream<S> {
             Some(socket) => socket.delay_fin_by_default()?,
             None => true,
         };
+        let shared = link.shared.clone();
+        // `wrap` may give the stream below up before it says why: in its first poll, or even before.
+        let mut first = Some(shared.enter());
         let mut wrapping = pin!(wrap(lower));
-        // Dropped before the future that has the stream below: who hears of a drop hears why first.
+        // Dropped before the future that has the stream below: a task that hears of a drop hears why first.
         let link = link;
-        let mut closed = pin!(Closed::new(link.shared.clone()));
+        let mut closed = pin!(Closed::new(shared.clone()));
         let upper = poll_fn(|cx| {
-            let call = link.shared.enter();
+            let call = first.take().unwrap_or_else(|| shared.enter());
             match wrapping.as_mut().poll(cx) {
                 Poll::Ready(Ok(upper)) => return Poll::Ready(Ok(upper)),
                 Poll::Ready(Err(error)) => {

@@ -56,7 +56,8 @@ impl Link {
         cx: &Context<'_>,
     ) {
         let ended = match ahead.fill(limit, io, cx) {
-            Some(Ok(())) => self.end_of_file(),
+            // The reader does not know of it yet (invariant 10).
+            Some(Ok(())) => self.end_of_file(Event::Fin),
             Some(Err(error)) => Err(self.read_failed(error)),
             None => return,
         };
@@ -76,7 +77,7 @@ impl Link {
         self.before_write(ahead, io.as_mut(), cx);
         let call = self.shared.enter();
         if call.closed
-            && let Some(reason) = self.shared.close_reason()
+            && let Some(reason) = self.refusal(ahead.as_deref())
         {
             return Poll::Ready(Err(reason.into()));
         }
@@ -91,6 +92,20 @@ impl Link {
         let polled = self.sent(ahead, io, cx, polled);
         drop(call);
         self.judge(Step::Write, cx, polled)
+    }
+
+    /// Why a write of the stream is refused now, if it is.
+    #[cold]
+    fn refusal<S>(&self, ahead: Option<&ReadAhead<S>>) -> Option<CloseReason> {
+        self.shared.refusal(|| self.reads_fin(ahead))
+    }
+
+    /// Whether somebody is about to read the peer's FIN: a read is pending, or input is unread in front of
+    /// the FIN.
+    fn reads_fin<S>(&self, ahead: Option<&ReadAhead<S>>) -> bool {
+        self.shared.is_read_pending()
+            || ahead.is_some_and(ReadAhead::hides_fin)
+            || self.socket().is_some_and(|socket| socket.has_unread())
     }
 
     /// What the stall policy says of a write, flush or shutdown that has ended or is pending. Asked
@@ -148,27 +163,26 @@ impl Link {
         cx: &Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        let ahead = ahead
-            .as_mut()
-            .and_then(|ahead| Some((ahead.lookahead()?, ahead)));
-        let Some((lookahead, ahead)) = ahead else {
-            return self.wrote(cx, polled);
+        let Some(lookahead) = ahead.as_ref().and_then(|ahead| ahead.lookahead()) else {
+            return self.wrote(ahead.as_deref(), cx, polled);
         };
         let polled = match (polled, self.socket()) {
             // The peer has ended, and how is still to be read, for which the runtime may not be ready yet.
             (Poll::Ready(Err(error)), Some(socket))
                 if self.is_peers_end(&error) && socket.report_broken_pipe() =>
             {
-                self.wrote(cx, Poll::Pending)
+                self.wrote(ahead.as_deref(), cx, Poll::Pending)
             }
-            (polled, _) => self.wrote(cx, polled),
+            (polled, _) => self.wrote(ahead.as_deref(), cx, polled),
         };
         // A FIN may have been heard before there was a waker to wake.
         if polled.is_pending() {
-            if self.shared.is_fin_delayed() {
+            if self.shared.is_fin_delayed()
+                && let Some(ahead) = ahead
+            {
                 self.read_ahead(lookahead, ahead, io, cx);
             }
-            if let Some(reason) = self.shared.close_reason() {
+            if let Some(reason) = self.refusal(ahead.as_deref()) {
                 return Poll::Ready(Err(reason.into()));
             }
         }
@@ -182,7 +196,12 @@ impl Link {
     }
 
     /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
-    fn wrote<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn wrote<S, T>(
+        &self,
+        ahead: Option<&ReadAhead<S>>,
+        cx: &Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(_)) = &polled
             && let Some(reason) = self.shared.reset_reason()
         {
@@ -192,18 +211,28 @@ impl Link {
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
                 // After our own shutdown it is our own doing (invariant 8).
-                if !self.shared.is_shut_down() {
-                    let event = match (CloseReason::carried_by(error), self.socket()) {
-                        (Some(reason), _) => Event::Failed(reason.clone()),
-                        (None, Some(socket)) => socket.broken_pipe(),
-                        (None, None) => Event::HungUp,
-                    };
-                    self.shared.apply(event, DetectedBy::Write);
+                if self.shared.is_shut_down() {
+                    return polled;
                 }
+                let reason = CloseReason::carried_by(error);
+                // The kernel tells an error once, and a look at the socket has taken this one.
+                if let Some(taken) = reason.map_or_else(|| self.taken_error(), |_| None) {
+                    self.failed(&taken, DetectedBy::Write);
+                    return Poll::Ready(Err(taken));
+                }
+                let event = match (reason, self.socket()) {
+                    (Some(reason), _) => Event::Failed(reason.clone()),
+                    (None, Some(socket)) => socket.broken_pipe(),
+                    (None, None) => Event::HungUp,
+                };
+                self.shared.apply(event, DetectedBy::Write);
             }
             Poll::Ready(Err(error)) => self.failed(error, DetectedBy::Write),
             Poll::Pending => {
-                if let Err(reason) = self.shared.park_writer(cx.waker()) {
+                if let Err(reason) = self
+                    .shared
+                    .park_writer(cx.waker(), || self.reads_fin(ahead))
+                {
                     return Poll::Ready(Err(reason.into()));
                 }
             }
@@ -217,14 +246,16 @@ impl Link {
             return self.read_failed(error);
         }
         let cx = &Context::from_waker(Waker::noop());
-        match self.wrote::<()>(cx, Poll::Ready(Err(error))) {
+        match self.wrote::<(), ()>(None, cx, Poll::Ready(Err(error))) {
             Poll::Ready(Err(error)) => error,
             _ => unreachable!("an error stays one"),
         }
     }
 
     /// The read found the end of the input, or the place of an error that the watcher has taken.
-    pub(super) fn end_of_file(&self) -> io::Result<()> {
+    ///
+    /// `event`: [`Event::EndOfInput`], or [`Event::Fin`] if the reader is not told of it yet.
+    pub(super) fn end_of_file(&self, event: Event) -> io::Result<()> {
         if let Some(reason) = self.shared.reset_reason() {
             return Err(reason.into());
         }
@@ -234,7 +265,7 @@ impl Link {
                 Err(error)
             }
             None => {
-                self.shared.apply(Event::Fin, DetectedBy::Read);
+                self.shared.apply(event, DetectedBy::Read);
                 Ok(())
             }
         }
@@ -279,7 +310,7 @@ impl Drop for Link {
         self.registration = None;
         self.shared.apply(Event::Dropped, DetectedBy::Us);
         #[cfg(feature = "metrics")]
-        crate::observe::lifecycle::call_foreign(|| {
+        crate::observe::call_foreign(|| {
             crate::observe::metrics::dropped(monitor.transfer().into());
         });
     }

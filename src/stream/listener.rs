@@ -29,6 +29,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 pub struct MonitoredListener {
     listener: TcpListener,
     config: MonitorConfig,
+    nodelay: Option<bool>,
     on_error: Box<OnError>,
 }
 
@@ -49,6 +50,7 @@ impl MonitoredListener {
         Self {
             listener,
             config: MonitorConfig::default(),
+            nodelay: None,
             on_error: Box::new(|_| {}),
         }
     }
@@ -57,6 +59,44 @@ impl MonitoredListener {
     #[must_use]
     pub fn config(mut self, config: MonitorConfig) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Whether small writes leave at once (`TCP_NODELAY`, tcp(7)). Default: the system's, which is no;
+    /// a [`Server`](crate::serve::Server) says yes.
+    ///
+    /// Without it a small write waits for the acknowledgement of the one before, which the peer's system may
+    /// put off for 40 ms. With it each write that is made alone is a packet of its own.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.nodelay(true);
+    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// assert!(stream.get_ref().nodelay()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = Some(nodelay);
+        self
+    }
+
+    /// Calls what was given to [`on_accept_error`](Self::on_accept_error).
+    #[cfg(feature = "serve")]
+    pub(crate) fn report_accept_error(&self, error: &io::Error) {
+        (self.on_error)(error);
+    }
+
+    /// Sets what was not set.
+    #[cfg(feature = "serve")]
+    pub(crate) fn or(mut self, config: &MonitorConfig, nodelay: bool) -> Self {
+        self.config.or(config);
+        self.nodelay.get_or_insert(nodelay);
         self
     }
 
@@ -100,7 +140,14 @@ impl MonitoredListener {
     /// Cancel safe: if the future is dropped, no connection is lost.
     pub async fn accept(&self) -> io::Result<(MonitoredStream<TcpStream>, SocketAddr)> {
         let (io, address) = self.listener.accept().await?;
-        Ok((MonitoredStream::with_config(io, &self.config)?, address))
+        Ok((self.wrap(io)?, address))
+    }
+
+    fn wrap(&self, io: TcpStream) -> io::Result<MonitoredStream<TcpStream>> {
+        if let Some(nodelay) = self.nodelay {
+            io.set_nodelay(nodelay)?;
+        }
+        MonitoredStream::with_config(io, &self.config)
     }
 
     /// Waits for the next connection, whatever becomes of others: as [`accept`](Self::accept), for servers
@@ -132,8 +179,7 @@ impl MonitoredListener {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(MonitoredStream<TcpStream>, SocketAddr)>> {
         let (io, address) = ready!(self.listener.poll_accept(cx))?;
-        let stream = MonitoredStream::with_config(io, &self.config);
-        Poll::Ready(stream.map(|stream| (stream, address)))
+        Poll::Ready(self.wrap(io).map(|stream| (stream, address)))
     }
 
     /// The address that the listener is bound to.

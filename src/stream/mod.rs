@@ -5,11 +5,13 @@
 //! Used by the transfers and the integrations.
 
 mod accept;
+mod half_close;
 mod layer;
 mod link;
 mod listener;
 mod monitored_stream;
 mod poll;
+mod signal;
 
 #[cfg(any(feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;

@@ -1,5 +1,6 @@
 //! The wrapper.
 
+use super::half_close::HalfCloseTimer;
 use super::link::{Link, stall};
 use crate::errors::CloseReason;
 use crate::monitor::Monitor;
@@ -33,6 +34,39 @@ pin_project! {
     /// * reads go on: what arrived before the hang-up is still there, and then comes the end of file or
     ///   the error that the bare stream would give. (If it was us who ended it, because the peer stalled
     ///   or by an abort, a read that would wait is woken and fails with the reason.)
+    ///
+    /// # After a FIN
+    ///
+    /// A FIN can mean that the peer has answered: a server refuses an upload with an HTTP 413, shuts its
+    /// sending direction down and reads on. A write that fails then makes many libraries give the
+    /// connection up without reading the answer. So a FIN alone, with nothing else wrong, refuses no write
+    /// while a read is pending or input is unread in front of the FIN. When a read has returned the end of
+    /// the input, writes are refused at once. [`closed`](Self::closed), the watch channel and the token
+    /// report the FIN at once in any case, and a program that only sends is refused at once.
+    ///
+    /// A read that was polled and then dropped counts as pending until the next read.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let mut server = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let mut stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// server.write_all(b"413").await?;
+    /// server.shutdown().await?;
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    ///
+    /// stream.write_all(b"more of the upload").await?;
+    /// let mut answer = String::new();
+    /// stream.read_to_string(&mut answer).await?;
+    /// assert_eq!(answer, "413");
+    /// assert!(stream.write_all(b"more of the upload").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// The write that finds an error first fails with that error itself; `CloseReason::from(&error)`
     /// gives the reason of both.
@@ -108,6 +142,7 @@ impl<S> MonitoredStream<S> {
         let timers = config.timers()?;
         let stall = stall(config)?;
         let fin_delay = config.new_fin_delay()?;
+        let half_close = HalfCloseTimer::new(config.policy())?;
         let shared = Arc::new(SharedState::new(config.policy()));
         // What the watcher sees before the lifecycle has begun waits.
         let call = shared.enter();
@@ -118,6 +153,9 @@ impl<S> MonitoredStream<S> {
             timers.arm(descriptor)?;
         }
         begin_lifecycle(&shared, Some((socket, descriptor)));
+        if let Some(timer) = half_close {
+            timer.attach(&shared, Some(socket));
+        }
         drop(call);
         Ok(Self {
             link: Link {
@@ -225,12 +263,18 @@ impl<S> MonitoredStream<S> {
     ///
     /// # Panics
     ///
-    /// If the configuration has a [stall policy](MonitorConfig::stall), and this is not called within a
-    /// runtime that has timers.
+    /// If the configuration has a [stall policy](MonitorConfig::stall) or
+    /// [`HalfClose::AllowFor`](crate::HalfClose::AllowFor), and this is not called within a runtime that has
+    /// timers.
     pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
+        let timer = HalfCloseTimer::new(config.policy());
+        let timer = timer.unwrap_or_else(|error| panic!("{error}"));
         let shared = Arc::new(SharedState::new(config.policy()));
         begin_lifecycle(&shared, None);
+        if let Some(timer) = timer {
+            timer.attach(&shared, None);
+        }
         Self {
             link: Link {
                 registration: None,

@@ -51,7 +51,7 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
         }
         match this.io.poll_read(cx, buf) {
             Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
-                Poll::Ready(this.link.end_of_file())
+                Poll::Ready(this.link.end_of_file(Event::EndOfInput))
             }
             Poll::Ready(Ok(())) => {
                 this.link
@@ -62,6 +62,7 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(this.link.read_failed(error))),
             Poll::Pending => {
+                this.link.shared.read_is_pending();
                 if let Some(ahead) = this.ahead {
                     ahead.park(Some(cx.waker()));
                 }
@@ -109,6 +110,10 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
+        // A FIN that is here already came before our shutdown, whoever hears of it first.
+        if let Some(socket) = this.link.socket().filter(|_| !this.link.shared.is_closed()) {
+            socket.examine(DetectedBy::Write);
+        }
         this.link.before_write(this.ahead, this.io.as_mut(), cx);
         let call = this.link.shared.enter();
         let polled = this.io.as_mut().poll_shutdown(cx);

@@ -180,6 +180,12 @@ impl TlsListener {
         }
     }
 
+    /// The listener below, what makes the handshakes, and how long one may take.
+    #[cfg(feature = "serve")]
+    pub(crate) fn into_parts(self) -> (MonitoredListener, TlsAcceptor, Duration) {
+        (self.listener, self.acceptor, self.patience)
+    }
+
     fn begin(&mut self, stream: MonitoredStream<TcpStream>, peer: SocketAddr) {
         let (acceptor, patience) = (self.acceptor.clone(), self.patience);
         self.handshakes.spawn(async move {
@@ -222,6 +228,13 @@ impl TlsListener {
                 None
             }
         }
+    }
+
+    /// Whether small writes leave at once: as [`MonitoredListener::nodelay`].
+    #[must_use]
+    pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.listener = self.listener.nodelay(nodelay);
+        self
     }
 
     /// How many handshakes are under way, or have ended and were not told of yet.

@@ -7,7 +7,9 @@ use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 /// The default of each direction's buffer.
 const BUFFER: usize = 16 * 1024;
@@ -46,14 +48,19 @@ impl CopySide {
 /// When one is over,
 /// * the direction towards it ends at once, even where it waits: for input that does not come, or for a
 ///   peer that does not read;
-/// * what had arrived from it before is still delivered to the other one, which is then shut down if the
+/// * what had arrived from it before is still written to the other one, which is then shut down if the
 ///   input ended with a FIN. If it ended otherwise, with a reset for instance, the other one is left as it
-///   is: a FIN would tell its peer that this was all. [`abort`](MonitoredStream::abort) passes a reset on;
-///   a drop sends a FIN.
+///   is: a FIN would tell its peer that this was all.
 ///
-/// So at the end at least one of the two is over, and the other one may be open: the caller drops it, or
-/// waits with [`finish`](MonitoredStream::finish) until its peer has acknowledged everything. The bytes are
-/// those of the streams, from their beginning: what `a` has read and `b` has not accepted is lost.
+/// So at the end at least one of the two is closed, and the other one may be open. What was written to it
+/// is in the kernel, and may not have arrived:
+/// * after a FIN, [`finish`](MonitoredStream::finish) waits until its peer has acknowledged everything;
+/// * after any other end, [`reset_after_delivery`](MonitoredStream::reset_after_delivery) waits in the same
+///   way and then passes the reset on. [`abort`](MonitoredStream::abort) alone throws away what is still on
+///   its way, and a drop sends a FIN.
+///
+/// The counts in [`CopyOutcome`] are those of the streams, from their beginning. What one stream has read
+/// and the other one has not accepted is lost.
 ///
 /// # Half-close
 ///
@@ -63,8 +70,10 @@ impl CopySide {
 ///
 /// # What it waits for
 ///
-/// A peer that does not read what the other one had sent before it left: it is waited for until it reads
-/// or leaves too. Way out: a [`StallPolicy`](crate::StallPolicy) for both.
+/// * A peer that does not read what the other one had sent before it left, until it reads or leaves too.
+///   Workaround: a [`StallPolicy`](crate::StallPolicy) for both.
+/// * With [`HalfClose::Allow`](crate::HalfClose::Allow), a client that half-closed and then vanished, while the
+///   server sends nothing. Workaround: [`CopyOptions::half_close_timeout`].
 ///
 /// A FIN that waits behind data which is not read because the other side does not take it cannot be
 /// [seen](crate#what-cannot-be-seen); a reset can.
@@ -136,28 +145,168 @@ where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut forth, mut back) = (Direction::new(a_to_b), Direction::new(b_to_a));
-    let (mut a_closed, mut b_closed) = (a.closed(), b.closed());
-    poll_fn(|cx| {
-        loop {
-            forth.poll(cx, a, b);
-            back.poll(cx, b, a);
-            if forth.done && back.done {
-                return Poll::Ready(());
-            }
-            // A direction that waits for input hears by this alone that the other end is over. One that
-            // is heard of here ends in the next turn.
-            let b_over = !forth.done && Pin::new(&mut b_closed).poll(cx).is_ready();
-            let a_over = !back.done && Pin::new(&mut a_closed).poll(cx).is_ready();
-            if !a_over && !b_over {
-                return Poll::Pending;
-            }
+    let options = CopyOptions::new().buffer_sizes(a_to_b, b_to_a);
+    options.copy(a, b).await
+}
+
+/// How two streams are copied: [`copy_bidirectional`] with other settings.
+///
+/// ```
+/// use hangup::{CloseReason, CopyOptions, HalfClose, MonitorConfig, MonitoredStream};
+/// use std::time::Duration;
+/// use tokio::io::AsyncWriteExt;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let config = MonitorConfig::new().half_close(HalfClose::Allow);
+/// let (a, mut client) = tokio::io::duplex(64);
+/// let (b, _server) = tokio::io::duplex(64);
+/// let mut a = MonitoredStream::unwatched_with_config(a, &config);
+/// let mut b = MonitoredStream::unwatched_with_config(b, &config);
+///
+/// // The client half-closes, and no answer comes.
+/// client.shutdown().await.unwrap();
+/// let options = CopyOptions::new().half_close_timeout(Duration::from_secs(60));
+/// let copied = options.copy(&mut a, &mut b).await;
+/// assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
+/// assert_eq!(copied.b.reason, None);
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "options do nothing until `copy` is called"]
+pub struct CopyOptions {
+    a_to_b: usize,
+    b_to_a: usize,
+    half_close_timeout: Option<Duration>,
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl CopyOptions {
+    /// Those of [`copy_bidirectional`]: buffers of 16 KiB, and no limit on a half-close.
+    pub const fn new() -> Self {
+        Self {
+            a_to_b: BUFFER,
+            b_to_a: BUFFER,
+            half_close_timeout: None,
         }
-    })
-    .await;
-    CopyOutcome {
-        a: CopySide::of(a),
-        b: CopySide::of(b),
+    }
+
+    /// The sizes of the buffers, in bytes: at most so many are read at once of `a`, and of `b`. The default is
+    /// 16 KiB for both.
+    ///
+    /// # Panics
+    ///
+    /// If a size is 0.
+    pub const fn buffer_sizes(mut self, a_to_b: usize, b_to_a: usize) -> Self {
+        assert!(a_to_b > 0 && b_to_a > 0, "hangup: a copy needs a buffer");
+        self.a_to_b = a_to_b;
+        self.b_to_a = b_to_a;
+        self
+    }
+
+    /// How long the other direction may stand still after one direction has ended with a FIN. The default is
+    /// no limit.
+    ///
+    /// It matters for streams with [`HalfClose::Allow`](crate::HalfClose::Allow): a client that half-closed
+    /// may be gone, and a relay with an idle server would wait for it forever. When no byte was copied
+    /// for one to two such periods, the stream that sent the FIN closes with
+    /// [`CloseReason::PeerClosed`], and the copy ends. [`HalfClose::AllowFor`](crate::HalfClose::AllowFor)
+    /// sets the same limit for each stream by itself.
+    pub const fn half_close_timeout(mut self, period: Duration) -> Self {
+        self.half_close_timeout = Some(period);
+        self
+    }
+
+    /// Copies between two streams, both ways, until one of them hangs up: see [`copy_bidirectional`].
+    ///
+    /// # Panics
+    ///
+    /// With a [`half_close_timeout`](Self::half_close_timeout), if the runtime has no timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`copy_bidirectional`]: not cancel safe.
+    pub async fn copy<A, B>(
+        self,
+        a: &mut MonitoredStream<A>,
+        b: &mut MonitoredStream<B>,
+    ) -> CopyOutcome
+    where
+        A: AsyncRead + AsyncWrite + Unpin,
+        B: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (mut forth, mut back) = (Direction::new(self.a_to_b), Direction::new(self.b_to_a));
+        let (mut a_closed, mut b_closed) = (a.closed(), b.closed());
+        let mut still = self.half_close_timeout.map(StandStill::new);
+        poll_fn(|cx| {
+            loop {
+                forth.poll(cx, a, b);
+                back.poll(cx, b, a);
+                if forth.done && back.done {
+                    return Poll::Ready(());
+                }
+                // A direction that waits for input hears by this alone that the other end is over. One
+                // that is heard of here ends in the next turn.
+                let b_over = !forth.done && Pin::new(&mut b_closed).poll(cx).is_ready();
+                let a_over = !back.done && Pin::new(&mut a_closed).poll(cx).is_ready();
+                if a_over || b_over {
+                    continue;
+                }
+                let (half_closed, copied) = match (forth.done, back.done) {
+                    (true, _) => (a.monitor(), b.monitor()),
+                    (_, true) => (b.monitor(), a.monitor()),
+                    _ => return Poll::Pending,
+                };
+                let Some(still) = &mut still else {
+                    return Poll::Pending;
+                };
+                let moved = (half_closed.accepted(), copied.transfer_read());
+                ready!(still.poll(cx, moved));
+                half_closed.end_half_close();
+            }
+        })
+        .await;
+        CopyOutcome {
+            a: CopySide::of(a),
+            b: CopySide::of(b),
+        }
+    }
+}
+
+/// Whether the direction that is left stands still.
+struct StandStill {
+    period: Duration,
+    /// What had moved when the timer was set.
+    before: (u64, u64),
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl StandStill {
+    fn new(period: Duration) -> Self {
+        Self {
+            period,
+            before: (0, 0),
+            timer: None,
+        }
+    }
+
+    /// Ready when nothing has moved for a period.
+    fn poll(&mut self, cx: &mut Context<'_>, moved: (u64, u64)) -> Poll<()> {
+        loop {
+            if let Some(timer) = &mut self.timer {
+                ready!(timer.as_mut().poll(cx));
+                if self.before == moved {
+                    return Poll::Ready(());
+                }
+            }
+            self.before = moved;
+            self.timer = Some(Box::pin(tokio::time::sleep(self.period)));
+        }
     }
 }
 
@@ -182,7 +331,6 @@ struct Direction {
 
 impl Direction {
     fn new(size: usize) -> Self {
-        assert!(size > 0, "hangup: a copy needs a buffer");
         Self {
             buffer: vec![0; size].into(),
             start: 0,
@@ -207,7 +355,13 @@ impl Direction {
         while !self.done && !to.is_closed() {
             match self.step(cx, from, Pin::new(to)) {
                 Poll::Pending => return,
-                Poll::Ready(Err(error)) if error.kind() != ErrorKind::Interrupted => to.abort(),
+                // The error has closed `to`, or it could not. What had arrived from a stream that has
+                // closed by itself is still to be delivered, and an abort would throw it away.
+                Poll::Ready(Err(error)) if error.kind() != ErrorKind::Interrupted => {
+                    if !to.is_closed() {
+                        to.abort();
+                    }
+                }
                 Poll::Ready(_) => {}
             }
         }

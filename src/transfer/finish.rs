@@ -64,10 +64,76 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
         });
         match ended.await {
             Ok(ended) => ended.map(|()| monitor.transfer()),
-            Err(_) => Err(io::Error::new(
-                ErrorKind::TimedOut,
-                format!("hangup: the peer has not acknowledged everything within {within:?}"),
-            )),
+            Err(_) => Err(unacknowledged(within)),
         }
     }
+
+    /// Resets the connection after everything that was written has arrived, or after `within`.
+    ///
+    /// For a program that has to pass a reset on: a relay whose other side was reset, or a server that has
+    /// sent a part of an answer and cannot send the rest. The peer gets every byte, and then learns that
+    /// they are not all. [`abort`](MonitoredStream::abort) alone throws away what is still on its way: up
+    /// to some megabytes of what the writes had accepted.
+    ///
+    /// It flushes the stream, waits until the kernel holds nothing more for the peer (`SIOCOUTQ`, tcp(7);
+    /// looked at every 1 to 50 ms), and then aborts the stream. Where the system does not tell what it holds,
+    /// on systems other than Linux and for streams without a socket, it aborts after the flush.
+    ///
+    /// Acknowledged bytes stay readable for a peer on Linux. Other systems may throw them away when the reset
+    /// arrives before the peer's program has read them.
+    ///
+    /// # Errors
+    ///
+    /// The stream is closed and reset in each case.
+    /// * [`TimedOut`](ErrorKind::TimedOut): the peer has not acknowledged everything within the time;
+    /// * the [`CloseReason`], if the stream was closed before everything had arrived;
+    /// * those of `poll_flush` of the wrapped stream;
+    /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the stream is then as it was, and is not reset.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredListener};
+    /// use std::time::Duration;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut stream, _) = listener.accept().await?;
+    /// stream.write_all(b"a part").await?;
+    /// stream.reset_after_delivery(Duration::from_secs(5)).await?;
+    /// assert_eq!(stream.close_reason(), Some(CloseReason::Aborted));
+    ///
+    /// let mut received = Vec::new();
+    /// let error = client.read_to_end(&mut received).await.unwrap_err();
+    /// assert_eq!(received, b"a part");
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn reset_after_delivery(&mut self, within: Duration) -> io::Result<Transfer> {
+        let _timer = timer::runtime("`reset_after_delivery`")?;
+        let monitor = self.monitor();
+        let delivered = tokio::time::timeout(within, async {
+            poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)).await?;
+            monitor.wait_delivered().await
+        });
+        let delivered = delivered.await;
+        monitor.abort();
+        match delivered {
+            Ok(delivered) => delivered.map(|()| monitor.transfer()),
+            Err(_) => Err(unacknowledged(within)),
+        }
+    }
+}
+
+fn unacknowledged(within: Duration) -> io::Error {
+    io::Error::new(
+        ErrorKind::TimedOut,
+        format!("hangup: the peer has not acknowledged everything within {within:?}"),
+    )
 }

@@ -6,7 +6,11 @@
 
 mod copy;
 mod finish;
+#[cfg(feature = "serve")]
+pub(crate) mod page_cache;
 #[cfg(any(unix, windows))]
 mod send_file;
 
-pub use copy::{CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes};
+pub use copy::{
+    CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
+};

@@ -26,6 +26,7 @@ fn auto_traits() {
         value::<SinkError<CloseReason>>();
     }
     value::<CloseReason>();
+    value::<CopyOptions>();
     value::<CopyOutcome>();
     value::<Failure>();
     value::<HalfClose>();
@@ -114,20 +115,27 @@ mod outbox {
         sent::<Connection>();
         sent::<Confirm<Unshared>>();
         sent::<ByPeer<Unshared>>();
-        sent::<SendError<Unshared>>();
-        sent::<Undelivered<Unshared>>();
-        sent::<Shutdown<Unshared>>();
+        sent::<OutboxError<Unshared>>();
+        sent::<UndeliveredError<Unshared>>();
+        sent::<ShutdownReport<Unshared>>();
         sent::<Delays>();
         equal::<OutboxStatus>();
         equal::<Link>();
-        equal::<Refusal>();
-        equal::<Reason>();
-        equal::<GaveUp>();
+        equal::<RefusedReason>();
+        equal::<UndeliveredReason>();
+        equal::<GiveUpReason>();
         equal::<Backoff>();
-        equal::<InvalidBackoff>();
+        equal::<BackoffError>();
         value::<Importance>();
-        value::<Processed>();
+        equal::<Processed>();
         value::<Delivered>();
+        value::<ConfirmedBy>();
+        value::<Overflow>();
+        value::<UnsendableAction>();
+        equal::<UnsendableReason>();
+        equal::<NotStoredReason>();
+        sent::<Unsendable<Unshared>>();
+        equal::<Envelope<u8>>();
     }
 
     /// The futures may be moved to another thread, also with a message that cannot be shared.
@@ -146,6 +154,6 @@ mod outbox {
     fn sizes() {
         assert_eq!(size_of::<Receipt<Unshared>>(), 24);
         assert_eq!(size_of::<Outbox<Unshared>>(), 8);
-        assert_eq!(size_of::<Delivered>(), 0);
+        assert_eq!(size_of::<Delivered>(), 1);
     }
 }

@@ -286,3 +286,89 @@ async fn what_was_copied_is_flushed_when_the_input_pauses() {
     let copied = soon("the copy", copy).await.unwrap();
     assert_eq!(copied.b.reason, Some(CloseReason::PeerClosed));
 }
+
+/// A write meets the end of the server's connection before the watcher does: what the server sent before it
+/// is still delivered to the client.
+#[tokio::test]
+async fn an_answer_in_front_of_a_broken_pipe_is_delivered() {
+    for unread in [true, false] {
+        let ((a, mut client), (b, mut server)) = (Tcp4::pair(), Tcp4::pair());
+        let mut a = MonitoredStream::new(a).unwrap();
+        let mut b = MonitoredStream::new(b).unwrap();
+        b.get_ref().writable().await.unwrap();
+        client.write_all(b"part two").unwrap();
+        if unread {
+            // The close with this unread is a reset.
+            b.write_all(b"part one").await.unwrap();
+        }
+        server.write_all(&[7; 10_000]).unwrap();
+        drop(server);
+        // The runtime has no turn until the copy begins: its first write is the first to know.
+        if !unread {
+            thread::sleep(Duration::from_millis(20));
+            b.get_ref().try_write(b"x").unwrap();
+        }
+        thread::sleep(Duration::from_millis(20));
+        let copied = soon("the copy", copy_bidirectional(&mut a, &mut b)).await;
+        assert!(copied.b.reason.is_some());
+        let taking = take(client, 10_000);
+        let (_client, taken) = taking.await;
+        assert_eq!(taken, [7; 10_000]);
+        drop((a, b));
+    }
+}
+
+/// After a reset of the server the client gets all that the server had sent, and then the reset.
+#[tokio::test]
+async fn a_reset_is_passed_on_behind_what_had_arrived() {
+    const ANSWER: usize = 5 << 20;
+    let ((a, client), (b, mut server)) = (Tcp4::pair(), Tcp4::pair());
+    let mut a = MonitoredStream::new(a).unwrap();
+    let mut b = MonitoredStream::new(b).unwrap();
+    let answered = b.monitor();
+    let relay = tokio::spawn(async move {
+        let copied = copy_bidirectional(&mut a, &mut b).await;
+        let delivered = a.reset_after_delivery(DEADLINE).await;
+        (copied, delivered)
+    });
+    let answering = thread::spawn(move || {
+        server.write_all(&vec![7; ANSWER]).unwrap();
+        // The reset throws away what has not arrived at the relay.
+        while answered.transfer().read < ANSWER as u64 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        server.reset();
+    });
+    let reading = thread::spawn(move || {
+        let (mut client, mut taken, mut buffer) = (client, 0, vec![0; 16384]);
+        loop {
+            match client.read(&mut buffer) {
+                Ok(bytes) => taken += bytes,
+                Err(error) => return (taken, error.kind()),
+            }
+            // Slower than the relay: something is always on its way.
+            thread::sleep(Duration::from_micros(500));
+        }
+    });
+    let (copied, delivered) = soon("the relay", relay).await.unwrap();
+    answering.join().unwrap();
+    assert_eq!(copied.b.reason, Some(CloseReason::Reset));
+    assert_eq!(delivered.unwrap().accepted, ANSWER as u64);
+    let reading = tokio::task::spawn_blocking(move || reading.join().unwrap());
+    let ended = soon("the client", reading).await.unwrap();
+    assert_eq!(ended, (ANSWER, ErrorKind::ConnectionReset));
+}
+
+/// Without an acknowledgement the reset comes when the time is over.
+#[tokio::test]
+async fn a_reset_does_not_wait_for_a_peer_that_does_not_read() {
+    let (ours, mut peer) = Tcp4::pair();
+    let mut ours = MonitoredStream::new(ours).unwrap();
+    let filling = tokio::time::timeout(Duration::from_millis(200), ours.write_all(&[0; 64 << 20]));
+    filling.await.unwrap_err();
+    let error = ours.reset_after_delivery(Duration::from_millis(50)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(ours.close_reason(), Some(CloseReason::Aborted));
+    let error = peer.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}

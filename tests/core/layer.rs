@@ -293,3 +293,50 @@ async fn the_stream_below_passes_everything_on() {
         ]
     );
 }
+
+/// A protocol above may give the stream below up while it lives on: the socket is closed, and nothing will be
+/// heard of it any more.
+#[tokio::test]
+async fn the_stream_below_is_dropped_first() {
+    let (ours, mut peer) = Tcp4::pair();
+    let ours = MonitoredStream::new(ours).unwrap();
+    let monitor = ours.monitor();
+    let (upper, _hand) = tokio::io::duplex(64);
+    let upper = ours
+        .layer(|lower| async move {
+            tokio::spawn(async move { drop(lower) });
+            Ok(upper)
+        })
+        .await
+        .unwrap();
+    assert_eq!(reason(&monitor).await, CloseReason::Dropped);
+    assert_eq!(Read::read(&mut peer, &mut [0]).unwrap(), 0);
+    drop(upper);
+}
+
+/// An abort inside of the set-up does not wait for the set-up to end.
+#[tokio::test]
+async fn an_abort_within_the_set_up_returns_at_once() {
+    let (ours, mut peer) = Tcp4::pair();
+    let ours = MonitoredStream::new(ours).unwrap();
+    let monitor = ours.monitor();
+    let mut shortest = Duration::MAX;
+    let layered = ours
+        .layer(|lower| async {
+            for _ in 0..20 {
+                let began = std::time::Instant::now();
+                monitor.abort();
+                shortest = shortest.min(began.elapsed());
+            }
+            tokio::task::yield_now().await;
+            Ok(lower)
+        })
+        .await;
+    assert!(shortest < Duration::from_millis(5), "{shortest:?}");
+    assert_eq!(
+        CloseReason::from(&layered.unwrap_err()),
+        CloseReason::Aborted
+    );
+    let error = Read::read(&mut peer, &mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}

@@ -7,6 +7,8 @@ mod support;
 
 mod abort;
 mod accept;
+#[cfg(feature = "http")]
+mod answered;
 mod auto_traits;
 mod bad_input;
 mod closed;
@@ -18,13 +20,19 @@ mod delivered;
 mod foreign_descriptor;
 mod forwarding;
 mod grace;
+mod half_close;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod kinds;
 mod layer;
 mod matrix;
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+mod no_tcp_info;
+mod panics;
 mod recorder;
 mod send_file;
+mod signal;
 mod stall;
 mod stalled_sockets;
 mod unread;
+mod verdict;
 mod watcher;

@@ -112,8 +112,10 @@ async fn window_is_closed(network: &Network, port: u16) -> Instant {
         let mut since = Instant::now();
         while since.elapsed() < Duration::from_secs(1) {
             look.tick().await;
+            // The look itself may take a while, and the window may be closed meanwhile.
+            let before = Instant::now();
             if network.timer(port) != Timer::WindowProbe {
-                since = Instant::now();
+                since = before;
             }
         }
         since

@@ -190,7 +190,10 @@ fn rules_come_in_order_and_before_the_built_in_ones() {
         classifier.classify(&ErrorKind::BrokenPipe.into()),
         ErrorClass::Disconnected
     );
-    assert_eq!(format!("{classifier:?}"), "Classifier { rules: 3 }");
+    assert_eq!(
+        format!("{classifier:?}"),
+        "Classifier { rules: 3, well_known: false }"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod call;
 mod chain;
 mod facts;
 mod os;

@@ -17,7 +17,12 @@ const RATE: u32 = 2_000_000;
 fn look<'a>(browser: &'a Browser, server: &Server) -> Tab<'a> {
     let page = browser.open("about:blank");
     page.call("Log.enable", json!({}));
-    page.go(&format!("http://{}/_hangup", server.address));
+    // The browser keeps the token as a cookie, and shows an address without it.
+    page.go(&format!(
+        "http://{}/_hangup?token={}",
+        server.address, server.token
+    ));
+    assert_eq!(page.evaluate("location.search"), "");
     page.wait(
         "the events",
         "document.getElementById('feed').textContent == 'Live'",
@@ -97,15 +102,12 @@ fn a_download_is_given_up_in_another_tab() {
         "!document.querySelector('#open tr.sending')",
     );
 
-    // The page tells what the server prints.
+    // The page says what the server prints.
     let line = server.example.line("GET /holiday.zip 200: ");
     assert!(line.contains(&reason), "{line}");
-    #[cfg(target_os = "linux")]
-    {
-        let delivered = exact(&page, &format!("{row} .delivered data"));
-        assert_eq!(delivered, number(&line, " bytes acknowledged"));
-        assert!(FILE / 5 < delivered && delivered < FILE, "{line}");
-    }
+    let sent = exact(&page, &format!("{row} .sent data"));
+    assert_eq!(sent, number(&line, " of 25,165,824 bytes"));
+    assert!((FILE / 5..FILE).contains(&sent), "{line}");
 
     let second = other.download(&format!(
         "http://{}/music%20%26%20%3Cb%3Emore.zip",
@@ -121,10 +123,6 @@ fn a_download_is_given_up_in_another_tab() {
     assert_eq!(
         page.evaluate("document.querySelector('#snapshot b')"),
         Value::Null
-    );
-    assert_eq!(
-        text(&page, "#open tr.onlooker .status"),
-        "watches this dashboard"
     );
     shots(&page);
     browser.cancel(&second);
@@ -173,14 +171,7 @@ fn spoken(page: &Tab<'_>) {
         ]
     );
     let columns = names("columnheader");
-    for column in [
-        "Client",
-        "Status",
-        "Progress",
-        "Outcome",
-        "Delivered",
-        "Reason",
-    ] {
+    for column in ["Client", "Status", "Progress", "Outcome", "Sent", "Reason"] {
         assert!(columns.contains(&column), "{columns:?}");
     }
     let (rows, cells) = (names("row").len(), names("cell").len());
@@ -224,7 +215,8 @@ fn it_pauses_by_the_keyboard() {
     quiet(&page);
 
     drop(server);
-    let feed = "document.getElementById('feed').textContent.startsWith('No answer')";
+    let feed =
+        "document.getElementById('feed').textContent.startsWith('The server does not answer')";
     page.wait("the page to notice", feed);
 }
 
@@ -240,10 +232,8 @@ fn it_is_readable_without_its_script() {
         "Emulation.setScriptExecutionDisabled",
         json!({"value": true}),
     );
-    page.call(
-        "Page.navigate",
-        json!({"url": format!("http://{}/_hangup", server.address)}),
-    );
+    let url = format!("http://{}/_hangup?token={}", server.address, server.token);
+    page.call("Page.navigate", json!({"url": url}));
     page.call(
         "Emulation.setScriptExecutionDisabled",
         json!({"value": false}),

@@ -9,10 +9,12 @@ mod server;
 
 mod browser_dashboard;
 mod classify_log;
+mod closed_output;
 mod dashboard;
 mod detection;
 mod dev_zero;
 mod file_server;
+mod log_lines;
 mod proxy;
 #[cfg(feature = "outbox")]
 mod robot;

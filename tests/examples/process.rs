@@ -70,21 +70,27 @@ pub(crate) fn binary(example: &str) -> PathBuf {
     binary
 }
 
-/// Checks that an example's `--help` knows `option`, and that nonsense is answered with what it was and where help is.
+/// Checks that an example's `--help` knows `option`, and that nonsense is answered with what it was and where
+/// help is.
 pub(crate) fn explains(example: &str, option: &str) {
-    let run = |argument: &str| {
-        Command::new(binary(example))
-            .arg(argument)
-            .output()
-            .unwrap()
-    };
-    let output = run("--help");
-    let help = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && help.contains(option));
-    let output = run("--nonsense");
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(told.contains("--nonsense") && told.contains("--help"));
+    let help = Command::new(binary(example))
+        .arg("--help")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success() && text.contains(option), "{text}");
+    refuses(example, &["--nonsense"], "--nonsense");
+}
+
+/// Checks that an example refuses these arguments, and says `why`.
+pub(crate) fn refuses(example: &str, arguments: &[&str], why: &str) {
+    let output = Command::new(binary(example))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains(why) && text.contains("--help"), "{text}");
 }
 
 /// Whether the program is there; says so in the test's output if it is not.
@@ -95,6 +101,10 @@ pub(crate) fn has(program: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !found {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "there is no {program}, and CI needs it"
+        );
         println!("skipped: there is no {program} here");
     }
     found
@@ -164,11 +174,18 @@ impl Example {
 
     /// As Ctrl-C does.
     pub(crate) fn interrupt(&self) {
-        let status = Command::new("kill")
-            .args(["-INT", &self.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(status.success());
+        self.signal("-INT");
+    }
+
+    /// As a service manager does.
+    pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.id().to_string();
+        let status = Command::new("kill").args([signal, &id]).status();
+        assert!(status.unwrap().success());
     }
 
     /// Waits for the end. Returns what was still printed.
@@ -212,7 +229,7 @@ pub(crate) fn number(line: &str, after: &str) -> u64 {
     let end = line
         .find(after)
         .unwrap_or_else(|| panic!("no {after:?} in {line:?}"));
-    let number = line[..end].rsplit(' ').next().unwrap();
+    let number = line[..end].rsplit([' ', '(']).next().unwrap();
     number
         .replace(',', "")
         .parse()

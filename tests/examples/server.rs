@@ -12,6 +12,8 @@ pub(crate) struct Server {
     pub(crate) example: Example,
     pub(crate) address: String,
     pub(crate) root: PathBuf,
+    /// The dashboard's token, if there is a dashboard.
+    pub(crate) token: String,
 }
 
 impl Server {
@@ -36,6 +38,7 @@ impl Server {
             example,
             address,
             root,
+            token: String::new(),
         }
     }
 

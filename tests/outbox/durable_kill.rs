@@ -116,20 +116,22 @@ fn sender() {
         .unwrap();
     runtime.block_on(async {
         let millis = Duration::from_millis;
-        let outbox = Outbox::builder(move || tokio::net::TcpStream::connect(peer))
-            .encoder(LengthDelimitedCodec::new)
-            .confirm(Confirm::by_peer(
-                |message: &Bytes| named(message),
-                LengthDelimitedCodec::new,
-                |reply: BytesMut| Some(Processed::UpTo(named(&reply))),
-            ))
-            .backoff(Backoff::exponential(millis(1), millis(10)).unwrap())
-            .durable(DiskStore::open(path, fsync).unwrap())
-            .spawn()
-            .unwrap();
+        let outbox = Outbox::builder(
+            move || tokio::net::TcpStream::connect(peer),
+            LengthDelimitedCodec::new,
+        )
+        .confirm(Confirm::by_peer(
+            |message: &Bytes| named(message),
+            LengthDelimitedCodec::new,
+            |reply: BytesMut| Some(Processed::UpTo(named(&reply))),
+        ))
+        .backoff(Backoff::exponential(millis(1), millis(10)).unwrap())
+        .durable(DiskStore::open(path, fsync).unwrap())
+        .spawn()
+        .unwrap();
         if round == "last" {
             let left = outbox.shutdown(DEADLINE).await;
-            say(&format!("left {}", left.undelivered.len()));
+            say(&format!("left {}", left.undelivered().len()));
             return;
         }
         let round = round.parse().unwrap();

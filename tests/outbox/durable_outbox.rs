@@ -33,14 +33,16 @@ fn number(message: impl AsRef<[u8]>) -> u64 {
 
 fn to(address: SocketAddr) -> Builder<Bytes> {
     let millis = Duration::from_millis;
-    Outbox::builder(move || TcpStream::connect(address))
-        .encoder(LengthDelimitedCodec::new)
-        .confirm(Confirm::by_peer(
-            |message| number(message),
-            LengthDelimitedCodec::new,
-            |reply: BytesMut| Some(Processed::One(number(reply))),
-        ))
-        .backoff(Backoff::exponential(millis(1), millis(10)).unwrap())
+    Outbox::builder(
+        move || TcpStream::connect(address),
+        LengthDelimitedCodec::new,
+    )
+    .confirm(Confirm::by_peer(
+        |message| number(message),
+        LengthDelimitedCodec::new,
+        |reply: BytesMut| Some(Processed::One(number(reply))),
+    ))
+    .backoff(Backoff::exponential(millis(1), millis(10)).unwrap())
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -138,7 +140,7 @@ impl Drop for Kept {
     }
 }
 
-type Sending<'a> = Pin<Box<dyn Future<Output = Result<Receipt<Bytes>, SendError<Bytes>>> + 'a>>;
+type Sending<'a> = Pin<Box<dyn Future<Output = Result<Receipt<Bytes>, OutboxError<Bytes>>> + 'a>>;
 
 fn sending(outbox: &Outbox<Bytes>, number: u64) -> Sending<'_> {
     Box::pin(outbox.send(numbered(number)))
@@ -165,7 +167,7 @@ async fn waiting_sends_share_a_commit_and_nothing_is_written_before_it() {
     // The one that was kept is written, and no other.
     assert_eq!(next(&mut peer).await, 0);
     assert!(futures::poll!(peer.next()).is_pending());
-    assert_eq!(outbox.snapshot().queued, 102);
+    assert_eq!(outbox.status().queued, 102);
     // A best-effort message need not be kept, and keeps its place.
     let idle = Importance::BestEffort { ttl: LONG };
     drop(outbox.try_send_with(numbered(500), idle).unwrap());
@@ -194,7 +196,7 @@ async fn waiting_sends_share_a_commit_and_nothing_is_written_before_it() {
     .unwrap();
     // What is not, is handed back and stays.
     let left = within(outbox.shutdown(Duration::ZERO)).await;
-    assert_eq!(left.undelivered, [numbered(101)]);
+    assert_eq!(left.undelivered(), [numbered(101)]);
     store.script(|script| {
         assert_eq!(script.held, [201]);
         assert!(script.closed);
@@ -220,8 +222,8 @@ async fn what_the_store_refuses_comes_back_and_the_outbox_goes_on() {
     assert!(futures::poll!(&mut third).is_pending());
     store.allow(10);
     let error = within(first).await.unwrap_err();
-    assert_eq!(error.message, numbered(1));
-    let Refusal::NotKept(why) = error.refusal else {
+    assert_eq!(*error.message(), numbered(1));
+    let RefusedReason::NotStored(why) = error.reason() else {
         panic!("{error}")
     };
     assert_eq!(why.kind(), io::ErrorKind::StorageFull);
@@ -234,7 +236,7 @@ async fn what_the_store_refuses_comes_back_and_the_outbox_goes_on() {
     for want in want {
         assert_eq!(next(&mut peer).await, want);
     }
-    assert_eq!(outbox.snapshot().dropped, 0);
+    assert_eq!(outbox.status().dropped, 0);
 }
 
 #[tokio::test]
@@ -243,8 +245,8 @@ async fn try_send_cannot_wait() {
     let store = Scripted::default();
     let outbox = to(address).durable(Kept(store.clone())).spawn().unwrap();
     let error = outbox.try_send(numbered(1)).unwrap_err();
-    assert_eq!(error.refusal, Refusal::MustWait);
-    assert_eq!(error.message, numbered(1));
+    assert_eq!(*error.reason(), RefusedReason::MustAwait);
+    assert_eq!(*error.message(), numbered(1));
     // The sink waits.
     let mut sink = outbox.sink();
     sink.feed(numbered(2)).await.unwrap();
@@ -273,18 +275,18 @@ async fn a_new_outbox_goes_on_where_the_old_one_ended() {
     for number in 0..7 {
         peer.send(numbered(number)).await.unwrap();
     }
-    let mut status = outbox.status();
+    let mut status = outbox.subscribe();
     within(status.wait_for(|status| status.delivered == 7))
         .await
         .unwrap();
     let left = within(outbox.shutdown(Duration::ZERO)).await;
     // Nor is best effort, once it was written, handed back.
-    assert_eq!(left.undelivered.len(), 3);
+    assert_eq!(left.undelivered().len(), 3);
     drop((outbox, peer));
 
     // It is in the order of the sends, and before what is sent now; best effort is not kept.
     let outbox = to(address).durable(open()).spawn().unwrap();
-    assert_eq!(outbox.snapshot().queued, 3);
+    assert_eq!(outbox.status().queued, 3);
     drop(within(outbox.send(numbered(10))).await.unwrap());
     let mut peer = accept(&listener).await;
     for number in 7..11 {
@@ -332,24 +334,27 @@ async fn full_disk(path: &std::path::Path) {
         number += 1;
     };
     assert!(!accepted.is_empty());
-    assert_eq!(error.message, large(number));
-    let Refusal::NotKept(why) = &error.refusal else {
+    assert_eq!(*error.message(), large(number));
+    let RefusedReason::NotStored(why) = error.reason() else {
         panic!("{error}")
     };
     assert_eq!(why.kind(), io::ErrorKind::StorageFull, "{why}");
     assert!(why.to_string().contains(path.to_str().unwrap()), "{why}");
     // Again and again: neither a hang nor another error.
     for _ in 0..5 {
-        let error = within(outbox.send(error.message.clone()))
+        let error = within(outbox.send(error.message().clone()))
             .await
             .unwrap_err();
-        assert!(matches!(error.refusal, Refusal::NotKept(_)), "{error}");
+        assert!(
+            matches!(error.reason(), RefusedReason::NotStored(_)),
+            "{error}"
+        );
     }
     println!("{} messages of 20 000 bytes, then: {error}", accepted.len());
 
     // The process ends. All is there, on the full disk too; and what is delivered makes room.
     let left = within(outbox.shutdown(Duration::ZERO)).await;
-    assert_eq!(left.undelivered.len(), accepted.len());
+    assert_eq!(left.undelivered().len(), accepted.len());
     drop(outbox);
     let outbox = to(address).durable(open()).spawn().unwrap();
     // The first connection is that of the outbox which is gone.

@@ -35,6 +35,8 @@ fn on_a_full_disk_messages_are_forgotten() {
                 };
                 assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
             }
+            let error = store.append(&batch(count)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{size}: {error}");
             fs::write(directory.join("hog"), vec![0; 8 << 20]).unwrap_err();
             // One here, one there: the pages of them all are written anew.
             let scattered: Vec<u64> = (0..count).step_by(9).collect();

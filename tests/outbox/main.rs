@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acknowledged;
 mod directory;
 mod durable;
 mod durable_file;
@@ -16,9 +17,17 @@ mod durable_power_cut;
 mod durable_refusals;
 mod durable_salvage;
 mod durable_size;
+mod limits;
+mod memory_store;
 mod model;
 mod reconnect;
+mod replies;
+mod retries;
 mod room;
 #[cfg(target_os = "linux")]
 mod small_disk;
 mod sockets;
+mod store_faults;
+mod unsendable;
+mod waiting;
+mod wire;

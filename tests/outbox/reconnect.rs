@@ -10,7 +10,6 @@
 
 use crate::support::soon;
 use fastrand::Rng;
-use hangup::errors::{Classifier, ErrorClass};
 use hangup::outbox::{Confirm, Connection, Outbox, Processed};
 use hdrhistogram::Histogram;
 use std::fmt;
@@ -147,30 +146,28 @@ async fn returns(name: &str, place: Place) {
     // When the last attempt failed, if it did.
     let failed = Arc::new(Mutex::new(None::<Instant>));
     let to = place.clone();
-    let outbox = Outbox::builder(move || {
-        if let Some(failed) = failed.lock().unwrap().take() {
-            let waited = Instant::now() - failed;
-            late.lock().unwrap().add(waited.saturating_sub(STEP));
-        }
-        let (connecting, failed) = (to.clone().connect(), failed.clone());
-        async move {
-            let connection = connecting.await;
-            if connection.is_err() {
-                *failed.lock().unwrap() = Some(Instant::now());
+    let outbox = Outbox::builder(
+        move || {
+            if let Some(failed) = failed.lock().unwrap().take() {
+                let waited = Instant::now() - failed;
+                late.lock().unwrap().add(waited.saturating_sub(STEP));
             }
-            connection
-        }
-    })
-    .encoder(BytesCodec::new)
+            let (connecting, failed) = (to.clone().connect(), failed.clone());
+            async move {
+                let connection = connecting.await;
+                if connection.is_err() {
+                    *failed.lock().unwrap() = Some(Instant::now());
+                }
+                connection
+            }
+        },
+        BytesCodec::new,
+    )
     .confirm(Confirm::by_peer(
         |message: &bytes::Bytes| u64::from_be_bytes(message[..].try_into().unwrap()),
         || Numbers,
         |number| Some(Processed::One(number)),
     ))
-    // A path that is not there may be a wrong one: only the user can know that it comes back.
-    .classifier(Classifier::new().rule(|error: &io::Error| {
-        (error.kind() == io::ErrorKind::NotFound).then_some(ErrorClass::Disconnected)
-    }))
     .backoff(std::iter::repeat(STEP))
     .spawn()
     .unwrap();

@@ -2,7 +2,7 @@
 
 #![cfg(feature = "outbox")]
 
-use hangup::outbox::{Connection, Importance, Outbox, Reason};
+use hangup::outbox::{Connection, Importance, Outbox, UndeliveredReason};
 use std::future::pending;
 use std::io;
 use std::time::Duration;
@@ -14,14 +14,13 @@ const TTL: Duration = Duration::from_millis(50);
 
 /// An outbox whose first connection is never made, full of best-effort messages.
 fn full() -> Outbox<String> {
-    let outbox = Outbox::builder(pending::<io::Result<Connection>>)
-        .encoder(LinesCodec::new)
+    let outbox = Outbox::builder(pending::<io::Result<Connection>>, LinesCodec::new)
         .capacity(1000, COUNT)
         .spawn()
         .unwrap();
     let importance = Importance::BestEffort { ttl: TTL };
     while outbox.try_send_with("telemetry".into(), importance).is_ok() {}
-    assert_eq!(outbox.snapshot().queued, COUNT);
+    assert_eq!(outbox.status().queued, COUNT);
     outbox
 }
 
@@ -35,11 +34,14 @@ async fn when_their_time_is_over() {
     }
     let waited = began.elapsed();
     assert!(waited <= 2 * TTL, "{waited:?}");
-    assert_eq!(outbox.snapshot().dropped, COUNT as u64);
+    assert_eq!(outbox.status().dropped, COUNT as u64);
 
     let left = outbox.shutdown(Duration::ZERO).await;
-    assert_eq!(left.undelivered, vec!["event"; COUNT]);
+    assert_eq!(left.undelivered(), vec!["event"; COUNT]);
     for receipt in receipts {
-        assert_eq!(receipt.await.unwrap_err().reason, Reason::ShutDown);
+        assert_eq!(
+            *receipt.await.unwrap_err().reason(),
+            UndeliveredReason::ShutDown
+        );
     }
 }

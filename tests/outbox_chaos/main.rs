@@ -1,5 +1,7 @@
 //! The outbox through a proxy that cuts its connections: what it promises holds.
 //!
+//! Alone in its program: it measures the memory that the program has allocated, by an allocator of its own.
+//!
 //! The long form:
 //!
 //! ```sh
@@ -12,11 +14,6 @@
 #![cfg(feature = "outbox")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[macro_use]
-#[path = "../../examples/program/print.rs"]
-mod print;
-#[path = "../../examples/program/accept_errors.rs"]
-mod accept_errors;
 #[path = "../../examples/robot/cuts.rs"]
 mod cuts;
 #[cfg(target_os = "linux")]

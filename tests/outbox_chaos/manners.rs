@@ -21,7 +21,7 @@ async fn short_connections(manners: Manners) -> u64 {
         .unwrap();
     let address = proxy.address().unwrap();
     let tally = proxy.tally();
-    let proxy = tokio::spawn(proxy.run());
+    let proxy = tokio::spawn(proxy.run(|error| panic!("{error}")));
     let mut short = 0;
     for _ in 0..CUTS {
         let sender = TcpStream::connect(address).await;

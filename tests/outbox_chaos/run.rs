@@ -6,7 +6,7 @@ use crate::message::{MEAN, Mix, id, message};
 use crate::peer::{Ids, Known, Peer, Replies};
 use crate::proxy::{Manners, Proxy, Tally};
 use bytes::Bytes;
-use hangup::outbox::{Backoff, Confirm, Delivered, Outbox, Processed, Reason, Receipt};
+use hangup::outbox::{Backoff, Confirm, Delivered, Outbox, Processed, Receipt, UndeliveredReason};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -120,8 +120,8 @@ pub(crate) async fn run(settings: Settings) -> Outcome {
     let outbox = outbox(settings, proxy.address().unwrap(), known.clone());
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(peer.run());
-    servers.spawn(async move {
-        proxy.run().await;
+    servers.spawn(async {
+        proxy.run(|error| panic!("{error}")).await;
         Ok(())
     });
 
@@ -147,7 +147,7 @@ pub(crate) async fn run(settings: Settings) -> Outcome {
         receipts = awaiting => receipts.unwrap(),
         Some(ended) = servers.join_next() => panic!("{ended:?}"),
     };
-    let resent = outbox.snapshot().resent;
+    let resent = outbox.status().resent;
     assert!(outbox.shutdown(DEADLINE).await.is_complete());
     // What TCP has acknowledged may still be under way within the gentle proxy.
     let all = settings.mix.next_important(settings.messages - 1);
@@ -213,8 +213,7 @@ fn outbox(settings: Settings, proxy: SocketAddr, known: Arc<Known>) -> Outbox<By
             socket.connect(proxy).await
         }
     };
-    Outbox::builder(connect)
-        .encoder(LengthDelimitedCodec::new)
+    Outbox::builder(connect, LengthDelimitedCodec::new)
         .confirm(confirm)
         .capacity(BYTES, COUNT)
         .backoff(Backoff::exponential(Duration::from_millis(2), Duration::from_millis(20)).unwrap())
@@ -243,11 +242,11 @@ async fn collect(
             }
             Err(undelivered) => {
                 assert!(!settings.mix.is_important(id), "{id}: {undelivered}");
-                assert!(undelivered.message == message(id));
+                assert!(*undelivered.message() == message(id));
                 known.accepted.lock().unwrap().remove(&id);
-                match undelivered.reason {
-                    Reason::Expired => fates.expired += 1,
-                    Reason::Unconfirmed => fates.unconfirmed += 1,
+                match undelivered.reason() {
+                    UndeliveredReason::Expired => fates.expired += 1,
+                    UndeliveredReason::Unconfirmed => fates.unconfirmed += 1,
                     reason => panic!("{id}: {reason}"),
                 }
             }

@@ -9,7 +9,7 @@ pub(crate) fn judge(allowed: bool, history: &[Event]) -> Status {
     for (index, event) in history.iter().enumerate() {
         let before = &history[..index];
         let ours_is_done = before.contains(&Event::ShutDown);
-        let theirs_is_done = before.contains(&Event::Fin);
+        let theirs_is_done = before.iter().any(is_fin);
         let orderly_or = |reason| match ours_is_done {
             true => CloseReason::Finished,
             false => reason,
@@ -17,11 +17,12 @@ pub(crate) fn judge(allowed: bool, history: &[Event]) -> Status {
         return Status::Closed(match event {
             // With one direction over the stream goes on; under the other policy a FIN is the end.
             Event::ShutDown if !theirs_is_done => continue,
-            Event::Fin if allowed && !ours_is_done => continue,
+            Event::Fin | Event::EndOfInput if allowed && !ours_is_done => continue,
             Event::ShutDown => CloseReason::Finished,
-            Event::Fin | Event::HungUp => orderly_or(CloseReason::PeerClosed),
+            Event::Fin | Event::EndOfInput | Event::HungUp => orderly_or(CloseReason::PeerClosed),
+            Event::BothFinished => CloseReason::Finished,
             Event::Vanished => orderly_or(CloseReason::Reset),
-            Event::Reset { after_fin } => match *after_fin && !allowed && !ours_is_done {
+            Event::Reset { after_fin } => match *after_fin && !allowed {
                 true => CloseReason::PeerClosed,
                 false => CloseReason::Reset,
             },
@@ -32,10 +33,20 @@ pub(crate) fn judge(allowed: bool, history: &[Event]) -> Status {
             Event::RuntimeShutdown => CloseReason::RuntimeShutdown,
         });
     }
-    match history.contains(&Event::Fin) {
+    match history.iter().any(is_fin) {
         true => Status::PeerFinished,
         false => Status::Open,
     }
+}
+
+fn is_fin(event: &Event) -> bool {
+    matches!(event, Event::Fin | Event::EndOfInput)
+}
+
+/// Whether a write still waits for the reader (invariant 10): nothing but FINs has happened since one of
+/// them closed the stream, and no read has come to the end of the input.
+pub(crate) fn is_fin_unread(allowed: bool, history: &[Event]) -> bool {
+    !allowed && !history.is_empty() && history.iter().all(|event| *event == Event::Fin)
 }
 
 /// Whether anything in `history` was our own doing.
@@ -43,7 +54,12 @@ pub(crate) fn anything_local(history: &[Event]) -> bool {
     history.iter().any(|event| {
         matches!(
             event,
-            Event::ShutDown | Event::Aborted | Event::Dropped | Event::RuntimeShutdown
+            // With `BothFinished` the OS says that we did the shutdown.
+            Event::ShutDown
+                | Event::BothFinished
+                | Event::Aborted
+                | Event::Dropped
+                | Event::RuntimeShutdown
         )
     })
 }

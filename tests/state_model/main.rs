@@ -1,5 +1,7 @@
 //! Every history of up to [`LENGTH`] events through the state machine, against a model that looks at
 //! the whole history at once.
+//!
+//! Alone in its program: it compiles the state machine from its source, whose paths begin at the crate.
 
 #![allow(dead_code, unreachable_pub)] // the files of the state machine are parts of a library
 
@@ -18,7 +20,7 @@ mod state {
 }
 
 use hangup::CloseReason;
-use judge::{anything_local, judge};
+use judge::{anything_local, is_fin_unread, judge};
 use state::event::Event;
 use state::half_close::HalfClose;
 use state::machine::State;
@@ -27,9 +29,11 @@ use state::status::Status;
 /// Three events can play a part in a status; after that all must stay as it is.
 const LENGTH: usize = if cfg!(miri) { 3 } else { 5 };
 
-const EVENTS: [Event; 12] = [
+const EVENTS: [Event; 14] = [
     Event::Fin,
+    Event::EndOfInput,
     Event::HungUp,
+    Event::BothFinished,
     Event::Vanished,
     Event::Reset { after_fin: false },
     Event::Reset { after_fin: true },
@@ -63,6 +67,13 @@ fn try_all(allowed: bool, history: &mut Vec<Event>, state: &State) -> usize {
             anything_local(history) || !status.reason().is_some_and(CloseReason::is_local),
             "{history:?}"
         );
+        // Invariant 10.
+        assert_eq!(
+            next.is_fin_unread(),
+            is_fin_unread(allowed, history),
+            "{history:?}"
+        );
+        assert!(!next.is_fin_unread() || !next.refuses_writes());
         tried += 1 + try_all(allowed, history, &next);
         history.pop();
     }

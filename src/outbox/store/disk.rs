@@ -55,7 +55,7 @@ const COMPACT: u64 = 4 * 1024 * 1024;
 /// # A full disk
 ///
 /// It fails the sends that wait, and nothing else: the message comes back with
-/// [`NotKept`](crate::outbox::Refusal::NotKept), what was kept stays and is delivered, and the next send tries again.
+/// [`NotStored`](crate::outbox::RefusedReason::NotStored), what was kept stays and is delivered, and the next send tries again.
 /// What is delivered makes room in the file, so that a disk which the file itself has filled does not stay
 /// full. The file doubles when it grows, and the disk is full when it has no room for that. On Linux the room
 /// is taken before it is used, where the file system can do so (`fallocate(2)`).
@@ -101,15 +101,13 @@ const COMPACT: u64 = 4 * 1024 * 1024;
 ///
 /// // The peer is out of reach. The message is on disk: the process may die now.
 /// let away = || async { Err::<TcpStream, _>(ErrorKind::ConnectionRefused.into()) };
-/// let first = Outbox::<String>::builder(away)
-///     .encoder(LinesCodec::new)
+/// let first = Outbox::<String>::builder(away, LinesCodec::new)
 ///     .durable(DiskStore::open(&path, Fsync::Each)?)
 ///     .spawn()?;
 /// drop(first.send("door opened".to_owned()).await?);
 /// first.shutdown(Duration::ZERO).await;
 ///
-/// let second = Outbox::<String>::builder(move || TcpStream::connect(address))
-///     .encoder(LinesCodec::new)
+/// let second = Outbox::<String>::builder(move || TcpStream::connect(address), LinesCodec::new)
 ///     .durable(DiskStore::open(&path, Fsync::Each)?)
 ///     .spawn()?;
 /// drop(second.send("door closed".to_owned()).await?);
@@ -277,7 +275,7 @@ impl DiskStore {
         }
         self.file.settle()?;
         let region = Region::behind_header(&self.file);
-        let (tables, counts) = Tables::open(region, self.header.file)?;
+        let (mut tables, counts) = Tables::open(region, self.header.file)?;
         if counts.sequence < self.header.acknowledged {
             return Err(StoreProblem::damaged("its last commit"));
         }
@@ -307,7 +305,7 @@ impl DiskStore {
         &mut self,
         change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
     ) -> Result<(), Failed> {
-        let tables = self.ready()?;
+        let mut tables = self.ready()?;
         let before = self.counts.bytes;
         match tables.commit(&self.counts, change) {
             Ok(counts) => {
@@ -356,10 +354,8 @@ impl DiskStore {
             in_doubt: false,
         }) = added
         {
-            // What was removed last is free after one more commit.
-            added = self
-                .change(|_| Ok(()))
-                .and_then(|()| self.change(|change| change.add(batch)));
+            // What was removed last is free when the database is opened anew.
+            added = self.change(|change| change.add(batch));
         }
         match added {
             Ok(()) => Ok(()),

@@ -118,8 +118,8 @@ impl fmt::Display for StoreProblem {
             ),
             Self::Damaged { whole, what } => write!(
                 f,
-                "the store is damaged ({what}); {whole} messages in it are whole: open it with \
-                 `DiskStore::salvage` to go on with those, or put a sound copy in its place"
+                "the store is damaged ({what}); {whole} messages in it are whole: go on with those by \
+                 `DiskStore::salvage` or `hangup-store salvage`, or put a sound copy in its place"
             ),
             Self::Removed => f.write_str(
                 "the file was removed, renamed or replaced while the store was open: put it back, or \

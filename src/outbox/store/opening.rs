@@ -190,7 +190,7 @@ fn convert(file: &Arc<StoreFile>, path: &Path, options: &StoreOptions) -> Outcom
     batch.commit()?;
     new.counts.next = new.counts.next.max(legacy.next);
     new.ready(options)?;
-    new.counts = commit(&new, |_| Ok(()))?;
+    new.counts = commit(&mut new, |_| Ok(()))?;
     drop(legacy);
     temporary.replace(path)?;
     Ok(new)
@@ -230,7 +230,7 @@ pub(super) fn salvage_file(path: &Path, options: &StoreOptions) -> Outcome<(Open
     batch.commit()?;
     new.counts.next = (new.counts.next + GAP).min(frame::LIMIT);
     new.ready(options)?;
-    new.counts = commit(&new, |_| Ok(()))?;
+    new.counts = commit(&mut new, |_| Ok(()))?;
     let aside = file::set_aside(path)?;
     temporary.replace(path)?;
     let salvage = Salvage::Salvaged {
@@ -242,7 +242,7 @@ pub(super) fn salvage_file(path: &Path, options: &StoreOptions) -> Outcome<(Open
 }
 
 fn commit(
-    opened: &Opened,
+    opened: &mut Opened,
     change: impl FnOnce(&mut super::tables::Change<'_>) -> Outcome<()>,
 ) -> Outcome<Counts> {
     let committed = opened.tables.commit(&opened.counts, change);

@@ -11,18 +11,23 @@ use redb::{
 use std::io;
 use std::ops::ControlFlow;
 
-/// Messages, each in a frame, by their numbers.
+/// Messages, each in a frame, by their numbers; and [`Counts`] behind them: the page of the newest messages is
+/// written in any case.
 const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
 /// Dead letters, each in a frame, by the numbers of their messages.
 const DEAD_LETTERS: TableDefinition<u64, &[u8]> = TableDefinition::new("dead letters");
-/// [`Counts`], by name.
-const COUNTS: TableDefinition<&str, u64> = TableDefinition::new("counts");
+/// The key of the counts.
+const COUNTS: u64 = u64::MAX;
 /// Nothing stays in it, see [`ROOM`].
 const SCRATCH: TableDefinition<u64, &[u8]> = TableDefinition::new("scratch");
 
-/// This much is free in the file whenever something was added: a removal needs pages too, and must not
-/// need more disk, or a disk that this file has filled would stay full.
+/// This much is free in the file now and then: a removal needs pages too, and must not need more disk, or a disk
+/// that this file has filled would stay full.
 const ROOM: usize = 128 * 1024;
+const PARTS: u64 = 4;
+
+/// What may be added until there is so much room again.
+const UNCHECKED: u64 = 16 * 1024;
 
 /// For pages, of which each is used about once.
 const CACHE: usize = 4 * 1024 * 1024;
@@ -41,14 +46,33 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    fn named(&mut self) -> [(&'static str, &mut u64); 5] {
-        [
-            ("next", &mut self.next),
-            ("sequence", &mut self.sequence),
-            ("messages", &mut self.messages),
-            ("dead letters", &mut self.dead_letters),
-            ("bytes", &mut self.bytes),
-        ]
+    const SIZE: usize = 5 * 8;
+
+    fn to_bytes(self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        let counts = [
+            self.next,
+            self.sequence,
+            self.messages,
+            self.dead_letters,
+            self.bytes,
+        ];
+        for (place, count) in bytes.chunks_exact_mut(8).zip(counts) {
+            place.copy_from_slice(&count.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; Self::SIZE] = bytes.try_into().ok()?;
+        let count = |at: usize| Some(u64::from_le_bytes(bytes[at..at + 8].try_into().ok()?));
+        Some(Self {
+            next: count(0)?,
+            sequence: count(8)?,
+            messages: count(16)?,
+            dead_letters: count(24)?,
+            bytes: count(32)?,
+        })
     }
 }
 
@@ -73,19 +97,26 @@ pub(super) struct Tables {
     database: Database,
     /// The random number of the file.
     file: u64,
+    /// What was added since there was [`ROOM`].
+    unchecked: u64,
 }
 
 impl Tables {
     /// Makes the tables in an empty region.
-    pub(super) fn create(region: Region, file: u64, mut counts: Counts) -> Outcome<Self> {
+    pub(super) fn create(region: Region, file: u64, counts: Counts) -> Outcome<Self> {
         let database = builder().create_with_backend(region)?;
         let transaction = database.begin_write()?;
-        transaction.open_table(MESSAGES)?;
+        transaction
+            .open_table(MESSAGES)?
+            .insert(COUNTS, &counts.to_bytes()[..])?;
         transaction.open_table(DEAD_LETTERS)?;
-        write_counts(&transaction, &mut counts)?;
         reserve_room(&transaction)?;
         transaction.commit()?;
-        Ok(Self { database, file })
+        Ok(Self {
+            database,
+            file,
+            unchecked: UNCHECKED,
+        })
     }
 
     /// Opens the tables. Every page in use is checked first.
@@ -94,42 +125,48 @@ impl Tables {
             .set_check_integrity_on_open(true)
             .create_with_backend(region)?;
         let counts = read_counts(&database)?;
-        Ok((Self { database, file }, counts))
+        let tables = Self {
+            database,
+            file,
+            unchecked: UNCHECKED,
+        };
+        Ok((tables, counts))
     }
 
     /// Makes a change, all of it or nothing.
     pub(super) fn commit(
-        &self,
+        &mut self,
         counts: &Counts,
         change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
     ) -> Result<Counts, Failed> {
         let transaction = self.database.begin_write().map_err(StoreProblem::from)?;
         let mut counts = *counts;
         counts.sequence += 1;
-        let grows;
+        let mut added = 0;
         {
+            let open = |table| transaction.open_table(table).map_err(StoreProblem::from);
             let mut tables = Change {
-                messages: transaction
-                    .open_table(MESSAGES)
-                    .map_err(StoreProblem::from)?,
-                dead_letters: transaction
-                    .open_table(DEAD_LETTERS)
-                    .map_err(StoreProblem::from)?,
+                messages: open(MESSAGES)?,
+                dead_letters: open(DEAD_LETTERS)?,
                 counts: &mut counts,
                 file: self.file,
-                grows: false,
+                added: &mut added,
             };
             change(&mut tables)?;
-            grows = tables.grows;
+            let counts = tables.counts.to_bytes();
+            let counted = tables.messages.insert(COUNTS, &counts[..]);
+            counted.map_err(StoreProblem::from)?;
         }
-        write_counts(&transaction, &mut counts)?;
-        if grows {
+        let unchecked = self.unchecked.saturating_add(added);
+        let check = added > 0 && unchecked > UNCHECKED;
+        if check {
             reserve_room(&transaction)?;
         }
         transaction.commit().map_err(|error| Failed {
             problem: error.into(),
             in_doubt: true,
         })?;
+        self.unchecked = if check { 0 } else { unchecked };
         Ok(counts)
     }
 
@@ -158,7 +195,7 @@ impl Tables {
         mut each: impl FnMut(u64, Bytes) -> ControlFlow<()>,
     ) -> Outcome<()> {
         let table = self.database.begin_read()?.open_table(table)?;
-        for row in table.range(from..)? {
+        for row in table.range(from.min(LIMIT)..LIMIT)? {
             let (number, frame) = row?;
             let number = number.value();
             let (_, message) = frame::read(self.file, number, frame.value())?;
@@ -185,23 +222,23 @@ pub(super) struct Change<'a> {
     dead_letters: Table<'a, u64, &'static [u8]>,
     counts: &'a mut Counts,
     file: u64,
-    /// Something was added.
-    grows: bool,
+    /// The room that was taken, about.
+    added: &'a mut u64,
 }
 
 impl Change<'_> {
     pub(super) fn add(&mut self, batch: &[(u64, impl AsRef<[u8]>)]) -> Outcome<()> {
         let oldest = self.messages.first()?.map(|(number, _)| number.value());
+        let oldest = oldest.filter(|&number| number != COUNTS);
         let first = batch.first().map_or(0, |(number, _)| *number);
         let floor = oldest.map_or(first, |oldest| oldest.min(first));
-        self.grows = true;
         for (number, message) in batch {
             if *number < self.counts.next {
                 self.remove(&[*number])?;
             }
             let head = self.head(*number, floor, Kind::Message);
-            let added = put(&mut self.messages, head, message.as_ref())?;
-            self.counts.bytes += added;
+            let length = put(&mut self.messages, head, message.as_ref())?;
+            self.took(length);
             self.counts.messages += 1;
             self.counts.next = self.counts.next.max(number + 1);
         }
@@ -210,7 +247,7 @@ impl Change<'_> {
 
     /// Removes messages; those that are not there are passed over.
     pub(super) fn remove(&mut self, numbers: &[u64]) -> Outcome<()> {
-        for number in numbers {
+        for number in numbers.iter().filter(|&&number| number < LIMIT) {
             if let Some(old) = self.messages.remove(number)? {
                 self.counts.bytes -= old.value().len() as u64;
                 self.counts.messages -= 1;
@@ -221,6 +258,9 @@ impl Change<'_> {
 
     /// Makes a message a dead letter, if it is there.
     pub(super) fn bury(&mut self, number: u64, reason: &str) -> Outcome<()> {
+        if number >= LIMIT {
+            return Ok(());
+        }
         let Some(row) = self.messages.remove(number)? else {
             return Ok(());
         };
@@ -236,9 +276,9 @@ impl Change<'_> {
 
     /// Adds a dead letter in the form that its frame holds.
     pub(super) fn add_dead_letter(&mut self, number: u64, letter: &[u8]) -> Outcome<()> {
-        self.grows = true;
         let head = self.head(number, 0, Kind::DeadLetter);
-        self.counts.bytes += put(&mut self.dead_letters, head, letter)?;
+        let length = put(&mut self.dead_letters, head, letter)?;
+        self.took(length);
         self.counts.dead_letters += 1;
         self.counts.next = self.counts.next.max(number + 1);
         Ok(())
@@ -253,6 +293,12 @@ impl Change<'_> {
             }
         }
         Ok(())
+    }
+
+    fn took(&mut self, length: u64) {
+        self.counts.bytes += length;
+        // A page is filled to half or more.
+        *self.added += 2 * length;
     }
 
     fn head(&self, number: u64, floor: u64, kind: Kind) -> Head {
@@ -283,36 +329,26 @@ fn builder() -> Builder {
     builder
 }
 
-fn write_counts(transaction: &WriteTransaction, counts: &mut Counts) -> Outcome<()> {
-    let mut table = transaction.open_table(COUNTS)?;
-    for (name, count) in counts.named() {
-        table.insert(name, *count)?;
-    }
-    Ok(())
-}
-
 fn reserve_room(transaction: &WriteTransaction) -> Outcome<()> {
     let mut scratch = transaction.open_table(SCRATCH)?;
-    scratch.insert_reserve(0, ROOM)?;
-    scratch.remove(0)?;
+    // In parts: the database gives a row pages that follow each other.
+    for part in 0..PARTS {
+        scratch.insert_reserve(part, ROOM / PARTS as usize)?;
+    }
+    for part in 0..PARTS {
+        scratch.remove(part)?;
+    }
     Ok(())
 }
 
 fn read_counts(database: &Database) -> Outcome<Counts> {
-    let table = match database.begin_read()?.open_table(COUNTS) {
-        Err(TableError::TableDoesNotExist(_)) => {
-            return Err(StoreProblem::damaged("its table of counts"));
-        }
-        table => table?,
+    let unknown = || StoreProblem::damaged("its counts");
+    let messages = match database.begin_read()?.open_table(MESSAGES) {
+        Err(TableError::TableDoesNotExist(_)) => return Err(unknown()),
+        messages => messages?,
     };
-    let mut counts = Counts::default();
-    for (name, count) in counts.named() {
-        let Some(row) = table.get(name)? else {
-            return Err(StoreProblem::damaged("its table of counts"));
-        };
-        *count = row.value();
-    }
-    Ok(counts)
+    let row = messages.get(COUNTS)?.ok_or_else(unknown)?;
+    Counts::from_bytes(row.value()).ok_or_else(unknown)
 }
 
 impl From<redb::Error> for StoreProblem {

@@ -2,15 +2,15 @@
 
 #![allow(dead_code, unreachable_pub)] // the buffer is a part of a library
 
-#[path = "../../../src/outbox/buffer.rs"]
-mod buffer;
-#[path = "../../../src/outbox/marks.rs"]
-mod marks;
 mod plain;
+#[path = "../../../src/outbox/queue/mod.rs"]
+mod queue;
 
 use plain::{Operation, Pair};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use queue::ack_marks::AckMarks;
+use queue::wait_queue::WaitQueue;
 
 fn run(operations: &[(u8, u8, u8)], max_bytes: usize, max_len: usize) {
     let mut pair = Pair::new(max_bytes, max_len);
@@ -55,7 +55,7 @@ proptest! {
 /// A batch is acknowledged with its last byte, and no sooner.
 #[test]
 fn a_mark_is_passed_with_its_last_byte() {
-    let mut marks = marks::Marks::default();
+    let mut marks = AckMarks::default();
     marks.push(100, 1);
     marks.push(200, 5);
     marks.push(200, 6);
@@ -70,7 +70,7 @@ fn a_mark_is_passed_with_its_last_byte() {
 /// Many batches are told apart no more, and none is acknowledged too soon for it.
 #[test]
 fn marks_that_are_merged_are_passed_late() {
-    let mut marks = marks::Marks::default();
+    let mut marks = AckMarks::default();
     for batch in 1..=5000 {
         marks.push(10 * batch, batch);
     }
@@ -80,4 +80,40 @@ fn marks_that_are_merged_are_passed_late() {
         }
     }
     assert!(marks.is_empty());
+}
+
+/// Room is granted in the order of the senders. One that does not take it is passed over, and does not lose its
+/// place.
+#[test]
+fn a_sender_that_does_not_take_its_room_is_passed_over() {
+    let mut queue = WaitQueue::new();
+    let [first, second, third] = [10, 10, 10].map(|size| queue.enter(size));
+    let none = (0, 0);
+    for (ticket, name) in [(first, 'a'), (second, 'b'), (third, 'c')] {
+        assert!(!queue.poll(ticket, none, || name));
+    }
+    let granted = |queue: &mut WaitQueue<char>, room, now| {
+        let mut wake = Vec::new();
+        queue.grant(room, now, &mut wake);
+        wake
+    };
+    assert_eq!(granted(&mut queue, (15, 9), 0), ['a']);
+    // The room is the first one's, and not the second one's.
+    assert!(!queue.poll(second, (15, 9), || 'b'));
+    assert_eq!(granted(&mut queue, (20, 9), 1), ['b']);
+    assert!(!queue.pass_on(19, 20));
+    assert!(queue.pass_on(20, 20));
+    assert!(queue.is_contended());
+    assert!(queue.poll(second, (10, 9), || 'b'));
+    queue.leave(second);
+    assert_eq!(granted(&mut queue, (10, 9), 30), ['c']);
+    // The first one comes back, finds no room, and is the first one again.
+    assert!(!queue.poll(first, (0, 9), || 'a'));
+    assert_eq!(granted(&mut queue, (10, 9), 40), ['a']);
+    assert!(!queue.poll(third, (10, 9), || 'c'));
+    assert!(queue.poll(first, (10, 9), || 'a'));
+    for ticket in [first, third] {
+        queue.leave(ticket);
+    }
+    assert!(queue.is_empty() && !queue.is_contended());
 }

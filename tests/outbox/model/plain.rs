@@ -4,7 +4,9 @@
 //! taken and settled, in which order, and all that the buffer tells of itself (invariants 1 to 5 of
 //! `buffer.rs`).
 
-use super::buffer::{Buffer, Fate, Fit, Settled, Terms};
+use super::queue::block::Terms;
+use super::queue::buffer::{Budget, Buffer, Fit, Outcome, Settled, Taken};
+use std::collections::BTreeSet;
 
 /// One operation; small numbers, so that they meet.
 #[derive(Debug, Clone, Copy)]
@@ -17,13 +19,14 @@ pub enum Operation {
     },
     /// A message that is recovered from a store, with a gap in the numbers before it.
     PushAt {
-        gap: u8,
+        gap: u32,
         size: u8,
     },
     /// The next batch is written.
     Take {
         bytes: u8,
         limit: Option<u8>,
+        in_flight: Option<u8>,
     },
     /// So many of the written ones are acknowledged.
     Acknowledge(u8),
@@ -31,6 +34,10 @@ pub enum Operation {
     One(u8),
     UpTo(u8),
     Oldest(u8),
+    /// A reply rejects one of the messages.
+    Reject(u8),
+    /// Room is made.
+    Evict,
     /// The connection is lost.
     Cut,
     /// The encoder refuses one of the last batch.
@@ -67,18 +74,22 @@ impl Operation {
                 ttl: None,
             },
             9 => Self::PushAt {
-                gap: a % 4,
+                // The last ones need another block.
+                gap: if a < 240 { u32::from(a % 4) } else { 70_000 },
                 size: b % 64,
             },
             10..=15 => Self::Take {
                 bytes: a,
                 limit: (b % 4 == 0).then_some(b / 4),
+                in_flight: (b % 4 == 1).then_some(b / 4),
             },
             16..=17 => Self::Acknowledge(a),
             18..=20 => Self::One(a),
             21 => Self::UpTo(a),
             22 => Self::Oldest(a % 8),
-            23..=25 => Self::Cut,
+            23 => Self::Cut,
+            24 => Self::Reject(a),
+            25 => Self::Evict,
             26 => Self::Refuse(a),
             27 => Self::Wait(a),
             28 => Self::Sleep(a),
@@ -100,7 +111,7 @@ struct Held {
     ever: bool,
 }
 
-type Gone = (u64, u64, Fate, bool);
+type Gone = (u64, u64, Outcome, bool);
 
 /// The buffer and its model, side by side.
 pub struct Pair {
@@ -112,6 +123,9 @@ pub struct Pair {
     last_id: u64,
     now: u64,
     last_batch: Vec<u64>,
+    /// Written on this connection and dropped without a reply, as long as no reply has named a message.
+    gone: BTreeSet<u64>,
+    named: bool,
     steps: usize,
 }
 
@@ -126,6 +140,8 @@ impl Pair {
             last_id: 0,
             now: 0,
             last_batch: Vec::new(),
+            gone: BTreeSet::new(),
+            named: false,
             steps: 0,
         }
     }
@@ -139,52 +155,87 @@ impl Pair {
                 self.buffer.push_at(number, number, terms);
                 self.hold(number, terms);
             }
-            Operation::Take { bytes, limit } => self.take(bytes, limit),
+            Operation::Take {
+                bytes,
+                limit,
+                in_flight,
+            } => self.take(bytes, limit, in_flight),
             Operation::Acknowledge(pick) => {
                 let written = self.held.iter().filter(|held| held.written);
                 let below = written.map(|held| held.number + 1).nth(pick.into());
                 let below = below.unwrap_or(0);
+                self.name();
                 self.both(
-                    Fate::Confirmed,
+                    Outcome::Confirmed,
                     |held| held.number < below,
                     |buffer, settle| buffer.confirm_below(below, settle),
                 );
             }
             Operation::One(pick) => {
                 let id = self.pick_id(pick);
+                self.name();
                 let mut first = true;
                 self.both(
-                    Fate::Confirmed,
+                    Outcome::Confirmed,
                     |held| held.ever && held.terms.id == id && std::mem::take(&mut first),
                     |buffer, settle| buffer.confirm_id(id, settle),
                 );
             }
             Operation::UpTo(pick) => {
                 let id = self.pick_id(pick);
+                self.name();
                 self.both(
-                    Fate::Confirmed,
+                    Outcome::Confirmed,
                     |held| held.ever && held.terms.id <= id,
                     |buffer, settle| buffer.confirm_up_to(id, settle),
                 );
             }
-            Operation::Oldest(count) => {
-                let mut left = count;
+            Operation::Reject(pick) => {
+                let id = self.pick_id(pick);
+                self.name();
+                let mut first = true;
                 self.both(
-                    Fate::Confirmed,
-                    |held| {
-                        let hit = held.written && left > 0;
-                        left -= u8::from(hit);
-                        hit
-                    },
+                    Outcome::Refused,
+                    |held| held.ever && held.terms.id == id && std::mem::take(&mut first),
+                    |buffer, settle| buffer.refuse_id(id, settle),
+                );
+            }
+            Operation::Evict => {
+                let waiting = self.held.iter().find(|held| !held.written);
+                let evicted = waiting.or(self.held.first()).cloned();
+                let Some(evicted) = evicted else {
+                    return self.buffer.evict(&mut |_| panic!("nothing is held"));
+                };
+                if evicted.written && !self.named {
+                    self.gone.insert(evicted.number);
+                }
+                self.both(
+                    Outcome::Overflowed,
+                    |held| held.number == evicted.number,
+                    |buffer, settle| buffer.evict(settle),
+                );
+            }
+            Operation::Oldest(count) => {
+                // The line of what was written, as the peer sees it.
+                let written = self.held.iter().filter(|held| held.written);
+                let mut line: Vec<u64> = written.map(|held| held.number).collect();
+                line.extend(&self.gone);
+                line.sort_unstable();
+                line.truncate(count.into());
+                self.gone.retain(|number| !line.contains(number));
+                self.both(
+                    Outcome::Confirmed,
+                    |held| line.contains(&held.number),
                     |buffer, settle| buffer.confirm_oldest(count.into(), settle),
                 );
             }
             Operation::Cut => {
                 self.both(
-                    Fate::Unconfirmed,
-                    |held| held.written && held.terms.expires.is_some(),
+                    Outcome::Unconfirmed,
+                    |held| held.written && held.terms.best_effort,
                     |buffer, settle| buffer.rewind(settle),
                 );
+                self.gone.clear();
                 for held in &mut self.held {
                     held.written = false;
                 }
@@ -194,19 +245,18 @@ impl Pair {
                     return;
                 };
                 self.both(
-                    Fate::Refused,
+                    Outcome::Refused,
                     |held| held.number == number,
                     |buffer, settle| buffer.refuse(number, settle),
                 );
             }
             Operation::Wait(time) => {
                 self.now += u64::from(time);
-                let now = self.now;
-                self.both(
-                    Fate::Expired,
-                    |held| !held.written && held.terms.expires.is_some_and(|at| at <= now),
-                    |buffer, settle| buffer.expire(now, settle),
-                );
+                let mut settled = Vec::new();
+                self.buffer.expire(self.now, &mut note(&mut settled));
+                let due = self.held.iter().filter(|held| self.is_due(held)).count();
+                assert_eq!(settled.len(), due);
+                self.expired(settled);
             }
             Operation::Sleep(time) => self.now += u64::from(time),
             Operation::ForgetReceipt(pick) => {
@@ -231,6 +281,39 @@ impl Pair {
         self.compare();
     }
 
+    /// A reply names a message.
+    fn name(&mut self) {
+        self.named = true;
+        self.gone.clear();
+    }
+
+    /// Its time has run out, and nothing keeps it.
+    fn is_due(&self, held: &Held) -> bool {
+        let kept = held.written && !self.named && self.gone.len() >= self.max_len;
+        !kept && held.terms.expires.is_some_and(|at| at <= self.now)
+    }
+
+    /// Messages were settled because their time has run out.
+    fn expired(&mut self, settled: Vec<Gone>) {
+        for (number, message, outcome, receipt) in settled {
+            let place = self.held.iter().position(|held| held.number == number);
+            let place = place.expect("settled once");
+            let held = &self.held[place];
+            assert!(held.terms.expires.is_some_and(|at| at <= self.now));
+            assert_eq!((held.message, held.terms.receipt), (message, receipt));
+            let expected = if held.ever {
+                Outcome::Unconfirmed
+            } else {
+                Outcome::Expired
+            };
+            assert_eq!(outcome, expected);
+            if held.written && !self.named {
+                self.gone.insert(number);
+            }
+            self.held.remove(place);
+        }
+    }
+
     fn terms(&mut self, size: u8, id: Id, ttl: Option<u8>) -> Terms {
         let id = match id {
             Id::Growing => self.last_id + 2,
@@ -242,6 +325,7 @@ impl Pair {
             id,
             since: self.now,
             expires: ttl.map(|ttl| self.now + u64::from(ttl)),
+            best_effort: ttl.is_some_and(|ttl| ttl % 4 != 0),
             receipt: true,
         }
     }
@@ -275,25 +359,37 @@ impl Pair {
     }
 
     /// Invariant 2: in order, each once, and none that has expired.
-    fn take(&mut self, bytes: u8, limit: Option<u8>) {
+    fn take(&mut self, bytes: u8, limit: Option<u8>, in_flight: Option<u8>) {
         let bytes = usize::from(bytes).max(1);
         let limit = limit.map_or(u64::MAX, |limit| {
             self.held.first().map_or(0, |held| held.number) + u64::from(limit)
         });
-        let (mut batch, mut gone) = (Vec::new(), Vec::new());
+        let in_flight = in_flight.map_or(usize::MAX, usize::from);
+        let budget = Budget {
+            bytes,
+            in_flight,
+            below: limit,
+        };
+        let (mut batch, mut settled) = (Vec::new(), Vec::new());
         let again = self
             .buffer
-            .take(bytes, limit, self.now, &mut batch, &mut note(&mut gone));
-        for (number, message, fate, receipt) in gone {
-            assert_eq!(fate, Fate::Expired);
-            let place = self.held.iter().position(|held| held.number == number);
-            let held = self.held.remove(place.expect("settled once"));
-            assert!(!held.written && held.terms.expires.expect("best effort") <= self.now);
-            assert_eq!((held.message, held.terms.receipt), (message, receipt));
+            .take(budget, self.now, &mut batch, &mut note(&mut settled));
+        let taken_now = |held: &&mut Held| batch.iter().any(|taken| taken.number == held.number);
+        // What was taken counts as written when the sweep comes.
+        let mut swept = self.held.clone();
+        std::mem::swap(&mut self.held, &mut swept);
+        for held in self.held.iter_mut().filter(taken_now) {
+            held.written = true;
+            held.ever = true;
         }
+        self.expired(settled);
+        let left: BTreeSet<u64> = self.held.iter().map(|held| held.number).collect();
+        swept.retain(|held| left.contains(&held.number));
+        self.held = swept;
         let mut taken = 0;
         let mut before = 0;
         let mut room = bytes;
+        let mut written = self.held.iter().filter(|held| held.written).count();
         let waiting: Vec<usize> = (0..self.held.len())
             .filter(|&place| !self.held[place].written)
             .collect();
@@ -301,15 +397,20 @@ impl Pair {
         for place in waiting {
             let held = &self.held[place];
             if taken == batch.len() {
-                let ended = room == 0 || held.number >= limit || expired(held) || {
+                let full = room == 0 || written >= in_flight;
+                let ended = full || held.number >= limit || expired(held) || {
                     // A sweep in passing ends a batch.
                     taken > 0
                 };
                 assert!(ended, "a batch that could be larger: {batch:?}, {held:?}");
                 break;
             }
-            assert!(room > 0 && held.number < limit && !expired(held));
-            assert_eq!(batch[taken], (held.number, held.message));
+            assert!(room > 0 && written < in_flight && held.number < limit && !expired(held));
+            let Taken {
+                number, message, ..
+            } = batch[taken];
+            assert_eq!((number, message), (held.number, held.message));
+            written += 1;
             room = room.saturating_sub((held.terms.size as usize).max(1));
             before += u64::from(held.ever);
             self.held[place].written = true;
@@ -318,13 +419,13 @@ impl Pair {
         }
         assert_eq!(taken, batch.len());
         assert_eq!(again, before);
-        self.last_batch = batch.into_iter().map(|(number, _)| number).collect();
+        self.last_batch = batch.into_iter().map(|taken| taken.number).collect();
     }
 
     /// A change of the buffer, and those that it must settle.
     fn both(
         &mut self,
-        fate: Fate,
+        outcome: Outcome,
         mut settled: impl FnMut(&Held) -> bool,
         change: impl FnOnce(&mut Buffer<u64>, &mut dyn FnMut(Settled<u64>)),
     ) {
@@ -334,7 +435,7 @@ impl Pair {
         self.held.retain(|held| {
             let hit = settled(held);
             if hit {
-                expected.push((held.number, held.message, fate, held.terms.receipt));
+                expected.push((held.number, held.message, outcome, held.terms.receipt));
             }
             !hit
         });
@@ -362,7 +463,8 @@ impl Pair {
         assert_eq!(self.buffer.has_more(), written < held.len());
         let oldest = held.first().map(|held| held.terms.since);
         assert_eq!(self.buffer.oldest(), oldest);
-        let waiting = held.iter().filter(|held| !held.written);
+        let kept = self.gone.len() >= self.max_len;
+        let waiting = held.iter().filter(|held| !held.written || !kept);
         if let Some(expiry) = waiting.filter_map(|held| held.terms.expires).min() {
             let told = self.buffer.next_expiry();
             assert!(told.is_some_and(|told| told <= expiry), "late: {told:?}");
@@ -381,7 +483,7 @@ fn note(gone: &mut Vec<Gone>) -> impl FnMut(Settled<u64>) {
         gone.push((
             settled.number,
             settled.message,
-            settled.fate,
+            settled.outcome,
             settled.receipt,
         ));
     }

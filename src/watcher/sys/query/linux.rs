@@ -12,7 +12,10 @@ use std::io::{self, ErrorKind, IsTerminal};
 /// descriptor is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Tcp,
+    Tcp {
+        /// [`tcp::control_bytes`] at the registration: 1 for a connection that we opened, or else 0.
+        control_bytes: Option<u64>,
+    },
     Mptcp,
     Unix,
     /// A pipe or a FIFO.
@@ -66,7 +69,7 @@ impl Target {
     /// Whether the peer is on another machine, and may vanish without a FIN or a reset.
     pub(in crate::watcher) fn can_vanish(self) -> bool {
         match self.kind {
-            Kind::Tcp | Kind::Mptcp | Kind::Socket => true,
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket => true,
             Kind::Unix | Kind::Pipe => false,
         }
     }
@@ -74,7 +77,7 @@ impl Target {
     /// Asks the kernel how the descriptor stands: one system call while nothing has happened to it.
     pub(in crate::watcher) fn examine(self) -> Observation {
         match self.kind {
-            Kind::Tcp => tcp::examine(self.descriptor),
+            Kind::Tcp { control_bytes } => tcp::examine(self.descriptor, control_bytes),
             Kind::Mptcp => mptcp::examine(self.descriptor),
             Kind::Unix => unix::examine(self.descriptor),
             Kind::Pipe => pipe::examine(self.descriptor),
@@ -87,7 +90,7 @@ impl Target {
         match self.kind {
             // A write on TCP finds a broken pipe when a reset came after a FIN (`tcp_reset` in
             // net/ipv4/tcp_input.c).
-            Kind::Tcp | Kind::Mptcp | Kind::Socket => Event::Reset { after_fin: true },
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket => Event::Reset { after_fin: true },
             Kind::Unix | Kind::Pipe => Event::HungUp,
         }
     }
@@ -95,7 +98,7 @@ impl Target {
     /// A number that grows by each byte that the peer takes from the system, given the accepted bytes.
     pub(in crate::watcher) fn drained(self, accepted: u64) -> u64 {
         match self.kind {
-            Kind::Tcp => tcp::drained(self.descriptor),
+            Kind::Tcp { .. } => tcp::drained(self.descriptor),
             Kind::Mptcp => mptcp::drained(self.descriptor),
             Kind::Unix => unix::drained(self.descriptor, accepted),
             Kind::Pipe => pipe::drained(self.descriptor, accepted),
@@ -104,13 +107,30 @@ impl Target {
         .unwrap_or(accepted)
     }
 
+    /// How many bytes the system holds for the peer (`SIOCOUTQ`; a Unix socket counts the memory around them,
+    /// too); `None` where it does not tell.
+    pub(in crate::watcher) fn owed(self) -> Option<u64> {
+        match self.kind {
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix => self.descriptor.queued(libc::TIOCOUTQ),
+            Kind::Pipe => self.descriptor.queued(libc::FIONREAD),
+            Kind::Socket => None,
+        }
+    }
+
+    /// Whether the system holds input that nobody has read yet; `false` where it does not tell.
+    pub(in crate::watcher) fn has_unread(self) -> bool {
+        self.descriptor
+            .queued(libc::FIONREAD)
+            .is_some_and(|bytes| bytes > 0)
+    }
+
     /// How much was given to the descriptor to send, and how much of it the peer has not acknowledged; `None`
     /// where the system does not tell.
     ///
     /// `shut_down`: whether our shutdown is done, where the state of the connection no longer says so.
     pub(in crate::watcher) fn backlog(self, shut_down: bool) -> Option<Backlog> {
         match self.kind {
-            Kind::Tcp => tcp::backlog(self.descriptor, shut_down),
+            Kind::Tcp { .. } => tcp::backlog(self.descriptor, shut_down),
             Kind::Pipe => pipe::backlog(self.descriptor),
             Kind::Mptcp | Kind::Unix | Kind::Socket => None,
         }
@@ -119,7 +139,7 @@ impl Target {
     /// Whether a reset of ours wakes the reads that wait for the descriptor.
     pub(in crate::watcher) fn reset_wakes(self) -> bool {
         match self.kind {
-            Kind::Tcp | Kind::Mptcp | Kind::Unix => true,
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix => true,
             Kind::Pipe | Kind::Socket => false,
         }
     }
@@ -131,7 +151,7 @@ impl Target {
             return;
         }
         match self.kind {
-            Kind::Tcp | Kind::Mptcp => self.descriptor.disconnect(),
+            Kind::Tcp { .. } | Kind::Mptcp => self.descriptor.disconnect(),
             Kind::Socket => self.descriptor.reset_at_close(),
             Kind::Unix => self.descriptor.shut_down(),
             Kind::Pipe => {}
@@ -144,7 +164,10 @@ fn socket_kind(descriptor: Descriptor) -> io::Result<Kind> {
     let kind = match descriptor.int(libc::SO_PROTOCOL) {
         Some(libc::IPPROTO_TCP) => match tcp::state(descriptor) {
             Some(tcp::LISTEN) => return Err(listener()),
-            Some(_) => return Ok(Kind::Tcp),
+            Some(_) => {
+                let control_bytes = tcp::control_bytes(descriptor);
+                return Ok(Kind::Tcp { control_bytes });
+            }
             None => Kind::Socket,
         },
         Some(libc::IPPROTO_MPTCP) => Kind::Mptcp,

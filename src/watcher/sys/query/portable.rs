@@ -71,6 +71,16 @@ impl Target {
     }
 
     /// Not known here.
+    pub(in crate::watcher) fn owed(self) -> Option<u64> {
+        None
+    }
+
+    /// Whether the system holds input that nobody has read yet.
+    pub(in crate::watcher) fn has_unread(self) -> bool {
+        self.lend(|fd| rustix::io::ioctl_fionread(fd).is_ok_and(|bytes| bytes > 0))
+    }
+
+    /// Not known here.
     pub(in crate::watcher) fn backlog(self, _: bool) -> Option<Backlog> {
         None
     }

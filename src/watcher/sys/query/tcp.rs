@@ -23,18 +23,44 @@ pub(super) fn state(descriptor: Descriptor) -> Option<u8> {
     (state != 0).then_some(state)
 }
 
-pub(super) fn examine(descriptor: Descriptor) -> Observation {
+/// `before`: [`control_bytes`] at the registration.
+pub(super) fn examine(descriptor: Descriptor, before: Option<u64>) -> Observation {
     match state(descriptor) {
         Some(CLOSE) => match descriptor.take_error() {
             Some(error) => error,
-            None => descriptor.report(Event::Vanished),
+            None => descriptor.report(closed_without_error(descriptor, before)),
         },
-        // The peer's FIN is in these states only (RFC 9293, section 3.3.2).
-        Some(CLOSE_WAIT | LAST_ACK | CLOSING | TIME_WAIT) => descriptor.report(Event::Fin),
+        // The peer's FIN is in these states only (RFC 9293, section 3.3.2). In the last two ours came first.
+        Some(CLOSE_WAIT | LAST_ACK) => descriptor.report(Event::Fin),
+        Some(CLOSING | TIME_WAIT) => descriptor.report(Event::BothFinished),
         // A shutdown of our own receiving side raises RDHUP, and the error queue (time stamps,
         // zero-copy) raises ERR, on a healthy connection.
         _ => Observation::default(),
     }
+}
+
+/// A closed connection has no error after an orderly end, or when somebody has read the error. A FIN of
+/// ours that was acknowledged tells that it was the former: no connection is reset after both FINs.
+fn closed_without_error(descriptor: Descriptor, before: Option<u64>) -> Event {
+    match (before, control_bytes(descriptor)) {
+        (Some(before), Some(now)) if now > before => Event::BothFinished,
+        _ => Event::Vanished,
+    }
+}
+
+/// How many of the acknowledged bytes were no data: the SYN, if we opened the connection, and our FIN
+/// (RFC 9293, section 3.4). Not known while data is under way, and before Linux 4.19.
+///
+/// `tcpi_bytes_acked` counts them; `tcpi_bytes_sent` less `tcpi_bytes_retrans` does not. They are at the
+/// offsets 120, 200 and 208 of `struct tcp_info` (include/uapi/linux/tcp.h).
+pub(super) fn control_bytes(descriptor: Descriptor) -> Option<u64> {
+    let info: [u8; 216] = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    let number = |offset: usize| {
+        let bytes = info[offset..].first_chunk()?;
+        Some(u64::from_ne_bytes(*bytes))
+    };
+    let data = number(200)?.checked_sub(number(208)?)?;
+    number(120)?.checked_sub(data)
 }
 
 /// What the peer has acknowledged.

@@ -1,0 +1,384 @@
+//! What is behind the lock: the buffer, who waits for what, and the phase of the outbox.
+
+use super::store_jobs::StoreJobs;
+use crate::outbox::give_up::GiveUpReason;
+use crate::outbox::message::Message;
+use crate::outbox::queue::buffer::{Budget, Buffer, Outcome, Settled};
+use crate::outbox::queue::wait_queue::WaitQueue;
+use crate::outbox::refused::RefusedReason;
+use crate::outbox::status::{Link, OutboxStatus};
+use crate::outbox::undelivered::UndeliveredReason;
+use std::collections::HashMap;
+use std::task::Waker;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub(crate) struct Core<T> {
+    pub(crate) buffer: Buffer<T>,
+    pub(crate) phase: Phase,
+    pub(crate) link: Link,
+    /// A handle asked for a new connection.
+    pub(crate) reconnect: bool,
+    /// Messages that failed, for receipts that are held.
+    pub(crate) failed: HashMap<u64, (T, UndeliveredReason)>,
+    /// Receipts that were polled.
+    pub(crate) receipts: HashMap<u64, Waker>,
+    pub(crate) task: TaskWaker,
+    /// The last time that was read. The task reads it while it runs, which is never long.
+    pub(crate) now: u64,
+    /// Senders that wait for room.
+    pub(crate) waiters: WaitQueue<Waker>,
+    pub(crate) handles: usize,
+    /// The way to the store, until the outbox has ended.
+    pub(crate) store: Option<StoreJobs<T>>,
+    /// Closes when the store is closed.
+    pub(crate) ended: Option<watch::Receiver<()>>,
+    /// Messages on their way to the store.
+    pub(crate) storing: usize,
+    /// Messages below this number are stored. The others are not written yet.
+    pub(crate) stored: u64,
+    pub(crate) in_flight: usize,
+    /// This message is written alone, see `Builder::max_attempts`.
+    pub(crate) alone: Option<u64>,
+    pub(crate) counts: Counts,
+    /// The counts changed since they were last published.
+    pub(crate) changed: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) delivered: u64,
+    pub(crate) resent: u64,
+    pub(crate) dropped: u64,
+    pub(crate) rejected: u64,
+    pub(crate) unsendable: u64,
+    pub(crate) connects: u64,
+}
+
+/// When the task wants to be woken.
+#[derive(Default)]
+pub(crate) struct TaskWaker {
+    /// `None` while the task runs, or is about to.
+    pub(crate) waker: Option<Waker>,
+    /// Any message wakes it.
+    pub(crate) wants_messages: bool,
+    /// A message that expires before this wakes it.
+    pub(crate) armed: u64,
+}
+
+/// The phase of an outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    /// It accepts nothing new, and delivers until then.
+    Draining(Instant),
+    /// It gave up, and can be resumed.
+    Suspended(GiveUpReason),
+    Over(OutboxEnd),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OutboxEnd {
+    ShutDown,
+    GaveUp(GiveUpReason),
+    TaskGone,
+}
+
+impl Phase {
+    /// What receipts report, if nothing more is delivered.
+    pub(crate) fn undelivered(&self) -> Option<UndeliveredReason> {
+        match self {
+            Self::Open | Self::Draining(_) => None,
+            Self::Suspended(why) | Self::Over(OutboxEnd::GaveUp(why)) => {
+                Some(UndeliveredReason::GaveUp(why.clone()))
+            }
+            Self::Over(OutboxEnd::ShutDown) => Some(UndeliveredReason::ShutDown),
+            Self::Over(OutboxEnd::TaskGone) => Some(UndeliveredReason::TaskGone),
+        }
+    }
+
+    /// Why no message is accepted.
+    pub(crate) fn refused(&self) -> Option<RefusedReason> {
+        match self {
+            Self::Open => None,
+            Self::Draining(_) | Self::Over(OutboxEnd::ShutDown) => Some(RefusedReason::ShutDown),
+            Self::Suspended(why) | Self::Over(OutboxEnd::GaveUp(why)) => {
+                Some(RefusedReason::GaveUp(why.clone()))
+            }
+            Self::Over(OutboxEnd::TaskGone) => Some(RefusedReason::TaskGone),
+        }
+    }
+}
+
+/// What is to be done when the lock is released: messages are dropped and tasks are woken without it, because both
+/// run the user's code.
+pub(crate) struct Deferred<T> {
+    pub(crate) messages: Vec<T>,
+    pub(crate) wakers: Vec<Waker>,
+}
+
+impl<T> Deferred<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            messages: Vec::new(),
+            wakers: Vec::new(),
+        }
+    }
+
+    /// To be called without the lock. A small allocation is kept for the next time.
+    pub(crate) fn run(&mut self) {
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        self.messages.clear();
+        self.messages.shrink_to(1024);
+    }
+}
+
+/// What is known about messages that are refused.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) reason: UndeliveredReason,
+    /// The store keeps it as a dead letter.
+    pub(crate) bury: bool,
+}
+
+impl<T: Message> Core<T> {
+    pub(crate) fn new(buffer: Buffer<T>, in_flight: usize) -> Self {
+        Self {
+            buffer,
+            phase: Phase::Open,
+            link: Link::Connecting { attempt: 0 },
+            reconnect: false,
+            failed: HashMap::new(),
+            receipts: HashMap::new(),
+            task: TaskWaker::default(),
+            now: 0,
+            waiters: WaitQueue::new(),
+            handles: 0,
+            store: None,
+            ended: None,
+            storing: 0,
+            stored: 0,
+            in_flight,
+            alone: None,
+            counts: Counts::default(),
+            changed: false,
+        }
+    }
+
+    /// Runs `change`, which settles messages of the buffer, and completes their receipts. `refusal` describes the
+    /// refused ones. Returns how many were confirmed.
+    pub(crate) fn settle(
+        &mut self,
+        deferred: &mut Deferred<T>,
+        refusal: Option<&Refusal>,
+        change: impl FnOnce(&mut Buffer<T>, &mut dyn FnMut(Settled<T>)),
+    ) -> u64 {
+        let Self {
+            buffer,
+            failed,
+            receipts,
+            counts,
+            store,
+            alone,
+            ..
+        } = self;
+        let mut any = false;
+        let mut removed = Vec::new();
+        let before = counts.delivered;
+        change(buffer, &mut |settled: Settled<T>| {
+            any = true;
+            let reason = match settled.outcome {
+                Outcome::Confirmed => {
+                    counts.delivered += 1;
+                    None
+                }
+                Outcome::Expired => Some(UndeliveredReason::Expired),
+                Outcome::Unconfirmed => Some(UndeliveredReason::Unconfirmed),
+                Outcome::Overflowed => Some(UndeliveredReason::Overflowed),
+                Outcome::Refused => refusal.map(|refusal| refusal.reason.clone()),
+            };
+            counts.dropped += u64::from(reason.is_some());
+            match reason {
+                Some(UndeliveredReason::Rejected(_)) => counts.rejected += 1,
+                Some(
+                    UndeliveredReason::EncodeFailed(_) | UndeliveredReason::TooManyAttempts(_),
+                ) => counts.unsendable += 1,
+                _ => {}
+            }
+            match (&*store, refusal) {
+                (Some(store), Some(refusal))
+                    if refusal.bury && settled.outcome == Outcome::Refused =>
+                {
+                    store.bury(settled.number, refusal.reason.to_string());
+                }
+                (Some(_), _) if !settled.best_effort => removed.push(settled.number),
+                _ => {}
+            }
+            if *alone == Some(settled.number) {
+                *alone = None;
+            }
+            if settled.receipt && !receipts.is_empty() {
+                deferred.wakers.extend(receipts.remove(&settled.number));
+            }
+            match reason {
+                Some(reason) if settled.receipt => {
+                    failed.insert(settled.number, (settled.message, reason));
+                }
+                _ => deferred.messages.push(settled.message),
+            }
+        });
+        let confirmed = counts.delivered - before;
+        if let Some(store) = store.as_ref().filter(|_| !removed.is_empty()) {
+            store.remove(removed);
+        }
+        if any {
+            self.room_changed(deferred);
+        }
+        confirmed
+    }
+
+    /// The usual case of [`settle`](Self::settle), without a store, and the one that must be fast.
+    /// At most `most` at a time; whether there may be more.
+    pub(crate) fn confirm_below(
+        &mut self,
+        number: u64,
+        most: u64,
+        deferred: &mut Deferred<T>,
+    ) -> bool {
+        let before = self.buffer.len();
+        let first = self.buffer.first().unwrap_or(number);
+        let limit = number.min(first.saturating_add(most));
+        let (messages, woken) = (&mut deferred.messages, &mut deferred.wakers);
+        let (receipts, alone) = (&mut self.receipts, &mut self.alone);
+        self.buffer
+            .confirm_below(limit, &mut |settled: Settled<T>| {
+                if settled.receipt && !receipts.is_empty() {
+                    woken.extend(receipts.remove(&settled.number));
+                }
+                if *alone == Some(settled.number) {
+                    *alone = None;
+                }
+                messages.push(settled.message);
+            });
+        let confirmed = before - self.buffer.len();
+        if confirmed > 0 {
+            self.counts.delivered += confirmed as u64;
+            self.room_changed(deferred);
+        }
+        confirmed > 0 && limit < number
+    }
+
+    /// Messages were settled: senders that wait may have room now.
+    pub(crate) fn room_changed(&mut self, deferred: &mut Deferred<T>) {
+        self.changed = true;
+        if !self.waiters.is_empty() {
+            self.waiters
+                .grant(self.buffer.room(), self.now, &mut deferred.wakers);
+        }
+    }
+
+    /// What may be written.
+    pub(crate) fn budget(&self, bytes: usize) -> Budget {
+        let stored = match self.storing {
+            0 => u64::MAX,
+            _ => self.stored,
+        };
+        let alone = self.alone.map_or(u64::MAX, |number| number + 1);
+        Budget {
+            bytes,
+            in_flight: self.in_flight,
+            below: stored.min(alone),
+        }
+    }
+
+    /// Whether there is anything to be written.
+    pub(crate) fn has_more(&self) -> bool {
+        if !self.buffer.has_more() || self.buffer.written() >= self.in_flight {
+            return false;
+        }
+        match self.budget(0).below {
+            u64::MAX => true,
+            below => self.buffer.has_below(below),
+        }
+    }
+
+    /// The outbox ends. The first end wins.
+    pub(crate) fn end(&mut self, end: OutboxEnd, deferred: &mut Deferred<T>) {
+        if matches!(self.phase, Phase::Over(_)) {
+            return;
+        }
+        self.link = match &end {
+            OutboxEnd::GaveUp(why) => Link::GaveUp(why.clone()),
+            OutboxEnd::ShutDown | OutboxEnd::TaskGone => Link::Closed,
+        };
+        self.phase = Phase::Over(end);
+        // What is left stays in the store.
+        self.store = None;
+        self.wake_all(deferred);
+        if self.handles == 0 {
+            self.clear(deferred);
+        }
+    }
+
+    /// The outbox gave up.
+    pub(crate) fn suspend(&mut self, why: GiveUpReason, deferred: &mut Deferred<T>) {
+        match self.phase {
+            Phase::Over(_) | Phase::Suspended(_) => {}
+            Phase::Draining(_) => self.end(OutboxEnd::GaveUp(why), deferred),
+            Phase::Open if self.handles == 0 => self.end(OutboxEnd::GaveUp(why), deferred),
+            Phase::Open => {
+                self.link = Link::GaveUp(why.clone());
+                self.phase = Phase::Suspended(why);
+                self.reconnect = false;
+                self.wake_all(deferred);
+            }
+        }
+    }
+
+    /// Wakes everybody who waits for the outbox.
+    pub(crate) fn wake_all(&mut self, deferred: &mut Deferred<T>) {
+        // In the order of the messages.
+        let mut receipts: Vec<_> = self.receipts.drain().collect();
+        receipts.sort_unstable_by_key(|&(number, _)| number);
+        let wakers = receipts.into_iter().map(|(_, waker)| waker);
+        deferred.wakers.extend(wakers);
+        self.waiters.wake_all(&mut deferred.wakers);
+        deferred.wakers.extend(self.task.waker.take());
+    }
+
+    /// Drops what is left. Receipts that are held get it.
+    pub(crate) fn clear(&mut self, deferred: &mut Deferred<T>) {
+        let Some(reason) = self.phase.undelivered() else {
+            return;
+        };
+        let (failed, receipts) = (&mut self.failed, &mut self.receipts);
+        self.buffer.clear(|number, message, receipt| {
+            if receipt {
+                deferred.wakers.extend(receipts.remove(&number));
+                failed.insert(number, (message, reason.clone()));
+            } else {
+                deferred.messages.push(message);
+            }
+        });
+    }
+
+    pub(crate) fn status(&self, now: Instant, started: Instant) -> OutboxStatus {
+        let age = |since| (now - started).saturating_sub(Duration::from_nanos(since));
+        OutboxStatus {
+            link: self.link.clone(),
+            queued: self.buffer.len(),
+            unconfirmed: self.buffer.written(),
+            bytes: self.buffer.bytes(),
+            oldest: self.buffer.oldest().map(age),
+            delivered: self.counts.delivered,
+            resent: self.counts.resent,
+            dropped: self.counts.dropped,
+            rejected: self.counts.rejected,
+            unsendable: self.counts.unsendable,
+            connects: self.counts.connects,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! How messages leave, as the task sees it: what is to be written, and what is confirmed.
+
+use super::core::{Core, Deferred, Refusal};
+use super::shared::OutboxShared;
+use crate::outbox::message::Message;
+use crate::outbox::processed::Processed;
+use crate::outbox::queue::buffer::Taken;
+use crate::outbox::undelivered::UndeliveredReason;
+use tokio::time::Instant;
+
+/// The task holds the lock for this many messages, or for about this many bytes of them, and lets senders in
+/// between: a sender that finds the lock taken for longer than a moment goes to sleep, which costs more
+/// than all the rest.
+const HOLD: u64 = 64;
+const HOLD_BYTES: usize = 8 * 1024;
+
+impl<T: Message> OutboxShared<T> {
+    /// Confirms the messages below `number`. Returns whether any was confirmed.
+    pub(crate) fn confirm_below(&self, number: u64, deferred: &mut Deferred<T>) -> bool {
+        let mut any = false;
+        loop {
+            let mut core = self.lock();
+            self.read_clock(&mut core);
+            let before = core.counts.delivered;
+            let more = if self.is_durable() {
+                core.settle(deferred, None, |buffer, mut settle| {
+                    buffer.confirm_below(number, &mut settle);
+                });
+                false
+            } else {
+                core.confirm_below(number, HOLD, deferred)
+            };
+            any |= core.counts.delivered > before;
+            drop(core);
+            deferred.run();
+            if !more {
+                return any;
+            }
+        }
+    }
+
+    /// Applies the peer's replies. Returns whether any message was confirmed or rejected.
+    pub(crate) fn apply(&self, replies: &[Processed], deferred: &mut Deferred<T>) -> bool {
+        let mut core = self.lock();
+        self.read_clock(&mut core);
+        let held = core.buffer.len();
+        for reply in replies {
+            let refusal = match reply {
+                Processed::Rejected(_, why) => Some(Refusal {
+                    reason: UndeliveredReason::Rejected(why.clone()),
+                    bury: false,
+                }),
+                _ => None,
+            };
+            core.settle(
+                deferred,
+                refusal.as_ref(),
+                |buffer, mut settle| match *reply {
+                    Processed::One(id) => buffer.confirm_id(id, &mut settle),
+                    Processed::UpTo(id) => buffer.confirm_up_to(id, &mut settle),
+                    Processed::Oldest(count) => buffer.confirm_oldest(count, &mut settle),
+                    Processed::Rejected(id, _) => buffer.refuse_id(id, &mut settle),
+                },
+            );
+        }
+        let any = core.buffer.len() < held;
+        drop(core);
+        deferred.run();
+        any
+    }
+
+    /// Reads the clock, if senders wait.
+    fn read_clock(&self, core: &mut Core<T>) {
+        if !core.waiters.is_empty() {
+            core.now = self.nanos(Instant::now());
+        }
+    }
+
+    /// Takes what is to be written next. Returns whether there is any.
+    pub(crate) fn take(
+        &self,
+        bytes: usize,
+        batch: &mut Vec<Taken<T>>,
+        deferred: &mut Deferred<T>,
+    ) -> bool {
+        let now = self.nanos(Instant::now());
+        let mut taken = 0;
+        while taken < bytes {
+            let before = batch.len();
+            let mut core = self.lock();
+            if !core.has_more() {
+                break;
+            }
+            core.now = now;
+            core.task.waker = None;
+            let mut again = 0;
+            let budget = core.budget(HOLD_BYTES.min(bytes));
+            core.settle(deferred, None, |buffer, mut settle| {
+                again = buffer.take(budget, now, batch, &mut settle);
+            });
+            core.counts.resent += again;
+            core.changed = true;
+            drop(core);
+            deferred.run();
+            let sizes = batch[before..].iter().map(|taken| taken.message.size());
+            taken += sizes.sum::<usize>().max(1);
+        }
+        !batch.is_empty()
+    }
+
+    /// Settles a message that cannot be delivered.
+    pub(crate) fn refuse(&self, number: u64, refusal: &Refusal, deferred: &mut Deferred<T>) {
+        let mut core = self.lock();
+        self.read_clock(&mut core);
+        core.settle(deferred, Some(refusal), |buffer, mut settle| {
+            buffer.refuse(number, &mut settle);
+        });
+        drop(core);
+        deferred.run();
+    }
+
+    /// The connection is lost.
+    pub(crate) fn rewind(&self, deferred: &mut Deferred<T>) {
+        let mut core = self.lock();
+        self.read_clock(&mut core);
+        core.settle(deferred, None, |buffer, mut settle| {
+            buffer.rewind(&mut settle);
+        });
+        drop(core);
+        deferred.run();
+    }
+
+    /// How many messages are written and unconfirmed.
+    pub(crate) fn written(&self) -> usize {
+        self.lock().buffer.written()
+    }
+}

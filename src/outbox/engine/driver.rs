@@ -1,0 +1,370 @@
+//! The task of an outbox: it connects, and connects again.
+
+use super::core::{Deferred, OutboxEnd, Refusal};
+use super::housekeeping::{Housekeeping, Interrupt};
+use super::on_unsendable::OnUnsendable;
+use super::session::{BATCH, Session, SessionEnd, is_ack_timeout};
+use super::settings::{Connect, GiveUpOn, Limits, NewDelays, NewEncoder, Settings};
+use super::shared::OutboxShared;
+use super::store_writer::StoreWriter;
+use crate::errors::{CloseReason, ErrorClass, classify};
+use crate::outbox::confirm::Replies;
+use crate::outbox::connection::Parts;
+use crate::outbox::give_up::GiveUpReason;
+use crate::outbox::message::Message;
+use crate::outbox::status::Link;
+use crate::outbox::undelivered::UndeliveredReason;
+use crate::outbox::unsendable::{Unsendable, UnsendableReason};
+use crate::outbox::user_code;
+use crate::policy::MonitorConfig;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// No attempt follows the last one sooner, whatever the back-off says.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// How much later than asked tokio's timer may fire: it rounds up to a millisecond, and so does the
+/// system's wait below it. Measured without this: attempts came 1.17 ms late in the median.
+const TIMER: Duration = Duration::from_millis(1);
+
+/// No delay is longer: an iterator of the user may mean "never" by a longer one.
+const LONGEST: Duration = Duration::from_secs(86_400 * 365);
+
+pub(crate) struct Driver<T: Message> {
+    shared: Arc<OutboxShared<T>>,
+    connect: Connect,
+    encoder: NewEncoder<T>,
+    replies: Option<Box<dyn Replies>>,
+    monitor_config: MonitorConfig,
+    give_up_on: GiveUpOn,
+    unsendable: OnUnsendable<T>,
+    new_delays: NewDelays,
+    delays: Box<dyn Iterator<Item = Duration> + Send>,
+    limits: Limits,
+    writer: Option<StoreWriter<T>>,
+    attempt: u32,
+    /// When there was a healthy connection last, or else the start.
+    healthy: Instant,
+    /// How many bytes of messages go out at once. Where only the end of a batch tells what is acknowledged, short
+    /// connections need short batches.
+    batch: usize,
+    suspect: Option<Suspect>,
+    deferred: Deferred<T>,
+}
+
+/// The message that was the oldest unconfirmed one when the last connection ended.
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    number: u64,
+    /// Connections in a row that ended so,
+    losses: u32,
+    /// and those of them that carried this message alone.
+    alone: u32,
+}
+
+/// Why the loop of connections ends.
+enum Stop {
+    End(OutboxEnd),
+    GiveUp(GiveUpReason),
+}
+
+impl<T: Message> Driver<T> {
+    pub(crate) fn new(
+        settings: Settings<T>,
+        replies: Option<Box<dyn Replies>>,
+        shared: Arc<OutboxShared<T>>,
+        writer: Option<StoreWriter<T>>,
+    ) -> Self {
+        let monitor_config = settings.monitor_config();
+        let mut new_delays = settings.delays;
+        Self {
+            shared,
+            connect: settings.connect,
+            encoder: settings.encoder,
+            replies,
+            monitor_config,
+            give_up_on: settings.give_up_on,
+            unsendable: settings.unsendable,
+            delays: new_delays(),
+            new_delays,
+            limits: settings.limits,
+            writer,
+            attempt: 0,
+            healthy: Instant::now(),
+            batch: BATCH,
+            suspect: None,
+            deferred: Deferred::new(),
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut housekeeping = Housekeeping::new(self.writer.take());
+        let end = loop {
+            match self.once(&mut housekeeping).await {
+                Ok(()) => {}
+                Err(Stop::End(end)) => break end,
+                Err(Stop::GiveUp(why)) => {
+                    self.shared.suspend(why);
+                    // Until it is resumed, or ends.
+                    if let Err(Stop::End(end)) = self.wait(&mut housekeeping, None).await {
+                        break end;
+                    }
+                    self.start_anew();
+                    self.healthy = Instant::now();
+                }
+            }
+        };
+        self.shared.end(end);
+    }
+
+    /// One connection, and the delay after it.
+    async fn once(&mut self, housekeeping: &mut Housekeeping<T>) -> Result<(), Stop> {
+        self.shared.set_link(Link::Connecting {
+            attempt: self.attempt,
+        });
+        let Some(connected) = self.connect(housekeeping).await? else {
+            self.start_anew();
+            return Ok(());
+        };
+        let error = match connected {
+            Ok(parts) => match self.session(housekeeping, parts).await? {
+                Some(error) => error,
+                None => {
+                    self.start_anew();
+                    return Ok(());
+                }
+            },
+            Err(error) => error,
+        };
+        let why = || GiveUpReason::new(&error);
+        let rule = &mut self.give_up_on;
+        if user_code::guard("`give_up_on`", || Ok(rule(&error))).unwrap_or(false) {
+            return Err(Stop::GiveUp(why()));
+        }
+        let Some(delay) = self.delays.next() else {
+            return Err(Stop::GiveUp(why()));
+        };
+        let now = Instant::now();
+        let mut due = now + delay.clamp(SHORTEST, LONGEST);
+        if let Some(limit) = self.limits.give_up_after {
+            let limit = self.healthy + limit.min(LONGEST);
+            if limit <= now {
+                return Err(Stop::GiveUp(why()));
+            }
+            due = due.min(limit);
+        }
+        self.attempt += 1;
+        self.shared.set_link(Link::Retrying {
+            attempt: self.attempt,
+            retry_at: due,
+            reason: CloseReason::from(&error),
+        });
+        let wake = if due - now > TIMER { due - TIMER } else { due };
+        if self.wait(housekeeping, Some(wake)).await? {
+            self.start_anew();
+        }
+        Ok(())
+    }
+
+    /// The back-off starts anew.
+    fn start_anew(&mut self) {
+        self.delays = (self.new_delays)();
+        self.attempt = 0;
+    }
+
+    /// Connects. `None` if a handle asked for another attempt.
+    async fn connect(
+        &mut self,
+        housekeeping: &mut Housekeeping<T>,
+    ) -> Result<Option<io::Result<Parts>>, Stop> {
+        let connect = &mut self.connect;
+        let mut connecting = match user_code::guard("`connect`", || Ok(connect())) {
+            Ok(connecting) => connecting,
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        let deadline = self
+            .limits
+            .connect_timeout
+            .map(|limit| (limit, Instant::now() + limit.min(LONGEST)));
+        let config = &self.monitor_config;
+        let (shared, deferred) = (&self.shared, &mut self.deferred);
+        let connected = poll_fn(|cx| {
+            let polled = user_code::guard("`connect`", || {
+                Ok(match connecting.as_mut().poll(cx) {
+                    Poll::Ready(connected) => Poll::Ready(connected?.open(config)?),
+                    Poll::Pending => Poll::Pending,
+                })
+            });
+            match polled {
+                Ok(Poll::Ready(parts)) => return Poll::Ready(Ok(Some(Ok(parts)))),
+                Err(error) => return Poll::Ready(Ok(Some(Err(error)))),
+                Ok(Poll::Pending) => {}
+            }
+            if let Some((limit, at)) = deadline {
+                if at <= Instant::now() {
+                    let what = format!("hangup: `connect` took longer than {limit:?}");
+                    let error = io::Error::new(io::ErrorKind::TimedOut, what);
+                    return Poll::Ready(Ok(Some(Err(error))));
+                }
+            }
+            let at = deadline.map(|(_, at)| at);
+            let interrupt = housekeeping.poll(shared, deferred, false, at, cx);
+            interrupt.map(|interrupt| match interrupt {
+                Interrupt::Reconnect => Ok(None),
+                Interrupt::Drained | Interrupt::Over => Err(Stop::End(OutboxEnd::ShutDown)),
+            })
+        })
+        .await;
+        // A connection that nobody waits for any more is dropped here, and so are its panics.
+        let _ = user_code::guard("`connect`", || {
+            drop(connecting);
+            Ok(())
+        });
+        connected
+    }
+
+    /// One connection, to its end. `None` if a handle asked for another one.
+    async fn session(
+        &mut self,
+        housekeeping: &mut Housekeeping<T>,
+        parts: Parts,
+    ) -> Result<Option<io::Error>, Stop> {
+        let encoder = &mut self.encoder;
+        let replies = &mut self.replies;
+        let prepared = user_code::guard("the maker of encoders or decoders", || {
+            if let Some(replies) = replies {
+                replies.renew();
+            }
+            Ok(encoder())
+        });
+        let encode = match prepared {
+            Ok(encode) => encode,
+            Err(error) => return Ok(Some(error)),
+        };
+        let by_tcp = self.replies.is_none();
+        self.shared.set_link(Link::Connected);
+        let began = Instant::now();
+        let alone = self.shared.lock().alone;
+        let replies = self
+            .replies
+            .as_deref_mut()
+            .map(|replies| replies as &mut dyn Replies);
+        let mut session = Session::new(
+            &self.shared,
+            parts,
+            encode,
+            replies,
+            &mut self.unsendable,
+            &self.limits,
+            self.batch,
+        );
+        let end = session.run(housekeeping).await;
+        let (healthy, confirmed, written) =
+            (session.is_healthy(), session.confirmed, session.any_written);
+        self.batch = match (confirmed, written) {
+            (false, true) if by_tcp => (self.batch / 4).max(1),
+            _ => session.batch,
+        };
+        drop(session);
+        let first = self.shared.lock().buffer.first_written();
+        self.shared.rewind(&mut self.deferred);
+        if healthy || began.elapsed() >= self.limits.reset_backoff_after {
+            self.start_anew();
+            self.healthy = Instant::now();
+        }
+        match end {
+            SessionEnd::Lost(error) => {
+                self.suspect(first, alone, &error);
+                Ok(Some(error))
+            }
+            SessionEnd::Unsupported(error) => Err(Stop::GiveUp(GiveUpReason::new(&error))),
+            SessionEnd::Interrupted(Interrupt::Reconnect) => Ok(None),
+            SessionEnd::Interrupted(Interrupt::Drained | Interrupt::Over) => {
+                Err(Stop::End(OutboxEnd::ShutDown))
+            }
+        }
+    }
+
+    /// A connection was lost with `first` the oldest unconfirmed message that was written, and began with
+    /// `alone` to be written alone. Finds out whether that message is to blame.
+    fn suspect(&mut self, first: Option<u64>, alone: Option<u64>, error: &io::Error) {
+        let Some(most) = self.limits.max_attempts else {
+            return;
+        };
+        let class = classify(error);
+        let by_network =
+            matches!(class, ErrorClass::Network | ErrorClass::Timeout) && !is_ack_timeout(error);
+        let Some(number) = first else {
+            return;
+        };
+        let mut suspect = match self.suspect {
+            Some(suspect) if suspect.number == number => suspect,
+            _ => Suspect {
+                number,
+                losses: 0,
+                alone: 0,
+            },
+        };
+        if !by_network {
+            suspect.losses += 1;
+            suspect.alone += u32::from(alone == Some(number));
+        }
+        self.suspect = Some(suspect);
+        if suspect.alone >= most {
+            self.suspect = None;
+            self.set_aside(number, suspect.alone);
+        } else if suspect.losses >= 2 || most == 1 {
+            self.shared.lock().alone = Some(number);
+        }
+    }
+
+    /// A message that no connection survives.
+    fn set_aside(&mut self, number: u64, attempts: u32) {
+        let message = self.shared.lock().buffer.get(number).cloned();
+        let discard = self.unsendable.hand_over(Unsendable {
+            number,
+            message,
+            bytes: None,
+            reason: UnsendableReason::TooManyAttempts(attempts),
+        });
+        let refusal = Refusal {
+            reason: UndeliveredReason::TooManyAttempts(attempts),
+            bury: !discard,
+        };
+        self.shared.refuse(number, &refusal, &mut self.deferred);
+    }
+
+    /// Waits until `at`; `true` if a handle asked for a new connection before.
+    async fn wait(
+        &mut self,
+        housekeeping: &mut Housekeeping<T>,
+        at: Option<Instant>,
+    ) -> Result<bool, Stop> {
+        let mut sleep = pin!(at.map(tokio::time::sleep_until));
+        poll_fn(|cx| {
+            if let Some(sleep) = sleep.as_mut().as_pin_mut() {
+                if sleep.poll(cx).is_ready() {
+                    return Poll::Ready(Ok(false));
+                }
+            }
+            let interrupt = housekeeping.poll(&self.shared, &mut self.deferred, false, None, cx);
+            interrupt.map(|interrupt| match interrupt {
+                Interrupt::Reconnect => Ok(true),
+                Interrupt::Drained | Interrupt::Over => Err(Stop::End(OutboxEnd::ShutDown)),
+            })
+        })
+        .await
+    }
+}
+
+/// However the task ends, nobody waits for it any more.
+impl<T: Message> Drop for Driver<T> {
+    fn drop(&mut self) {
+        self.shared.end(OutboxEnd::TaskGone);
+    }
+}

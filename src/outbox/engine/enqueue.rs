@@ -1,0 +1,294 @@
+//! How messages are accepted: at once, when there is room, or when they are stored.
+
+use super::core::{Core, Deferred};
+use super::shared::OutboxShared;
+use super::store_jobs::{Stored, ToStore};
+use crate::outbox::confirm::Ids;
+use crate::outbox::message::{Importance, Message};
+use crate::outbox::overflow::Overflow;
+use crate::outbox::queue::block::Terms;
+use crate::outbox::queue::buffer::Fit;
+use crate::outbox::refused::{OutboxError, RefusedReason};
+use crate::outbox::undelivered::UndeliveredReason;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use tokio::sync::oneshot;
+use tokio::task::coop;
+use tokio::time::Instant;
+
+/// A message that wants to be accepted.
+struct Offer<T> {
+    message: T,
+    terms: Terms,
+    importance: Importance,
+    /// Taken when the message goes to the store.
+    to_store: Option<ToStore<T>>,
+}
+
+/// An offer that was not accepted.
+struct Declined<T> {
+    offer: Offer<T>,
+    reason: RefusedReason,
+}
+
+impl<T> From<Declined<T>> for OutboxError<T> {
+    fn from(declined: Declined<T>) -> Self {
+        Self::new(declined.offer.message, declined.reason)
+    }
+}
+
+impl<T: Message> OutboxShared<T> {
+    /// What the queue is told about a message; `None` if it is too large for any queue.
+    pub(crate) fn terms(
+        &self,
+        message: &T,
+        importance: Importance,
+        receipt: bool,
+    ) -> Option<Terms> {
+        Some(Terms {
+            size: u32::try_from(message.size()).ok()?,
+            id: match &self.ids {
+                Ids::Numbers => 0,
+                Ids::OfMessage(id) => id(message),
+            },
+            since: 0,
+            expires: None,
+            best_effort: importance.is_best_effort(),
+            receipt,
+        })
+    }
+
+    fn offer(
+        &self,
+        message: T,
+        importance: Importance,
+        receipt: bool,
+    ) -> Result<Offer<T>, OutboxError<T>> {
+        match self.terms(&message, importance, receipt) {
+            Some(terms) => Ok(Offer {
+                message,
+                terms,
+                importance,
+                to_store: None,
+            }),
+            None => Err(OutboxError::new(message, RefusedReason::TooLarge)),
+        }
+    }
+
+    /// Accepts the message if there is room, and no other sender waits for it or this one's `turn` has come.
+    #[inline]
+    fn accept(
+        &self,
+        core: &mut Core<T>,
+        mut offer: Offer<T>,
+        in_turn: bool,
+        deferred: &mut Deferred<T>,
+    ) -> Result<u64, Declined<T>> {
+        if let Some(reason) = core.phase.refused() {
+            return Err(Declined { offer, reason });
+        }
+        let size = offer.terms.size as usize;
+        let reason = match core.buffer.fit(size) {
+            Fit::Never => Some(RefusedReason::TooLarge),
+            Fit::Now if in_turn || !core.waiters.is_contended() => None,
+            Fit::Now | Fit::Later => match self.overflow {
+                Overflow::Wait | Overflow::Refuse => Some(RefusedReason::Full),
+                Overflow::DropNewest => return Ok(drop_newest(core, offer, deferred)),
+                Overflow::DropOldest => {
+                    while core.buffer.fit(size) == Fit::Later {
+                        core.settle(deferred, None, |buffer, mut settle| {
+                            buffer.evict(&mut settle);
+                        });
+                    }
+                    None
+                }
+            },
+        };
+        if let Some(reason) = reason {
+            return Err(Declined { offer, reason });
+        }
+        let asleep = core.task.waker.is_some();
+        let limit = offer.importance.limit();
+        if asleep || limit.is_some() {
+            core.now = self.nanos(Instant::now());
+        }
+        let terms = &mut offer.terms;
+        terms.since = core.now;
+        terms.expires = limit.map(|limit| {
+            let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+            core.now.saturating_add(limit)
+        });
+        if matches!(self.ids, Ids::Numbers) {
+            terms.id = core.buffer.next_number();
+        }
+        let number = core.buffer.push(offer.message, *terms);
+        core.changed = true;
+        let mut wake = core.task.wants_messages
+            || terms
+                .expires
+                .is_some_and(|expires| expires < core.task.armed);
+        if let (Some(to_store), Some(store)) = (offer.to_store, &core.store) {
+            store.append(number, to_store);
+            core.storing += 1;
+            wake = store.on_task;
+        }
+        if asleep && wake {
+            deferred.wakers.extend(core.task.waker.take());
+        }
+        Ok(number)
+    }
+
+    fn try_accept(&self, offer: Offer<T>, in_turn: bool) -> Result<u64, Declined<T>> {
+        let mut deferred = Deferred::new();
+        let accepted = self.accept(&mut self.lock(), offer, in_turn, &mut deferred);
+        deferred.run();
+        accepted
+    }
+
+    pub(crate) fn try_send(
+        &self,
+        message: T,
+        importance: Importance,
+        receipt: bool,
+    ) -> Result<u64, OutboxError<T>> {
+        if self.is_durable() && !importance.is_best_effort() {
+            return Err(OutboxError::new(message, RefusedReason::MustAwait));
+        }
+        let offer = self.offer(message, importance, receipt)?;
+        Ok(self.try_accept(offer, false)?)
+    }
+
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        message: T,
+        importance: Importance,
+        receipt: bool,
+    ) -> Result<u64, OutboxError<T>> {
+        // A loop of sends lets others run now and then, the outbox's task for one. A message costs a tenth of what
+        // else takes a unit of the budget.
+        let sent = self.sent.load(Relaxed);
+        // Two senders at once may count as one.
+        self.sent.store(sent.wrapping_add(1), Relaxed);
+        if sent.is_multiple_of(8) {
+            coop::consume_budget().await;
+        }
+        let offer = self.offer(message, importance, receipt)?;
+        match self.to_bytes {
+            Some(to_bytes) if !importance.is_best_effort() => {
+                let record = to_bytes(&offer.message);
+                Box::pin(self.send_stored(offer, record)).await
+            }
+            _ => self.enter(offer).await,
+        }
+    }
+
+    /// Sends an important message, and waits until the store has it.
+    async fn send_stored(
+        self: &Arc<Self>,
+        mut offer: Offer<T>,
+        record: bytes::Bytes,
+    ) -> Result<u64, OutboxError<T>> {
+        let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) = ToStore::new(record);
+        offer.to_store = Some(to_store);
+        let number = self.enter(offer).await?;
+        match stored.await {
+            Ok(stored) => stored.map(|()| number),
+            // It was dropped on overflow, or the outbox ended before it went to the store.
+            Err(_) => Ok(number),
+        }
+    }
+
+    /// Accepts the message when there is room.
+    async fn enter(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
+        match self.try_accept(offer, false) {
+            Err(Declined {
+                offer,
+                reason: RefusedReason::Full,
+            }) if self.overflow == Overflow::Wait => Box::pin(self.wait(offer)).await,
+            accepted => Ok(accepted?),
+        }
+    }
+
+    async fn wait(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
+        let waiting = Waiting::new(self, offer.terms.size as usize);
+        let mut offer = Some(offer);
+        poll_fn(|cx| {
+            let Some(next) = offer.take() else {
+                return Poll::Pending;
+            };
+            let mut deferred = Deferred::new();
+            let accepted = {
+                let mut core = self.lock();
+                let room = core.buffer.room();
+                let turn = core
+                    .waiters
+                    .poll(waiting.ticket, room, || cx.waker().clone());
+                match core.phase.refused() {
+                    None if !turn => {
+                        offer = Some(next);
+                        return Poll::Pending;
+                    }
+                    _ => self.accept(&mut core, next, true, &mut deferred),
+                }
+            };
+            deferred.run();
+            match accepted {
+                Err(Declined {
+                    offer: full,
+                    reason: RefusedReason::Full,
+                }) => {
+                    offer = Some(full);
+                    Poll::Pending
+                }
+                accepted => Poll::Ready(accepted.map_err(OutboxError::from)),
+            }
+        })
+        .await
+    }
+}
+
+/// Drops the message. Its receipt reports it.
+fn drop_newest<T: Message>(core: &mut Core<T>, offer: Offer<T>, deferred: &mut Deferred<T>) -> u64 {
+    let number = core.buffer.skip();
+    core.counts.dropped += 1;
+    core.changed = true;
+    if offer.terms.receipt {
+        let reason = UndeliveredReason::Overflowed;
+        core.failed.insert(number, (offer.message, reason));
+    } else {
+        deferred.messages.push(offer.message);
+    }
+    number
+}
+
+/// A sender that waits for room. Its drop gives up its place.
+struct Waiting<'a, T: Message> {
+    shared: &'a OutboxShared<T>,
+    ticket: u64,
+}
+
+impl<'a, T: Message> Waiting<'a, T> {
+    fn new(shared: &'a OutboxShared<T>, size: usize) -> Self {
+        let ticket = shared.lock().waiters.enter(size);
+        Self { shared, ticket }
+    }
+}
+
+impl<T: Message> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        let mut deferred = Deferred::new();
+        {
+            let mut core = self.shared.lock();
+            core.waiters.leave(self.ticket);
+            if !core.waiters.is_empty() {
+                core.now = self.shared.nanos(Instant::now());
+                core.room_changed(&mut deferred);
+                // The task watches over what was granted.
+                deferred.wakers.extend(core.task.waker.take());
+            }
+        }
+        deferred.run();
+    }
+}

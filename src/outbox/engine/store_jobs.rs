@@ -1,0 +1,74 @@
+//! The way from the outbox to whoever calls its store.
+
+use crate::outbox::refused::OutboxError;
+use bytes::Bytes;
+use std::sync::mpsc::Sender;
+use tokio::sync::{oneshot, watch};
+
+/// What became of a message that was to be stored.
+pub(crate) type Stored<T> = Result<(), OutboxError<T>>;
+
+pub(crate) enum Job<T> {
+    Append {
+        number: u64,
+        record: Bytes,
+        stored: oneshot::Sender<Stored<T>>,
+    },
+    Remove(Vec<u64>),
+    Bury(u64, String),
+}
+
+/// A message on its way to the store.
+pub(crate) struct ToStore<T> {
+    record: Bytes,
+    stored: oneshot::Sender<Stored<T>>,
+}
+
+impl<T> ToStore<T> {
+    pub(crate) fn new(record: Bytes) -> (Self, oneshot::Receiver<Stored<T>>) {
+        let (stored, receiver) = oneshot::channel();
+        (Self { record, stored }, receiver)
+    }
+}
+
+/// Sends jobs to the store's writer. The writer ends when this is dropped and all jobs are done.
+pub(crate) struct StoreJobs<T> {
+    jobs: Sender<Job<T>>,
+    ended: watch::Receiver<()>,
+    /// The outbox's task does the jobs, and is to be woken for them.
+    pub(crate) on_task: bool,
+}
+
+impl<T> StoreJobs<T> {
+    pub(crate) fn new(jobs: Sender<Job<T>>, ended: watch::Receiver<()>, on_task: bool) -> Self {
+        Self {
+            jobs,
+            ended,
+            on_task,
+        }
+    }
+
+    /// The numbers must grow from call to call.
+    pub(crate) fn append(&self, number: u64, to_store: ToStore<T>) {
+        let ToStore { record, stored } = to_store;
+        // If the writer is gone, the sender learns it from its dropped channel.
+        let _ = self.jobs.send(Job::Append {
+            number,
+            record,
+            stored,
+        });
+    }
+
+    pub(crate) fn remove(&self, numbers: Vec<u64>) {
+        let _ = self.jobs.send(Job::Remove(numbers));
+    }
+
+    pub(crate) fn bury(&self, number: u64, reason: String) {
+        let _ = self.jobs.send(Job::Bury(number, reason));
+    }
+
+    /// Its channel closes when all jobs are done and the store is dropped.
+    pub(crate) fn ended(&self) -> watch::Receiver<()> {
+        self.ended.clone()
+    }
+}

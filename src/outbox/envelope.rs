@@ -1,0 +1,18 @@
+//! A message as the encoder sees it.
+
+/// A message with what the outbox knows about it, for an encoder that puts that on the wire. See
+/// [`Outbox::builder_with_envelope`](super::Outbox::builder_with_envelope).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Envelope<T> {
+    /// The number of the message: an idempotency key. It grows from message to message, and each attempt
+    /// carries the same one. In a [durable](super::Builder::durable) outbox no number is used twice,
+    /// not even after a restart. Otherwise numbers start at 0 in every outbox: put something in front of
+    /// them that tells one run of the program from the next.
+    pub number: u64,
+    /// 1 when the message is written for the first time in this outbox, 2 when it is written again. Stays at
+    /// 65 535.
+    pub attempt: u32,
+    /// The message.
+    pub message: T,
+}

@@ -1,0 +1,169 @@
+//! The storage of a buffer: blocks of slots, one slot a message.
+
+/// Slots in a block: enough that the block's own 48 bytes and its allocation hardly count, and few
+/// enough that one message that stays behind holds little memory back.
+pub(crate) const BLOCK: usize = 64;
+
+/// What the queue is told about a message. Times are in whatever unit the caller counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) size: u32,
+    pub(crate) id: u64,
+    /// When it was accepted.
+    pub(crate) since: u64,
+    /// When its time runs out.
+    pub(crate) expires: Option<u64>,
+    /// It is written at most once.
+    pub(crate) best_effort: bool,
+    /// Somebody holds a receipt for it.
+    pub(crate) receipt: bool,
+}
+
+/// Slots whose numbers grow. A gap in the numbers takes no slot.
+#[derive(Debug)]
+pub(crate) struct Block<T> {
+    first: u64,
+    /// Slots below this index hold nothing.
+    pub(crate) head: usize,
+    /// Slots that hold a message.
+    pub(crate) live: usize,
+    pub(crate) slots: Vec<Slot<T>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Slot<T> {
+    pub(crate) message: Option<T>,
+    pub(crate) id: u64,
+    pub(crate) since: u64,
+    /// `u64::MAX`: never.
+    pub(crate) expires: u64,
+    pub(crate) size: u32,
+    /// The number, counted from the block's first one.
+    offset: u16,
+    /// How often it was written, as far as eight bits count.
+    pub(crate) attempts: u8,
+    flags: u8,
+}
+
+const BEST_EFFORT: u8 = 1;
+const RECEIPT: u8 = 2;
+
+impl<T> Slot<T> {
+    fn new(message: T, terms: &Terms, offset: u16) -> Self {
+        let mut flags = 0;
+        if terms.best_effort {
+            flags |= BEST_EFFORT;
+        }
+        if terms.receipt {
+            flags |= RECEIPT;
+        }
+        Self {
+            message: Some(message),
+            id: terms.id,
+            since: terms.since,
+            expires: terms.expires.unwrap_or(u64::MAX),
+            size: terms.size,
+            offset,
+            attempts: 0,
+            flags,
+        }
+    }
+
+    pub(crate) fn is_best_effort(&self) -> bool {
+        self.flags & BEST_EFFORT != 0
+    }
+
+    pub(crate) fn has_receipt(&self) -> bool {
+        self.flags & RECEIPT != 0
+    }
+
+    pub(crate) fn forget_receipt(&mut self) {
+        self.flags &= !RECEIPT;
+    }
+}
+
+impl<T> Block<T> {
+    /// A block for messages from `first` on. After a gap too wide for one block, more such gaps are likely: then it
+    /// starts small.
+    pub(crate) fn new(first: u64, after_gap: bool) -> Self {
+        Self {
+            first,
+            head: 0,
+            live: 0,
+            slots: Vec::with_capacity(if after_gap { 1 } else { BLOCK }),
+        }
+    }
+
+    /// Holds a message, whose number is at least `end`; gives it back if it needs another block.
+    pub(crate) fn push(&mut self, number: u64, message: T, terms: &Terms) -> Result<(), T> {
+        match u16::try_from(number - self.first) {
+            Ok(offset) if self.slots.len() < BLOCK => {
+                self.slots.push(Slot::new(message, terms, offset));
+                self.live += 1;
+                Ok(())
+            }
+            _ => Err(message),
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots.len() == BLOCK
+    }
+
+    /// One above the number of the last slot.
+    pub(crate) fn end(&self) -> u64 {
+        let last = self.slots.last();
+        self.first + last.map_or(0, |slot| u64::from(slot.offset) + 1)
+    }
+
+    pub(crate) fn number(&self, index: usize) -> u64 {
+        self.first
+            + self
+                .slots
+                .get(index)
+                .map_or(0, |slot| u64::from(slot.offset))
+    }
+
+    /// The index of the first slot whose number is at least this one.
+    pub(crate) fn index_from(&self, number: u64) -> usize {
+        let offset = number.saturating_sub(self.first);
+        match self.slots.get(offset as usize) {
+            // The usual case: no gaps.
+            Some(slot) if u64::from(slot.offset) == offset => offset as usize,
+            _ => self
+                .slots
+                .partition_point(|slot| u64::from(slot.offset) < offset),
+        }
+    }
+
+    pub(crate) fn index_of(&self, number: u64) -> Option<usize> {
+        let index = self.index_from(number);
+        (index < self.slots.len() && self.number(index) == number).then_some(index)
+    }
+
+    /// The slots that hold a message, with their numbers.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (u64, &Slot<T>)> {
+        self.slots[self.head..]
+            .iter()
+            .filter(|slot| slot.message.is_some())
+            .map(|slot| (self.first + u64::from(slot.offset), slot))
+    }
+
+    pub(crate) fn last_id(&self) -> u64 {
+        self.slots.last().map_or(u64::MAX, |slot| slot.id)
+    }
+
+    /// Moves the head to the first slot that holds a message.
+    pub(crate) fn advance(&mut self) {
+        while let Some(Slot { message: None, .. }) = self.slots.get(self.head) {
+            self.head += 1;
+        }
+    }
+
+    /// Empties the block, for numbers from `first` on.
+    pub(crate) fn renew(&mut self, first: u64) {
+        self.first = first;
+        self.head = 0;
+        self.slots.clear();
+    }
+}

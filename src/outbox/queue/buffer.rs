@@ -1,0 +1,519 @@
+//! The messages that an outbox holds. Pure: no I/O, no clock, no runtime.
+//!
+//! Messages have one order, that of their numbers. The cursor separates those that are written on
+//! the present connection from those that are not:
+//!
+//! ```text
+//!   held, written on this connection │ held, to be written (again)  │ held, never written
+//!   ─────────────────────────────────┼──────────────────────────────┼────────────────────
+//!                                 cursor                          fresh              tail
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A message that is pushed is held until it is settled, and it is settled once.
+//! 2. `take` returns held messages from the cursor on, in order, each message once between two rewinds.
+//! 3. Only a message that was written can be confirmed.
+//! 4. After a rewind every held message is to be written. A best-effort message that was written is settled
+//!    by the rewind as unconfirmed, so it is never written twice.
+//! 5. `len` and `bytes` are those of the held messages. `fit` keeps them within the capacity.
+//! 6. Memory is that of the blocks with a held message in them, and of one more. Gaps in the numbers cost nothing.
+
+use super::block::{Block, Terms};
+use std::collections::{BTreeSet, VecDeque};
+
+/// The outcome of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Confirmed,
+    /// Its time ran out before it was written.
+    Expired,
+    /// It was written, and the connection was lost or its time ran out.
+    Unconfirmed,
+    /// The encoder, the peer or a limit of attempts refused it.
+    Refused,
+    /// It was dropped to make room.
+    Overflowed,
+}
+
+/// A message that is no longer held.
+#[derive(Debug)]
+pub(crate) struct Settled<T> {
+    pub(crate) number: u64,
+    pub(crate) message: T,
+    pub(crate) outcome: Outcome,
+    pub(crate) best_effort: bool,
+    pub(crate) receipt: bool,
+}
+
+/// A message that is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taken<T> {
+    pub(crate) number: u64,
+    /// 1 when it is written for the first time.
+    pub(crate) attempt: u8,
+    pub(crate) message: T,
+}
+
+/// How much `take` may return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget {
+    /// Messages until their sizes reach this many bytes, but at least one.
+    pub(crate) bytes: usize,
+    /// No more than this many messages are written and held at once.
+    pub(crate) in_flight: usize,
+    /// Only messages below this number.
+    pub(crate) below: u64,
+}
+
+/// Whether there is room for a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    Now,
+    /// When other messages are settled.
+    Later,
+    Never,
+}
+
+#[derive(Debug)]
+pub(crate) struct Buffer<T> {
+    /// In the order of their numbers, none empty. Each but the last has a held message in it.
+    pub(super) blocks: VecDeque<Block<T>>,
+    /// The number of the next message: above all in `blocks`.
+    tail: u64,
+    /// Above all messages that are written on this connection; at most `tail`.
+    cursor: u64,
+    /// Above all messages that ever were written; from `cursor` to `tail`.
+    pub(super) fresh: u64,
+    /// Held messages.
+    len: usize,
+    /// Held messages below `cursor`.
+    pub(super) written: usize,
+    /// The sizes of the held messages together.
+    bytes: usize,
+    max_bytes: usize,
+    max_len: usize,
+    /// No held message expires before this.
+    earliest: u64,
+    pub(super) ids: Ids,
+    /// The peer's replies name messages. Otherwise they may count them, see `gone`.
+    pub(super) named: bool,
+    /// Messages that are written on this connection and were dropped without a reply. A reply that counts messages
+    /// still counts them: without this it would confirm a message that it does not mean.
+    pub(super) gone: BTreeSet<u64>,
+}
+
+/// How a message is found by its id.
+#[derive(Debug)]
+pub(super) enum Ids {
+    /// Ids have not fallen since the buffer was empty, and this is the last one: binary search.
+    Growing(u64),
+    /// The id and the number of every held message.
+    Index(BTreeSet<(u64, u64)>),
+}
+
+impl<T> Buffer<T> {
+    pub(crate) fn new(max_bytes: usize, max_len: usize) -> Self {
+        Self {
+            blocks: VecDeque::new(),
+            tail: 0,
+            cursor: 0,
+            fresh: 0,
+            len: 0,
+            written: 0,
+            bytes: 0,
+            max_bytes,
+            max_len,
+            earliest: u64::MAX,
+            ids: Ids::Growing(0),
+            named: false,
+            gone: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Held messages that are written on this connection.
+    pub(crate) fn written(&self) -> usize {
+        self.written
+    }
+
+    /// Whether a message is to be written.
+    pub(crate) fn has_more(&self) -> bool {
+        self.len > self.written
+    }
+
+    /// Whether a message below `limit` is to be written.
+    pub(crate) fn has_below(&self, limit: u64) -> bool {
+        self.next_to_write().is_some_and(|number| number < limit)
+    }
+
+    /// The lowest number that is to be written.
+    fn next_to_write(&self) -> Option<u64> {
+        let blocks = self.blocks.range(self.block_from(self.cursor)..);
+        let mut numbers = blocks.flat_map(Block::held).map(|(number, _)| number);
+        numbers.find(|&number| number >= self.cursor)
+    }
+
+    /// The lowest number that is written on this connection and will be written again after a loss.
+    pub(crate) fn first_written(&self) -> Option<u64> {
+        let mut held = self.blocks.iter().flat_map(Block::held);
+        let (number, _) = held.find(|(_, slot)| !slot.is_best_effort())?;
+        (number < self.cursor).then_some(number)
+    }
+
+    /// Takes a number that no message will have.
+    pub(crate) fn skip(&mut self) -> u64 {
+        let number = self.tail;
+        self.skip_to(number + 1);
+        number
+    }
+
+    /// Numbers go on from this one, if it is above the present ones.
+    pub(crate) fn skip_to(&mut self, number: u64) {
+        self.tail = self.tail.max(number);
+    }
+
+    /// When the oldest held message was accepted.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        let block = self.blocks.front()?;
+        Some(block.slots.get(block.head)?.since)
+    }
+
+    /// How many bytes and how many messages fit now.
+    pub(crate) fn room(&self) -> (usize, usize) {
+        (
+            self.max_bytes.saturating_sub(self.bytes),
+            self.max_len.saturating_sub(self.len),
+        )
+    }
+
+    /// Whether there is room for `size` bytes more.
+    pub(crate) fn fit(&self, size: usize) -> Fit {
+        if size > self.max_bytes || u32::try_from(size).is_err() {
+            Fit::Never
+        } else if self.len < self.max_len && self.bytes.saturating_add(size) <= self.max_bytes {
+            Fit::Now
+        } else {
+            Fit::Later
+        }
+    }
+
+    /// The number that the next message gets.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.tail
+    }
+
+    /// Holds a message, and returns its number. The caller has asked `fit`.
+    pub(crate) fn push(&mut self, message: T, terms: Terms) -> u64 {
+        let number = self.tail;
+        self.push_at(number, message, terms);
+        number
+    }
+
+    /// Holds a message under a number of the caller's, which is not below any that was given before.
+    pub(crate) fn push_at(&mut self, number: u64, message: T, terms: Terms) {
+        debug_assert!(number >= self.tail);
+        if self.len == 0 {
+            self.ids = Ids::Growing(terms.id);
+        }
+        self.index(number, terms.id);
+        self.earliest = self.earliest.min(terms.expires.unwrap_or(u64::MAX));
+        let mut after_gap = false;
+        let rejected = match self.blocks.back_mut() {
+            Some(block) => {
+                if block.live == 0 {
+                    block.renew(number);
+                }
+                after_gap = !block.is_full();
+                block.push(number, message, &terms).err()
+            }
+            None => Some(message),
+        };
+        if let Some(message) = rejected {
+            let mut block = Block::new(number, after_gap);
+            // A new block has room for its first number.
+            let _ = block.push(number, message, &terms);
+            self.blocks.push_back(block);
+        }
+        self.tail = number + 1;
+        self.len += 1;
+        self.bytes += terms.size as usize;
+    }
+
+    fn index(&mut self, number: u64, id: u64) {
+        match &mut self.ids {
+            Ids::Growing(last) if *last <= id => *last = id,
+            Ids::Growing(_) => {
+                let held = self.blocks.iter().flat_map(Block::held);
+                let mut index: BTreeSet<_> = held.map(|(number, slot)| (slot.id, number)).collect();
+                index.insert((id, number));
+                self.ids = Ids::Index(index);
+            }
+            Ids::Index(index) => {
+                index.insert((id, number));
+            }
+        }
+    }
+
+    /// Takes the messages that are to be written next. Returns how many of them had been written before.
+    ///
+    /// Messages whose time has run out at `now` are settled on the way.
+    pub(crate) fn take(
+        &mut self,
+        budget: Budget,
+        now: u64,
+        batch: &mut Vec<Taken<T>>,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) -> u64
+    where
+        T: Clone,
+    {
+        let mut again = 0;
+        let mut room = budget.bytes;
+        let mut expired = false;
+        let limit = budget.below.min(self.tail);
+        let start = self.block_from(self.cursor);
+        'blocks: for block in self.blocks.range_mut(start..) {
+            let skip = block.index_from(self.cursor).max(block.head);
+            for index in skip..block.slots.len() {
+                let number = block.number(index);
+                if number >= limit || room == 0 || self.written >= budget.in_flight {
+                    break 'blocks;
+                }
+                let slot = &mut block.slots[index];
+                let Some(message) = &slot.message else {
+                    self.cursor = number + 1;
+                    continue;
+                };
+                if slot.expires <= now {
+                    expired = true;
+                    self.cursor = number;
+                    break 'blocks;
+                }
+                self.cursor = number + 1;
+                slot.attempts = slot.attempts.saturating_add(1);
+                again += u64::from(number < self.fresh);
+                self.written += 1;
+                room = room.saturating_sub((slot.size as usize).max(1));
+                batch.push(Taken {
+                    number,
+                    attempt: slot.attempts,
+                    message: message.clone(),
+                });
+            }
+        }
+        self.fresh = self.fresh.max(self.cursor);
+        if expired {
+            self.expire(now, settle);
+            if batch.is_empty() {
+                return again + self.take(budget, now, batch, settle);
+            }
+        }
+        again
+    }
+
+    /// Settles the messages whose time has run out.
+    pub(crate) fn expire(&mut self, now: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
+        if self.earliest > now {
+            return;
+        }
+        let mut earliest = u64::MAX;
+        let mut expired = Vec::new();
+        for (number, slot) in self.blocks.iter().flat_map(Block::held) {
+            if slot.expires > now {
+                earliest = earliest.min(slot.expires);
+                continue;
+            }
+            // So that `gone` is bounded.
+            if number < self.cursor && !self.named && self.gone.len() >= self.max_len {
+                continue;
+            }
+            let outcome = match slot.attempts {
+                0 => Outcome::Expired,
+                _ => Outcome::Unconfirmed,
+            };
+            expired.push((number, outcome));
+        }
+        self.earliest = earliest;
+        for (number, outcome) in expired {
+            self.drop_unanswered(number, outcome, settle);
+        }
+    }
+
+    /// Drops the oldest message that is not written on this connection, or else the oldest one.
+    pub(crate) fn evict(&mut self, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
+        if let Some(number) = self.next_to_write().or_else(|| self.first()) {
+            self.drop_unanswered(number, Outcome::Overflowed, settle);
+        }
+    }
+
+    /// Settles a message to which the peer may still reply.
+    fn drop_unanswered(
+        &mut self,
+        number: u64,
+        outcome: Outcome,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
+        if number < self.cursor && !self.named {
+            self.gone.insert(number);
+        }
+        self.settle(number, outcome, settle);
+    }
+
+    /// The time at which [`expire`](Self::expire) may have something to do; never late.
+    pub(crate) fn next_expiry(&self) -> Option<u64> {
+        (self.earliest != u64::MAX).then_some(self.earliest)
+    }
+
+    /// Settles a message that cannot be delivered.
+    pub(crate) fn refuse(&mut self, number: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
+        self.settle(number, Outcome::Refused, settle);
+    }
+
+    /// The connection is lost: held messages are to be written again, and best-effort messages that were written
+    /// are settled.
+    pub(crate) fn rewind(&mut self, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
+        let cursor = self.cursor;
+        let lost: Vec<u64> = self
+            .blocks
+            .iter()
+            .take_while(|block| block.number(0) < cursor)
+            .flat_map(Block::held)
+            .filter(|(number, slot)| *number < cursor && slot.is_best_effort())
+            .map(|(number, _)| number)
+            .collect();
+        for number in lost {
+            self.settle(number, Outcome::Unconfirmed, settle);
+        }
+        self.gone.clear();
+        self.written = 0;
+        self.cursor = self.first().unwrap_or(self.tail).min(cursor);
+    }
+
+    /// The held messages, in order, with their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        let held = self.blocks.iter().flat_map(Block::held);
+        held.filter_map(|(number, slot)| Some((number, slot.message.as_ref()?)))
+    }
+
+    /// Drops all held messages, in order: the number, the message, and whether it has a receipt.
+    pub(crate) fn clear(&mut self, mut left: impl FnMut(u64, T, bool)) {
+        for block in std::mem::take(&mut self.blocks) {
+            let numbers: Vec<u64> = (0..block.slots.len())
+                .map(|index| block.number(index))
+                .collect();
+            for (number, mut slot) in numbers.into_iter().zip(block.slots) {
+                if let Some(message) = slot.message.take() {
+                    left(number, message, slot.has_receipt());
+                }
+            }
+        }
+        *self = Self {
+            tail: self.tail,
+            cursor: self.tail,
+            fresh: self.tail,
+            ..Self::new(self.max_bytes, self.max_len)
+        };
+    }
+
+    /// The message, if it is held.
+    pub(crate) fn get(&self, number: u64) -> Option<&T> {
+        let (block, index) = self.locate(number)?;
+        self.blocks[block].slots[index].message.as_ref()
+    }
+
+    /// The receipt of the message was dropped.
+    pub(crate) fn forget_receipt(&mut self, number: u64) {
+        if let Some((block, index)) = self.locate(number) {
+            self.blocks[block].slots[index].forget_receipt();
+        }
+    }
+
+    /// The number of the oldest held message.
+    pub(crate) fn first(&self) -> Option<u64> {
+        let block = self.blocks.front()?;
+        (block.live > 0).then(|| block.number(block.head))
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        number: u64,
+        outcome: Outcome,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
+        if let Some((place, index)) = self.locate(number) {
+            self.settle_at(place, index, outcome, settle);
+        }
+    }
+
+    #[inline]
+    pub(super) fn settle_at(
+        &mut self,
+        place: usize,
+        index: usize,
+        outcome: Outcome,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
+        let last = self.blocks.len() - 1;
+        let block = &mut self.blocks[place];
+        let number = block.number(index);
+        let slot = &mut block.slots[index];
+        let Some(message) = slot.message.take() else {
+            return;
+        };
+        let settled = Settled {
+            number,
+            message,
+            outcome,
+            best_effort: slot.is_best_effort(),
+            receipt: slot.has_receipt(),
+        };
+        self.len -= 1;
+        self.bytes -= slot.size as usize;
+        self.written -= usize::from(number < self.cursor);
+        if let Ids::Index(index) = &mut self.ids {
+            index.remove(&(slot.id, number));
+        }
+        block.live -= 1;
+        block.advance();
+        // Invariant 6.
+        if block.live == 0 {
+            if place == last {
+                block.renew(self.tail);
+            } else {
+                self.blocks.remove(place);
+            }
+        }
+        settle(settled);
+    }
+
+    /// The place of the first block that has a number from `number` on.
+    fn block_from(&self, number: u64) -> usize {
+        match self.blocks.back() {
+            // The usual case: what is written next is among the newest.
+            Some(block) if block.number(0) <= number => self.blocks.len() - 1,
+            _ => self.blocks.partition_point(|block| block.end() <= number),
+        }
+    }
+
+    fn locate(&self, number: u64) -> Option<(usize, usize)> {
+        let place = match self.blocks.front() {
+            // The usual case: what is settled is among the oldest.
+            Some(block) if number < block.end() => 0,
+            _ => self.block_from(number),
+        };
+        let block = self.blocks.get(place)?;
+        block.index_of(number).map(|index| (place, index))
+    }
+}

@@ -1,0 +1,123 @@
+//! How held messages are confirmed: by number, by count, and by id.
+
+use super::buffer::{Buffer, Ids, Outcome, Settled};
+
+impl<T> Buffer<T> {
+    /// Confirms all written messages below `number`.
+    pub(crate) fn confirm_below(
+        &mut self,
+        number: u64,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
+        self.peer_names();
+        let limit = number.min(self.fresh);
+        while let Some(block) = self.blocks.front() {
+            if block.live == 0 || block.number(block.head) >= limit {
+                break;
+            }
+            self.settle_at(0, block.head, Outcome::Confirmed, settle);
+        }
+    }
+
+    /// Confirms the `count` oldest messages that are written on this connection. Those that were dropped meanwhile
+    /// count.
+    pub(crate) fn confirm_oldest(
+        &mut self,
+        count: u64,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
+        for _ in 0..count.min((self.written + self.gone.len()) as u64) {
+            let first = self.first().filter(|_| self.written > 0);
+            match (first, self.gone.first()) {
+                (Some(first), None) => self.settle(first, Outcome::Confirmed, settle),
+                (Some(first), Some(&gone)) if first < gone => {
+                    self.settle(first, Outcome::Confirmed, settle);
+                }
+                _ => {
+                    self.gone.pop_first();
+                }
+            }
+        }
+    }
+
+    /// Confirms the oldest written message with this id.
+    pub(crate) fn confirm_id(&mut self, id: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
+        self.peer_names();
+        if let Some(number) = self.find(id) {
+            self.settle(number, Outcome::Confirmed, settle);
+        }
+    }
+
+    /// Confirms all written messages whose id is at most this one.
+    pub(crate) fn confirm_up_to(
+        &mut self,
+        id: u64,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) {
+        self.peer_names();
+        match &self.ids {
+            Ids::Growing(_) => {
+                while let Some(block) = self.blocks.front() {
+                    let number = block.number(block.head);
+                    match block.slots.get(block.head) {
+                        Some(slot) if slot.id <= id && number < self.fresh => {
+                            self.settle(number, Outcome::Confirmed, settle);
+                        }
+                        _ => break,
+                    }
+                }
+            }
+            Ids::Index(index) => {
+                let named = index.range(..=(id, u64::MAX)).map(|&(_, number)| number);
+                let mut named: Vec<u64> = named.filter(|&number| number < self.fresh).collect();
+                named.sort_unstable();
+                for number in named {
+                    self.settle(number, Outcome::Confirmed, settle);
+                }
+            }
+        }
+    }
+
+    /// Settles the oldest written message with this id as refused.
+    pub(crate) fn refuse_id(&mut self, id: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
+        self.peer_names();
+        if let Some(number) = self.find(id) {
+            self.settle(number, Outcome::Refused, settle);
+        }
+    }
+
+    /// Replies name messages: nothing needs to be counted.
+    fn peer_names(&mut self) {
+        if !self.named {
+            self.named = true;
+            self.gone.clear();
+        }
+    }
+
+    /// The oldest written message with this id.
+    fn find(&self, id: u64) -> Option<u64> {
+        match &self.ids {
+            Ids::Growing(_) => {
+                let start = self.blocks.partition_point(|block| block.last_id() < id);
+                for block in self.blocks.range(start..) {
+                    let skip = block.slots.partition_point(|slot| slot.id < id);
+                    for (index, slot) in block.slots.iter().enumerate().skip(skip) {
+                        let number = block.number(index);
+                        if slot.id != id || number >= self.fresh {
+                            return None;
+                        }
+                        if slot.message.is_some() {
+                            return Some(number);
+                        }
+                    }
+                }
+                None
+            }
+            Ids::Index(index) => index
+                .range((id, 0)..=(id, u64::MAX))
+                .map(|&(_, number)| number)
+                .next()
+                .filter(|&number| number < self.fresh),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Why an outbox did not accept a message.
+
+use super::give_up::GiveUpReason;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// The outbox did not accept a message. The error gives the message back.
+///
+/// ```
+/// use hangup::outbox::{Outbox, RefusedReason};
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .capacity(10, 1)
+///     .spawn()?;
+/// let error = outbox.try_send("more than ten bytes").unwrap_err();
+/// assert_eq!(*error.reason(), RefusedReason::TooLarge);
+/// assert_eq!(error.into_message(), "more than ten bytes");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct OutboxError<T> {
+    message: T,
+    reason: RefusedReason,
+}
+
+impl<T> OutboxError<T> {
+    pub(crate) fn new(message: T, reason: RefusedReason) -> Self {
+        Self { message, reason }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &T {
+        &self.message
+    }
+
+    /// Why the outbox did not accept the message.
+    pub fn reason(&self) -> &RefusedReason {
+        &self.reason
+    }
+
+    /// Gives the message back.
+    pub fn into_message(self) -> T {
+        self.message
+    }
+}
+
+/// `Debug` does not print the message.
+impl<T> fmt::Debug for OutboxError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboxError")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for OutboxError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message not accepted: {}", self.reason)
+    }
+}
+
+impl<T> Error for OutboxError<T> {}
+
+/// Why an outbox did not accept a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefusedReason {
+    /// The outbox is full. [`send`](super::Outbox::send) reports this only with
+    /// [`Overflow::Refuse`](super::Overflow::Refuse); otherwise it waits.
+    Full,
+    /// The message is larger than the whole capacity, so it can never be accepted.
+    TooLarge,
+    /// The outbox is shutting down, or has shut down.
+    ShutDown,
+    /// The outbox has given up. [`Outbox::resume`](super::Outbox::resume) restarts it.
+    GaveUp(GiveUpReason),
+    /// The outbox's task has ended: its runtime was shut down, or the task panicked or was dropped.
+    TaskGone,
+    /// The store of a [durable](super::Builder::durable) outbox did not write the message. The outbox
+    /// goes on.
+    NotStored(NotStoredReason),
+    /// [`try_send`](super::Outbox::try_send) cannot wait until a durable outbox has stored an important
+    /// message. Use [`send`](super::Outbox::send).
+    MustAwait,
+}
+
+impl fmt::Display for RefusedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the outbox is full"),
+            Self::TooLarge => f.write_str("the message is larger than the outbox's capacity"),
+            Self::ShutDown => f.write_str("the outbox is shut down"),
+            Self::GaveUp(why) => write!(f, "the outbox gave up: {why}"),
+            Self::TaskGone => f.write_str("the outbox's task has ended"),
+            Self::NotStored(why) => write!(f, "the store did not write it: {why}"),
+            Self::MustAwait => {
+                f.write_str("a durable outbox stores the message first: use `send` and await it")
+            }
+        }
+    }
+}
+
+/// Why the store of a durable outbox did not write a message: what can be cloned and compared of the
+/// [`io::Error`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotStoredReason {
+    kind: io::ErrorKind,
+    message: Arc<str>,
+}
+
+impl NotStoredReason {
+    pub(crate) fn new(error: &io::Error) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string().into(),
+        }
+    }
+
+    /// The kind of the error: [`StorageFull`](io::ErrorKind::StorageFull) if the disk is full.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for NotStoredReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,97 @@
+//! Why an outbox did not deliver a message that it had accepted.
+
+use super::give_up::GiveUpReason;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// The outbox accepted a message and did not deliver it. The error gives the message back.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UndeliveredError<T> {
+    message: T,
+    reason: UndeliveredReason,
+}
+
+impl<T> UndeliveredError<T> {
+    pub(crate) fn new(message: T, reason: UndeliveredReason) -> Self {
+        Self { message, reason }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &T {
+        &self.message
+    }
+
+    /// Why the message was not delivered.
+    pub fn reason(&self) -> &UndeliveredReason {
+        &self.reason
+    }
+
+    /// Gives the message back.
+    pub fn into_message(self) -> T {
+        self.message
+    }
+}
+
+/// `Debug` does not print the message.
+impl<T> fmt::Debug for UndeliveredError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UndeliveredError")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for UndeliveredError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message not delivered: {}", self.reason)
+    }
+}
+
+impl<T> Error for UndeliveredError<T> {}
+
+/// Why an outbox did not deliver a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UndeliveredReason {
+    /// Its time ran out before it was written.
+    Expired,
+    /// It was written, and then the connection was lost or its time ran out before it was confirmed. It
+    /// may or may not have arrived.
+    Unconfirmed,
+    /// The encoder returned this error for it, or panicked. See
+    /// [`Unsendable`](super::Unsendable).
+    EncodeFailed(Arc<str>),
+    /// The peer refused it with these words, see [`Processed::Rejected`](super::Processed::Rejected).
+    Rejected(Arc<str>),
+    /// This many connections ended while it was the only unconfirmed message, see
+    /// [`Builder::max_attempts`](super::Builder::max_attempts).
+    TooManyAttempts(u32),
+    /// The outbox was full, and dropped it as [`Builder::overflow`](super::Builder::overflow) says.
+    Overflowed,
+    /// The outbox was shut down before the message was confirmed. If it was written it may have arrived.
+    ShutDown,
+    /// The outbox gave up before the message was confirmed. If it was written it may have arrived, and
+    /// [`Outbox::resume`](super::Outbox::resume) will send it again.
+    GaveUp(GiveUpReason),
+    /// The outbox's task has ended: its runtime was shut down, or the task panicked or was dropped.
+    TaskGone,
+}
+
+impl fmt::Display for UndeliveredReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Expired => f.write_str("its time ran out"),
+            Self::Unconfirmed => f.write_str("it was written and not confirmed in time"),
+            Self::EncodeFailed(why) => write!(f, "the encoder failed: {why}"),
+            Self::Rejected(why) => write!(f, "the peer rejected it: {why}"),
+            Self::TooManyAttempts(attempts) => {
+                write!(f, "{attempts} connections ended while it was being sent")
+            }
+            Self::Overflowed => f.write_str("the outbox was full and dropped it"),
+            Self::ShutDown => f.write_str("the outbox was shut down"),
+            Self::GaveUp(why) => write!(f, "the outbox gave up: {why}"),
+            Self::TaskGone => f.write_str("the outbox's task has ended"),
+        }
+    }
+}

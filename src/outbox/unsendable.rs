@@ -1,0 +1,86 @@
+//! Messages that cannot be sent.
+
+use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+
+/// A message that an outbox set aside, because it would block all messages behind it.
+///
+/// [`Builder::on_unsendable`](super::Builder::on_unsendable) receives it. In a
+/// [durable](super::Builder::durable) outbox it becomes a [`DeadLetter`](super::DeadLetter) of the store, unless
+/// the handler returns [`UnsendableAction::Discard`]. A store without dead letters keeps it as it was, and the
+/// next outbox on that store tries it again.
+pub struct Unsendable<T> {
+    pub(crate) number: u64,
+    pub(crate) message: Option<T>,
+    pub(crate) bytes: Option<Bytes>,
+    pub(crate) reason: UnsendableReason,
+}
+
+impl<T> Unsendable<T> {
+    /// The number under which the outbox and its store know it.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The message; `None` if its record could not be decoded.
+    pub fn message(&self) -> Option<&T> {
+        self.message.as_ref()
+    }
+
+    /// The record, if it could not be decoded.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        self.bytes.as_ref()
+    }
+
+    /// Why it was set aside.
+    pub fn reason(&self) -> &UnsendableReason {
+        &self.reason
+    }
+}
+
+/// `Debug` does not print the message.
+impl<T> fmt::Debug for Unsendable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsendable")
+            .field("number", &self.number)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an outbox set a message aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnsendableReason {
+    /// [`Record::from_bytes`](super::Record::from_bytes) failed or panicked on what the store returned.
+    DecodeFailed(Arc<str>),
+    /// The encoder failed or panicked.
+    EncodeFailed(Arc<str>),
+    /// This many connections ended while it was the only unconfirmed message, see
+    /// [`Builder::max_attempts`](super::Builder::max_attempts).
+    TooManyAttempts(u32),
+}
+
+impl fmt::Display for UnsendableReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DecodeFailed(why) => write!(f, "its record cannot be decoded: {why}"),
+            Self::EncodeFailed(why) => write!(f, "the encoder failed: {why}"),
+            Self::TooManyAttempts(attempts) => {
+                write!(f, "{attempts} connections ended while it was being sent")
+            }
+        }
+    }
+}
+
+/// What a durable outbox does with an [`Unsendable`] message after the handler has seen it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum UnsendableAction {
+    /// It becomes a [`DeadLetter`](super::DeadLetter) of the store.
+    #[default]
+    Keep,
+    /// It is removed from the store.
+    Discard,
+}

@@ -1,0 +1,132 @@
+//! What a connection is doing: whether a request is under way, and since when not.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use tokio::time::Instant;
+
+/// Times are milliseconds since the connection began.
+#[derive(Debug)]
+pub(super) struct Activity {
+    began: Instant,
+    /// Requests under way: a handler runs, or a response is being sent.
+    in_flight: AtomicUsize,
+    /// Requests that were begun.
+    requests: AtomicU64,
+    /// Since when no request is under way.
+    idle_since: AtomicU64,
+    /// When the first byte of the next head came, and one; zero before.
+    head_since: AtomicU64,
+}
+
+/// How far a connection without a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// The first request is awaited.
+    New,
+    /// A part of the next head is there.
+    Head,
+    /// The next request is awaited.
+    KeepAlive,
+}
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
+            idle_since: AtomicU64::new(0),
+            head_since: AtomicU64::new(0),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn at(&self, milliseconds: u64) -> Instant {
+        self.began + std::time::Duration::from_millis(milliseconds)
+    }
+
+    /// The handshake is done: now the first head is due.
+    pub(super) fn handshake_done(&self) {
+        self.idle_since.store(self.now(), Relaxed);
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight() == 0
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Something was read.
+    #[inline]
+    pub(super) fn received(&self) {
+        if self.is_idle() && self.head_since.load(Relaxed) == 0 {
+            self.head_since.store(self.now() + 1, Relaxed);
+        }
+    }
+
+    pub(super) fn request_began(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
+        self.head_since.store(0, Relaxed);
+    }
+
+    pub(super) fn request_ended(&self) {
+        // Before the count: who sees an idle connection sees since when.
+        self.idle_since.store(self.now(), Relaxed);
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    /// Since when the connection is without a request, and how far the next one is; `None` while one is
+    /// under way. `heads` says whether what arrives is the next head.
+    pub(super) fn idle(&self, heads: bool) -> Option<(Instant, Idle)> {
+        let since = self.idle_since()?;
+        let head = self.head_since.load(Relaxed);
+        Some(match (self.requests.load(Relaxed), head) {
+            (0, _) => (since, Idle::New),
+            (_, head) if heads && head > 0 => (self.at(head - 1), Idle::Head),
+            _ => (since, Idle::KeepAlive),
+        })
+    }
+
+    /// Since when the connection is without a request, to find the oldest one.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.is_idle()
+            .then(|| self.at(self.idle_since.load(Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn from_the_first_head_to_keep_alive() {
+        let second = Duration::from_secs(1);
+        let began = Instant::now();
+        let activity = Activity::new();
+        assert_eq!(activity.idle(true), Some((began, Idle::New)));
+        tokio::time::advance(second).await;
+        activity.received();
+        let new = Some((began, Idle::New));
+        assert_eq!(activity.idle(true), new, "the first head has one bound");
+        activity.request_began();
+        assert_eq!((activity.idle(true), activity.idle_since()), (None, None));
+        tokio::time::advance(second).await;
+        activity.received();
+        activity.request_ended();
+        let ended = began + 2 * second;
+        assert_eq!(activity.idle(true), Some((ended, Idle::KeepAlive)));
+        tokio::time::advance(second).await;
+        activity.received();
+        tokio::time::advance(second).await;
+        activity.received();
+        assert_eq!(activity.idle(true), Some((began + 3 * second, Idle::Head)));
+        assert_eq!(activity.idle(false), Some((ended, Idle::KeepAlive)));
+        assert_eq!(activity.idle_since(), Some(ended));
+    }
+}

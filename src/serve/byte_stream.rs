@@ -1,0 +1,69 @@
+//! What a server's stream can do, beside reading and writing.
+
+use crate::stream::MonitoredStream;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+/// A stream that a [`Listener`](super::Listener) gives.
+#[expect(unnameable_types, reason = "a part of the sealed trait")]
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Whether the kernel can send files into it.
+    const SENDS_FILES: bool = false;
+
+    /// Writes what more will follow at once.
+    fn poll_write_more(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let _ = (cx, bytes);
+        Poll::Ready(Err(ErrorKind::Unsupported.into()))
+    }
+
+    /// Has the kernel send up to `length` bytes of `file`, from `at` on.
+    fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        at: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        let _ = (cx, file, at, length);
+        Poll::Ready(Err(ErrorKind::Unsupported.into()))
+    }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+impl ByteStream for MonitoredStream<TcpStream> {
+    const SENDS_FILES: bool = true;
+
+    fn poll_write_more(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        use rustix::net::{SendFlags, send};
+        self.poll_write_with(cx, |socket| {
+            rustix::io::retry_on_intr(|| send(socket, bytes, SendFlags::MORE | SendFlags::NOSIGNAL))
+                .map_err(io::Error::from)
+        })
+    }
+
+    fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        at: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, |socket| {
+            let mut at = at;
+            rustix::io::retry_on_intr(|| rustix::fs::sendfile(socket, file, Some(&mut at), length))
+                .map_err(io::Error::from)
+        })
+    }
+}
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback))))]
+impl ByteStream for MonitoredStream<TcpStream> {}
+
+#[cfg(unix)]
+impl ByteStream for MonitoredStream<tokio::net::UnixStream> {}
+
+#[cfg(feature = "tls")]
+impl ByteStream for crate::tls::ServerStream {}

@@ -1,0 +1,178 @@
+//! What is known of one connection, by all of its parts.
+
+use super::activity::Activity;
+use super::file::Slot;
+use super::limits::Limits;
+use super::report::Report;
+use super::stream::StreamState;
+use super::{LimitReason, prefix::Prefix};
+use crate::monitor::Monitor;
+use crate::state::sync::{Mutex, lock};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use tokio::sync::Notify;
+
+/// The connection that a request came by: in the extensions of every request that a
+/// [`Server`](super::Server) passes on.
+///
+/// With the feature `axum` the extractors [`Monitor`] and [`Peer`](crate::axum::Peer) take it from there.
+///
+/// ```
+/// use hangup::serve::{Connection, RequestBody};
+/// use http::{Request, Response};
+/// use std::convert::Infallible;
+///
+/// async fn hello(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
+///     let connection = request.extensions().get::<Connection>().expect("served by hangup");
+///     let address = connection.remote_addr();
+///     Ok(Response::new(format!("hello {address:?}\n")))
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Connection {
+    state: Arc<ConnectionState>,
+}
+
+impl Connection {
+    pub(super) fn new(state: Arc<ConnectionState>) -> Self {
+        Self { state }
+    }
+
+    pub(super) fn state(&self) -> &Arc<ConnectionState> {
+        &self.state
+    }
+
+    /// The connection's monitor.
+    pub fn monitor(&self) -> &Monitor {
+        &self.state.monitor
+    }
+
+    /// The client's address; `None` for a Unix socket.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.state.remote
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("monitor", &self.state.monitor)
+            .field("remote_addr", &self.state.remote)
+            .finish()
+    }
+}
+
+/// What a connection is told to do. A later one outranks an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Command {
+    /// Go on.
+    Run,
+    /// Finish the requests that are under way, and end.
+    Drain,
+    /// End now.
+    End,
+}
+
+/// What the server's connections share.
+#[derive(Debug)]
+pub(super) struct ServerState {
+    pub(super) limits: Limits,
+    pub(super) report: Report,
+    /// Requests under way, on all connections.
+    pub(super) in_flight: AtomicUsize,
+}
+
+/// What is known of one connection, by its task, its I/O and its requests.
+pub(super) struct ConnectionState {
+    pub(super) server: Arc<ServerState>,
+    pub(super) monitor: Monitor,
+    pub(super) remote: Option<SocketAddr>,
+    pub(super) activity: Activity,
+    /// The way of files into the socket.
+    pub(super) slot: Slot,
+    command: AtomicU8,
+    commanded: Notify,
+    /// An HTTP/2 request that was passed on, and whose task is not begun yet.
+    next_stream: Mutex<Option<Arc<StreamState>>>,
+}
+
+impl ConnectionState {
+    pub(super) fn new(
+        server: Arc<ServerState>,
+        monitor: Monitor,
+        remote: Option<SocketAddr>,
+    ) -> Self {
+        Self {
+            server,
+            monitor,
+            remote,
+            activity: Activity::new(),
+            slot: Slot::default(),
+            command: AtomicU8::new(Command::Run as u8),
+            commanded: Notify::new(),
+            next_stream: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn prefix(&self) -> Option<Prefix> {
+        self.remote.map(|address| Prefix::from(address.ip()))
+    }
+
+    pub(super) fn command(&self, command: Command) {
+        self.command.fetch_max(command as u8, Relaxed);
+        self.commanded.notify_one();
+    }
+
+    pub(super) fn commanded(&self) -> Command {
+        match self.command.load(Relaxed) {
+            0 => Command::Run,
+            1 => Command::Drain,
+            _ => Command::End,
+        }
+    }
+
+    /// Resolves at the next command, or at once if there was one since the last call.
+    pub(super) async fn next_command(&self) {
+        self.commanded.notified().await;
+    }
+
+    pub(super) fn limit(&self, reason: LimitReason) {
+        self.server.report.limit(reason, self.remote);
+    }
+
+    pub(super) fn put_stream(&self, stream: Arc<StreamState>) {
+        *lock(&self.next_stream) = Some(stream);
+    }
+
+    pub(super) fn take_stream(&self) -> Option<Arc<StreamState>> {
+        lock(&self.next_stream).take()
+    }
+}
+
+/// A request that is under way: counted until it is dropped.
+pub(super) struct RequestGuard {
+    connection: Arc<ConnectionState>,
+}
+
+impl RequestGuard {
+    /// Begins a request, and tells whether there is room for it.
+    pub(super) fn new(connection: Arc<ConnectionState>) -> (Self, bool) {
+        connection.activity.request_began();
+        let before = connection.server.in_flight.fetch_add(1, Relaxed);
+        let room = before < connection.server.limits.max_requests;
+        (Self { connection }, room)
+    }
+
+    pub(super) fn connection(&self) -> &Arc<ConnectionState> {
+        &self.connection
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.connection.server.in_flight.fetch_sub(1, Relaxed);
+        self.connection.activity.request_ended();
+    }
+}

@@ -1,0 +1,244 @@
+//! The body of a file's response.
+
+use super::placeholder::Placeholder;
+use super::polling::Polling;
+use super::slot::Answer;
+use super::source::Source;
+use crate::serve::connection::ConnectionState;
+use crate::transfer::page_cache;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::task::JoinHandle;
+
+/// Up to this length a file is read, and leaves with its head in one write: cheaper than a sendfile(2) of its
+/// own. It is the most that is read at a time, too.
+pub(super) const PART: usize = 64 << 10;
+
+/// A file, or a part of it, as the body of a response: made by [`file`](super::file) and
+/// [`ServeFolder`](super::ServeFolder).
+///
+/// On Linux, over plain HTTP/1.1 and passed unchanged to a [`Server`](crate::serve::Server), it is sent by
+/// sendfile(2): the program never has the bytes. Elsewhere, and to whatever collects or changes it, it yields
+/// the file's bytes, 64 KiB at a time, read on the runtime's threads for blocking work unless they are in the
+/// page cache.
+///
+/// A middleware that keeps the length of a body and changes its bytes cannot be told from one that passes
+/// them on before it is too late: the connection is ended then. Use [`read`](Self::read) below it.
+pub struct FileBody {
+    content: Content,
+}
+
+enum Content {
+    /// Empty, or a message.
+    Bytes(Bytes),
+    File(FilePart),
+}
+
+struct FilePart {
+    file: Arc<File>,
+    start: u64,
+    at: u64,
+    end: u64,
+    connection: Option<Arc<ConnectionState>>,
+    way: Way,
+}
+
+/// How the file gets to the client.
+enum Way {
+    Unknown,
+    /// The connection was asked whether it takes placeholders.
+    Asked,
+    Placeholders,
+    Read(Option<JoinHandle<io::Result<Vec<u8>>>>),
+}
+
+impl FileBody {
+    /// No bytes at all.
+    pub fn empty() -> Self {
+        Self::from(Bytes::new())
+    }
+
+    pub(super) fn part(
+        file: Arc<File>,
+        start: u64,
+        end: u64,
+        connection: Option<Arc<ConnectionState>>,
+    ) -> Self {
+        Self {
+            content: Content::File(FilePart {
+                file,
+                start,
+                at: start,
+                end,
+                connection,
+                way: Way::Unknown,
+            }),
+        }
+    }
+
+    /// Has the file read, and never sent by the kernel: for a middleware that changes the bytes of a body and
+    /// keeps their number.
+    #[must_use]
+    pub fn read(mut self) -> Self {
+        if let Content::File(part) = &mut self.content {
+            part.connection = None;
+        }
+        self
+    }
+}
+
+impl From<Bytes> for FileBody {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            content: Content::Bytes(bytes),
+        }
+    }
+}
+
+impl FilePart {
+    fn left(&self) -> u64 {
+        self.end - self.at
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        loop {
+            match &mut self.way {
+                Way::Unknown => self.way = self.first_way(cx),
+                Way::Asked => match self.connection.as_ref().map(|to| to.slot.answer(cx)) {
+                    Some(Answer::Wait) => return Poll::Pending,
+                    Some(Answer::Placeholders) => self.way = Way::Placeholders,
+                    Some(Answer::Read) | None => self.way = Way::Read(None),
+                },
+                Way::Placeholders => {
+                    let placeholder = Placeholder::bytes(self.at - self.start, self.left());
+                    self.at += placeholder.len() as u64;
+                    return Poll::Ready(Ok(placeholder));
+                }
+                Way::Read(reading) => {
+                    let bytes = ready!(read(&self.file, self.at, self.end, reading, cx))?;
+                    self.at += bytes.len() as u64;
+                    return Poll::Ready(Ok(bytes));
+                }
+            }
+        }
+    }
+
+    fn first_way(&self, cx: &Context<'_>) -> Way {
+        let connection = self.connection.as_ref();
+        let Some(connection) = connection.filter(|to| to.slot.is_open() && Polling::is_of(to))
+        else {
+            return Way::Read(None);
+        };
+        if self.left() <= PART as u64 || !can_be_sent(&self.file) {
+            return Way::Read(None);
+        }
+        let source = Source::new(self.file.clone(), self.at, self.left());
+        match connection.slot.ask(source, cx) {
+            Answer::Read => Way::Read(None),
+            Answer::Wait | Answer::Placeholders => Way::Asked,
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn can_be_sent(file: &File) -> bool {
+    page_cache::is_known(file)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn can_be_sent(_: &File) -> bool {
+    false
+}
+
+/// Reads what comes next: from the page cache at once, from the disk elsewhere.
+fn read(
+    file: &Arc<File>,
+    at: u64,
+    end: u64,
+    reading: &mut Option<JoinHandle<io::Result<Vec<u8>>>>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Bytes>> {
+    let length = usize::try_from(end - at).map_or(PART, |left| left.min(PART));
+    let bytes = loop {
+        if let Some(task) = reading {
+            let read = ready!(Pin::new(task).poll(cx));
+            *reading = None;
+            break read??;
+        }
+        match page_cache::read_cached(file, at, length)? {
+            Some(bytes) => break bytes,
+            None => {
+                let file = file.clone();
+                let task = tokio::task::spawn_blocking(move || page_cache::read(&file, at, length));
+                *reading = Some(task);
+            }
+        }
+    };
+    Poll::Ready(match bytes.is_empty() {
+        true => Err(io::Error::new(
+            ErrorKind::UnexpectedEof,
+            format!("hangup: the file was cut to {at} bytes while it was sent"),
+        )),
+        false => Ok(bytes.into()),
+    })
+}
+
+impl Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.is_end_stream() {
+            return Poll::Ready(None);
+        }
+        match &mut self.content {
+            Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::File(part) => {
+                let polled = part.poll(cx);
+                if matches!(polled, Poll::Ready(Err(_))) {
+                    part.at = part.end;
+                }
+                polled.map(|part| Some(part.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.is_empty(),
+            Content::File(part) => part.left() == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match &self.content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::File(part) => part.left(),
+        })
+    }
+}
+
+impl Drop for FilePart {
+    fn drop(&mut self) {
+        if let (Way::Asked, Some(connection)) = (&self.way, &self.connection) {
+            connection.slot.withdraw();
+        }
+    }
+}
+
+impl fmt::Debug for FileBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileBody")
+            .field("left", &self.size_hint().exact())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,224 @@
+//! A folder as a service.
+
+use super::body::FileBody;
+use super::coding::{self, Coding};
+use super::open::Opened;
+use super::response::{self, Asked};
+use super::target::Target;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use http::header::LOCATION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// The files of a folder, as a tower service: for [`serve`](crate::serve::serve), or for a route of axum's.
+///
+/// # Default
+///
+/// * index: `index.html` is sent for a directory that has one
+/// * precompressed files: no
+///
+/// What is below the folder is opened relative to it, and nothing that is not below it: `..` is refused, and
+/// so is a symbolic link that leads out, whatever is renamed meanwhile. A path that there is not, that is too
+/// long, or that runs in a circle is answered with status 404. Pipes and devices are not there either.
+///
+/// A directory without a trailing slash is redirected to the one with it, on the same host. Responses are those of
+/// [`file`](super::file), with `nosniff`.
+///
+/// ```no_run
+/// use hangup::MonitoredListener;
+/// use hangup::serve::{ServeFolder, serve};
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     let folder = ServeFolder::open("/srv/www")?.precompressed(true);
+///     let listener = MonitoredListener::bind("127.0.0.1:8080").await?;
+///     serve(listener, folder).shutdown_on_signals().await?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ServeFolder {
+    folder: Arc<Dir>,
+    index: Option<Arc<Path>>,
+    precompressed: bool,
+}
+
+/// What a folder has for a request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FolderResponse {
+    /// A response: the file, a redirect, an error.
+    Response(Response<FileBody>),
+    /// A directory without an index, by its path below the folder. [`ServeFolder`] as a service answers
+    /// with status 404; a program may list it.
+    Directory(PathBuf),
+}
+
+impl ServeFolder {
+    /// Serves the folder at `path`.
+    ///
+    /// The folder is opened now, and stays the same if another one takes its path.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening a directory.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let folder = Dir::open_ambient_dir(path, ambient_authority())?;
+        Ok(Self {
+            folder: Arc::new(folder),
+            index: Some(Path::new("index.html").into()),
+            precompressed: false,
+        })
+    }
+
+    /// The name of the file that is sent for a directory, or `None`. Default: `index.html`.
+    #[must_use]
+    pub fn index(mut self, name: impl Into<Option<PathBuf>>) -> Self {
+        self.index = name.into().map(Into::into);
+        self
+    }
+
+    /// Whether to send `name.br`, `name.zst` or `name.gz` in the place of `name` to clients that accept the
+    /// coding, where there is one. Default: no.
+    ///
+    /// It costs an attempt to open a file for each coding that a client accepts.
+    #[must_use]
+    pub fn precompressed(mut self, precompressed: bool) -> Self {
+        self.precompressed = precompressed;
+        self
+    }
+
+    /// What the folder has for `request`: for programs that list directories.
+    pub fn get<B>(
+        &self,
+        request: &Request<B>,
+    ) -> impl Future<Output = FolderResponse> + Send + use<B> {
+        self.clone().answer(Asked::new(request))
+    }
+
+    async fn answer(self, asked: Asked) -> FolderResponse {
+        if !asked.is_allowed() {
+            return response::not_allowed().into();
+        }
+        match Target::new(asked.path()) {
+            Some(target) => self.find(asked, &target).await,
+            None => response::message(StatusCode::NOT_FOUND).into(),
+        }
+    }
+
+    async fn find(&self, asked: Asked, target: &Target) -> FolderResponse {
+        if !target.is_directory {
+            if let Some((opened, coding)) = self.compressed(&asked, &target.path).await {
+                return asked
+                    .respond(opened, &target.path, Some(coding), true)
+                    .into();
+            }
+        }
+        let opened = match Opened::below(&self.folder, &target.path).await {
+            Ok(opened) => opened,
+            Err(error) => return response::failed(&error).into(),
+        };
+        match (opened.metadata.is_dir(), target.is_directory) {
+            (false, false) => asked
+                .respond(opened, &target.path, None, self.precompressed)
+                .into(),
+            // A file is no directory.
+            (false, true) => response::message(StatusCode::NOT_FOUND).into(),
+            (true, false) => redirect(target, asked.query()).into(),
+            (true, true) => self.index_of(asked, target).await,
+        }
+    }
+
+    async fn index_of(&self, asked: Asked, target: &Target) -> FolderResponse {
+        if let Some(index) = &self.index {
+            let path = target.path.join(index);
+            if let Some((opened, coding)) = self.compressed(&asked, &path).await {
+                return asked.respond(opened, &path, Some(coding), true).into();
+            }
+            if let Ok(opened) = Opened::below(&self.folder, &path).await {
+                if opened.metadata.is_file() {
+                    return asked
+                        .respond(opened, &path, None, self.precompressed)
+                        .into();
+                }
+            }
+        }
+        FolderResponse::Directory(target.path.clone())
+    }
+
+    /// The compressed file that the client accepts, if there is one beside the file itself.
+    async fn compressed(&self, asked: &Asked, path: &Path) -> Option<(Opened, Coding)> {
+        if !self.precompressed {
+            return None;
+        }
+        for coding in coding::accepted(asked.headers()) {
+            let Ok(opened) = Opened::below(&self.folder, &with_suffix(path, coding)).await else {
+                continue;
+            };
+            // What is compressed of a file that is gone is not served.
+            let original = Opened::below(&self.folder, path).await.ok()?;
+            if opened.metadata.is_file() && original.metadata.is_file() {
+                return Some((opened, coding));
+            }
+        }
+        None
+    }
+}
+
+impl From<Response<FileBody>> for FolderResponse {
+    fn from(response: Response<FileBody>) -> Self {
+        Self::Response(response)
+    }
+}
+
+fn with_suffix(path: &Path, coding: Coding) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(coding.suffix);
+    name.into()
+}
+
+/// To the directory's own path, on this host, with the same query.
+fn redirect(target: &Target, query: Option<&str>) -> Response<FileBody> {
+    let mut location = target.as_directory();
+    if let Some(query) = query {
+        location.push('?');
+        location.push_str(query);
+    }
+    let mut response = response::message(StatusCode::PERMANENT_REDIRECT);
+    match HeaderValue::try_from(location) {
+        Ok(location) => {
+            response.headers_mut().insert(LOCATION, location);
+            response
+        }
+        // A query with a byte that no field may have.
+        Err(_) => response::message(StatusCode::BAD_REQUEST),
+    }
+}
+
+impl<B> Service<Request<B>> for ServeFolder {
+    type Response = Response<FileBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<FileBody>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let found = self.clone().answer(Asked::from(request.into_parts().0));
+        Box::pin(async move {
+            Ok(match found.await {
+                FolderResponse::Response(response) => response,
+                FolderResponse::Directory(_) => response::message(StatusCode::NOT_FOUND),
+            })
+        })
+    }
+}

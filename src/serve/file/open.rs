@@ -1,0 +1,95 @@
+//! Opening files, without a wait on the worker where that can be known.
+
+use cap_std::fs::Dir;
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An open file or directory. Anything else is not found: to read a pipe or a device may wait for ever.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) metadata: Metadata,
+}
+
+impl Opened {
+    fn new(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        match metadata.is_file() || metadata.is_dir() {
+            true => Ok(Self { file, metadata }),
+            false => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn from_file(file: File) -> io::Result<Self> {
+        Self::new(file)
+    }
+
+    /// Opens the file at `path`, which the program has chosen.
+    pub(super) async fn at(path: PathBuf) -> io::Result<Self> {
+        if let Some(opened) = open_cached(None, &path) {
+            return Self::new(opened?);
+        }
+        tokio::task::spawn_blocking(move || Self::new(open(&path)?)).await?
+    }
+
+    /// Opens what is at `path` below `folder`, and nothing that is not below it: no symbolic link leads out.
+    pub(super) async fn below(folder: &Arc<Dir>, path: &Path) -> io::Result<Self> {
+        if let Some(opened) = open_cached(Some(folder), path) {
+            return Self::new(opened?);
+        }
+        let (folder, path) = (folder.clone(), path.to_owned());
+        tokio::task::spawn_blocking(move || Self::new(open_below(&folder, &path)?)).await?
+    }
+}
+
+/// Opens a file whose path the kernel has in memory, at once (`RESOLVE_CACHED`, openat2(2)). `None`: it
+/// has not, or the system cannot do so.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn open_cached(folder: Option<&Dir>, path: &Path) -> Option<io::Result<File>> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    use std::os::fd::AsFd;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = match folder {
+        Some(folder) => {
+            let below = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::CACHED;
+            openat2(folder.as_fd(), path, flags, Mode::empty(), below)
+        }
+        None => openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED),
+    };
+    match opened {
+        Ok(file) => Some(Ok(file.into())),
+        // Whatever went wrong, the slow way says it in the same words on every system.
+        Err(rustix::io::Errno::NOENT) => Some(Err(ErrorKind::NotFound.into())),
+        Err(_) => None,
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn open_cached(_: Option<&Dir>, _: &Path) -> Option<io::Result<File>> {
+    None
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // To open a pipe would wait for its writer.
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    }
+    options.open(path)
+}
+
+fn open_below(folder: &Dir, path: &Path) -> io::Result<File> {
+    let mut options = cap_std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use cap_std::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    }
+    Ok(folder.open_with(path, &options)?.into_std())
+}

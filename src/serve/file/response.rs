@@ -1,0 +1,211 @@
+//! The response to a request for a file (RFC 9110).
+
+use super::body::FileBody;
+use super::coding::Coding;
+use super::conditions;
+use super::open::Opened;
+use super::range::{self, Wanted};
+use super::version::Version;
+use crate::serve::Connection;
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_RANGES, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    LAST_MODIFIED, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a file's response needs of its request.
+#[derive(Debug)]
+pub(super) struct Asked {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    connection: Option<Connection>,
+}
+
+impl Asked {
+    pub(super) fn new<B>(request: &Request<B>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            connection: request.extensions().get().cloned(),
+        }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    pub(super) fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Files are got, and nothing else.
+    pub(super) fn is_allowed(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
+    }
+
+    /// The response with the file, or with what takes its place.
+    ///
+    /// `name` is the file's, for its type. `coding` says how it is encoded, and `varies` whether other
+    /// clients may get another one.
+    pub(super) fn respond(
+        self,
+        opened: Opened,
+        name: &Path,
+        coding: Option<Coding>,
+        varies: bool,
+    ) -> Response<FileBody> {
+        let length = opened.metadata.len();
+        let version = Version::of(&opened.metadata);
+        let instead = conditions::instead(&self.headers, &version);
+        let wanted =
+            match self.method == Method::GET && conditions::allow_range(&self.headers, &version) {
+                true => range::wanted(&self.headers, length),
+                false => Wanted::Whole,
+            };
+        let mut response = match (instead, &wanted) {
+            (Some(StatusCode::NOT_MODIFIED), _) => empty(StatusCode::NOT_MODIFIED),
+            (Some(status), _) => message(status),
+            (None, Wanted::Unsatisfiable) => message(StatusCode::RANGE_NOT_SATISFIABLE),
+            (None, Wanted::Part(_)) => empty(StatusCode::PARTIAL_CONTENT),
+            (None, Wanted::Whole) => empty(StatusCode::OK),
+        };
+        let headers = response.headers_mut();
+        set(headers, ETAG, version.etag());
+        set(headers, LAST_MODIFIED, version.last_modified());
+        set(
+            headers,
+            ACCEPT_RANGES,
+            Some(HeaderValue::from_static("bytes")),
+        );
+        if varies {
+            headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        let range = match (instead, wanted) {
+            (Some(_), _) => return response,
+            (None, Wanted::Unsatisfiable) => {
+                let range = HeaderValue::try_from(format!("bytes */{length}"));
+                set(headers, CONTENT_RANGE, range.ok());
+                return response;
+            }
+            (None, Wanted::Part(part)) => {
+                let (first, last) = (part.start, part.end - 1);
+                let range = HeaderValue::try_from(format!("bytes {first}-{last}/{length}"));
+                set(headers, CONTENT_RANGE, range.ok());
+                part
+            }
+            (None, Wanted::Whole) => 0..length,
+        };
+        headers.insert(CONTENT_LENGTH, (range.end - range.start).into());
+        headers.insert(CONTENT_TYPE, media_type(name));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(coding) = coding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name));
+        }
+        if self.method == Method::GET {
+            let connection = self.connection.map(|connection| connection.state().clone());
+            let file = Arc::new(opened.file);
+            *response.body_mut() = FileBody::part(file, range.start, range.end, connection);
+        }
+        response
+    }
+}
+
+impl From<Parts> for Asked {
+    fn from(parts: Parts) -> Self {
+        Self {
+            method: parts.method,
+            uri: parts.uri,
+            headers: parts.headers,
+            connection: parts.extensions.get().cloned(),
+        }
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        headers.insert(name, value);
+    }
+}
+
+fn media_type(name: &Path) -> HeaderValue {
+    let guess = mime_guess::from_path(name).first_raw();
+    HeaderValue::from_static(guess.unwrap_or("application/octet-stream"))
+}
+
+fn empty(status: StatusCode) -> Response<FileBody> {
+    let mut response = Response::new(FileBody::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// A response that says its status in words.
+pub(super) fn message(status: StatusCode) -> Response<FileBody> {
+    let text = format!("{}\n", status.canonical_reason().unwrap_or("Error"));
+    let mut response = empty(status);
+    *response.body_mut() = FileBody::from(Bytes::from(text));
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Another method than GET and HEAD.
+pub(super) fn not_allowed() -> Response<FileBody> {
+    let mut response = message(StatusCode::METHOD_NOT_ALLOWED);
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+/// A file could not be opened. The system's words are nobody's business: they tell of paths and links.
+pub(super) fn failed(error: &io::Error) -> Response<FileBody> {
+    message(match error.kind() {
+        // A path that leads out of the folder has no number of the system's.
+        ErrorKind::PermissionDenied if error.raw_os_error().is_some() => StatusCode::FORBIDDEN,
+        _ if is_of_path(error) => StatusCode::NOT_FOUND,
+        _ if is_for_want_of_room(error) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    })
+}
+
+fn is_of_path(error: &io::Error) -> bool {
+    let kind = matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename
+            | ErrorKind::PermissionDenied
+    );
+    #[cfg(unix)]
+    let kind = kind
+        || matches!(
+            error.raw_os_error(),
+            Some(libc::ELOOP | libc::ENAMETOOLONG | libc::EXDEV | libc::ENXIO | libc::ENODEV)
+        );
+    kind
+}
+
+fn is_for_want_of_room(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+        return true;
+    }
+    error.kind() == ErrorKind::OutOfMemory
+}

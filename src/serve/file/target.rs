@@ -1,0 +1,155 @@
+//! From a request's path to a path below the folder.
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str};
+use std::path::{Component, Path, PathBuf};
+
+/// What a path segment has to have encoded, and what a browser would take for a slash.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
+
+/// A request's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Below the folder: normal components alone. The folder itself is ".".
+    pub(super) path: PathBuf,
+    /// Whether it ends in a slash, as the path of a directory does.
+    pub(super) is_directory: bool,
+}
+
+impl Target {
+    /// `None`: no file has this path. Empty segments and "." are left out; ".." is refused, which clients
+    /// resolve themselves (RFC 3986, section 5.2.4).
+    pub(super) fn new(path: &str) -> Option<Self> {
+        let mut below = PathBuf::new();
+        let segments = path.strip_prefix('/')?.split('/');
+        for segment in segments {
+            let segment: Vec<u8> = percent_decode_str(segment).collect();
+            if segment.is_empty() || segment == b"." {
+                continue;
+            }
+            let segment = name(segment)?;
+            let mut components = Path::new(&segment).components();
+            match (components.next(), components.next()) {
+                (Some(Component::Normal(name)), None) if name == segment => below.push(name),
+                _ => return None,
+            }
+        }
+        if below.as_os_str().is_empty() {
+            below.push(".");
+        }
+        Some(Self {
+            path: below,
+            is_directory: path.ends_with('/') || path.ends_with("/."),
+        })
+    }
+
+    /// The path as a directory's: it begins with one slash, and never with a host.
+    pub(super) fn as_directory(&self) -> String {
+        let mut location = String::from("/");
+        for component in self.path.components() {
+            if let Component::Normal(name) = component {
+                location.extend(encode(name));
+                location.push('/');
+            }
+        }
+        location
+    }
+}
+
+#[cfg(unix)]
+fn name(segment: Vec<u8>) -> Option<std::ffi::OsString> {
+    use std::os::unix::ffi::OsStringExt;
+    let valid = !segment.contains(&0);
+    valid.then(|| std::ffi::OsString::from_vec(segment))
+}
+
+#[cfg(not(unix))]
+fn name(segment: Vec<u8>) -> Option<std::ffi::OsString> {
+    let valid = !segment.iter().any(|byte| b"\0:*?\"<>|".contains(byte));
+    valid.then_some(String::from_utf8(segment).ok()?.into())
+}
+
+#[cfg(unix)]
+fn encode(name: &std::ffi::OsStr) -> Vec<&str> {
+    use std::os::unix::ffi::OsStrExt;
+    percent_encoding::percent_encode(name.as_bytes(), SEGMENT).collect()
+}
+
+#[cfg(not(unix))]
+fn encode(name: &std::ffi::OsStr) -> Vec<&str> {
+    percent_encoding::utf8_percent_encode(name.to_str().unwrap_or_default(), SEGMENT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(path: &str) -> Option<String> {
+        Target::new(path).map(|target| target.path.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn paths_stay_below_the_folder() {
+        for (target, expected) in [
+            ("/", "."),
+            ("//", "."),
+            ("/a", "a"),
+            ("/a/b.txt", "a/b.txt"),
+            ("//a", "a"),
+            ("/a//b", "a/b"),
+            ("/./a/.", "a"),
+            ("/a%20b", "a b"),
+            ("/per%252fcent", "per%2fcent"),
+            ("/...", "..."),
+        ] {
+            assert_eq!(path(target).as_deref(), Some(expected), "{target}");
+        }
+        for target in [
+            "",
+            "*",
+            "a",
+            "/..",
+            "/../a",
+            "/a/../b",
+            "/%2e%2e/a",
+            "/..%2fa",
+            "/a%2fb",
+            "/%2fetc",
+            "/a%00",
+            "/%00",
+        ] {
+            assert_eq!(path(target), None, "{target}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_redirect_names_no_host() {
+        for (target, location) in [
+            ("/sub", "/sub/"),
+            ("//evil.example.com", "/evil.example.com/"),
+            ("/\\evil.example.com", "/%5Cevil.example.com/"),
+            ("/%5cevil.example.com", "/%5Cevil.example.com/"),
+            ("/a%0d%0ab", "/a%0D%0Ab/"),
+            ("/%ff%3f", "/%FF%3F/"),
+            ("/a b", "/a%20b/"),
+        ] {
+            assert_eq!(
+                Target::new(target).unwrap().as_directory(),
+                location,
+                "{target}"
+            );
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Which version of a file it is: its entity tag and its date.
+
+use http::HeaderValue;
+use std::fs::Metadata;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A version of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version {
+    /// With its quotes. Strong: the time is that of the system, finer than a change takes on most of them.
+    tag: String,
+    /// In whole seconds, as HTTP has it.
+    modified: Option<SystemTime>,
+}
+
+impl Version {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        // A time before 1970 has no place in HTTP's dates.
+        let modified = metadata.modified().ok();
+        let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self::new(since, metadata.len())
+    }
+
+    fn new(since: Option<Duration>, length: u64) -> Self {
+        let nanoseconds = since.map_or(0, |since| since.as_nanos());
+        // The year 9999 is HTTP's last.
+        let seconds = since.map(|since| since.as_secs());
+        let seconds = seconds.filter(|seconds| *seconds < 253_402_300_800);
+        Self {
+            tag: format!("\"{nanoseconds:x}-{length:x}\""),
+            modified: seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
+        }
+    }
+
+    pub(super) fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    pub(super) fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
+    pub(super) fn etag(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.tag).ok()
+    }
+
+    pub(super) fn last_modified(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&httpdate::fmt_http_date(self.modified?)).ok()
+    }
+
+    #[cfg(test)]
+    pub(super) fn example() -> Self {
+        Self::new(Some(Duration::from_millis(784_111_777_500)), 20)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_time_or_length_is_another_version() {
+        let version = Version::example();
+        assert_eq!(
+            version.last_modified().unwrap(),
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+        let second = Duration::from_secs(1);
+        assert_ne!(
+            Version::new(Some(second), 1).tag(),
+            Version::new(Some(second), 2).tag()
+        );
+        let later = second + Duration::from_nanos(1);
+        assert_ne!(
+            Version::new(Some(second), 1).tag(),
+            Version::new(Some(later), 1).tag()
+        );
+    }
+
+    #[test]
+    fn times_that_http_cannot_say() {
+        for time in [None, Some(Duration::MAX)] {
+            let version = Version::new(time, 1);
+            assert!(version.etag().is_some());
+            assert_eq!(version.last_modified(), None);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The limits of a server, and their defaults.
+
+use crate::policy::StallPolicy;
+use std::time::Duration;
+
+/// More connections than this need a number that the program chooses.
+const MOST_CONNECTIONS: usize = 10_000;
+
+/// Descriptors for what is no connection: the listener, the runtime, logs.
+const OTHER_DESCRIPTORS: usize = 32;
+
+/// What a server allows. `None` is no limit.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    pub(super) head_timeout: Duration,
+    pub(super) keep_alive_timeout: Duration,
+    pub(super) request_body_rate: Option<StallPolicy>,
+    pub(super) stall_policy: Option<StallPolicy>,
+    pub(super) dead_peer_timeout: Option<Duration>,
+    pub(super) max_connections: usize,
+    pub(super) max_connections_per_address: usize,
+    pub(super) max_requests: usize,
+    pub(super) max_requests_per_connection: u32,
+    pub(super) max_head_size: usize,
+    pub(super) max_headers: usize,
+    pub(super) max_uri_length: usize,
+    pub(super) buffer_size: usize,
+    pub(super) shutdown_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let max_connections = default_connections(descriptors());
+        Self {
+            head_timeout: Duration::from_secs(10),
+            keep_alive_timeout: Duration::from_secs(60),
+            request_body_rate: Some(StallPolicy::new(16 << 10, Duration::from_secs(30))),
+            stall_policy: Some(StallPolicy::new(64 << 10, Duration::from_secs(30))),
+            dead_peer_timeout: Some(Duration::from_secs(600)),
+            max_connections,
+            max_connections_per_address: (max_connections / 2).max(1),
+            max_requests: MOST_CONNECTIONS,
+            max_requests_per_connection: 100,
+            max_head_size: 32 << 10,
+            max_headers: 100,
+            max_uri_length: 8 << 10,
+            buffer_size: 64 << 10,
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Half of the descriptors: each connection may have a file open beside its socket.
+fn default_connections(descriptors: Option<u64>) -> usize {
+    let descriptors = descriptors.and_then(|limit| usize::try_from(limit).ok());
+    let free = descriptors
+        .unwrap_or(usize::MAX)
+        .saturating_sub(OTHER_DESCRIPTORS);
+    (free / 2).clamp(8, MOST_CONNECTIONS)
+}
+
+/// How many descriptors the process may have open (getrlimit(2)). `None`: as many as it likes.
+#[cfg(unix)]
+fn descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+#[cfg(not(unix))]
+fn descriptors() -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_and_their_files_fit_into_the_descriptors() {
+        assert_eq!(default_connections(None), MOST_CONNECTIONS);
+        assert_eq!(default_connections(Some(1 << 20)), MOST_CONNECTIONS);
+        assert_eq!(default_connections(Some(1024)), 496);
+        assert_eq!(default_connections(Some(128)), 48);
+        assert_eq!(default_connections(Some(16)), 8);
+    }
+}

@@ -1,0 +1,162 @@
+//! Where connections come from.
+
+use super::byte_stream::ByteStream;
+use crate::monitor::Monitor;
+use crate::policy::MonitorConfig;
+use crate::stream::{MonitoredListener, MonitoredStream};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+use tokio::net::TcpStream;
+
+/// Where the connections of a [`Server`](super::Server) come from: a [`MonitoredListener`], a
+/// [`TlsListener`](crate::tls::TlsListener), or a `UnixListener`.
+///
+/// A listener that systemd has opened is one of these too: [`MonitoredListener::from_listener`] of
+/// `TcpListener::from_std`.
+///
+/// The trait is sealed: a server relies on more than these methods could say.
+pub trait Listener: sealed::IntoAccept {}
+
+impl<L: sealed::IntoAccept> Listener for L {}
+
+/// How the connections are to be set up where the listener itself says nothing.
+#[derive(Debug, Clone)]
+#[expect(unnameable_types, reason = "a method of the sealed trait takes it")]
+pub struct Setup {
+    pub(super) monitor: MonitorConfig,
+    pub(super) nodelay: bool,
+    /// The protocols that TLS offers, if the program has not chosen them (RFC 7301).
+    #[cfg(feature = "tls")]
+    pub(super) alpn: Vec<Vec<u8>>,
+}
+
+/// The protocol that a connection begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(unnameable_types, reason = "a method of the sealed trait gives it")]
+pub enum Protocol {
+    /// Nothing was agreed on.
+    Unknown,
+    /// HTTP/1.1 or HTTP/1.0.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+#[expect(
+    unnameable_types,
+    reason = "nobody but this crate is to implement them"
+)]
+pub(super) mod sealed {
+    use super::{ByteStream, Context, Future, Monitor, Poll, Protocol, Setup, SocketAddr, io};
+
+    /// Sets up what the listener itself has left open.
+    pub trait IntoAccept: Send + 'static {
+        type Accept: Accept;
+
+        fn into_accept(self, setup: Setup) -> Self::Accept;
+    }
+
+    /// A listener, as the server's loop sees it.
+    pub trait Accept: Send + 'static {
+        /// A connection that was accepted, before its handshake.
+        type Accepted: Send + 'static;
+        /// A connection whose handshake is done.
+        type Stream: ByteStream;
+
+        fn poll_accept(
+            &mut self,
+            cx: &mut Context<'_>,
+        ) -> Poll<io::Result<(Self::Accepted, Option<SocketAddr>)>>;
+
+        /// An accept has failed, in another way than the one before.
+        fn accept_failed(&self, error: &io::Error);
+
+        fn monitor(accepted: &Self::Accepted) -> Monitor;
+
+        /// The handshake.
+        fn handshake(
+            accepted: Self::Accepted,
+        ) -> impl Future<Output = io::Result<(Self::Stream, Protocol)>> + Send;
+    }
+}
+
+impl sealed::IntoAccept for MonitoredListener {
+    type Accept = Self;
+
+    fn into_accept(self, setup: Setup) -> Self {
+        self.or(&setup.monitor, setup.nodelay)
+    }
+}
+
+impl sealed::Accept for MonitoredListener {
+    type Accepted = MonitoredStream<TcpStream>;
+    type Stream = MonitoredStream<TcpStream>;
+
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Self::Accepted, Option<SocketAddr>)>> {
+        let (stream, address) = ready!(Self::poll_accept(self, cx))?;
+        Poll::Ready(Ok((stream, Some(address))))
+    }
+
+    fn accept_failed(&self, error: &io::Error) {
+        self.report_accept_error(error);
+    }
+
+    fn monitor(accepted: &Self::Accepted) -> Monitor {
+        accepted.monitor()
+    }
+
+    async fn handshake(accepted: Self::Accepted) -> io::Result<(Self::Stream, Protocol)> {
+        Ok((accepted, Protocol::Unknown))
+    }
+}
+
+/// A Unix socket, whose connections get the server's configuration.
+#[cfg(unix)]
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "a type of the sealed trait")]
+pub struct UnixAccept {
+    listener: tokio::net::UnixListener,
+    config: MonitorConfig,
+}
+
+#[cfg(unix)]
+impl sealed::IntoAccept for tokio::net::UnixListener {
+    type Accept = UnixAccept;
+
+    fn into_accept(self, setup: Setup) -> UnixAccept {
+        UnixAccept {
+            listener: self,
+            config: setup.monitor,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl sealed::Accept for UnixAccept {
+    type Accepted = MonitoredStream<tokio::net::UnixStream>;
+    type Stream = MonitoredStream<tokio::net::UnixStream>;
+
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Self::Accepted, Option<SocketAddr>)>> {
+        let (io, _) = ready!(self.listener.poll_accept(cx))?;
+        let stream = MonitoredStream::with_config(io, &self.config)?;
+        Poll::Ready(Ok((stream, None)))
+    }
+
+    fn accept_failed(&self, _: &io::Error) {}
+
+    fn monitor(accepted: &Self::Accepted) -> Monitor {
+        accepted.monitor()
+    }
+
+    async fn handshake(accepted: Self::Accepted) -> io::Result<(Self::Stream, Protocol)> {
+        Ok((accepted, Protocol::Unknown))
+    }
+}

@@ -1,0 +1,103 @@
+//! Why a limit ended something.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// The limit of a [`Server`](super::Server) that refused or ended a connection, a request or a stream.
+///
+/// What a [monitor](crate::Monitor) tells of a connection, as a stalled or a dead peer, is a
+/// [`CloseReason`](crate::CloseReason) and not repeated here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LimitReason {
+    /// The TLS handshake failed or took too long:
+    /// [`TlsListener::handshake_timeout`](crate::tls::TlsListener::handshake_timeout).
+    #[cfg(feature = "tls")]
+    Handshake,
+    /// A request's head did not arrive in time: [`head_timeout`](super::Server::head_timeout).
+    HeadTimeout,
+    /// An idle connection was closed: [`keep_alive_timeout`](super::Server::keep_alive_timeout). The usual
+    /// end of a connection that nobody uses any more.
+    KeepAliveTimeout,
+    /// A request's body arrived too slowly: [`request_body_rate`](super::Server::request_body_rate).
+    RequestBodyRate,
+    /// Too many connections: [`max_connections`](super::Server::max_connections). The oldest idle connection
+    /// was closed to make room or, where none was idle, the new one was refused.
+    Connections,
+    /// Too many connections of one address:
+    /// [`max_connections_per_address`](super::Server::max_connections_per_address). As
+    /// [`Connections`](Self::Connections), among the connections of that address.
+    ConnectionsPerAddress,
+    /// Too many requests at once: [`max_requests`](super::Server::max_requests). Answered with status 503.
+    Requests,
+    /// A head was too large, or had too many fields: [`max_head_size`](super::Server::max_head_size),
+    /// [`max_headers`](super::Server::max_headers). Answered with status 431.
+    HeadSize,
+    /// A request's target was too long: [`max_uri_length`](super::Server::max_uri_length). Answered with
+    /// status 414.
+    UriLength,
+    /// An HTTP/2 stream was not read: [`stall_policy`](super::Server::stall_policy). The stream was reset;
+    /// where it was the connection's only one, the connection was closed.
+    StreamStalled,
+    /// The connection did not end within [`shutdown_timeout`](super::Server::shutdown_timeout), or a second
+    /// signal came: it was aborted.
+    Shutdown,
+}
+
+impl LimitReason {
+    /// A short name in snake case, for logs and metrics.
+    ///
+    /// ```
+    /// assert_eq!(hangup::serve::LimitReason::HeadTimeout.name(), "head_timeout");
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Handshake => "handshake",
+            Self::HeadTimeout => "head_timeout",
+            Self::KeepAliveTimeout => "keep_alive_timeout",
+            Self::RequestBodyRate => "request_body_rate",
+            Self::Connections => "connections",
+            Self::ConnectionsPerAddress => "connections_per_address",
+            Self::Requests => "requests",
+            Self::HeadSize => "head_size",
+            Self::UriLength => "uri_length",
+            Self::StreamStalled => "stream_stalled",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// Whether a well-behaved client may cause it.
+    pub(super) fn is_usual(self) -> bool {
+        matches!(self, Self::KeepAliveTimeout)
+    }
+}
+
+impl fmt::Display for LimitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            #[cfg(feature = "tls")]
+            Self::Handshake => "the TLS handshake failed or took too long",
+            Self::HeadTimeout => "a request's head did not arrive in time",
+            Self::KeepAliveTimeout => "the connection was idle for too long",
+            Self::RequestBodyRate => "a request's body arrived too slowly",
+            Self::Connections => "too many connections",
+            Self::ConnectionsPerAddress => "too many connections of one address",
+            Self::Requests => "too many requests at once",
+            Self::HeadSize => "a request's head was too large",
+            Self::UriLength => "a request's target was too long",
+            Self::StreamStalled => "an HTTP/2 stream was not read",
+            Self::Shutdown => "the server shut down",
+        })
+    }
+}
+
+/// One use of a limit, as [`Server::on_limit`](super::Server::on_limit) hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitEvent {
+    /// Which limit.
+    pub reason: LimitReason,
+    /// The client's address; `None` for a Unix socket.
+    pub peer: Option<SocketAddr>,
+}

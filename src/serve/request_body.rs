@@ -1,0 +1,110 @@
+//! A request's body, which has to arrive at a rate.
+
+use super::LimitReason;
+use super::connection::ConnectionState;
+use crate::policy::{Stall, Step};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// The body of a request that a [`Server`](super::Server) passes on: hyper's
+/// [`Incoming`](hyper::body::Incoming), with a bound.
+///
+/// While it is waited for it has to arrive at the rate of
+/// [`request_body_rate`](super::Server::request_body_rate), or it fails with an [`io::Error`] of kind
+/// [`TimedOut`](ErrorKind::TimedOut). Time in which the program does not ask for it does not count.
+pub struct RequestBody {
+    body: Incoming,
+    connection: Arc<ConnectionState>,
+    received: u64,
+    /// The rate, once there was something to wait for.
+    rate: Option<Box<Stall>>,
+    failed: bool,
+}
+
+impl RequestBody {
+    pub(super) fn new(body: Incoming, connection: Arc<ConnectionState>) -> Self {
+        Self {
+            body,
+            connection,
+            received: 0,
+            rate: None,
+            failed: false,
+        }
+    }
+
+    /// The body has to be waited for. Fails when it has come too slowly.
+    fn wait(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.rate.is_none() {
+            let policy = self.connection.server.limits.request_body_rate;
+            let rate = policy.map(|policy| Stall::new(policy, false)).transpose()?;
+            self.rate = rate.map(Box::new);
+        }
+        let received = self.received;
+        let Some(rate) = &mut self.rate else {
+            return Ok(());
+        };
+        if rate.pending(Step::Write, cx, || received).is_none() {
+            return Ok(());
+        }
+        self.failed = true;
+        self.connection.limit(LimitReason::RequestBodyRate);
+        Err(io::Error::new(
+            ErrorKind::TimedOut,
+            "hangup: the request's body arrives too slowly",
+        ))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        if this.failed {
+            return Poll::Ready(None);
+        }
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        match polled {
+            Poll::Pending => match this.wait(cx) {
+                Ok(()) => return Poll::Pending,
+                Err(error) => return Poll::Ready(Some(Err(error.into()))),
+            },
+            Poll::Ready(Some(Ok(ref frame))) => {
+                this.received += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(_) => {}
+        }
+        if let Some(rate) = &mut this.rate {
+            rate.done(Step::Write);
+        }
+        polled.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.failed || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody")
+            .field("body", &self.body)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+//! A response's body, on its way from the service to hyper.
+
+use super::connection::{ConnectionState, RequestGuard};
+use super::file::Polling;
+use super::stream::StreamState;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// The most that an HTTP/2 stream is handed at a time: what a slow client takes of it shows as progress.
+const PART: usize = 16 << 10;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+pin_project! {
+    /// The service's body, or a message of the server's own. The request is under way until it is dropped.
+    pub struct ResponseBody<B> {
+        #[pin]
+        content: Content<B>,
+        guard: RequestGuard,
+        stream: Option<StreamBody>,
+    }
+}
+
+pin_project! {
+    #[project = ContentProj]
+    enum Content<B> {
+        Service { #[pin] body: B },
+        Message { text: Option<Bytes> },
+    }
+}
+
+/// What only HTTP/2 needs.
+struct StreamBody {
+    state: Arc<StreamState>,
+    /// The length of the part that hyper has.
+    handed: usize,
+    rest: Bytes,
+}
+
+impl<B> ResponseBody<B> {
+    pub(super) fn new(body: B, guard: RequestGuard, stream: Option<Arc<StreamState>>) -> Self {
+        let stream = stream.map(|state| StreamBody {
+            state,
+            handed: 0,
+            rest: Bytes::new(),
+        });
+        Self {
+            content: Content::Service { body },
+            guard,
+            stream,
+        }
+    }
+
+    pub(super) fn message(text: &'static str, guard: RequestGuard) -> Self {
+        let text = Some(Bytes::from_static(text.as_bytes()));
+        Self {
+            content: Content::Message { text },
+            guard,
+            stream: None,
+        }
+    }
+}
+
+impl<B> Content<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    fn poll(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        connection: &Arc<ConnectionState>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.project() {
+            ContentProj::Service { body } => {
+                let _polling = Polling::by(connection);
+                body.poll_frame(cx)
+                    .map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+            }
+            ContentProj::Message { text } => Poll::Ready(text.take().map(Frame::data).map(Ok)),
+        }
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.project();
+        let connection = this.guard.connection();
+        let Some(stream) = this.stream else {
+            return this.content.poll(cx, connection);
+        };
+        stream.state.asked(std::mem::take(&mut stream.handed));
+        if stream.rest.is_empty() {
+            match this.content.poll(cx, connection) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => stream.rest = data,
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                polled => return polled,
+            }
+        }
+        let part = stream.rest.split_to(stream.rest.len().min(PART));
+        stream.handed = part.len();
+        stream.state.handed();
+        Poll::Ready(Some(Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let ended = match &self.content {
+            Content::Service { body } => body.is_end_stream(),
+            Content::Message { text } => text.is_none(),
+        };
+        ended
+            && self
+                .stream
+                .as_ref()
+                .is_none_or(|stream| stream.rest.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = self
+            .stream
+            .as_ref()
+            .map_or(0, |stream| stream.rest.len() as u64);
+        let hint = match &self.content {
+            Content::Service { body } => body.size_hint(),
+            Content::Message { text } => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+        };
+        if rest == 0 {
+            return hint;
+        }
+        let mut with_rest = SizeHint::new();
+        if let Some(upper) = hint.upper().and_then(|upper| upper.checked_add(rest)) {
+            with_rest.set_upper(upper);
+        }
+        with_rest.set_lower(hint.lower().saturating_add(rest));
+        with_rest
+    }
+}

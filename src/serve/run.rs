@@ -1,0 +1,227 @@
+//! The server's loop: accepts, and ends.
+
+use super::connection::{Command, ConnectionState, ServerState};
+use super::listener::{Setup, sealed::Accept};
+use super::registry::Registry;
+use super::server::Shutdown;
+use super::signals::Signals;
+use super::task::{self, Versions};
+use super::{LimitReason, Listener, RequestBody, Summary};
+use crate::policy::MonitorConfig;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use std::error::Error;
+use std::future::{Future, pending, poll_fn};
+use std::io::{self, ErrorKind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+use tower_service::Service;
+
+/// How long to wait before the next accept if there was no room for a connection.
+const NO_ROOM: Duration = Duration::from_millis(50);
+
+/// How long aborted connections have to end. They do at once, unless a handler blocks its worker.
+const ABORT: Duration = Duration::from_secs(1);
+
+/// Runs the server to its end.
+pub(super) async fn run<L, S, B>(
+    listener: L,
+    service: S,
+    server: Arc<ServerState>,
+    versions: Versions,
+    nodelay: bool,
+    shutdown: Shutdown,
+) -> io::Result<Summary>
+where
+    L: Listener,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let setup = setup(&server, versions, nodelay);
+    // A time that no connection could be given.
+    setup.monitor.timers()?;
+    let mut stop = Stop::new(shutdown)?;
+    let registry = Arc::new(Registry::default());
+    let mut connections = 0;
+    let mut accept = listener.into_accept(setup);
+    let mut failing = None;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.graceful() => break,
+            accepted = poll_fn(|cx| accept.poll_accept(cx)) => accepted,
+        };
+        let (accepted, remote) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                let kind = (error.kind(), error.raw_os_error());
+                if failing != Some(kind) {
+                    failing = Some(kind);
+                    #[cfg(feature = "tracing")]
+                    ::tracing::warn!(
+                        target: crate::observe::tracing::TARGET,
+                        "no connection can be accepted: {error}",
+                    );
+                    accept.accept_failed(&error);
+                }
+                registry.make_room();
+                tokio::select! {
+                    biased;
+                    () = stop.graceful() => break,
+                    () = tokio::time::sleep(NO_ROOM) => continue,
+                }
+            }
+        };
+        failing = None;
+        let monitor = <L::Accept as Accept>::monitor(&accepted);
+        let connection = Arc::new(ConnectionState::new(server.clone(), monitor, remote));
+        if let Some(entry) = registry.admit(&connection) {
+            connections += 1;
+            let service = service.clone();
+            tokio::spawn(task::run::<L::Accept, S, B>(
+                accepted, connection, entry, service, versions,
+            ));
+        }
+    }
+    drop(accept);
+    let drained = drain(&registry, &mut stop, server.limits.shutdown_timeout).await;
+    Ok(Summary::new(connections, drained, server.report.counts()))
+}
+
+fn setup(server: &ServerState, versions: Versions, nodelay: bool) -> Setup {
+    let mut monitor = MonitorConfig::new().dead_peer_timeout(server.limits.dead_peer_timeout);
+    if let Some(policy) = server.limits.stall_policy {
+        // What a stalled client has not read is worth none of the kernel's memory.
+        monitor = monitor.stall(policy).reset_on_stall(true);
+    }
+    #[cfg(not(feature = "tls"))]
+    let _ = versions;
+    Setup {
+        monitor,
+        nodelay,
+        #[cfg(feature = "tls")]
+        alpn: match versions.http2 {
+            true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            false => vec![b"http/1.1".to_vec()],
+        },
+    }
+}
+
+/// The client has left before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::NotConnected
+    )
+}
+
+/// How the connections that were open at the shutdown ended: by themselves, or aborted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Drained {
+    pub(super) finished: usize,
+    pub(super) aborted: usize,
+}
+
+async fn drain(registry: &Registry, stop: &mut Stop, timeout: Duration) -> Drained {
+    let open = registry.len();
+    registry.for_each(|connection| connection.command(Command::Drain));
+    let in_time = tokio::select! {
+        biased;
+        () = registry.empty() => true,
+        () = stop.at_once() => false,
+        () = tokio::time::sleep(timeout) => false,
+    };
+    if in_time {
+        return Drained {
+            finished: open,
+            aborted: 0,
+        };
+    }
+    let mut aborted = 0;
+    registry.for_each(|connection| {
+        aborted += 1;
+        connection.limit(LimitReason::Shutdown);
+        connection.command(Command::End);
+        // An upgraded connection has no task of ours any more.
+        connection.monitor.abort();
+    });
+    // Those that do not end now are left to the runtime.
+    let _ = tokio::time::timeout(ABORT, registry.empty()).await;
+    Drained {
+        finished: open.saturating_sub(aborted),
+        aborted,
+    }
+}
+
+/// What ends the server.
+struct Stop {
+    graceful: Pin<Box<dyn Future<Output = ()> + Send>>,
+    at_once: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    signals: Option<Signals>,
+}
+
+impl Stop {
+    fn new(shutdown: Shutdown) -> io::Result<Self> {
+        let signals = shutdown.on_signals.then(Signals::new).transpose()?;
+        Ok(Self {
+            graceful: shutdown.graceful.unwrap_or_else(|| Box::pin(pending())),
+            at_once: shutdown.at_once,
+            signals,
+        })
+    }
+
+    /// Resolves when the server is to drain.
+    async fn graceful(&mut self) {
+        let now = async {
+            match &mut self.at_once {
+                Some(now) => now.await,
+                None => pending().await,
+            }
+        };
+        let signal = async {
+            match &mut self.signals {
+                Some(signals) => signals.next().await,
+                None => pending().await,
+            }
+        };
+        let mut now = pin!(now);
+        let ended = tokio::select! {
+            () = &mut self.graceful => false,
+            () = signal => false,
+            () = &mut now => true,
+        };
+        if ended {
+            // For `at_once` to find.
+            self.at_once = Some(Box::pin(std::future::ready(())));
+        }
+    }
+
+    /// Resolves when the server is to end at once.
+    async fn at_once(&mut self) {
+        let signal = async {
+            match &mut self.signals {
+                Some(signals) => signals.next().await,
+                None => pending().await,
+            }
+        };
+        let now = async {
+            match &mut self.at_once {
+                Some(now) => now.await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = signal => {}
+            () = now => {}
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What happens to a request between hyper and the program's service.
+
+use super::connection::{Connection, ConnectionState, RequestGuard};
+use super::response_body::ResponseBody;
+use super::stream::StreamState;
+use super::{LimitReason, RequestBody, host};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+/// The program's service, as hyper calls it for the requests of one connection.
+#[derive(Clone)]
+pub(super) struct PerConnection<S> {
+    service: S,
+    connection: Arc<ConnectionState>,
+}
+
+impl<S> PerConnection<S> {
+    pub(super) fn new(service: S, connection: Arc<ConnectionState>) -> Self {
+        Self {
+            service,
+            connection,
+        }
+    }
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for PerConnection<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = S::Error;
+    type Future = RequestFuture<S, S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (guard, room) = RequestGuard::new(self.connection.clone());
+        let stream = (request.version() == Version::HTTP_2).then(|| {
+            let stream = Arc::new(StreamState::default());
+            self.connection.put_stream(stream.clone());
+            stream
+        });
+        let limits = &self.connection.server.limits;
+        let target = request.uri().path_and_query();
+        let step = if !room {
+            self.connection.limit(LimitReason::Requests);
+            Step::Refused {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                text: "The server has too many requests at once.\n",
+            }
+        } else if target.is_some_and(|target| target.as_str().len() > limits.max_uri_length) {
+            self.connection.limit(LimitReason::UriLength);
+            Step::Refused {
+                status: StatusCode::URI_TOO_LONG,
+                text: "The request's target is too long.\n",
+            }
+        } else if let Err(text) = host::check(&request) {
+            Step::Refused {
+                status: StatusCode::BAD_REQUEST,
+                text,
+            }
+        } else {
+            let (mut parts, body) = request.into_parts();
+            parts
+                .extensions
+                .insert(Connection::new(self.connection.clone()));
+            let body = RequestBody::new(body, self.connection.clone());
+            Step::NotReady {
+                service: self.service.clone(),
+                request: Some(Request::from_parts(parts, body)),
+            }
+        };
+        RequestFuture {
+            step,
+            guard: Some(guard),
+            stream,
+        }
+    }
+}
+
+pin_project! {
+    /// A request until its response.
+    pub(super) struct RequestFuture<S, F> {
+        #[pin]
+        step: Step<S, F>,
+        guard: Option<RequestGuard>,
+        stream: Option<Arc<StreamState>>,
+    }
+}
+
+pin_project! {
+    #[project = StepProj]
+    enum Step<S, F> {
+        NotReady { service: S, request: Option<Request<RequestBody>> },
+        Called { #[pin] future: F },
+        Refused { status: StatusCode, text: &'static str },
+    }
+}
+
+impl<S, B> Future for RequestFuture<S, S::Future>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>>,
+{
+    type Output = Result<Response<ResponseBody<B>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.step.as_mut().project() {
+                StepProj::NotReady { service, request } => {
+                    ready!(service.poll_ready(cx))?;
+                    let request = request.take().expect("taken once");
+                    let future = service.call(request);
+                    this.step.set(Step::Called { future });
+                }
+                StepProj::Called { future } => {
+                    let response = ready!(future.poll(cx))?;
+                    let guard = this.guard.take().expect("not polled after the response");
+                    let stream = this.stream.take();
+                    return Poll::Ready(Ok(
+                        response.map(|body| ResponseBody::new(body, guard, stream))
+                    ));
+                }
+                StepProj::Refused { status, text } => {
+                    let guard = this.guard.take().expect("not polled after the response");
+                    let mut response = Response::new(ResponseBody::message(text, guard));
+                    *response.status_mut() = *status;
+                    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+                    response.headers_mut().insert(CONTENT_TYPE, text);
+                    if *status == StatusCode::SERVICE_UNAVAILABLE {
+                        let soon = HeaderValue::from_static("1");
+                        response.headers_mut().insert(RETRY_AFTER, soon);
+                    }
+                    return Poll::Ready(Ok(response));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! One HTTP/2 stream: its task, and the end of a stream that is not read.
+//!
+//! hyper gives every HTTP/2 request a task of the connection's executor. The task holds the response's
+//! body, and waits there for the client to open the stream's window. So the executor is the place that
+//! knows how long a stream has waited, and that frees all that it holds by dropping the task: h2 resets the
+//! stream then, and the other streams go on.
+
+use super::LimitReason;
+use super::connection::{Command, ConnectionState};
+use crate::policy::{Stall, Step};
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+/// What a response's body tells the task that sends it.
+#[derive(Debug, Default)]
+pub(super) struct StreamState {
+    /// A part of the body was handed to hyper, and the next was not asked for: the stream waits for the
+    /// client.
+    waits: AtomicBool,
+    /// The bytes that the client's windows have let through.
+    sent: AtomicU64,
+}
+
+impl StreamState {
+    /// hyper asks for the next part: the last one, of `bytes`, is through.
+    pub(super) fn asked(&self, bytes: usize) {
+        self.waits.store(false, Relaxed);
+        self.sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// hyper has got a part.
+    pub(super) fn handed(&self) {
+        self.waits.store(true, Relaxed);
+    }
+}
+
+/// Runs the tasks of an HTTP/2 connection's streams.
+#[derive(Clone)]
+pub(super) struct StreamExecutor {
+    connection: Arc<ConnectionState>,
+}
+
+impl StreamExecutor {
+    pub(super) fn new(connection: Arc<ConnectionState>) -> Self {
+        Self { connection }
+    }
+}
+
+impl<F> hyper::rt::Executor<F> for StreamExecutor
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        // hyper calls the service, which puts the state there, and then this, with nothing in between.
+        let stream = self.connection.take_stream();
+        let policy = self.connection.server.limits.stall_policy;
+        let stall = policy.and_then(|policy| Stall::new(policy, false).ok());
+        match (stream, stall) {
+            (Some(stream), Some(stall)) => {
+                let connection = self.connection.clone();
+                tokio::spawn(StreamTask {
+                    task: Some(task),
+                    stream,
+                    stall,
+                    connection,
+                });
+            }
+            _ => {
+                tokio::spawn(task);
+            }
+        }
+    }
+}
+
+pin_project! {
+    struct StreamTask<F> {
+        #[pin]
+        task: Option<F>,
+        stream: Arc<StreamState>,
+        stall: Stall,
+        connection: Arc<ConnectionState>,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for StreamTask<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if let Some(task) = this.task.as_mut().as_pin_mut() {
+            if task.poll(cx).is_pending() {
+                if !this.stream.waits.load(Relaxed) {
+                    this.stall.done(Step::Write);
+                    return Poll::Pending;
+                }
+                let sent = || this.stream.sent.load(Relaxed);
+                if this.stall.pending(Step::Write, cx, sent).is_none() {
+                    return Poll::Pending;
+                }
+                this.connection.limit(LimitReason::StreamStalled);
+                // Resets the stream, and ends its request.
+                this.task.set(None);
+                if this.connection.activity.is_idle() {
+                    this.connection.command(Command::End);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+}

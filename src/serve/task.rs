@@ -1,0 +1,268 @@
+//! One connection's task: the handshake, HTTP by hyper, and the times that run out meanwhile.
+
+use super::activity::Idle;
+use super::connection::{Command, ConnectionState};
+use super::io::Io;
+use super::listener::{Protocol, sealed::Accept};
+use super::registry::Entry;
+use super::service::PerConnection;
+use super::stream::StreamExecutor;
+use super::{LimitReason, RequestBody};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+use tower_service::Service;
+
+/// How an HTTP/2 client begins (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long an idle HTTP/2 client has to answer our goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Which versions of HTTP are spoken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Versions {
+    pub(super) http2: bool,
+    /// HTTP/2 without TLS, to clients that begin with it.
+    pub(super) h2c: bool,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn run<A, S, B>(
+    accepted: A::Accepted,
+    connection: Arc<ConnectionState>,
+    entry: Entry,
+    service: S,
+    versions: Versions,
+) where
+    A: Accept,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let begun = async {
+        let Ok((stream, protocol)) = A::handshake(accepted).await else {
+            #[cfg(feature = "tls")]
+            connection.limit(LimitReason::Handshake);
+            return None;
+        };
+        connection.activity.handshake_done();
+        let mut io = Io::new(stream, connection.clone(), entry);
+        let is_http2 = match protocol {
+            Protocol::Http2 => true,
+            Protocol::Unknown if versions.h2c => {
+                let timeout = connection.server.limits.head_timeout;
+                match tokio::time::timeout(timeout, io.begins_with(PREFACE)).await {
+                    Ok(begins) => begins.ok()?,
+                    Err(_) => {
+                        connection.limit(LimitReason::HeadTimeout);
+                        return None;
+                    }
+                }
+            }
+            _ => false,
+        };
+        Some((io, is_http2 && versions.http2))
+    };
+    let Some((io, is_http2)) = unless_commanded(&connection, begun).await else {
+        return;
+    };
+    let service = PerConnection::new(service, connection.clone());
+    let io = TokioIo::new(io);
+    let limits = &connection.server.limits;
+    if is_http2 {
+        let mut http = http2::Builder::new(StreamExecutor::new(connection.clone()));
+        http.timer(TokioTimer::new())
+            .max_concurrent_streams(limits.max_requests_per_connection)
+            .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
+            .max_send_buf_size(limits.buffer_size)
+            .enable_connect_protocol();
+        let http = http.serve_connection(io, service);
+        drive(&connection, Box::pin(http), true).await;
+    } else {
+        connection.slot.http1();
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            // The task has a time limit of its own, which tells a slow head from an idle connection.
+            .header_read_timeout(None)
+            .max_headers(limits.max_headers)
+            .max_header_size(limits.max_head_size)
+            .max_buf_size(limits.buffer_size.max(limits.max_head_size));
+        let http = http.serve_connection(io, service).with_upgrades();
+        drive(&connection, Box::pin(http), false).await;
+    }
+}
+
+/// The outcome of `future`, or `None` as soon as the connection is to end.
+async fn unless_commanded<T>(
+    connection: &ConnectionState,
+    future: impl Future<Output = Option<T>>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = connection.next_command() => None,
+        outcome = future => outcome,
+    }
+}
+
+/// A connection of hyper's.
+trait Http: Future<Output = hyper::Result<()>> {
+    fn goodbye(self: Pin<&mut Self>);
+}
+
+impl<I, B, S> Http for http1::UpgradeableConnection<I, S>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn goodbye(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, B, S, E> Http for http2::Connection<I, S, E>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    fn goodbye(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Polls `http` to its end, or to that of the connection's time.
+async fn drive(connection: &ConnectionState, mut http: Pin<Box<impl Http>>, is_http2: bool) {
+    let mut commands = pin!(commands(connection));
+    let mut clock = Clock {
+        timer: Box::pin(tokio::time::sleep(connection.server.limits.head_timeout)),
+        is_http2,
+        parting: None,
+    };
+    let ended = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = http.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            match commands.as_mut().poll(cx) {
+                Poll::Ready(Command::End) => return Poll::Ready(None),
+                Poll::Ready(_) => {
+                    http.as_mut().goodbye();
+                    commands.set(self::commands(connection));
+                    continue;
+                }
+                Poll::Pending => {}
+            }
+            match clock.poll(connection, cx) {
+                Poll::Ready(Over::Part) => http.as_mut().goodbye(),
+                Poll::Ready(Over::End) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+    match ended {
+        Some(Err(error)) if error.is_parse_too_large() => connection.limit(LimitReason::HeadSize),
+        _ => {}
+    }
+}
+
+async fn commands(connection: &ConnectionState) -> Command {
+    loop {
+        connection.next_command().await;
+        let command = connection.commanded();
+        if command != Command::Run {
+            return command;
+        }
+    }
+}
+
+/// What is to be done when the time is over.
+enum Over {
+    /// Say goodbye, and give the client a moment.
+    Part,
+    End,
+}
+
+/// The one timer of a connection. It is set for the earliest moment at which the time may be over, and
+/// looks again then: no request has to move it.
+struct Clock {
+    timer: Pin<Box<tokio::time::Sleep>>,
+    is_http2: bool,
+    /// When a client to whom goodbye was said is to be gone.
+    parting: Option<Instant>,
+}
+
+impl Clock {
+    fn poll(&mut self, connection: &ConnectionState, cx: &mut Context<'_>) -> Poll<Over> {
+        loop {
+            let due = self.due(connection);
+            // Later is found out when the timer fires; sooner has to be set at once.
+            if due.is_some_and(|(due, _)| due < self.timer.deadline()) {
+                self.timer
+                    .as_mut()
+                    .reset(due.map_or_else(Instant::now, |(due, _)| due));
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            match due {
+                Some((due, reason)) if due <= now => {
+                    return Poll::Ready(self.over(connection, reason));
+                }
+                Some((due, _)) => self.timer.as_mut().reset(due),
+                None => {
+                    let next = now + connection.server.limits.head_timeout;
+                    self.timer.as_mut().reset(next);
+                }
+            }
+        }
+    }
+
+    /// When the connection's time is over, if nothing happens, and why.
+    fn due(&self, connection: &ConnectionState) -> Option<(Instant, LimitReason)> {
+        let limits = &connection.server.limits;
+        if let Some(parting) = self.parting {
+            return Some((parting, LimitReason::KeepAliveTimeout));
+        }
+        // What arrives of HTTP/2 while no stream is open need not be a head.
+        let (since, idle) = connection.activity.idle(!self.is_http2)?;
+        Some(match idle {
+            Idle::New | Idle::Head => (since + limits.head_timeout, LimitReason::HeadTimeout),
+            Idle::KeepAlive => (
+                since + limits.keep_alive_timeout,
+                LimitReason::KeepAliveTimeout,
+            ),
+        })
+    }
+
+    fn over(&mut self, connection: &ConnectionState, reason: LimitReason) -> Over {
+        if self.parting.is_some() {
+            return Over::End;
+        }
+        connection.limit(reason);
+        if !self.is_http2 || reason == LimitReason::HeadTimeout {
+            return Over::End;
+        }
+        self.parting = Some(Instant::now() + GOODBYE);
+        Over::Part
+    }
+}

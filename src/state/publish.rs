@@ -1,0 +1,94 @@
+//! Publishing to the watch channel, where nobody waits for it.
+//!
+//! To publish takes the channel's lock, which whoever holds a [`Ref`](watch::Ref) has. The watcher would
+//! wait there while every other stream of its runtime goes unwatched, and a `probe()` of the holder itself
+//! would wait forever. So a thread of its own publishes. The threads are made when they are needed, serve all
+//! streams, and end after a time without work: a program that never subscribes has none.
+
+use super::status::Status;
+use super::sync::lock;
+use crate::observe::call_foreign;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How many threads there may be: so many channels may be held at a time before the others wait.
+const THREADS: usize = 64;
+
+/// How long a thread waits for more to do.
+const IDLE: Duration = Duration::from_secs(5);
+
+static WORK: Mutex<Work> = Mutex::new(Work {
+    waiting: VecDeque::new(),
+    threads: 0,
+    idle: 0,
+});
+
+static MORE: Condvar = Condvar::new();
+
+struct Work {
+    waiting: VecDeque<Publication>,
+    threads: usize,
+    idle: usize,
+}
+
+type Publication = (watch::Sender<Status>, Status);
+
+/// Has `status` published, if the channel does not carry a later one by then.
+pub(crate) fn publish(channel: &watch::Sender<Status>, status: Status) {
+    let mut work = lock(&WORK);
+    work.waiting.push_back((channel.clone(), status));
+    let enough = work.idle >= work.waiting.len() || work.threads >= THREADS;
+    work.threads += usize::from(!enough);
+    drop(work);
+    if enough {
+        return MORE.notify_one();
+    }
+    let publisher = thread::Builder::new().name("hangup-publish".to_owned());
+    if publisher.spawn(run).is_err() {
+        // The system has no thread to give. Another one may take it; if there is none, this one does.
+        let mut work = lock(&WORK);
+        work.threads -= 1;
+        let last = work.threads == 0;
+        drop(work);
+        if last {
+            while let Some(publication) = next() {
+                advance(publication);
+            }
+        }
+    }
+}
+
+fn next() -> Option<Publication> {
+    lock(&WORK).waiting.pop_front()
+}
+
+fn run() {
+    loop {
+        while let Some(publication) = next() {
+            advance(publication);
+        }
+        let mut work = lock(&WORK);
+        if work.waiting.is_empty() {
+            work.idle += 1;
+            let (woken, waited) = MORE
+                .wait_timeout(work, IDLE)
+                .unwrap_or_else(PoisonError::into_inner);
+            work = woken;
+            work.idle -= 1;
+            if waited.timed_out() && work.waiting.is_empty() {
+                work.threads -= 1;
+                return;
+            }
+        }
+    }
+}
+
+/// Waits until nobody holds the channel. The wakers of its receivers are not ours.
+fn advance((channel, status): Publication) {
+    call_foreign(|| {
+        channel.send_if_modified(|published| published.advance(status));
+    });
+}

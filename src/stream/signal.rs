@@ -1,0 +1,88 @@
+//! Streams without a descriptor, whose transport reports the end by a future.
+
+use super::monitored_stream::MonitoredStream;
+use crate::errors::CloseReason;
+use crate::state::{DetectedBy, Event, SharedState};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::thread;
+
+impl<S> MonitoredStream<S> {
+    /// Wraps a stream of any other transport, which reports the end of its peer by `signal`.
+    ///
+    /// For QUIC that is `SendStream::stopped` or `Connection::closed`, for an HTTP/2 stream its reset, for a
+    /// simulation a channel. When `signal` completes, the stream closes with its reason, and a blocked write is
+    /// woken and fails. The reads and writes of the stream report what they find, as those of an
+    /// [unwatched](Self::unwatched) stream do; whichever comes first wins.
+    ///
+    /// A `signal` of [`PeerClosed`](CloseReason::PeerClosed) after our own shutdown gives
+    /// [`Finished`](CloseReason::Finished), as a FIN would.
+    ///
+    /// A pending read is left to the transport: it ends when the transport ends it.
+    ///
+    /// This costs one task per stream, which polls `signal`. The task ends when the stream closes.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (io, _remote) = tokio::io::duplex(64);
+    /// let (hang_up, hung_up) = tokio::sync::oneshot::channel();
+    /// let signal = async { hung_up.await.unwrap_or(CloseReason::PeerClosed) };
+    /// let mut stream = MonitoredStream::with_signal(io, signal);
+    ///
+    /// stream.write_all(b"heard").await.unwrap();
+    /// hang_up.send(CloseReason::Reset).unwrap();
+    /// assert_eq!(stream.closed().await, CloseReason::Reset);
+    /// let error = stream.write_all(b"refused").await.unwrap_err();
+    /// assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::Reset));
+    /// # }
+    /// ```
+    pub fn with_signal<F>(io: S, signal: F) -> Self
+    where
+        F: Future<Output = CloseReason> + Send + 'static,
+    {
+        let stream = Self::unwatched(io);
+        let ends = EndsWithRuntime {
+            shared: stream.link.shared.clone(),
+        };
+        let closed = stream.closed();
+        tokio::spawn(async move {
+            let (mut signal, mut closed) = (pin!(signal), pin!(closed));
+            let reason = poll_fn(|cx| match closed.as_mut().poll(cx) {
+                Poll::Ready(_) => Poll::Ready(None),
+                Poll::Pending => signal.as_mut().poll(cx).map(Some),
+            });
+            if let Some(reason) = reason.await {
+                let event = match reason {
+                    CloseReason::PeerClosed => Event::HungUp,
+                    reason => Event::Failed(reason),
+                };
+                ends.shared.observe(event, DetectedBy::Signal);
+            }
+        });
+        stream
+    }
+}
+
+/// Closes the stream if its task is dropped before the signal has come: that is, with its runtime.
+struct EndsWithRuntime {
+    shared: Arc<SharedState>,
+}
+
+impl Drop for EndsWithRuntime {
+    fn drop(&mut self) {
+        // After a panic of the signal the stream goes on as an unwatched one.
+        if !thread::panicking() {
+            self.shared.apply(Event::RuntimeShutdown, DetectedBy::Us);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What of a file is in the page cache, and may be had without a wait for the disk.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+
+/// How far apart the looks are. The system reads ahead in windows of at least this size once a file is read in
+/// order, so what is between two pages that are there mostly is there too.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const STEP: usize = 64 << 10;
+
+/// How much is read at a time, of what is only to be in the page cache.
+const PART: usize = 64 << 10;
+
+/// Whether the system can tell what of `file` is in the page cache.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_known(file: &File) -> bool {
+    match look(file, 0) {
+        Err(rustix::io::Errno::OPNOTSUPP) => is_in_memory(file),
+        _ => true,
+    }
+}
+
+/// How many of the `length` bytes from `at` on are in the page cache.
+///
+/// Asked of a byte in each 64 KiB, by a read that does not wait (`RWF_NOWAIT`, preadv2(2)). Of a file system
+/// that cannot say the answer is "all".
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn cached(file: &File, at: u64, length: usize) -> io::Result<usize> {
+    let mut cached = 0;
+    while cached < length {
+        match look(file, at + cached as u64) {
+            Ok(_) => cached += STEP.min(length - cached),
+            Err(rustix::io::Errno::AGAIN) => return Ok(cached),
+            Err(rustix::io::Errno::OPNOTSUPP) => return Ok(length),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match look(file, at + length.saturating_sub(1) as u64) {
+        Err(rustix::io::Errno::AGAIN) => Ok(length.saturating_sub(STEP).min(cached)),
+        _ => Ok(cached),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn look(file: &File, at: u64) -> rustix::io::Result<usize> {
+    read_now(file, &mut [0], at)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn read_now(file: &File, buffer: &mut [u8], at: u64) -> rustix::io::Result<usize> {
+    let buffers = &mut [io::IoSliceMut::new(buffer)];
+    rustix::io::retry_on_intr(|| {
+        rustix::io::preadv2(file, buffers, at, rustix::io::ReadWriteFlags::NOWAIT)
+    })
+}
+
+/// tmpfs is all memory, and has no word for it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_in_memory(file: &File) -> bool {
+    /// `TMPFS_MAGIC`, linux/magic.h.
+    const TMPFS: u64 = 0x0102_1994;
+    rustix::fs::fstatfs(file).is_ok_and(|system| u64::try_from(system.f_type) == Ok(TMPFS))
+}
+
+/// Reads up to `length` bytes from `at` on, if that needs no wait for the disk. `None` if it does.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn read_cached(file: &File, at: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut buffer = vec![0; length];
+    match read_now(file, &mut buffer, at) {
+        Ok(bytes) => {
+            buffer.truncate(bytes);
+            Ok(Some(buffer))
+        }
+        Err(rustix::io::Errno::OPNOTSUPP) if is_in_memory(file) => read(file, at, length).map(Some),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::OPNOTSUPP) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Elsewhere every read may wait.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn read_cached(_: &File, _: u64, _: usize) -> io::Result<Option<Vec<u8>>> {
+    Ok(None)
+}
+
+/// Reads up to `length` bytes from `at` on; waits for the disk.
+pub(crate) fn read(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = vec![0; length];
+    let bytes = loop {
+        match read_at(file, &mut buffer, at) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    buffer.truncate(bytes);
+    Ok(buffer)
+}
+
+/// Has up to `length` bytes from `at` on in the page cache, and gives the offset behind them; waits for the
+/// disk. The end of the file counts as there.
+pub(crate) fn fill(file: &File, at: u64, length: usize) -> io::Result<u64> {
+    let mut filled = 0;
+    while filled < length {
+        match read(file, at + filled as u64, PART.min(length - filled))?.len() {
+            0 => return Ok(at + length as u64),
+            bytes => filled += bytes,
+        }
+    }
+    Ok(at + filled as u64)
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, at)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, at)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// A file of `length` bytes on a disk, none of which is in the page cache; `None` where the temporary
+    /// directory is memory.
+    fn cold_file(length: usize) -> Option<File> {
+        let path =
+            std::env::temp_dir().join(format!("hangup-cold-{}-{length}", std::process::id()));
+        std::fs::write(&path, vec![7; length]).unwrap();
+        let file = File::open(&path).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        std::fs::remove_file(path).unwrap();
+        (is_known(&file) && look(&file, 0).is_err()).then_some(file)
+    }
+
+    #[test]
+    fn cold_parts_are_told_from_warm_ones() {
+        let length = 4 << 20;
+        let Some(file) = cold_file(length) else {
+            return eprintln!("skipped: the temporary directory has no cold files");
+        };
+        assert_eq!(cached(&file, 0, 1 << 20).unwrap(), 0);
+        assert_eq!(read_cached(&file, 0, 10).unwrap(), None);
+        assert_eq!(fill(&file, 0, 256 << 10).unwrap(), 256 << 10);
+        assert_eq!(cached(&file, 0, 256 << 10).unwrap(), 256 << 10);
+        assert_eq!(cached(&file, 100, 1000).unwrap(), 1000);
+        assert_eq!(read_cached(&file, 5, 10).unwrap(), Some(vec![7; 10]));
+        let warm = cached(&file, 0, length).unwrap();
+        assert!((256 << 10..length).contains(&warm), "{warm}");
+        assert_eq!(
+            fill(&file, length as u64 - 1, 100).unwrap(),
+            length as u64 + 99,
+            "the end"
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! A half-close that may last as long as something moves: `HalfClose::AllowFor`, and the option of a copy.
+
+#![cfg(unix)]
+
+use crate::support::{Pair, Peer, Tcp4, reason, soon};
+use hangup::{
+    CloseReason, CopyOptions, HalfClose, MonitorConfig, MonitoredStream, Status, copy_bidirectional,
+};
+use std::io::Write;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::time::{Instant, sleep, timeout};
+
+const PERIOD: Duration = Duration::from_secs(10);
+
+fn allowed_for(period: Duration) -> MonitorConfig {
+    MonitorConfig::new().half_close(HalfClose::AllowFor(period))
+}
+
+/// The relay of a client that half-closes and is gone, with a server that sends nothing.
+#[tokio::test]
+async fn a_relay_whose_client_vanished_ends() {
+    let config = allowed_for(Duration::from_millis(100));
+    let ((a, mut client), (b, server)) = (Tcp4::pair(), Tcp4::pair());
+    let mut a = MonitoredStream::with_config(a, &config).unwrap();
+    let mut b = MonitoredStream::with_config(b, &config).unwrap();
+    client.write_all(b"request").unwrap();
+    drop(client);
+    let copied = soon("the copy", copy_bidirectional(&mut a, &mut b)).await;
+    assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
+    assert_eq!((copied.b.reason, copied.b.transfer.accepted), (None, 7));
+    drop(server);
+}
+
+/// While something moves in each period the half-close lasts; when nothing does it ends within two of them.
+#[tokio::test(start_paused = true)]
+async fn it_lasts_as_long_as_something_moves() {
+    let (ours, mut peer) = duplex(1 << 20);
+    let mut ours = MonitoredStream::unwatched_with_config(ours, &allowed_for(PERIOD));
+    let monitor = ours.monitor();
+    peer.shutdown().await.unwrap();
+    assert_eq!(ours.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(monitor.status(), Status::PeerFinished);
+    for _ in 0..20 {
+        sleep(PERIOD * 9 / 10).await;
+        ours.write_all(b"part of an answer").await.unwrap();
+    }
+    let last = Instant::now();
+    assert_eq!(reason(&monitor).await, CloseReason::PeerClosed);
+    assert!(
+        (PERIOD..=PERIOD * 2).contains(&last.elapsed()),
+        "{:?}",
+        last.elapsed()
+    );
+    let error = ours.write(b"x").await.unwrap_err();
+    assert_eq!(
+        CloseReason::carried_by(&error),
+        Some(&CloseReason::PeerClosed)
+    );
+}
+
+/// An answer that comes in time ends the stream in order.
+#[tokio::test(start_paused = true)]
+async fn an_orderly_end_stops_the_timer() {
+    let (ours, mut peer) = duplex(64);
+    let mut ours = MonitoredStream::unwatched_with_config(ours, &allowed_for(PERIOD));
+    peer.shutdown().await.unwrap();
+    assert_eq!(ours.read(&mut [0]).await.unwrap(), 0);
+    ours.write_all(b"answer").await.unwrap();
+    ours.shutdown().await.unwrap();
+    sleep(PERIOD * 3).await;
+    assert_eq!(ours.close_reason(), Some(CloseReason::Finished));
+}
+
+/// A stream whose peer has not finished is in no period.
+#[tokio::test(start_paused = true)]
+async fn an_open_stream_may_stand_still() {
+    let (ours, _peer) = duplex(64);
+    let ours = MonitoredStream::unwatched_with_config(ours, &allowed_for(PERIOD));
+    assert!(timeout(PERIOD * 10, ours.closed()).await.is_err());
+}
+
+#[tokio::test]
+async fn no_time_at_all_is_no_half_close() {
+    let (ours, peer) = Tcp4::pair();
+    let ours = MonitoredStream::with_config(ours, &allowed_for(Duration::ZERO)).unwrap();
+    peer.finish();
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+}
+
+/// The option of a copy, for streams without a limit of their own.
+#[tokio::test(start_paused = true)]
+async fn a_copy_ends_when_the_other_direction_stands_still() {
+    let config = MonitorConfig::new().half_close(HalfClose::Allow);
+    let ((a, mut client), (b, mut server)) = (duplex(64), duplex(64));
+    let mut a = MonitoredStream::unwatched_with_config(a, &config);
+    let mut b = MonitoredStream::unwatched_with_config(b, &config);
+    let copying = tokio::spawn(async move {
+        let options = CopyOptions::new().half_close_timeout(PERIOD);
+        (options.copy(&mut a, &mut b).await, a, b)
+    });
+    client.write_all(b"request").await.unwrap();
+    client.shutdown().await.unwrap();
+    for _ in 0..10 {
+        sleep(PERIOD * 9 / 10).await;
+        server.write_all(b"part").await.unwrap();
+    }
+    let last = Instant::now();
+    let (copied, _a, _b) = copying.await.unwrap();
+    assert!(
+        (PERIOD..=PERIOD * 2).contains(&last.elapsed()),
+        "{:?}",
+        last.elapsed()
+    );
+    assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
+    assert_eq!(copied.a.transfer.accepted, 40);
+    assert_eq!(copied.b.reason, None);
+}

@@ -1,0 +1,183 @@
+//! Which reason a stream tells when several parties learn of its end, in whatever order.
+
+#![cfg(target_os = "linux")]
+
+use crate::support::{Pair, Peer, Tcp4, reason, soon};
+use hangup::{CloseReason, Monitor, MonitoredStream};
+use rustix::event::{PollFd, PollFlags, poll};
+use socket2::SockRef;
+use std::io::{self, ErrorKind, Read};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A stream that is probed from another thread in the middle of each write.
+struct Probed {
+    io: TcpStream,
+    monitor: Arc<Mutex<Option<Monitor>>>,
+}
+
+impl AsFd for Probed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for Probed {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}
+
+impl AsyncRead for Probed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Probed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let monitor = self.monitor.lock().unwrap().clone().unwrap();
+        thread::spawn(move || monitor.probe()).join().unwrap();
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// Waits, without a turn of the runtime, until the kernel has taken in what the peer did: `RDHUP` after a FIN,
+/// `HUP` after a reset. Neither takes anything out of the socket.
+fn until(stream: &impl AsFd, happened: PollFlags) {
+    let began = Instant::now();
+    loop {
+        let mut polled = [PollFd::new(stream, happened)];
+        poll(&mut polled, None).unwrap();
+        if polled[0].revents().contains(happened) {
+            return;
+        }
+        assert!(began.elapsed() < crate::support::DEADLINE);
+        thread::yield_now();
+    }
+}
+
+/// The probe takes the socket's error, and the write then finds a broken pipe: it was a reset all the same.
+#[tokio::test]
+async fn a_write_behind_a_probe_returns_the_stored_error() {
+    let (io, peer) = Tcp4::pair();
+    let cell = Arc::new(Mutex::new(None));
+    let monitor = cell.clone();
+    let mut ours = MonitoredStream::new(Probed { io, monitor }).unwrap();
+    *cell.lock().unwrap() = Some(ours.monitor());
+    ours.get_ref().io.writable().await.unwrap();
+    peer.reset();
+    until(&ours, PollFlags::HUP);
+    let error = ours.write(b"x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+}
+
+/// A FIN, a write of ours and the reset that answers it are one close, also if our shutdown comes next.
+#[tokio::test]
+async fn a_shutdown_behind_a_fin_and_a_reset_does_not_change_the_reason() {
+    let (ours, peer) = Tcp4::pair();
+    let mut ours = MonitoredStream::new(ours).unwrap();
+    ours.get_ref().writable().await.unwrap();
+    drop(peer);
+    until(&ours, PollFlags::RDHUP);
+    assert_eq!(ours.get_ref().try_write(b"x").unwrap(), 1);
+    until(&ours, PollFlags::HUP);
+    let _ = ours.shutdown().await;
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+}
+
+/// The same for a reset without a FIN.
+#[tokio::test]
+async fn a_shutdown_behind_a_reset_does_not_change_the_reason() {
+    let (ours, peer) = Tcp4::pair();
+    let mut ours = MonitoredStream::new(ours).unwrap();
+    peer.reset();
+    until(&ours, PollFlags::HUP);
+    let _ = ours.shutdown().await;
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+}
+
+async fn an_orderly_end(shutdown: impl AsyncFn(&mut MonitoredStream<TcpStream>)) {
+    let (ours, mut peer) = Tcp4::pair();
+    let mut ours = MonitoredStream::new(ours).unwrap();
+    shutdown(&mut ours).await;
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    drop(peer);
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Finished);
+}
+
+/// Our sending direction may be shut down past the wrapper: the peer's end is orderly all the same.
+#[tokio::test]
+async fn an_orderly_end_after_a_shutdown_of_the_socket() {
+    let shutdown = async |ours: &mut MonitoredStream<TcpStream>| {
+        SockRef::from(ours.get_ref())
+            .shutdown(Shutdown::Write)
+            .unwrap();
+    };
+    an_orderly_end(shutdown).await;
+    an_orderly_end(async |ours| ours.get_mut().shutdown().await.unwrap()).await;
+}
+
+/// As above, and the peer's FIN comes before it closes.
+#[tokio::test]
+async fn a_fin_after_a_shutdown_of_the_socket() {
+    let (ours, mut peer) = Tcp4::pair();
+    let mut ours = MonitoredStream::new(ours).unwrap();
+    ours.get_mut().shutdown().await.unwrap();
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    peer.finish();
+    let monitor = ours.monitor();
+    assert_eq!(
+        soon("the close", monitor.closed()).await,
+        CloseReason::Finished
+    );
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    drop(peer);
+}
+
+/// A FIN that came before our shutdown is the peer's doing, also if nobody has heard of it yet.
+#[tokio::test]
+async fn a_fin_before_our_shutdown_is_the_peers() {
+    let (ours, peer) = Tcp4::pair();
+    let mut ours = MonitoredStream::new(ours).unwrap();
+    peer.finish();
+    until(&ours, PollFlags::RDHUP);
+    ours.shutdown().await.unwrap();
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+}
+
+/// An error that the program has taken past the wrapper leaves a reset behind, not an orderly end.
+#[tokio::test]
+async fn a_reset_whose_error_was_taken() {
+    let (ours, peer) = Tcp4::pair();
+    let ours = MonitoredStream::new(ours).unwrap();
+    peer.reset();
+    until(&ours, PollFlags::HUP);
+    let taken = SockRef::from(ours.get_ref()).take_error().unwrap();
+    assert_eq!(taken.unwrap().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+}

@@ -1,0 +1,218 @@
+//! What replies confirm, and what they do not.
+
+use crate::wire::{Lines, confirm_all, first_word, line, outbox, wire};
+use futures::SinkExt;
+use hangup::outbox::*;
+use std::io;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio_util::codec::{Decoder, LinesCodec};
+
+/// Reads three lines, replies with these bytes, and is gone.
+async fn cut_after(mut peer: Lines, reply: &[u8]) {
+    for _ in 0..3 {
+        line(&mut peer).await;
+    }
+    peer.get_mut().write_all(reply).await.unwrap();
+}
+
+/// The peer died while it wrote "ok 12". The FIN came after "ok 1", which `LinesCodec::decode_eof` takes for a
+/// reply: message 1 was confirmed, and lost. Every order of replies, cut at every byte.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_the_end_cuts_short_is_no_reply() {
+    let ids = [1, 12, 123];
+    let orders = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
+    for order in orders {
+        let replies: String = order.iter().map(|&i| format!("ok {}\n", ids[i])).collect();
+        for cut in 0..=replies.len() {
+            let (builder, mut wire) = outbox();
+            let outbox = builder.spawn().unwrap();
+            for id in ids {
+                drop(outbox.send(format!("{id} door opened")).await.unwrap());
+            }
+            cut_after(wire.accept().await, &replies.as_bytes()[..cut]).await;
+            let whole = replies[..cut].matches('\n').count();
+            let confirmed: Vec<u64> = order[..whole].iter().map(|&i| ids[i]).collect();
+
+            let rest = tokio::spawn(confirm_all(wire.accept().await));
+            assert!(outbox.shutdown(Duration::from_secs(60)).await.is_complete());
+            let rest = rest.await.unwrap();
+            let again: Vec<u64> = rest
+                .iter()
+                .map(|line| first_word(line).parse().unwrap())
+                .collect();
+            let expected: Vec<u64> = ids
+                .into_iter()
+                .filter(|id| !confirmed.contains(id))
+                .collect();
+            assert_eq!(again, expected, "{:?} came back", &replies[..cut]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_message_is_not_sent_again() {
+    let (builder, mut wire) = outbox();
+    let outbox = builder.spawn().unwrap();
+    let first = outbox.send("1 a".to_string()).await.unwrap();
+    let second = outbox.send("2 b".to_string()).await.unwrap();
+    let mut peer = wire.accept().await;
+    assert_eq!(line(&mut peer).await, "1 a");
+    assert_eq!(line(&mut peer).await, "2 b");
+    peer.send("no 1 unknown door").await.unwrap();
+    let error = first.await.unwrap_err();
+    assert_eq!(
+        *error.reason(),
+        UndeliveredReason::Rejected("unknown door".into())
+    );
+    assert_eq!(error.into_message(), "1 a");
+    drop(peer);
+    let mut peer = wire.accept().await;
+    assert_eq!(line(&mut peer).await, "2 b");
+    peer.send("ok 2").await.unwrap();
+    assert_eq!(second.await.unwrap().confirmed_by(), ConfirmedBy::Reply);
+    let status = outbox.status();
+    assert_eq!(
+        (status.rejected, status.dropped, status.delivered),
+        (1, 1, 1)
+    );
+}
+
+/// A reply that counts messages counts those too that were dropped while it was on its way.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_counts_does_not_confirm_the_next_message() {
+    let (connect, mut wire) = wire();
+    let outbox = Outbox::builder(connect, LinesCodec::new)
+        .confirm(Confirm::by_number(LinesCodec::new, |_: String| {
+            Some(Processed::Oldest(1))
+        }))
+        .spawn()
+        .unwrap();
+    let ttl = Duration::from_millis(500);
+    let fleeting = outbox
+        .send_with("fleeting", Importance::BestEffort { ttl })
+        .await
+        .unwrap();
+    let important = outbox.send("important").await.unwrap();
+    let mut peer = wire.accept().await;
+    assert_eq!(line(&mut peer).await, "fleeting");
+    assert_eq!(line(&mut peer).await, "important");
+    // Best effort that is written ends at its time, instead of filling the outbox.
+    assert_eq!(
+        *fleeting.await.unwrap_err().reason(),
+        UndeliveredReason::Unconfirmed
+    );
+    assert_eq!(outbox.status().queued, 1);
+    // The peer was slow: this is the reply to the first one.
+    peer.send("ok").await.unwrap();
+    tokio::time::sleep(ttl).await;
+    assert_eq!(outbox.status().delivered, 0);
+    peer.send("ok").await.unwrap();
+    important.await.unwrap();
+}
+
+/// Bytes that the decoder refuses, or on which it panics, cost the connection and nothing else.
+struct Picky(LinesCodec);
+
+impl Decoder for Picky {
+    type Item = String;
+    type Error = io::Error;
+
+    fn decode(&mut self, input: &mut bytes::BytesMut) -> io::Result<Option<String>> {
+        let line = self.0.decode(input).map_err(io::Error::other)?;
+        match line.as_deref() {
+            Some("refuse") => Err(io::ErrorKind::InvalidInput.into()),
+            Some("panic") => panic!("the decoder of the test"),
+            _ => Ok(line),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_cannot_be_decoded_cost_the_connection_only() {
+    let (connect, mut wire) = wire();
+    let picky = || Picky(LinesCodec::new());
+    let outbox = Outbox::builder(connect, LinesCodec::new)
+        .confirm(Confirm::by_number(picky, |reply: String| match &*reply {
+            "panic later" => panic!("the meaning of the test"),
+            reply => crate::wire::meaning(reply),
+        }))
+        .max_reply(100_000)
+        .spawn()
+        .unwrap();
+    let receipt = outbox.send("door opened").await.unwrap();
+    let endless = "x".repeat(200_000);
+    for odd in ["refuse\n", "panic\n", "panic later\n", &endless] {
+        let mut peer = wire.accept().await;
+        assert_eq!(line(&mut peer).await, "door opened", "{odd:.20}");
+        // The end of a long one is not taken any more.
+        let _ = peer.get_mut().write_all(odd.as_bytes()).await;
+        // And not from now on: the connection stays open at this end.
+        let kept = peer;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(kept);
+    }
+    let mut peer = wire.accept().await;
+    assert_eq!(line(&mut peer).await, "door opened");
+    peer.send("ok 0").await.unwrap();
+    receipt.await.unwrap();
+}
+
+/// The number is the message's over all its attempts, and no other message's.
+#[tokio::test(start_paused = true)]
+async fn an_envelope_counts_the_attempts_and_keeps_the_number() {
+    struct Numbered;
+
+    impl tokio_util::codec::Encoder<Envelope<String>> for Numbered {
+        type Error = io::Error;
+
+        fn encode(
+            &mut self,
+            envelope: Envelope<String>,
+            bytes: &mut bytes::BytesMut,
+        ) -> io::Result<()> {
+            let Envelope {
+                number,
+                attempt,
+                message,
+                ..
+            } = envelope;
+            bytes.extend_from_slice(format!("{number} {attempt} {message}\n").as_bytes());
+            Ok(())
+        }
+    }
+
+    let (connect, mut wire) = wire();
+    let outbox = Outbox::builder_with_envelope(connect, || Numbered)
+        .confirm(Confirm::by_number(LinesCodec::new, |reply: String| {
+            crate::wire::meaning(&reply)
+        }))
+        .spawn()
+        .unwrap();
+    let first = outbox.send("a".to_string()).await.unwrap();
+    let second = outbox.send("b".to_string()).await.unwrap();
+    for attempt in 1..=3 {
+        let mut peer = wire.accept().await;
+        assert_eq!(
+            line(&mut peer).await,
+            format!("{} {attempt} a", first.number())
+        );
+        assert_eq!(
+            line(&mut peer).await,
+            format!("{} {attempt} b", second.number())
+        );
+    }
+    let mut peer = wire.accept().await;
+    line(&mut peer).await;
+    line(&mut peer).await;
+    peer.send(format!("ok {}", second.number())).await.unwrap();
+    second.await.unwrap();
+    assert_eq!(outbox.status().queued, 1);
+}

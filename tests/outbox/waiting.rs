@@ -1,0 +1,77 @@
+//! Senders that wait for room, and the one among them that is not polled.
+
+use crate::wire::{confirm_all, outbox};
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_test::{assert_pending, task};
+
+/// A `send` that is pinned and not polled held the turn of all others for ever.
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_is_not_polled_stops_nobody() {
+    let (builder, mut wire) = outbox();
+    let outbox = builder.capacity(1000, 1).spawn().unwrap();
+    drop(outbox.send("0 full".to_string()).await.unwrap());
+    let mut idle = task::spawn(outbox.send("1 idle".to_string()));
+    assert_pending!(idle.poll());
+    let others = (2..5).map(|id| {
+        let outbox = outbox.clone();
+        tokio::spawn(async move { outbox.send(format!("{id} other")).await.map(drop) })
+    });
+    let others: Vec<_> = others.collect();
+    tokio::task::yield_now().await;
+    let peer = tokio::spawn(confirm_all(wire.accept().await));
+    for other in others {
+        timeout(Duration::from_secs(1), other)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+    }
+    // It comes late, and is taken.
+    assert!(idle.is_woken());
+    drop(
+        timeout(Duration::from_secs(1), idle)
+            .await
+            .unwrap()
+            .unwrap(),
+    );
+    assert!(outbox.shutdown(Duration::from_secs(10)).await.is_complete());
+    assert_eq!(
+        peer.await.unwrap(),
+        ["0 full", "2 other", "3 other", "4 other", "1 idle"]
+    );
+}
+
+/// A `select!` that lost, or a `timeout` that ran out, gives its place up at once.
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_is_dropped_gives_its_place_up() {
+    let (builder, mut wire) = outbox();
+    let outbox = builder.capacity(1000, 2).spawn().unwrap();
+    for id in 0..2 {
+        drop(outbox.send(format!("{id} full")).await.unwrap());
+    }
+    let short = timeout(
+        Duration::from_millis(1),
+        outbox.send("2 dropped".to_string()),
+    );
+    assert!(short.await.is_err());
+    let mut granted = task::spawn(outbox.send("3 granted".to_string()));
+    assert_pending!(granted.poll());
+    let waiting = tokio::spawn({
+        let outbox = outbox.clone();
+        async move { outbox.send("4 waiting".to_string()).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    let peer = tokio::spawn(confirm_all(wire.accept().await));
+    while !granted.is_woken() {
+        tokio::task::yield_now().await;
+    }
+    drop(granted);
+    timeout(Duration::from_secs(1), waiting)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(outbox.shutdown(Duration::from_secs(10)).await.is_complete());
+    assert_eq!(peer.await.unwrap(), ["0 full", "1 full", "4 waiting"]);
+}

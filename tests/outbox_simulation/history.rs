@@ -1,0 +1,352 @@
+//! One history: what the program and its surroundings do, step by step.
+
+use crate::checks::Checks;
+use crate::message::{Lines, Note, meaning};
+use crate::network::Network;
+use crate::store::Disk;
+use fastrand::Rng;
+use hangup::outbox::*;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::codec::LinesCodec;
+
+/// Once everything works, all must be done within this time: a delay of the back-off, an attempt that hangs, a
+/// connection that hangs, one after the other, and much room.
+const BOUND: Duration = Duration::from_secs(60);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const ACK_TIMEOUT: Duration = Duration::from_secs(3);
+
+type Sending = Pin<Box<dyn Future<Output = Result<Receipt<Note>, OutboxError<Note>>> + Send>>;
+
+/// What a history was.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) processed: u64,
+    pub(crate) lines: u64,
+    pub(crate) connections: u64,
+    pub(crate) restarts: u64,
+    pub(crate) crashes: u64,
+    pub(crate) simulated: Duration,
+}
+
+impl Summary {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.processed += other.processed;
+        self.lines += other.lines;
+        self.connections += other.connections;
+        self.restarts += other.restarts;
+        self.crashes += other.crashes;
+        self.simulated += other.simulated;
+    }
+}
+
+/// Runs the history of a seed to its end.
+pub(crate) fn run(seed: u64) -> Summary {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut history = History::new(seed);
+        let steps = history.rng.usize(10..80);
+        for _ in 0..steps {
+            history.step().await;
+            history.check();
+        }
+        history.finish().await
+    })
+}
+
+struct History {
+    rng: Rng,
+    checks: Checks,
+    network: Network,
+    disk: Option<Disk>,
+    /// What every outbox of this history is like.
+    capacity: usize,
+    in_flight: usize,
+    outbox: Outbox<Note>,
+    task: JoinHandle<()>,
+    /// Senders and receipts.
+    waiting: Vec<JoinHandle<()>>,
+    /// Sends that are held and not polled.
+    idle: Vec<(Note, Sending)>,
+    next_id: u64,
+    began: Instant,
+    summary: Summary,
+}
+
+impl History {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let counting = rng.u8(0..4) == 0;
+        let checks = Checks::default();
+        let network = Network::new(rng.fork(), counting);
+        let disk = rng.bool().then(|| Disk::new(rng.fork()));
+        let capacity = if rng.bool() { rng.usize(1..5) } else { 50 };
+        let in_flight = if rng.bool() {
+            rng.usize(1..10)
+        } else {
+            usize::MAX
+        };
+        let (outbox, task) = start(&network, &checks, disk.as_ref(), capacity, in_flight);
+        Self {
+            rng,
+            checks,
+            network,
+            disk,
+            capacity,
+            in_flight,
+            outbox,
+            task,
+            waiting: Vec::new(),
+            idle: Vec::new(),
+            next_id: 0,
+            began: Instant::now(),
+            summary: Summary::default(),
+        }
+    }
+
+    fn is_durable(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    async fn step(&mut self) {
+        match self.rng.u8(0..40) {
+            0..=19 => self.send(),
+            20..=22 => self.send_and_hold().await,
+            23 => {
+                // Held sends are polled again, or dropped.
+                for (note, sending) in std::mem::take(&mut self.idle) {
+                    if self.rng.bool() {
+                        self.follow(note, sending, None);
+                    } else {
+                        drop(sending);
+                        self.checks.cancelled(note, self.is_durable());
+                    }
+                }
+            }
+            24..=33 => sleep(Duration::from_millis(self.rng.u64(0..400))).await,
+            34 => sleep(Duration::from_millis(self.rng.u64(0..8000))).await,
+            35 => self.outbox.reconnect_now(),
+            36 => {
+                let fine = self.rng.bool();
+                self.network.set_fine(fine);
+            }
+            37 => self.restart().await,
+            38 => self.crash().await,
+            _ => tokio::task::yield_now().await,
+        }
+    }
+
+    fn note(&mut self) -> (Note, Importance) {
+        let important = self.rng.u8(0..4) > 0;
+        let note = Note {
+            id: self.next_id,
+            important,
+            pad: if self.rng.bool() {
+                0
+            } else {
+                self.rng.usize(0..400)
+            },
+        };
+        self.next_id += 1;
+        let ttl = Duration::from_millis(self.rng.u64(1..3000));
+        let importance = match important {
+            true => Importance::Important,
+            false => Importance::BestEffort { ttl },
+        };
+        (note, importance)
+    }
+
+    fn sending(&self, note: Note, importance: Importance) -> Sending {
+        let outbox = self.outbox.clone();
+        Box::pin(async move { outbox.send_with(note, importance).await })
+    }
+
+    /// A burst of sends, each in a task of its own.
+    fn send(&mut self) {
+        for _ in 0..self.rng.usize(1..6) {
+            let (note, importance) = self.note();
+            let sending = self.sending(note, importance);
+            let limit =
+                (self.rng.u8(0..5) == 0).then(|| Duration::from_millis(self.rng.u64(0..500)));
+            self.follow(note, sending, limit);
+        }
+    }
+
+    fn follow(&mut self, note: Note, sending: Sending, limit: Option<Duration>) {
+        let (checks, durable) = (self.checks.clone(), self.is_durable());
+        let keeps_receipt = self.rng.u8(0..4) > 0;
+        self.waiting.push(tokio::spawn(async move {
+            let sent = match limit {
+                None => sending.await,
+                Some(limit) => match timeout(limit, sending).await {
+                    Ok(sent) => sent,
+                    Err(_) => return checks.cancelled(note, durable),
+                },
+            };
+            match sent {
+                Err(error) => checks.refused(&error),
+                Ok(receipt) => {
+                    checks.accepted(note);
+                    if keeps_receipt {
+                        let outcome = receipt.await;
+                        checks.outcome(note, outcome);
+                    }
+                }
+            }
+        }));
+    }
+
+    /// A send that is polled once, and then held.
+    async fn send_and_hold(&mut self) {
+        let (note, importance) = self.note();
+        let mut sending = self.sending(note, importance);
+        match futures::poll!(&mut sending) {
+            std::task::Poll::Pending => self.idle.push((note, sending)),
+            std::task::Poll::Ready(Ok(receipt)) => {
+                drop(receipt);
+                self.checks.accepted(note);
+            }
+            std::task::Poll::Ready(Err(error)) => self.checks.refused(&error),
+        }
+    }
+
+    async fn restart(&mut self) {
+        let within = Duration::from_millis(self.rng.u64(0..5000));
+        let began = Instant::now();
+        let other = self.outbox.clone();
+        let (report, same) = tokio::join!(self.outbox.shutdown(within), other.shutdown(within));
+        drop(other);
+        let took = began.elapsed();
+        assert!(
+            took <= within + Duration::from_millis(1100),
+            "{took:?} of {within:?}"
+        );
+        assert_eq!(report.undelivered(), same.undelivered());
+        // Everybody who waited has an answer.
+        self.drop_idle();
+        self.join_all().await;
+        self.checks
+            .given_back(report.undelivered(), self.is_durable());
+        self.summary.restarts += 1;
+        self.start();
+    }
+
+    async fn crash(&mut self) {
+        if let Some(disk) = &self.disk {
+            disk.crash();
+        }
+        self.task.abort();
+        self.drop_idle();
+        self.join_all().await;
+        self.checks.crashed(self.is_durable());
+        self.summary.crashes += 1;
+        self.start();
+    }
+
+    fn drop_idle(&mut self) {
+        for (note, sending) in self.idle.drain(..) {
+            drop(sending);
+            self.checks.cancelled(note, self.disk.is_some());
+        }
+    }
+
+    fn start(&mut self) {
+        let disk = self.disk.as_ref();
+        let (outbox, task) = start(
+            &self.network,
+            &self.checks,
+            disk,
+            self.capacity,
+            self.in_flight,
+        );
+        self.outbox = outbox;
+        self.task = task;
+    }
+
+    /// What must hold at every step.
+    fn check(&self) {
+        let status = self.outbox.status();
+        assert!(
+            self.is_durable() || status.queued <= self.capacity,
+            "{status:?}"
+        );
+        assert!(status.unconfirmed <= self.in_flight, "{status:?}");
+        let over = matches!(status.link, Link::GaveUp(_) | Link::Closed);
+        assert!(!over, "{:?}", status.link);
+    }
+
+    async fn join_all(&mut self) {
+        for waiting in self.waiting.drain(..) {
+            let joined = timeout(BOUND, waiting).await;
+            joined.expect("liveness: somebody waits for ever").unwrap();
+        }
+    }
+
+    async fn finish(mut self) -> Summary {
+        self.network.set_fine(true);
+        if let Some(disk) = &self.disk {
+            disk.set_fine(true);
+        }
+        // A peer that was slow stays slow.
+        self.outbox.reconnect_now();
+        // Held sends stop nobody.
+        let idle = std::mem::take(&mut self.idle);
+        self.join_all().await;
+        let mut states = self.outbox.subscribe();
+        let done = states.wait_for(|status| status.queued == 0);
+        let done = timeout(BOUND, done)
+            .await
+            .expect("liveness: the outbox is stuck");
+        drop(done.unwrap());
+        self.idle = idle;
+        self.drop_idle();
+        let report = self.outbox.shutdown(BOUND).await;
+        assert!(report.is_complete());
+        self.checks.finish();
+        let (processed, lines, connections) = self.checks.counts();
+        Summary {
+            processed,
+            lines,
+            connections,
+            simulated: self.began.elapsed(),
+            ..self.summary
+        }
+    }
+}
+
+fn start(
+    network: &Network,
+    checks: &Checks,
+    disk: Option<&Disk>,
+    capacity: usize,
+    in_flight: usize,
+) -> (Outbox<Note>, JoinHandle<()>) {
+    let (network, checks) = (network.clone(), checks.clone());
+    let connect = move || network.connect(&checks);
+    let delays = [1, 20, 100, 500].map(Duration::from_millis);
+    let delays = delays
+        .into_iter()
+        .chain(std::iter::repeat(Duration::from_secs(1)));
+    let mut builder = Outbox::builder_with_envelope(connect, || Lines)
+        .confirm(Confirm::by_number(
+            || LinesCodec::new_with_max_length(1000),
+            |reply: String| meaning(&reply),
+        ))
+        .capacity(1 << 20, capacity)
+        .in_flight(in_flight)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .ack_timeout(ACK_TIMEOUT)
+        .backoff(delays);
+    if let Some(disk) = disk {
+        builder = builder.durable_nonblocking(disk.open());
+    }
+    let (outbox, task) = builder.build().unwrap();
+    (outbox, tokio::spawn(task))
+}

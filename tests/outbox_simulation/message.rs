@@ -1,0 +1,83 @@
+//! The messages of the simulation, and their bytes.
+
+use bytes::{Bytes, BytesMut};
+use hangup::outbox::{Envelope, Message, Processed, Record};
+use std::error::Error;
+use std::io;
+use tokio_util::codec::Encoder;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) id: u64,
+    pub(crate) important: bool,
+    pub(crate) pad: usize,
+}
+
+impl Message for Note {
+    fn size(&self) -> usize {
+        20 + self.pad
+    }
+}
+
+impl Record for Note {
+    fn to_bytes(&self) -> Bytes {
+        format!("{} {} {}", self.id, self.important, self.pad).into()
+    }
+
+    fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let text = std::str::from_utf8(&bytes)?;
+        let mut words = text.split(' ');
+        let mut word = || words.next().ok_or("too few words");
+        Ok(Self {
+            id: word()?.parse()?,
+            important: word()?.parse()?,
+            pad: word()?.parse()?,
+        })
+    }
+}
+
+/// Lines like "17 1 42 true xxxx": the number, the attempt, and the message.
+pub(crate) struct Lines;
+
+impl Encoder<Envelope<Note>> for Lines {
+    type Error = io::Error;
+
+    fn encode(&mut self, envelope: Envelope<Note>, bytes: &mut BytesMut) -> io::Result<()> {
+        let Envelope {
+            number,
+            attempt,
+            message: Note { id, important, pad },
+            ..
+        } = envelope;
+        let line = format!("{number} {attempt} {id} {important} {:x<pad$}\n", "");
+        bytes.extend_from_slice(line.as_bytes());
+        Ok(())
+    }
+}
+
+/// The number and the message of a line.
+pub(crate) fn parse(line: &str) -> Option<(u64, Note)> {
+    let mut words = line.split(' ');
+    let number = words.next()?.parse().ok()?;
+    let _attempt = words.next()?;
+    let note = Note {
+        id: words.next()?.parse().ok()?,
+        important: words.next()?.parse().ok()?,
+        pad: words.next()?.len(),
+    };
+    Some((number, note))
+}
+
+/// What a reply of the peer means.
+pub(crate) fn meaning(reply: &str) -> Option<Processed> {
+    let (word, rest) = reply.split_once(' ')?;
+    let (number, why) = rest.split_once(' ').unwrap_or((rest, ""));
+    let number = number.parse().ok()?;
+    match word {
+        "ok" => Some(Processed::One(number)),
+        "upto" => Some(Processed::UpTo(number)),
+        "oldest" => Some(Processed::Oldest(number)),
+        "no" => Some(Processed::Rejected(number, why.into())),
+        _ => None,
+    }
+}

@@ -1,0 +1,143 @@
+//! The peer's program: it processes messages once each, and replies as it likes.
+
+use crate::checks::Checks;
+use crate::message::parse;
+use fastrand::Rng;
+use futures::{SinkExt, StreamExt};
+use std::future::pending;
+use std::time::Duration;
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio_util::codec::{Framed, LinesCodec};
+
+/// How the peer behaves on one connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manners {
+    /// It replies after so many messages.
+    every: u64,
+    replies: Replies,
+    /// After so many messages it ends so.
+    ends: Option<(u64, End)>,
+    /// The longest it takes for one message.
+    slow: u64,
+    /// Now and then it says what means nothing.
+    babbles: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replies {
+    /// Each by its number, in any order.
+    Each,
+    UpTo,
+    Counting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Closes,
+    /// In the middle of a reply.
+    ClosesInReply,
+    /// It neither reads nor writes any more.
+    Hangs,
+    /// What it says next cannot be decoded.
+    Corrupt,
+}
+
+impl Manners {
+    pub(crate) fn draw(rng: &mut Rng, fine: bool, counting: bool) -> Self {
+        let replies = match (counting, rng.bool()) {
+            (true, _) => Replies::Counting,
+            (false, true) => Replies::Each,
+            (false, false) => Replies::UpTo,
+        };
+        if fine {
+            return Self {
+                every: 1,
+                replies,
+                ends: None,
+                slow: 1,
+                babbles: false,
+            };
+        }
+        Self {
+            every: rng.u64(1..6),
+            replies,
+            ends: rng.bool().then(|| {
+                let end = match rng.u8(0..4) {
+                    0 => End::Closes,
+                    1 => End::ClosesInReply,
+                    2 => End::Hangs,
+                    _ => End::Corrupt,
+                };
+                (rng.u64(1..20), end)
+            }),
+            slow: if rng.bool() { 1 } else { rng.u64(1..700) },
+            babbles: rng.bool(),
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners, mut rng: Rng) {
+    let connection = checks.connection();
+    let mut lines = Framed::new(stream, LinesCodec::new());
+    let mut count = 0;
+    let mut owed = Vec::new();
+    let mut highest = 0;
+    while let Some(Ok(line)) = lines.next().await {
+        let Some((number, note)) = parse(&line) else {
+            // Its beginning was cut away with the connection.
+            continue;
+        };
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..manners.slow))).await;
+        let counting = manners.replies == Replies::Counting;
+        let accepted = checks.process(connection, number, note, !counting);
+        count += 1;
+        highest = highest.max(number);
+        let mut replies = Vec::new();
+        if accepted {
+            owed.push(number);
+        } else {
+            replies.push(format!("no {number} not wanted"));
+        }
+        if count % manners.every == 0 {
+            match manners.replies {
+                Replies::Each => {
+                    rng.shuffle(&mut owed);
+                    replies.extend(owed.drain(..).map(|number| format!("ok {number}")));
+                }
+                Replies::UpTo => {
+                    owed.clear();
+                    replies.push(format!("upto {highest}"));
+                }
+                Replies::Counting => replies.push(format!("oldest {}", owed.drain(..).count())),
+            }
+        }
+        if manners.babbles && rng.u8(0..4) == 0 {
+            replies.push(match counting {
+                true => "hello".to_owned(),
+                false => format!("ok {}", u64::MAX - rng.u64(0..9)),
+            });
+        }
+        let end = manners.ends.filter(|&(after, _)| after == count);
+        let end = end.map(|(_, end)| end);
+        if end == Some(End::ClosesInReply) {
+            let bytes = replies.join("\n").into_bytes();
+            let part = rng.usize(0..=bytes.len());
+            let _ = lines.get_mut().write_all(&bytes[..part]).await;
+            return;
+        }
+        for reply in replies {
+            if lines.send(reply).await.is_err() {
+                return;
+            }
+        }
+        match end {
+            None => {}
+            Some(End::Closes | End::ClosesInReply) => return,
+            Some(End::Hangs) => pending().await,
+            Some(End::Corrupt) => {
+                let _ = lines.get_mut().write_all(b"ok \xff\xfe\n").await;
+            }
+        }
+    }
+}

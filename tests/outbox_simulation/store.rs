@@ -1,0 +1,104 @@
+//! The store: it fails now and then, and a crash may undo what it removed last.
+
+use bytes::Bytes;
+use fastrand::Rng;
+use hangup::outbox::Store;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+/// The disk, which outlives the outbox.
+#[derive(Clone)]
+pub(crate) struct Disk(Arc<Mutex<Inner>>);
+
+struct Inner {
+    records: BTreeMap<u64, Bytes>,
+    next: u64,
+    removed: Vec<(u64, Bytes)>,
+    fine: bool,
+    /// How often the machine has started. An outbox of an earlier start writes nothing any more.
+    start: u64,
+    rng: Rng,
+}
+
+impl Disk {
+    pub(crate) fn new(rng: Rng) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            records: BTreeMap::new(),
+            next: 0,
+            removed: Vec::new(),
+            fine: false,
+            start: 0,
+            rng,
+        })))
+    }
+
+    pub(crate) fn set_fine(&self, fine: bool) {
+        self.0.lock().unwrap().fine = fine;
+    }
+
+    pub(crate) fn open(&self) -> SimStore {
+        SimStore {
+            disk: self.clone(),
+            start: self.0.lock().unwrap().start,
+        }
+    }
+
+    pub(crate) fn crash(&self) {
+        let mut inner = self.0.lock().unwrap();
+        inner.start += 1;
+        let removed = std::mem::take(&mut inner.removed);
+        for (number, record) in removed {
+            if inner.rng.bool() {
+                inner.records.insert(number, record);
+            }
+        }
+    }
+}
+
+pub(crate) struct SimStore {
+    disk: Disk,
+    start: u64,
+}
+
+impl SimStore {
+    fn inner<R>(&self, fails: u8, act: impl FnOnce(&mut Inner) -> R) -> io::Result<R> {
+        let mut inner = self.disk.0.lock().unwrap();
+        let fails = !inner.fine && inner.rng.u8(0..100) < fails;
+        if fails || inner.start != self.start {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(act(&mut inner))
+    }
+}
+
+impl Store for SimStore {
+    fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+        self.inner(0, |inner| inner.records.clone().into_iter().collect())
+    }
+
+    fn next_number(&mut self) -> io::Result<u64> {
+        self.inner(0, |inner| inner.next)
+    }
+
+    fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
+        self.inner(10, |inner| {
+            for (number, record) in batch {
+                assert!(*number >= inner.next, "{number} is given twice");
+                inner.next = number + 1;
+                inner.records.insert(*number, record.clone());
+            }
+        })
+    }
+
+    fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
+        self.inner(20, |inner| {
+            inner.removed.clear();
+            for &number in numbers {
+                if let Some(record) = inner.records.remove(&number) {
+                    inner.removed.push((number, record));
+                }
+            }
+        })
+    }
+}

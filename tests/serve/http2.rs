@@ -1,0 +1,240 @@
+//! HTTP/2: by ALPN, by prior knowledge, and the bounds of its streams.
+
+use crate::client::Client;
+use crate::support::soon;
+use crate::support::tls::Setup;
+use crate::{Running, endless};
+use axum::Router;
+use axum::http;
+use axum::routing::get;
+use bytes::Bytes;
+use h2::client::SendRequest;
+use hangup::serve::{LimitReason, serve};
+use hangup::tls::TlsListener;
+use hangup::{MonitoredListener, StallPolicy};
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinHandle;
+
+async fn connect(address: SocketAddr, window: u32) -> (SendRequest<Bytes>, JoinHandle<()>) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(window);
+    let (requests, connection) = builder.handshake(stream).await.unwrap();
+    (requests, tokio::spawn(async { drop(connection.await) }))
+}
+
+async fn ask(
+    requests: &SendRequest<Bytes>,
+    path: &str,
+) -> Result<http::Response<h2::RecvStream>, h2::Error> {
+    let request = http::Request::get(format!("http://test{path}"));
+    let mut ready = requests.clone().ready().await?;
+    let (response, _) = ready.send_request(request.body(()).unwrap(), true)?;
+    response.await
+}
+
+/// Tells of its drop.
+struct Held(tokio::sync::mpsc::UnboundedSender<()>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+/// A stream that is never read frees its producer, and those beside it go on; with the last one the connection
+/// ends. No stall of the connection would find it: the client reads, and answers pings.
+#[tokio::test]
+async fn a_stream_that_is_never_read() {
+    let (dropped, mut drops) = unbounded_channel();
+    let router = Router::new().route("/hello", get(async || "hello")).route(
+        "/endless",
+        get(async move || {
+            let held = Held(dropped.clone());
+            let body = endless();
+            axum::body::Body::from_stream(futures::StreamExt::map(
+                body.into_data_stream(),
+                move |chunk| {
+                    let _ = &held;
+                    chunk
+                },
+            ))
+        }),
+    );
+    let policy = StallPolicy::new(1000, Duration::from_millis(500));
+    let mut server = Running::start(router, |server| server.h2c(true).stall_policy(policy)).await;
+    let (requests, connection) = connect(server.address, 65_535).await;
+    let mut unread = ask(&requests, "/endless").await.unwrap();
+    let busy = tokio::spawn({
+        let requests = requests.clone();
+        async move {
+            let mut read = ask(&requests, "/endless").await.unwrap();
+            loop {
+                let chunk = read.body_mut().data().await.unwrap().unwrap();
+                let _ = read.body_mut().flow_control().release_capacity(chunk.len());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    soon("the end of the producer", drops.recv()).await;
+    assert_eq!(server.limit().await, LimitReason::StreamStalled);
+    let body = unread.body_mut();
+    let error = async {
+        loop {
+            if let Err(error) = body.data().await.unwrap() {
+                break error;
+            }
+        }
+    };
+    assert!(soon("the reset of the stream", error).await.is_reset());
+    assert!(!busy.is_finished());
+    let hello = soon("another request", ask(&requests, "/hello")).await;
+    assert_eq!(hello.unwrap().status(), 200);
+    busy.abort();
+    drop(busy.await);
+    let _unread = ask(&requests, "/endless").await.unwrap();
+    soon("the end of the connection", connection).await.unwrap();
+}
+
+/// A client that opens its window byte by byte reads too slowly.
+#[tokio::test]
+async fn a_window_that_opens_byte_by_byte() {
+    let router = Router::new().route("/endless", get(async || endless()));
+    let policy = StallPolicy::new(1000, Duration::from_millis(500));
+    let mut server = Running::start(router, |server| server.h2c(true).stall_policy(policy)).await;
+    let (requests, _connection) = connect(server.address, 0).await;
+    let mut response = ask(&requests, "/endless").await.unwrap();
+    let dribble = async {
+        let body = response.body_mut();
+        loop {
+            match tokio::time::timeout(Duration::from_millis(20), body.data()).await {
+                Ok(Some(Ok(data))) => {
+                    let _ = body.flow_control().release_capacity(data.len());
+                }
+                Ok(_) => break,
+                Err(_) => {}
+            }
+        }
+    };
+    soon("the end of the stream", dribble).await;
+    assert_eq!(server.limit().await, LimitReason::StreamStalled);
+}
+
+/// Without TLS HTTP/2 is spoken only if it was asked for.
+#[tokio::test]
+async fn h2c_is_off() {
+    let router = Router::new().route("/", get(async || "hello"));
+    let server = Running::start(router, |server| server).await;
+    let mut client = Client::connect(server.address).await;
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let answer = client.ended().await;
+    assert!(!answer.starts_with(b"\0"), "no frame: {answer:?}");
+}
+
+/// With prior knowledge both versions come by one port.
+#[tokio::test]
+async fn h2c_beside_http1() {
+    let router = Router::new().route("/", get(async || "hello"));
+    let server = Running::start(router, |server| server.h2c(true)).await;
+    let mut client = Client::connect(server.address).await;
+    client.send("G").await;
+    client.send("ET / HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    assert_eq!(client.response().await.unwrap().text(), "hello");
+    let (requests, _connection) = connect(server.address, 65_535).await;
+    assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_idle_connection_hears_goodbye() {
+    let router = Router::new().route("/", get(async || "hello"));
+    let mut server = Running::start(router, |server| {
+        server
+            .h2c(true)
+            .keep_alive_timeout(Duration::from_millis(300))
+    })
+    .await;
+    let (requests, connection) = connect(server.address, 65_535).await;
+    assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
+    assert_eq!(server.limit().await, LimitReason::KeepAliveTimeout);
+    soon("the end of the connection", connection).await.unwrap();
+}
+
+/// Over TLS the version is agreed on, and the server offers what it speaks.
+#[tokio::test]
+async fn versions_over_tls() {
+    for (http1_only, offered, agreed) in [
+        (false, vec!["h2", "http/1.1"], Some("h2")),
+        (false, vec!["http/1.1"], Some("http/1.1")),
+        (false, vec![], None),
+        (true, vec!["h2", "http/1.1"], Some("http/1.1")),
+    ] {
+        let (connector, acceptor) = Setup {
+            client_protocols: offered
+                .iter()
+                .map(|name| name.as_bytes().to_vec())
+                .collect(),
+            ..Setup::default()
+        }
+        .make();
+        let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(async || "hello"));
+        let server = serve(TlsListener::new(listener, acceptor), router);
+        let server = if http1_only {
+            server.http1_only()
+        } else {
+            server
+        };
+        let server = tokio::spawn(server.into_future());
+        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = connector
+            .connect("localhost".try_into().unwrap(), stream)
+            .await
+            .unwrap();
+        let alpn = stream.get_ref().1.alpn_protocol().map(|name| name.to_vec());
+        assert_eq!(alpn.as_deref(), agreed.map(str::as_bytes));
+        if agreed == Some("h2") {
+            let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+            let connection = tokio::spawn(connection);
+            assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
+            connection.abort();
+        } else {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let mut stream = stream;
+            let request = "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut response = String::new();
+            soon("the response", stream.read_to_string(&mut response))
+                .await
+                .unwrap();
+            assert!(response.ends_with("hello"), "{response}");
+        }
+        server.abort();
+    }
+}
+
+/// A client that says nothing instead of its part of the handshake.
+#[tokio::test]
+async fn a_silent_handshake() {
+    let (_, acceptor) = Setup::default().make();
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener =
+        TlsListener::new(listener, acceptor).handshake_timeout(Duration::from_millis(300));
+    let (limits, mut limit) = unbounded_channel();
+    let server = serve(listener, Router::new()).on_limit(move |event| {
+        let _ = limits.send(event.reason);
+    });
+    let server = tokio::spawn(server.into_future());
+    let client = Client::connect(address).await;
+    assert_eq!(
+        soon("the limit", limit.recv()).await,
+        Some(LimitReason::Handshake)
+    );
+    assert_eq!(client.ended().await, b"");
+    server.abort();
+}
