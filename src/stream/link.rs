@@ -1,8 +1,9 @@
 //! What ties the wrapped stream to its shared: from results of polls to events.
 
+use super::stalled::attend;
 use crate::errors::CloseReason;
 use crate::policy::{MonitorConfig, ReadAhead, Stall, Step};
-use crate::state::{DetectedBy, Event, SharedState};
+use crate::state::{Closed, DetectedBy, Event, SharedState};
 use crate::watcher::{Registration, Socket};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -86,6 +87,7 @@ impl Link {
             self.shared.counters.add_accepted(bytes);
             if let Some(stall) = &mut self.stall {
                 stall.done(Step::Write);
+                self.attend();
             }
             return polled;
         }
@@ -108,6 +110,23 @@ impl Link {
             || self.socket().is_some_and(|socket| socket.has_unread())
     }
 
+    /// Has a task look at what is owed to the peer, if the system tells. Whether it does: then the pending
+    /// calls need not be judged.
+    fn attend(&self) -> bool {
+        let (Some(stall), Some(socket)) = (&self.stall, self.socket()) else {
+            return false;
+        };
+        if !socket.tells_owed_bytes() {
+            return false;
+        }
+        if let Some((policy, runtime, is_attended)) = stall.attend() {
+            let closed = Closed::new(self.shared.clone());
+            let socket = socket.clone();
+            runtime.spawn(attend(socket, closed, policy, stall.reset, is_attended));
+        }
+        true
+    }
+
     /// What the stall policy says of a write, flush or shutdown that has ended or is pending. Asked
     /// between two calls, when the counters are exact.
     pub(super) fn judge<T>(
@@ -116,6 +135,9 @@ impl Link {
         cx: &mut Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        if self.attend() {
+            return polled;
+        }
         let Some(stall) = &mut self.stall else {
             return polled;
         };
@@ -307,6 +329,10 @@ impl Drop for Link {
         // The watcher lets go first: what it still saw of the socket is the peer's doing.
         #[cfg(feature = "metrics")]
         let monitor = crate::monitor::Monitor::new(self.shared.clone(), self.socket().cloned());
+        // What is left for the peer goes on without us, and not for longer than the policy says.
+        if let (Some(stall), Some(socket)) = (&self.stall, self.socket()) {
+            socket.bound_orphan(stall.window());
+        }
         self.registration = None;
         self.shared.apply(Event::Dropped, DetectedBy::Us);
         #[cfg(feature = "metrics")]
