@@ -70,7 +70,7 @@ impl MonitorConfig {
         self.half_close
     }
 
-    /// How much the peer must drain while there is something to send. Default: no policy, and a peer that
+    /// How much the peer must drain while there is something for it to drain. Default: no policy, and a peer that
     /// reads nothing blocks a writer for ever.
     ///
     /// A peer that falls below it closes the stream with

@@ -123,14 +123,6 @@ impl<S> ReadAhead<S> {
         Some(Ok(()))
     }
 
-    /// Whether input that was moved here to find the meaning of a FIN still waits for a read.
-    ///
-    /// A stream with a `limit` asked for its writes to look past unread input: that input holds nothing
-    /// back.
-    pub(crate) fn hides_fin(&self) -> bool {
-        self.limit == 0 && (!self.input.is_empty() || self.error.is_some())
-    }
-
     /// A read is pending, or none is.
     pub(crate) fn park(&mut self, reader: Option<&Waker>) {
         match (&mut self.reader, reader) {

@@ -12,6 +12,7 @@ mod listener;
 mod monitored_stream;
 mod poll;
 mod signal;
+mod stalled;
 
 #[cfg(any(feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;

@@ -28,6 +28,7 @@ mod linger;
 mod matrix;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod no_tcp_info;
+mod owed;
 mod panics;
 mod recorder;
 mod send_file;

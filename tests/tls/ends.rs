@@ -348,13 +348,24 @@ async fn behind_too_much_input_there_is_only_a_fin() {
         .await
         .unwrap();
     soon("a flush", peer.flush()).await.unwrap();
+    let monitor = stream.monitor();
+    let (mut reads, mut writes) = tokio::io::split(stream);
+    let writing = tokio::spawn(async move {
+        loop {
+            if let Err(error) = writes.write_all(&[0; 65536]).await {
+                return CloseReason::from(&error);
+            }
+        }
+    });
     let kept = leave(peer, Truncated).await;
-    while soon("a write", stream.write_all(&[0; 65536])).await.is_ok() {}
-    assert_eq!(stream.close_reason(), Some(CloseReason::PeerClosed));
+    assert_eq!(reason(&monitor).await, CloseReason::PeerClosed);
     let mut heard = Vec::new();
-    let end = soon("the input", stream.read_to_end(&mut heard)).await;
+    let end = soon("the input", reads.read_to_end(&mut heard)).await;
     assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
     assert!(heard == words);
+    // The write waited until the input was read, and is refused now.
+    let written = soon("the refusal", writing).await.unwrap();
+    assert_eq!(written, CloseReason::PeerClosed);
     drop(kept);
 }
 

@@ -7,6 +7,7 @@ use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{FileType, fstat};
 use std::io::{self, ErrorKind, IsTerminal};
+use std::time::Duration;
 
 /// What a descriptor is. The kind decides what every later answer means, so it is asked once, when the
 /// descriptor is registered.
@@ -114,6 +115,26 @@ impl Target {
             Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix => self.descriptor.queued(libc::TIOCOUTQ),
             Kind::Pipe => self.descriptor.queued(libc::FIONREAD),
             Kind::Socket => None,
+        }
+    }
+
+    /// Whether `owed` is a number of bytes.
+    pub(in crate::watcher) fn tells_owed_bytes(self) -> bool {
+        match self.kind {
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Pipe => true,
+            Kind::Unix | Kind::Socket => false,
+        }
+    }
+
+    /// Has the system give up what it still holds for the peer after `within` without an acknowledgement.
+    pub(in crate::watcher) fn bound_orphan(self, within: Duration) {
+        let millis = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+        match self.kind {
+            Kind::Tcp { .. } if self.owed().is_some_and(|owed| owed > 0) && self.is_same() => {
+                self.descriptor
+                    .set_u32(libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, millis);
+            }
+            _ => {}
         }
     }
 
