@@ -89,7 +89,7 @@ fn outbox_that_is_given_up(test: LeakTest<'_>) -> Result<Report, LeakError> {
             soon("the end", receipt).await.unwrap_err();
         }
         let given_up = async {
-            let mut status = outbox.status();
+            let mut status = outbox.subscribe();
             let is_over = |status: &OutboxStatus| matches!(status.link, Link::GaveUp(_));
             status.wait_for(is_over).await.unwrap().link.clone()
         };
