@@ -173,6 +173,7 @@ mod backoff;
 mod builder;
 mod confirm;
 mod connection;
+mod constructors;
 mod engine;
 mod envelope;
 mod give_up;

@@ -26,13 +26,14 @@ const LONG: Duration = Duration::from_secs(30);
 
 fn to(address: SocketAddr) -> Builder<Bytes> {
     let millis = Duration::from_millis;
-    Outbox::builder(move || TcpStream::connect(address))
-        .encoder(LengthDelimitedCodec::new)
-        .capacity(16, 1 << 16)
-        .classifier(hangup::errors::Classifier::new())
-        .linger(LONG)
-        .lived(millis(1))
-        .backoff(Backoff::exponential(millis(1), millis(4)).unwrap())
+    Outbox::builder(
+        move || TcpStream::connect(address),
+        LengthDelimitedCodec::new,
+    )
+    .capacity(16, 1 << 16)
+    .linger(LONG)
+    .reset_backoff_after(millis(1))
+    .backoff(Backoff::exponential(millis(1), millis(4)).unwrap())
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -53,7 +54,7 @@ fn outbox_that_delivers(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let mut peer = accept(listener).await;
         assert_eq!(soon("it", peer.next()).await.unwrap().unwrap(), "hello");
         soon("the receipt", receipt).await.unwrap();
-        let _ = (outbox.status(), outbox.snapshot());
+        let _ = (outbox.subscribe(), outbox.status());
         assert!(soon("the end", outbox.shutdown(LONG)).await.is_complete());
     })
 }
@@ -88,7 +89,7 @@ fn outbox_that_is_given_up(test: LeakTest<'_>) -> Result<Report, LeakError> {
             soon("the end", receipt).await.unwrap_err();
         }
         let given_up = async {
-            let mut status = outbox.status();
+            let mut status = outbox.subscribe();
             let is_over = |status: &OutboxStatus| matches!(status.link, Link::GaveUp(_));
             status.wait_for(is_over).await.unwrap().link.clone()
         };
@@ -159,8 +160,7 @@ fn outbox_confirmed_by_the_peer(test: LeakTest<'_>) -> Result<Report, LeakError>
             let monitor = stream.monitor();
             Ok::<_, std::io::Error>(Connection::over(stream, monitor))
         };
-        let (outbox, task) = Outbox::builder(connect)
-            .encoder(LengthDelimitedCodec::new)
+        let (outbox, task) = Outbox::builder(connect, LengthDelimitedCodec::new)
             .confirm(Confirm::ByPeer(confirm()))
             .build()
             .unwrap();
