@@ -3,7 +3,7 @@
 use crate::Case;
 use crate::loopback::{Loopback, reset};
 use crate::support::soon;
-use hangup::errors::{Classifier, ErrorClass, OsError, Platform};
+use hangup::errors::{Call, Classifier, ErrorClass, OsError, Platform};
 use hangup::{
     CloseReason, HalfClose, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy, errors,
 };
@@ -26,6 +26,7 @@ pub(crate) const CASES: &[Case] = &[
     ("take_out", take_out),
     ("unwatched", unwatched),
     ("unix", unix),
+    ("pipe", pipe),
     ("listen", listen),
     ("split", split),
     ("traced", traced),
@@ -183,6 +184,15 @@ fn unix(test: LeakTest<'_>) -> Result<Report, LeakError> {
     })
 }
 
+fn pipe(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let (writer, reader) = tokio::net::unix::pipe::pipe().unwrap();
+        let stream = MonitoredStream::write_only(writer, &MonitorConfig::new()).unwrap();
+        drop(reader);
+        soon("the close", stream.closed()).await
+    })
+}
+
 fn listen(test: LeakTest<'_>) -> Result<Report, LeakError> {
     test.run_async(async || {
         let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
@@ -251,6 +261,8 @@ fn classify(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let classifier = Classifier::new().rule(|_: &std::fmt::Error| ErrorClass::Tls);
         assert_eq!(classifier.classify(&reset), class);
         assert_eq!(classifier.classify_error(&reset), class);
+        let _ = errors::classify_call(&reset, Call::Connect);
+        let _ = classifier.classify_call(&reset, Call::Bind);
         let known = OsError::from_name("EPIPE", Platform::Linux).unwrap();
         assert_eq!(
             OsError::from_code(known.code(), Platform::Linux),

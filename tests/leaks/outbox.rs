@@ -199,20 +199,38 @@ impl Drop for Folder {
 
 fn store_on_disk(test: LeakTest<'_>) -> Result<Report, LeakError> {
     let folder = Folder::new("leaks-store");
+    let options = StoreOptions::new()
+        .fsync(Fsync::Never)
+        .mode(0o600)
+        .disk_capacity(1 << 20);
     test.times(10).warmup(5).run(|| {
-        let mut store = DiskStore::open(folder.file(), Fsync::Never).unwrap();
+        let mut store = options.open(folder.file()).unwrap();
         assert!(store.recover().unwrap().is_empty());
+        assert!(store.recover_page(0, 1 << 16).unwrap().is_empty());
         let number = store.next_number().unwrap();
+        let message = Bytes::from_static(b"hello");
         store
-            .append(&[(number, Bytes::from_static(b"hello"))])
+            .append(&[(number, message.clone()), (number + 1, message)])
             .unwrap();
         store.remove(&[number]).unwrap();
-        drop(store);
-        let (store, found) = DiskStore::salvage(folder.file(), Fsync::Never).unwrap();
-        assert!(matches!(found, Salvage::Sound));
+        store.bury(number + 1, "nobody wants it").unwrap();
+        let letters = store.dead_letters().unwrap();
+        let letter = &letters[0];
+        let _ = (letter.reason(), letter.message());
+        let info = store.info().unwrap();
+        assert_eq!((info.messages(), info.dead_letters()), (0, 1));
+        let _ = (info.bytes(), info.file_size(), info.next_number());
+        store.remove_dead_letters(&[letter.number()]).unwrap();
+        store.compact().unwrap();
         let locked = DiskStore::open(folder.file(), Fsync::Never).unwrap_err();
         let _ = (locked.path(), locked.problem());
         drop(store);
+        let (store, found) = DiskStore::salvage(folder.file(), Fsync::Never).unwrap();
+        assert!(matches!(found, Salvage::Sound));
+        drop(store);
+        let (store, _) = options.salvage(folder.file()).unwrap();
+        drop(store);
+        options.clone().read_only(true).open(folder.file()).unwrap()
     })
 }
 
