@@ -17,7 +17,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const GIB: u64 = 1 << 30;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 const STALLED: usize = 1000;
 
 fn main() -> io::Result<()> {
@@ -60,9 +60,10 @@ fn main() -> io::Result<()> {
         figures.stalled(server)?;
     }
     println!(
-        "\n| server | CPU ms a GiB | GiB/s, one client | 4 KiB files/s, 64 clients | private MB more for {STALLED} stalled readers |"
+        "\n| server | CPU ms a GiB | GiB/s, one client | 4 KiB files/s, 64 clients \
+         | MB more with {STALLED} stalled readers | MB more when they are gone |"
     );
-    println!("|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|");
     for (server, figures) in servers.iter().zip(&figures) {
         println!(
             "| {} | {:.0} | {:.2} | {:.0} | {:.1} | {:.1} |",
