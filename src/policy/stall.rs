@@ -15,7 +15,7 @@ use super::timer;
 use crate::state::Event;
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -82,12 +82,27 @@ impl StallPolicy {
         }
     }
 
-    /// How many bytes must drain in each window.
+    /// How many bytes the peer must take in each window.
+    ///
+    /// ```
+    /// use hangup::StallPolicy;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(StallPolicy::new(1024, Duration::from_secs(10)).bytes(), 1024);
+    /// ```
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The length of a window.
+    ///
+    /// ```
+    /// use hangup::StallPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let window = Duration::from_secs(10);
+    /// assert_eq!(StallPolicy::new(1024, window).window(), window);
+    /// ```
     pub fn window(&self) -> Duration {
         self.window
     }
@@ -200,6 +215,10 @@ pub(crate) struct Stall {
     /// While a call is pending.
     timer: Option<Pin<Box<Sleep>>>,
 }
+
+// A panic of the timer is caught, and the timer dropped with it.
+impl UnwindSafe for Stall {}
+impl RefUnwindSafe for Stall {}
 
 impl Stall {
     /// The policy with the timer of the present runtime.

@@ -152,6 +152,9 @@ impl<S> MonitoredStream<S> {
         if let Some(timers) = timers.filter(|_| socket.can_vanish()) {
             timers.arm(descriptor)?;
         }
+        if socket.can_vanish() {
+            config.limit_unsent(descriptor)?;
+        }
         begin_lifecycle(&shared, Some((socket, descriptor)));
         if let Some(timer) = half_close {
             timer.attach(&shared, Some(socket));

@@ -164,6 +164,12 @@ impl Socket {
         lock(&self.descriptor).acknowledged(&self.shared)
     }
 
+    /// Whether it is not known, and never will be, how many bytes the peer has acknowledged.
+    pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
+        let descriptor = lock(&self.descriptor);
+        descriptor.acks.is_unknowable(descriptor.target)
+    }
+
     /// A number that grows by each byte that leaves the system's memory for the peer, where the system tells;
     /// elsewhere by each accepted byte.
     pub(crate) fn drained(&self) -> u64 {

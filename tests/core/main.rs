@@ -24,6 +24,7 @@ mod half_close;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod kinds;
 mod layer;
+mod linger;
 mod matrix;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod no_tcp_info;

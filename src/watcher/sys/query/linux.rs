@@ -136,6 +136,14 @@ impl Target {
         }
     }
 
+    /// Whether `backlog` answers, now or at the next question.
+    pub(in crate::watcher) fn tells_acknowledged(self) -> bool {
+        match self.kind {
+            Kind::Tcp { .. } | Kind::Pipe => true,
+            Kind::Mptcp | Kind::Unix | Kind::Socket => false,
+        }
+    }
+
     /// Whether a reset of ours wakes the reads that wait for the descriptor.
     pub(in crate::watcher) fn reset_wakes(self) -> bool {
         match self.kind {

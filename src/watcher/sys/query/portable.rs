@@ -70,6 +70,10 @@ impl Target {
         accepted
     }
 
+    pub(in crate::watcher) fn tells_acknowledged(self) -> bool {
+        false
+    }
+
     /// Not known here.
     pub(in crate::watcher) fn owed(self) -> Option<u64> {
         None
