@@ -7,7 +7,7 @@
 //! ```sh
 //! cargo run --release -p heapdelta --example false_alarms -- 1000
 //! cargo run --release -p heapdelta --example false_alarms -- 1000 load
-//! cargo run --release -p heapdelta --example false_alarms -- 200 leak load
+//! cargo run --release -p heapdelta --example false_alarms -- 100 leak
 //! ```
 
 use heapdelta::{CountingAllocator, LeakError, LeakErrorKind, LeakTest, Outcome, Report};

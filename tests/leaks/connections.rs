@@ -25,6 +25,8 @@ pub(crate) const CASES: &[Case] = &[
     ("stalled", stalled),
     ("take_out", take_out),
     ("unwatched", unwatched),
+    ("ended_by_a_signal", ended_by_a_signal),
+    ("reset_after_delivery", reset_after_delivery),
     ("unix", unix),
     ("pipe", pipe),
     ("listen", listen),
@@ -172,6 +174,27 @@ fn unwatched(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let stall = StallPolicy::new(1, Duration::from_secs(60));
         let config = MonitorConfig::new().stall(stall);
         MonitoredStream::unwatched_with_config(tokio::io::duplex(64).0, &config)
+    })
+}
+
+fn ended_by_a_signal(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let (ours, _peer) = tokio::io::duplex(64);
+        let signal = std::future::ready(CloseReason::Reset);
+        let stream = MonitoredStream::with_signal(ours, signal);
+        assert_eq!(
+            soon("the signal", stream.closed()).await,
+            CloseReason::Reset
+        );
+    })
+}
+
+fn reset_after_delivery(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (mut stream, peer) = loopback.open().await;
+        stream.write_all(b"a refusal").await.unwrap();
+        let _ = stream.reset_after_delivery(Duration::from_secs(30)).await;
+        drop(peer);
     })
 }
 
