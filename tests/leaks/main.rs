@@ -4,6 +4,8 @@
 //! It has a `main` of its own, as it runs one test after the other, each with the process to itself. The arguments are
 //! those of libtest. `LEAKS=long` calls each operation ten times as often.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod connections;
 mod handles;
 mod http;
