@@ -79,6 +79,7 @@ mod server;
 mod service;
 mod signals;
 mod stream;
+mod stream_state;
 mod summary;
 mod task;
 #[cfg(feature = "tls")]
