@@ -1,4 +1,4 @@
-//! What the body of a response and the task that sends it share.
+//! How far the body of one HTTP/2 response has got.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
