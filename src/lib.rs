@@ -125,6 +125,8 @@
 //! reader. tokio's `ready(Interest::READABLE)` does not read, and spins on unread data. The watcher gets the
 //! disconnect itself from the kernel (`EPOLLRDHUP`, epoll_ctl(2)).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "axum")]
 pub mod axum;
 pub mod errors;

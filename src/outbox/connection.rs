@@ -37,8 +37,10 @@ use tokio::net::TcpStream;
 /// # }
 /// ```
 pub struct Connection {
-    open: Box<dyn FnOnce(&MonitorConfig) -> io::Result<Parts> + Send>,
+    open: Open,
 }
+
+type Open = Box<dyn FnOnce(&MonitorConfig) -> io::Result<Parts> + Send>;
 
 pub(crate) struct Parts {
     pub(crate) stream: Pin<Box<dyn Stream>>,

@@ -126,9 +126,9 @@
 //! # Messages that cannot be sent
 //!
 //! One message must not stop the others. A message that the encoder refuses, a record of the store that cannot
-//! be decoded, and, with [`Builder::max_attempts`], a message that ends every connection, are set aside as
-//! [`Unsendable`]s: the receipt reports the reason, [`Builder::on_unsendable`] receives the message, and a store
-//! keeps it. A peer can also [reject](Processed::Rejected) a message.
+//! be decoded, and, with [`Builder::max_attempts`], a message that ends every connection, are set aside: the receipt
+//! reports the reason, [`Builder::on_unsendable`] receives the message ([`Unsendable`]), and a store keeps it as a
+//! [`DeadLetter`]. A peer can also [reject](Processed::Rejected) a message.
 //!
 //! # Memory
 //!
@@ -173,6 +173,7 @@ mod backoff;
 mod builder;
 mod confirm;
 mod connection;
+mod constructors;
 mod engine;
 mod envelope;
 mod give_up;
@@ -206,10 +207,10 @@ pub use sender::Outbox;
 pub use shutdown::ShutdownReport;
 pub use sink::OutboxSink;
 pub use status::{Link, OutboxStatus};
+pub use store::{DeadLetter, Record, Store};
 #[cfg(feature = "durable")]
 pub use store::{
     DiskStore, Fsync, Salvage, StorageBackend, StoreError, StoreInfo, StoreOptions, StoreProblem,
 };
-pub use store::{Record, Store};
 pub use undelivered::{UndeliveredError, UndeliveredReason};
 pub use unsendable::{Unsendable, UnsendableAction, UnsendableReason};

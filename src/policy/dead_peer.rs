@@ -1,25 +1,24 @@
-//! Silent death: from one duration to the system's timers.
+//! The dead-peer timeout: from one duration to the system's timers.
 //!
-//! What they add up to is said at [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout).
-//! On Linux the two timers are one as soon as the user timeout is set: keepalive then ends with the
-//! first probe that is due after the user timeout, instead of after the last of its probes
-//! (`tcp_keepalive_timer` in net/ipv4/tcp_timer.c). So the probes are placed to hit it exactly, and
-//! where there is no user timeout their number gives the same time.
+//! [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout) says what they add up to. On
+//! Linux the user timeout also ends keepalive: with the first probe that is due after it, instead of after the
+//! last probe (`tcp_keepalive_timer` in net/ipv4/tcp_timer.c). So the probes are placed to hit it exactly.
+//! Without a user timeout the number of probes gives the same time.
 
 use rustix::fd::BorrowedFd;
 use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-/// Three seconds of patience: two probes.
+/// Leaves three seconds of silence: two probes.
 const SHORTEST: Duration = Duration::from_secs(4);
 /// Keeps the time before the first probe below the system's limit (`MAX_TCP_KEEPIDLE`, 32767 s).
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many probes may stay without an answer: a lost packet or two are no death.
+/// How many probes may stay unanswered: the network may lose a packet or two.
 const PROBES: u32 = 4;
 
-/// The timers of a socket, in whole seconds: keepalive knows no others.
+/// The timers of a socket, in whole seconds, the unit of keepalive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timers {
     /// How long the peer may be silent: `idle`, and `probes` times `interval`.
@@ -32,13 +31,13 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// The timers that tell of a silent death within `within`.
+    /// The timers that detect a dead peer within `within`.
     pub(crate) fn new(within: Duration) -> io::Result<Self> {
         if !(SHORTEST..=LONGEST).contains(&within) {
             return Err(io::Error::new(
                 ErrorKind::InvalidInput,
                 format!(
-                    "hangup: a silent death can be found out within {SHORTEST:?} to {LONGEST:?}, not {within:?}"
+                    "hangup: dead_peer_timeout must be between {SHORTEST:?} and {LONGEST:?}, and is {within:?}"
                 ),
             ));
         }
@@ -64,7 +63,7 @@ impl Timers {
         self.set(&socket).map_err(|error| {
             io::Error::new(
                 error.kind(),
-                format!("hangup: cannot arm the timers of silent death: {error}"),
+                format!("hangup: cannot set the timers of dead_peer_timeout: {error}"),
             )
         })
     }

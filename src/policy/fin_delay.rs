@@ -1,4 +1,4 @@
-//! Holding a FIN back for a moment, so that a protocol above the socket can say what it means.
+//! Delaying a FIN for a moment, so that a protocol above the socket can say what it means.
 
 use super::timer;
 use std::io;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-/// How long a FIN waits for its meaning.
+/// How long a FIN is delayed.
 #[derive(Debug)]
 pub(crate) struct FinDelay {
     within: Duration,
-    /// Whose timer is used; `None` if a FIN does not wait.
+    /// The runtime whose timer is used; `None` if a FIN is not delayed.
     runtime: Option<Handle>,
-    /// When it was heard.
+    /// When the FIN was detected.
     since: Option<Instant>,
 }
 
-/// What to do about a FIN that was heard.
+/// What to do about a FIN.
 #[derive(Debug)]
 pub(crate) enum DelayStep {
-    /// It is the first word of it: hear of it again when the time is over.
+    /// It was detected for the first time: ask again when the delay is over.
     Begins(Duration, Handle),
     Lasts,
-    /// Nobody has said what it means.
+    /// The protocol above has not said what it means.
     Over,
 }
 

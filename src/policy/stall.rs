@@ -109,12 +109,27 @@ impl StallPolicy {
         self.window / LOOKS
     }
 
-    /// How many bytes must drain in each window.
+    /// How many bytes the peer must take in each window.
+    ///
+    /// ```
+    /// use hangup::StallPolicy;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(StallPolicy::new(1024, Duration::from_secs(10)).bytes(), 1024);
+    /// ```
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The length of a window.
+    ///
+    /// ```
+    /// use hangup::StallPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let window = Duration::from_secs(10);
+    /// assert_eq!(StallPolicy::new(1024, window).window(), window);
+    /// ```
     pub fn window(&self) -> Duration {
         self.window
     }

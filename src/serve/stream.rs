@@ -91,22 +91,22 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if let Some(task) = this.task.as_mut().as_pin_mut() {
-            if task.poll(cx).is_pending() {
-                if !this.stream.waits.load(Relaxed) {
-                    this.stall.done(Step::Write);
-                    return Poll::Pending;
-                }
-                let sent = || this.stream.sent.load(Relaxed);
-                if this.stall.pending(Step::Write, cx, sent).is_none() {
-                    return Poll::Pending;
-                }
-                this.connection.limit(LimitReason::StreamStalled);
-                // Resets the stream, and ends its request.
-                this.task.set(None);
-                if this.connection.activity.is_idle() {
-                    this.connection.command(Command::End);
-                }
+        if let Some(task) = this.task.as_mut().as_pin_mut()
+            && task.poll(cx).is_pending()
+        {
+            if !this.stream.waits.load(Relaxed) {
+                this.stall.done(Step::Write);
+                return Poll::Pending;
+            }
+            let sent = || this.stream.sent.load(Relaxed);
+            if this.stall.pending(Step::Write, cx, sent).is_none() {
+                return Poll::Pending;
+            }
+            this.connection.limit(LimitReason::StreamStalled);
+            // Resets the stream, and ends its request.
+            this.task.set(None);
+            if this.connection.activity.is_idle() {
+                this.connection.command(Command::End);
             }
         }
         Poll::Ready(())

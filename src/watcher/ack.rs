@@ -1,10 +1,11 @@
 //! How many of the accepted bytes the peer has acknowledged.
 //!
-//! Only TCP knows, and it knows of its own bytes. Those are the accepted ones if nothing between the
-//! stream and the socket makes others of them, as TLS does, and nothing was sent before. That is not
-//! asked but measured: between two calls of the stream the socket must have been given just as many
-//! bytes as the stream has accepted (or one more, for a connection that we opened). If it ever was not,
-//! nothing is told any more.
+//! TCP counts the bytes of the socket. They are the stream's bytes only if nothing between the two changes
+//! them, as TLS does, and nothing was sent before. No type tells, so it is measured: between two calls of the
+//! stream the socket must have been given as many bytes as the stream has accepted (or one more, for a
+//! connection that we opened). After one disagreement the count stays unknown.
+//!
+//! A pipe counts what waits in it, so the rest was read.
 
 use super::sys::{Backlog, Target};
 use crate::state::SharedState;
@@ -13,15 +14,16 @@ use crate::state::SharedState;
 pub(super) struct AckTracker {
     /// The two counts have been compared; whether they agreed.
     agreed: Option<bool>,
-    /// The last number told.
+    /// The last known number.
     acknowledged: Option<u64>,
 }
 
-/// How often to look again at counts that a call changes meanwhile.
+/// How often to compare again when a call changes the counts meanwhile.
 const LOOKS: usize = 8;
 
 impl AckTracker {
-    /// The number now; without the descriptor, or where it cannot be learnt at this moment, the last one.
+    /// The number now; the last known one after the descriptor was detached, or where the system cannot tell at
+    /// this moment.
     pub(super) fn acknowledged(
         &mut self,
         target: Option<Target>,
@@ -32,12 +34,12 @@ impl AckTracker {
             || target?.backlog(shared.is_shut_down()),
             || target?.owed(),
         );
-        // Not compared yet: of a stream that will be known no more than this can be said.
+        // Not compared yet. At least this many are acknowledged.
         let undecided = self.agreed.is_none() && target.is_some_and(Target::tells_acknowledged);
         told.or(undecided.then_some(0))
     }
 
-    /// Whether the number cannot be told any more, or never could.
+    /// Whether the number is unknown for good.
     pub(super) fn is_unknowable(&self, target: Option<Target>) -> bool {
         let tells = target.is_some_and(Target::tells_acknowledged);
         self.agreed == Some(false) || self.acknowledged.is_none() && !tells
@@ -49,7 +51,7 @@ impl AckTracker {
         backlog: impl Fn() -> Option<Backlog>,
         owed: impl Fn() -> Option<u64>,
     ) -> Option<u64> {
-        // No question to the kernel for the many streams that only read.
+        // Streams that only read cost no system call.
         if shared.counters.accepted() == 0 {
             return Some(0);
         }
@@ -85,12 +87,12 @@ impl AckTracker {
             };
             between_calls &= !shared.is_busy() && accepted == shared.counters.accepted();
             if between_calls {
-                // A pipe tells what waits in it, and not all that went through it.
+                // A pipe does not count what went through it.
                 let agrees = |written| written == accepted || written == accepted + 1;
                 self.agreed = Some(written.is_none_or(agrees));
             }
             if self.agreed == Some(true) {
-                // The bytes that are not counted yet are among the last ones: not too many are told.
+                // Bytes that the stream has not counted yet are the last ones, so this is never too many.
                 return Some(accepted.saturating_sub(unacknowledged));
             }
         }

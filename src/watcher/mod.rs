@@ -1,16 +1,19 @@
-//! The watcher: the one object per runtime that watches all sockets for hang-up.
+//! How the system reports a disconnect: one watcher per runtime, which watches all of its sockets.
 //!
-//! Nothing here reads, writes or waits for a single socket. One task per runtime waits for the
-//! platform's notifier, which names the sockets that have something to tell, and each of those is then
-//! asked what it is.
+//! May use `policy`, `state` and `errors`.
+//!
+//! Used by the monitors and the stream.
+//!
+//! One task per runtime waits for the notifier of the system. It names the sockets that may have something to
+//! report, and the kernel is then asked about each of them. Nothing here reads or writes a socket.
 //!
 //! # Invariants
 //!
-//! 3. A handle never keeps the socket open: a [`Socket`] knows its descriptor by number only, and the
-//!    number is taken from it, under its lock, before the stream closes the descriptor. So no call is
-//!    ever made on a number that has come to mean another file.
+//! 3. A handle never keeps the socket open: a [`Socket`] knows only the number of its descriptor. It
+//!    gives the number up, under its lock, before the stream closes the descriptor. So no call is made on a
+//!    number that has come to name another file.
 //! 4. The watcher never reads, writes or consumes. [`Socket::examine`] is the one place that reads
-//!    `SO_ERROR`; what it reads it stores, and the stream's next read that would have told it does.
+//!    `SO_ERROR`. It stores the error, and the next read of the stream that would have returned it does.
 
 mod ack;
 mod registry;

@@ -1,4 +1,4 @@
-//! The runtimes' watchers, and what each one watches.
+//! The watcher of each runtime, and the sockets that it watches.
 
 use super::socket::Socket;
 use super::sys::{BATCH, Notifier, Target};
@@ -19,11 +19,11 @@ static WATCHERS: RwLock<Option<HashMap<Id, Arc<Watcher>>>> = RwLock::new(None);
 #[derive(Debug)]
 struct Watcher {
     notifier: Notifier,
-    /// What is watched; `None` once the runtime is gone.
+    /// `None` after the runtime has shut down.
     sockets: Mutex<Option<Slab<Arc<Socket>>>>,
 }
 
-/// A socket's place in its runtime's watcher. The drop takes it out; of several clones, the first one's.
+/// A socket's place in the watcher of its runtime. The first drop of its clones removes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Registration {
     watcher: Arc<Watcher>,
@@ -45,7 +45,7 @@ impl Registration {
             Some(sockets) => sockets.insert(socket.clone()),
             None => return Err(gone()),
         };
-        // From here on the drop undoes it all, whatever part has been done.
+        // From here on the drop undoes everything, however far it went.
         let registration = Self {
             watcher,
             socket,
@@ -54,7 +54,7 @@ impl Registration {
         match registration.watcher.notifier.add(fd, key.to_bits()) {
             Ok(()) => Ok(registration),
             Err(error) => {
-                // Not ours to remove: the number may be another registration's, or no file's.
+                // Another registration may own the number: leave it in the notifier.
                 registration.socket.detach(|_| ());
                 Err(error)
             }
@@ -87,12 +87,14 @@ impl Drop for Registration {
 }
 
 impl Watcher {
-    /// The watcher of the present runtime, made if there is none yet.
+    /// The watcher of the current runtime. The first call creates it.
     fn current() -> io::Result<Arc<Self>> {
         let runtime = Handle::try_current().map_err(|error| {
             io::Error::new(
                 ErrorKind::NotConnected,
-                format!("hangup: a stream is watched by the runtime it is made in: {error}"),
+                format!(
+                    "hangup: a stream is watched by the runtime in which it is created: {error}"
+                ),
             )
         })?;
         let id = runtime.id();
@@ -102,7 +104,7 @@ impl Watcher {
         }
         drop(watchers);
 
-        // Two threads may both make one; the second one's is dropped unused.
+        // Two threads may both create one; the second one is dropped unused.
         let made = Arc::new(Self {
             notifier: Notifier::new()?,
             sockets: Mutex::new(Some(Slab::new())),
@@ -114,29 +116,29 @@ impl Watcher {
         }
         watchers.insert(id, made.clone());
         drop(write);
-        // After the lock: a runtime that is being shut down drops the task, and with it `End`, at once.
-        let end = End {
+        // After the lock: a runtime that is shutting down drops the task, and with it `WatcherEnd`, at once.
+        let end = WatcherEnd {
             id,
             watcher: made.clone(),
         };
         runtime.spawn(async move {
-            // An error means that the runtime's driver is gone; the drop of `end` says so to all.
+            // An error means that the runtime's driver is gone; the drop of `end` reports that to every stream.
             let _ = end.watcher.run().await;
         });
         Ok(made)
     }
 
-    /// Tells each socket that has something to tell to say it.
+    /// Examines each socket that the notifier names.
     async fn run(&self) -> io::Result<()> {
         let mut tokens = Vec::with_capacity(BATCH);
         let mut sockets = Vec::with_capacity(BATCH);
         loop {
             tokens.clear();
             self.notifier.wait(&mut tokens).await?;
-            if let Some(slots) = lock(&self.sockets).as_ref() {
-                // A token whose socket is gone names nothing, even where its place is taken again.
+            if let Some(sockets_by_key) = lock(&self.sockets).as_ref() {
+                // A late token names nothing: its key has another generation.
                 let keys = tokens.iter().copied().map(Key::from_bits);
-                sockets.extend(keys.filter_map(|key| slots.get(key).cloned()));
+                sockets.extend(keys.filter_map(|key| sockets_by_key.get(key).cloned()));
             }
             for socket in sockets.drain(..) {
                 socket.examine(DetectedBy::Watcher);
@@ -148,13 +150,13 @@ impl Watcher {
     }
 }
 
-/// Ends the watcher with its task, that is with its runtime.
-struct End {
+/// Ends the watcher together with its task, and so with its runtime.
+struct WatcherEnd {
     id: Id,
     watcher: Arc<Watcher>,
 }
 
-impl Drop for End {
+impl Drop for WatcherEnd {
     fn drop(&mut self) {
         let mut watchers = WATCHERS.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(watchers) = watchers.as_mut() {
@@ -173,6 +175,6 @@ impl Drop for End {
 fn gone() -> io::Error {
     io::Error::new(
         ErrorKind::NotConnected,
-        "hangup: the runtime is being shut down, and its watcher with it",
+        "hangup: the runtime is shutting down, and its watcher has ended",
     )
 }

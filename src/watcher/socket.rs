@@ -1,4 +1,4 @@
-//! One watched socket: its descriptor's number while it is open, and how to ask the kernel about it.
+//! One watched socket: its descriptor while it is open, and what the kernel says about it.
 
 use super::ack::AckTracker;
 use super::sys::{Observation, Target};
@@ -26,14 +26,14 @@ pub(crate) struct Socket {
 struct Descriptor {
     /// `None` once the stream is about to close it (invariant 3).
     target: Option<Target>,
-    /// The socket's error, taken by [`Socket::examine`] and not yet told by a read (invariant 4).
+    /// The socket's error, taken by [`Socket::examine`] and not yet returned by a read (invariant 4).
     error: Option<i32>,
-    /// What that error meant. Whoever looks next finds the error gone, and must say the same.
+    /// What that error meant. Later questions find the error gone, and must give the same answer.
     verdict: Option<Event>,
     acks: AckTracker,
-    /// The connection was reset by us: there is nothing to ask about any more.
+    /// We reset the connection: the kernel has nothing more to say about it.
     reset: bool,
-    /// Where a protocol above the socket says what a FIN means.
+    /// Set if a protocol above the socket decides what a FIN means.
     fin_delay: Option<Box<FinDelay>>,
 }
 
@@ -81,7 +81,7 @@ impl Socket {
         self.reset_wakes
     }
 
-    /// Asks the kernel how the socket stands, and tells the shared.
+    /// Asks the kernel how the socket stands, and reports what happened.
     pub(crate) fn examine(self: &Arc<Self>, by: DetectedBy) {
         let mut descriptor = lock(&self.descriptor);
         if let Some(event) = descriptor.look() {
@@ -89,8 +89,8 @@ impl Socket {
         }
     }
 
-    /// Takes in what a write's broken pipe means, which has used up the socket's error, where a protocol
-    /// above the socket may still say more. Whether there is a socket whose it can be.
+    /// Records an EPIPE from a write, and leaves a layered protocol time to refine it; `false` if already
+    /// detached.
     pub(crate) fn report_broken_pipe(self: &Arc<Self>) -> bool {
         let mut descriptor = lock(&self.descriptor);
         let Some(target) = descriptor.target else {
@@ -104,7 +104,7 @@ impl Socket {
         true
     }
 
-    /// Tells the shared of `event`, now or when its meaning had its time.
+    /// Reports `event`, now or after the FIN delay.
     fn report(
         self: &Arc<Self>,
         mut descriptor: MutexGuard<'_, Descriptor>,
@@ -112,7 +112,7 @@ impl Socket {
         by: DetectedBy,
     ) {
         let wait = descriptor.delay_step(&event);
-        // Told after the lock has gone: a waker may run anything, even a probe of this socket.
+        // After the lock: a waker may run anything, even a probe of this socket.
         drop(descriptor);
         match wait {
             DelayStep::Over => self.shared.observe(event, by),
@@ -132,7 +132,8 @@ impl Socket {
         }
     }
 
-    /// Has a FIN held for the usual time, if nothing else was said. Tells if one is held at all.
+    /// Delays a FIN by the default time unless the configuration sets another. Returns whether a FIN is
+    /// delayed at all.
     pub(crate) fn delay_fin_by_default(&self) -> io::Result<bool> {
         let mut descriptor = lock(&self.descriptor);
         let delay = match descriptor.fin_delay.take() {
@@ -142,16 +143,16 @@ impl Socket {
         Ok(descriptor.fin_delay.insert(delay).holds())
     }
 
-    /// The error that a look took out of the socket, once, if a read would have told it.
+    /// The error that [`examine`](Self::examine) took out of the socket, once, if a read would have returned it.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         let code = lock(&self.descriptor).error.take()?;
         let error = io::Error::from_raw_os_error(code);
-        // A broken pipe is a reset after a FIN, and reads say end of file after a FIN.
+        // A broken pipe is a reset after a FIN, and after a FIN reads return EOF.
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
     }
 
-    /// What a write's broken pipe means for this socket. Where a look has taken the socket's error, the
-    /// kernel says "broken pipe" in its place: the stored verdict decides.
+    /// What an EPIPE from a write means. If the socket's error was taken before, the kernel returns EPIPE in its
+    /// place: then the stored verdict decides.
     pub(crate) fn broken_pipe(&self) -> Event {
         let descriptor = lock(&self.descriptor);
         match (&descriptor.verdict, descriptor.target) {
@@ -161,8 +162,7 @@ impl Socket {
         }
     }
 
-    /// How many of the accepted bytes the peer has acknowledged; of a stream that was dropped, had
-    /// acknowledged by then.
+    /// How many of the accepted bytes the peer has acknowledged, now or when the stream was dropped.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
         lock(&self.descriptor).acknowledged(&self.shared)
     }
@@ -173,8 +173,8 @@ impl Socket {
         descriptor.acks.is_unknowable(descriptor.target)
     }
 
-    /// A number that grows by each byte that leaves the system's memory for the peer's, as far as the
-    /// system tells; else by each accepted byte.
+    /// A number that grows by each byte that leaves the system's memory for the peer, where the system tells;
+    /// elsewhere by each accepted byte.
     pub(crate) fn drained(&self) -> u64 {
         let accepted = self.shared.counters.accepted();
         match lock(&self.descriptor).target {
@@ -183,8 +183,8 @@ impl Socket {
         }
     }
 
-    /// How many bytes the system holds for the peer; `None` where it does not tell, and once the stream has
-    /// given the descriptor up.
+    /// How many bytes the system holds for the peer; `None` where it does not tell, and after the descriptor was
+    /// detached.
     pub(crate) fn owed(&self) -> Option<u64> {
         lock(&self.descriptor).target?.owed()
     }
@@ -223,17 +223,17 @@ impl Socket {
     /// way. What that call has sent is counted at its end, and the system forgets what was acknowledged when
     /// the connection is reset.
     pub(crate) fn abort(self: &Arc<Self>, event: Event, by: DetectedBy) {
-        // In this order: a task that hears of the end and drops the stream at once resets it by that.
+        // In this order: a task that learns of the close may drop the stream, and the drop then resets it.
         self.shared.begin_reset();
         self.shared.apply(event, by);
         self.shared
             .after_call(Waker::from(Arc::new(Reset(self.clone()))));
     }
 
-    /// Forgets the descriptor, and gives it to `last` for a last use. Nothing uses it afterwards.
+    /// Detaches the descriptor, and passes it to `last` for one last use. Nothing uses it afterwards.
     pub(super) fn detach(&self, last: impl FnOnce(Target)) {
         let mut descriptor = lock(&self.descriptor);
-        // For those who ask afterwards.
+        // The count stays available after the drop.
         descriptor.acknowledged(&self.shared);
         if self.shared.is_reset() {
             descriptor.reset(&self.shared);
@@ -245,9 +245,9 @@ impl Socket {
 }
 
 impl Descriptor {
-    /// What the kernel says, now or when it was asked for the error that it tells once. The error is
-    /// stored before the lock goes: a read that finds an end of file in its place asks for it under
-    /// the lock, and so cannot come too early.
+    /// What the kernel says, now or when it reported the error that it reports once. The error is stored before
+    /// the lock is released. A read that finds EOF in its place asks for it under the lock, so it cannot ask too
+    /// early.
     fn look(&mut self) -> Option<Event> {
         if self.verdict.is_some() {
             return self.verdict.clone();
@@ -263,8 +263,8 @@ impl Descriptor {
         event
     }
 
-    /// Whether `event` is to wait until a protocol above has said what it means. A reset behind a FIN
-    /// that closes is no more than the FIN; any other event is its own meaning.
+    /// Whether `event` waits until a protocol above has said what it means. A reset after a FIN counts as that
+    /// FIN; every other event speaks for itself.
     fn delay_step(&mut self, event: &Event) -> DelayStep {
         match (&mut self.fin_delay, event) {
             (Some(delay), Event::Fin | Event::Reset { after_fin: true }) => delay.on_fin(),
@@ -272,7 +272,7 @@ impl Descriptor {
         }
     }
 
-    /// How many of the accepted bytes the peer has acknowledged: now, or at the end.
+    /// How many of the accepted bytes the peer has acknowledged: now, or when the socket was detached.
     fn acknowledged(&mut self, shared: &SharedState) -> Option<u64> {
         self.acks
             .acknowledged(self.target.filter(|_| !self.reset), shared)
@@ -283,7 +283,7 @@ impl Descriptor {
         let Some(target) = self.target.filter(|_| !self.reset) else {
             return;
         };
-        // For those who ask afterwards: the system forgets it.
+        // The count stays available: a reset makes the system forget it.
         self.acknowledged(shared);
         self.reset = true;
         target.reset();
@@ -298,8 +298,7 @@ mod tests {
     use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::net::UnixStream;
 
-    /// Between the two halves of a stream's drop the number may come to mean another file: nobody
-    /// asks about it any more (invariant 3).
+    /// After the detach the number may name another file, so the kernel is not asked about it (invariant 3).
     #[test]
     fn a_detached_socket_is_not_asked_about() {
         let (ours, peer) = UnixStream::pair().unwrap();
@@ -311,7 +310,7 @@ mod tests {
         let mut last = None;
         socket.detach(|target| last = Some(target.raw()));
         assert_eq!(last, Some(ours.as_raw_fd()));
-        socket.detach(|_| unreachable!("it was given away once"));
+        socket.detach(|_| unreachable!("it was detached before"));
         socket.examine(DetectedBy::Probe);
         assert_eq!(shared.status(), Status::Open);
         // There was something to detect.

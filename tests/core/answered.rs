@@ -223,7 +223,7 @@ async fn the_answer_to_an_upload_arrives() {
             peer.set_read_timeout(Some(DEADLINE)).unwrap();
             let server = std::thread::spawn(move || {
                 let mut buffer = [0; 16384];
-                peer.read(&mut buffer).unwrap();
+                let _ = peer.read(&mut buffer).unwrap();
                 peer.write_all(ANSWER).unwrap();
                 peer.finish();
                 while peer.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}

@@ -10,6 +10,7 @@ mod http;
 mod items;
 mod loopback;
 mod outbox;
+mod serve;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
@@ -34,6 +35,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         http::CASES,
         tls::CASES,
         outbox::CASES,
+        serve::CASES,
     ]
     .into_iter()
     .flatten()

@@ -181,10 +181,7 @@ async fn a_message_on_which_the_peer_closes_is_set_aside() {
         let mut seen = Vec::new();
         loop {
             let mut peer = wire.accept().await;
-            loop {
-                let Some(Ok(message)) = futures::StreamExt::next(&mut peer).await else {
-                    break;
-                };
+            while let Some(Ok(message)) = futures::StreamExt::next(&mut peer).await {
                 if message.starts_with('3') {
                     poisoned += 1;
                     break;

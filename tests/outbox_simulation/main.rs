@@ -20,10 +20,12 @@ mod message;
 mod network;
 mod peer;
 mod store;
+mod watchdog;
 
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
+use watchdog::Watchdog;
 
 fn number(name: &str) -> Option<u64> {
     let number = env::var(name).ok()?;
@@ -44,7 +46,9 @@ fn every_history_ends_well() {
     let seeds = number("HANGUP_SEEDS").unwrap_or(2000);
     let began = Instant::now();
     let mut total = history::Summary::default();
+    let watchdog = Watchdog::start();
     for seed in first..first + seeds {
+        watchdog.begin(seed);
         match catch_unwind(AssertUnwindSafe(|| history::run(seed))) {
             Ok(summary) => total.add(&summary),
             Err(_) => panic!("seed {seed} failed; it repeats with HANGUP_SEED={seed}"),

@@ -205,12 +205,12 @@ impl<T: Message> Driver<T> {
                 Err(error) => return Poll::Ready(Ok(Some(Err(error)))),
                 Ok(Poll::Pending) => {}
             }
-            if let Some((limit, at)) = deadline {
-                if at <= Instant::now() {
-                    let what = format!("hangup: `connect` took longer than {limit:?}");
-                    let error = io::Error::new(io::ErrorKind::TimedOut, what);
-                    return Poll::Ready(Ok(Some(Err(error))));
-                }
+            if let Some((limit, at)) = deadline
+                && at <= Instant::now()
+            {
+                let what = format!("hangup: `connect` took longer than {limit:?}");
+                let error = io::Error::new(io::ErrorKind::TimedOut, what);
+                return Poll::Ready(Ok(Some(Err(error))));
             }
             let at = deadline.map(|(_, at)| at);
             let interrupt = housekeeping.poll(shared, deferred, false, at, cx);
@@ -347,10 +347,10 @@ impl<T: Message> Driver<T> {
     ) -> Result<bool, Stop> {
         let mut sleep = pin!(at.map(tokio::time::sleep_until));
         poll_fn(|cx| {
-            if let Some(sleep) = sleep.as_mut().as_pin_mut() {
-                if sleep.poll(cx).is_ready() {
-                    return Poll::Ready(Ok(false));
-                }
+            if let Some(sleep) = sleep.as_mut().as_pin_mut()
+                && sleep.poll(cx).is_ready()
+            {
+                return Poll::Ready(Ok(false));
             }
             let interrupt = housekeeping.poll(&self.shared, &mut self.deferred, false, None, cx);
             interrupt.map(|interrupt| match interrupt {

@@ -79,6 +79,10 @@ impl<T: Message> OutboxShared<T> {
 
     /// Accepts the message if there is room, and no other sender waits for it or this one's `turn` has come.
     #[inline]
+    #[allow(
+        clippy::result_large_err,
+        reason = "the offer comes back to be made again"
+    )]
     fn accept(
         &self,
         core: &mut Core<T>,
@@ -140,6 +144,10 @@ impl<T: Message> OutboxShared<T> {
         Ok(number)
     }
 
+    #[allow(
+        clippy::result_large_err,
+        reason = "the offer comes back to be made again"
+    )]
     fn try_accept(&self, offer: Offer<T>, in_turn: bool) -> Result<u64, Declined<T>> {
         let mut deferred = Deferred::new();
         let accepted = self.accept(&mut self.lock(), offer, in_turn, &mut deferred);

@@ -78,7 +78,7 @@ pub(crate) enum Fit {
 #[derive(Debug)]
 pub(crate) struct Buffer<T> {
     /// In the order of their numbers, none empty. Each but the last has a held message in it.
-    pub(super) blocks: VecDeque<Block<T>>,
+    pub(crate) blocks: VecDeque<Block<T>>,
     /// The number of the next message: above all in `blocks`.
     tail: u64,
     /// Above all messages that are written on this connection; at most `tail`.

@@ -73,14 +73,11 @@ impl<W> WaitQueue<W> {
 
     /// A sender waits no longer.
     pub(crate) fn leave(&mut self, ticket: u64) {
-        if let Some(place) = self.place(ticket) {
-            if self
-                .waiters
-                .remove(place)
-                .is_some_and(|waiter| waiter.turn != Turn::Passed)
-            {
-                self.competing -= 1;
-            }
+        let left = self
+            .place(ticket)
+            .and_then(|place| self.waiters.remove(place));
+        if left.is_some_and(|waiter| waiter.turn != Turn::Passed) {
+            self.competing -= 1;
         }
     }
 

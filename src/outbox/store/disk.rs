@@ -219,7 +219,7 @@ impl DiskStore {
     }
 
     /// Gives the disk space that is not used any more back to the system. The store does so by itself when
-    /// messages take less than an eighth of a file of 4 MiB or more.
+    /// messages take less than a sixty-fourth of a file of 4 MiB or more.
     ///
     /// # Errors
     ///
@@ -260,7 +260,7 @@ impl DiskStore {
 
     fn compact_if_worth(&mut self) -> Outcome<()> {
         let size = self.file.size()?;
-        if size >= COMPACT && self.counts.bytes < size / 8 && self.churn >= size / 4 {
+        if size >= COMPACT && self.counts.bytes < size / 64 && self.churn >= size / 4 {
             self.compact_now()?;
         }
         Ok(())

@@ -1,10 +1,11 @@
 //! Linux: a nested epoll.
 //!
-//! The watcher's epoll holds each socket with `EPOLLRDHUP | EPOLLET`, to which the kernel adds
-//! `EPOLLERR` and `EPOLLHUP` (epoll_ctl(2)), and is itself registered with the runtime's reactor. Data
-//! that arrives wakes with `EPOLLIN` only, which is not in that mask, so it never wakes the watcher
-//! (`ep_poll_callback` in fs/eventpoll.c compares the two before it does anything); a FIN, a reset and
-//! an error come with the socket's change of state, whatever lies unread before them.
+//! The watcher's epoll holds each descriptor with `EPOLLRDHUP | EPOLLET`, to which the kernel adds
+//! `EPOLLERR` and `EPOLLHUP` (epoll_ctl(2)). The epoll itself is registered with the runtime's reactor.
+//!
+//! Arriving data raises `EPOLLIN` only, which is not in that mask, so it never wakes the watcher
+//! (`ep_poll_callback` in fs/eventpoll.c compares the two first). A FIN, a reset and an error change the state
+//! of the socket, and are reported whatever lies unread before them.
 
 #![allow(unsafe_code)]
 

@@ -1,14 +1,14 @@
 //! macOS and the BSDs: a nested kqueue.
 //!
 //! The watcher's kqueue holds each socket with `EVFILT_READ`, `EV_CLEAR` and a `NOTE_LOWAT` that no
-//! receive buffer reaches, so that arriving data never fires it and `EV_EOF` does (kqueue(2)); it is
-//! itself registered with the runtime's reactor. Where a system caps the low-water mark at the buffer's
-//! size (macOS), a full buffer wakes the watcher once, which then finds no `EV_EOF`.
+//! receive buffer reaches: arriving data does not fire it, and `EV_EOF` does (kqueue(2)). The kqueue itself
+//! is registered with the runtime's reactor. Where a system caps the low-water mark at the size of the buffer
+//! (macOS), a full buffer wakes the watcher once, and it finds no `EV_EOF`.
 //!
 //! This file is type-checked for these systems and has not been run on any of them.
 //!
-//! Two things that Linux tells apart are one here: a local shutdown of the receiving side looks like
-//! the peer's FIN, and a reset after a FIN like any other reset.
+//! A local shutdown of the receiving side looks like the peer's FIN here, and a reset after a FIN looks like
+//! any other reset. Linux tells both apart.
 
 #![allow(unsafe_code)]
 
@@ -49,8 +49,8 @@ impl Notifier {
 
     pub(in crate::watcher) fn remove(&self, raw: Raw, _: u64) {
         let change = change(raw, libc::EVFILT_READ as _, libc::EV_DELETE as _, 0);
-        // It fails only where the user closed the descriptor behind the stream's back, and then the
-        // kernel has taken it out already.
+        // It fails only if the descriptor was closed behind the stream's back, and then the kernel has removed
+        // it already.
         let _ = kevent(self.kqueue.as_raw_fd(), &[change], &mut []);
     }
 

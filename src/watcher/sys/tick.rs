@@ -1,16 +1,14 @@
-//! Windows and the rest: every socket is asked once in a tick.
+//! Windows and the rest: a fallback that polls every socket every 50 ms.
 //!
-//! No notifier of these systems is known to us to tell a hang-up apart from data, so the watcher looks:
-//! a plain thread per runtime ticks every [`TICK`] while there is something to watch, and the watcher's
-//! task asks all sockets with one `poll`. A hang-up is heard of within a tick, and each tick costs time
-//! in proportion to the number of sockets. Reads and writes still tell at once what they find.
+//! One plain thread per runtime ticks while there is something to watch, and the watcher's task asks all
+//! sockets with one `poll`. A disconnect is detected within a tick, and each tick costs time in proportion to
+//! the number of sockets. Reads and writes still report at once what they find.
 //!
-//! A FIN shows by a peek of the input, which reads nothing: behind unread data it does not show, but
-//! where the system's `poll` tells it (`POLLHUP` on Windows). After a local shutdown of the receiving
-//! side the peek finds an end too.
+//! A FIN is detected by a peek of the input. Behind unread data the peek finds the data instead, except where
+//! `poll` itself reports the FIN (`POLLHUP` on Windows). After a local shutdown of the receiving side the peek
+//! finds EOF too.
 //!
-//! The file is type-checked for Windows; its logic is run by the tests on Linux, with
-//! `--cfg hangup_fallback`.
+//! The file is type-checked for Windows. The tests run its logic on Linux, with `--cfg hangup_fallback`.
 
 #![allow(unsafe_code)]
 
@@ -26,8 +24,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long a hang-up may go unheard of: short against a person's patience, long against the cost of a
-/// look at each socket (about a microsecond on Linux).
+/// The longest time until a disconnect is detected. Polling one socket takes about a microsecond on Linux.
 const TICK: Duration = Duration::from_millis(50);
 
 const NOW: Timespec = Timespec {

@@ -10,6 +10,8 @@ use plain::{Operation, Pair};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use queue::ack_marks::AckMarks;
+use queue::block::{Block, Slot, Terms};
+use queue::buffer::Buffer;
 use queue::wait_queue::WaitQueue;
 
 fn run(operations: &[(u8, u8, u8)], max_bytes: usize, max_len: usize) {
@@ -116,4 +118,30 @@ fn a_sender_that_does_not_take_its_room_is_passed_over() {
         queue.leave(ticket);
     }
     assert!(queue.is_empty() && !queue.is_contended());
+}
+
+/// Best effort between important messages leaves gaps in the numbers of a store. After a restart each message took a
+/// block of its own: 4 KiB.
+#[test]
+fn gaps_in_the_numbers_take_no_memory() {
+    const COUNT: u64 = 10_000;
+    for gap in [1, 2, 3, 10, 1000] {
+        let mut buffer = Buffer::new(usize::MAX, usize::MAX);
+        for number in (0..COUNT).map(|number| number * gap) {
+            let terms = Terms {
+                size: 100,
+                id: number,
+                since: 0,
+                expires: None,
+                best_effort: false,
+                receipt: false,
+            };
+            buffer.push_at(number, number, terms);
+        }
+        let blocks = buffer.blocks.iter();
+        let bytes = blocks
+            .map(|block| size_of::<Block<u64>>() + block.slots.capacity() * size_of::<Slot<u64>>());
+        let beside = bytes.sum::<usize>() as u64 / COUNT - size_of::<Option<u64>>() as u64;
+        assert!(beside <= 40, "{beside} bytes a message with gaps of {gap}");
+    }
 }

@@ -389,7 +389,7 @@ impl Pair {
         let mut taken = 0;
         let mut before = 0;
         let mut room = bytes;
-        let mut written = self.held.iter().filter(|held| held.written).count();
+        let written = self.held.iter().filter(|held| held.written).count();
         let waiting: Vec<usize> = (0..self.held.len())
             .filter(|&place| !self.held[place].written)
             .collect();
@@ -397,7 +397,7 @@ impl Pair {
         for place in waiting {
             let held = &self.held[place];
             if taken == batch.len() {
-                let full = room == 0 || written >= in_flight;
+                let full = room == 0 || written + taken >= in_flight;
                 let ended = full || held.number >= limit || expired(held) || {
                     // A sweep in passing ends a batch.
                     taken > 0
@@ -405,12 +405,13 @@ impl Pair {
                 assert!(ended, "a batch that could be larger: {batch:?}, {held:?}");
                 break;
             }
-            assert!(room > 0 && written < in_flight && held.number < limit && !expired(held));
+            assert!(
+                room > 0 && written + taken < in_flight && held.number < limit && !expired(held)
+            );
             let Taken {
                 number, message, ..
             } = batch[taken];
             assert_eq!((number, message), (held.number, held.message));
-            written += 1;
             room = room.saturating_sub((held.terms.size as usize).max(1));
             before += u64::from(held.ever);
             self.held[place].written = true;
