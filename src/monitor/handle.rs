@@ -78,7 +78,8 @@ impl Monitor {
     /// It is the last observer that is told: a close wakes the [`Closed`] futures, cancels the tokens, and
     /// then has a thread of this crate publish it to the channel, some microseconds later. So a
     /// [`Ref`](watch::Ref) that somebody holds delays nothing but this one channel, until it is dropped. While
-    /// 64 channels are held, those of other streams wait too.
+    /// 64 channels are held, those of other streams wait too. tokio's paused clock does not wait for that
+    /// thread: in such a test await [`closed`](Self::closed).
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream, Status};

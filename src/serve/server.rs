@@ -4,7 +4,7 @@ use super::connection::ServerState;
 use super::limits::Limits;
 use super::report::Report;
 use super::run;
-use super::shutdown::{Shutdown, Signal};
+use super::shutdown::Shutdown;
 use super::task::Versions;
 use super::{LimitEvent, Listener, RequestBody, Summary};
 use crate::policy::StallPolicy;
