@@ -1,7 +1,9 @@
 //! What a classification costs, in nanoseconds a call, beside `io::Error::kind`, which is the least that
 //! any reading of an error costs. `cargo bench --bench classify`
 
-use hangup::errors::{Classifier, ErrorClass, Platform, classify, classify_error, classify_os};
+use hangup::errors::{
+    Call, Classifier, ErrorClass, Platform, classify, classify_call, classify_error, classify_os,
+};
 use std::error::Error;
 use std::fmt;
 use std::hint::black_box;
@@ -63,6 +65,10 @@ fn main() {
         "classify_os, its code",
         measure(|| classify_os(black_box(code), black_box(Platform::Linux))),
     );
+    row(
+        "classify_call, an OS error of connect",
+        measure(|| classify_call(black_box(&plain), black_box(Call::Connect))),
+    );
     let unknown = io::Error::from_raw_os_error(12_345);
     row(
         "classify, an unknown code",
@@ -107,5 +113,15 @@ fn main() {
     row(
         "Classifier with two rules, four deep",
         measure(|| classifier.classify(black_box(&deep))),
+    );
+
+    let well_known = Classifier::well_known();
+    row(
+        "Classifier::well_known, an OS error",
+        measure(|| well_known.classify(black_box(&plain))),
+    );
+    row(
+        "Classifier::well_known, nothing known",
+        measure(|| well_known.classify_error(black_box(&fmt::Error))),
     );
 }

@@ -20,6 +20,6 @@ cargo test --locked --all-features --test leaks
 if [[ ${LEAKS-} == long ]]; then
     cargo run --locked --release -p heapdelta --example false_alarms -- 1000
     cargo run --locked --release -p heapdelta --example false_alarms -- 1000 load
-    cargo run --locked --release -p heapdelta --example false_alarms -- 200 leak load
+    cargo run --locked --release -p heapdelta --example false_alarms -- 100 leak
 fi
 echo "leaks: none, in $((SECONDS - begun)) s beside the build"

@@ -6,6 +6,8 @@
 //!
 //! The standard output must be a pipe or a FIFO.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 #[macro_use]
 #[path = "program/print.rs"]
 mod print;

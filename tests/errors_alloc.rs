@@ -2,7 +2,8 @@
 
 use hangup::CloseReason;
 use hangup::errors::{
-    Classifier, ErrorClass, OsError, Platform, classify, classify_error, classify_os,
+    Call, Classifier, ErrorClass, OsError, Platform, classify, classify_call, classify_error,
+    classify_os,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
@@ -65,6 +66,10 @@ fn nothing_is_allocated() {
         let classifier = Classifier::new()
             .rule(|_: &fmt::Error| ErrorClass::Tls)
             .rule(|_: &io::Error| None);
+        assert_eq!(allocations(|| classifier.classify(&error)), 0, "{error:?}");
+        let connect = || classify_call(&error, Call::Connect);
+        assert_eq!(allocations(connect), 0, "{error:?}");
+        let classifier = Classifier::well_known();
         assert_eq!(allocations(|| classifier.classify(&error)), 0, "{error:?}");
     }
     assert_eq!(allocations(|| classify_os(104, Platform::Linux)), 0);

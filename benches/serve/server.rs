@@ -1,4 +1,5 @@
-//! The servers that are compared, each a process of its own with as many workers as there are cores.
+//! The servers that are compared, each a process of its own: nginx and ours with a worker for each core, ours with
+//! one thread too, lighttpd as it is.
 
 use hangup::MonitoredListener;
 use hangup::serve::{ServeFolder, serve};
@@ -10,17 +11,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// One of them, running.
-pub struct Server {
-    pub name: &'static str,
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
     child: Child,
 }
 
 impl Server {
     /// This crate's: this program again, by `run_ours`.
-    pub fn ours(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn ours(folder: &Path, how: &str) -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .arg("--serve")
+            .arg(how)
             .arg(folder)
             .stdout(Stdio::piped())
             .spawn()?;
@@ -28,13 +29,16 @@ impl Server {
         let output = child.stdout.take().expect("piped");
         BufReader::new(output).read_line(&mut line)?;
         Ok(Self {
-            name: "hangup::serve",
+            name: match how {
+                "--serve" => "hangup::serve",
+                _ => "hangup::serve, one thread",
+            },
             address: line.trim().parse().map_err(io::Error::other)?,
             child,
         })
     }
 
-    pub fn nginx(folder: &Path, scratch: &Path) -> io::Result<Self> {
+    pub(crate) fn nginx(folder: &Path, scratch: &Path) -> io::Result<Self> {
         let address = free_port()?;
         let config = scratch.join("nginx.conf");
         let (root, scratch) = (folder.display(), scratch.display());
@@ -54,7 +58,7 @@ impl Server {
         Self::begin("nginx", address, command)
     }
 
-    pub fn lighttpd(folder: &Path, scratch: &Path) -> io::Result<Self> {
+    pub(crate) fn lighttpd(folder: &Path, scratch: &Path) -> io::Result<Self> {
         let address = free_port()?;
         let config = scratch.join("lighttpd.conf");
         fs::write(
@@ -106,14 +110,14 @@ impl Server {
     }
 
     /// The processor's time that it has used.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let ticks: u64 = self.processes().into_iter().map(ticks).sum();
         // USER_HZ is 100 on every Linux that is in use.
         Duration::from_millis(ticks * 10)
     }
 
     /// Its resident memory in bytes, without what its processes share.
-    pub fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let private = |id: u32| {
             let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
             let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
@@ -146,10 +150,15 @@ impl Drop for Server {
 }
 
 /// Serves a folder until it is killed, and prints its address.
-pub fn run_ours(folder: &Path) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+pub(crate) fn run_ours(folder: &Path, one_thread: bool) -> io::Result<()> {
+    let runtime = match one_thread {
+        true => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
+        false => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?,
+    };
     runtime.block_on(async {
         let listener = MonitoredListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);

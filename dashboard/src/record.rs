@@ -15,8 +15,9 @@ use http_body::Body as _;
 /// Enters each request, and follows its response to the end: for
 /// [`from_fn_with_state`](axum::middleware::from_fn_with_state).
 ///
-/// The frames of the body pass as they are. A request that did not come by a monitored connection (see
-/// [`Peer`]) is served and not entered.
+/// The frames of the body pass as they are, also those of a file that `hangup::serve` sends with sendfile(2). The
+/// server is `hangup::serve`, or axum's with `into_make_service_with_connect_info::<Peer>()` (see [`Peer`]); a
+/// request that comes another way is answered, and not entered.
 ///
 /// ```
 /// use axum::Router;

@@ -12,13 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{sleep, timeout};
 
-/// The peace before a client leaves, and before the next one does.
+/// How long it is quiet before a client leaves, and before the next one does.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Outcome {
-    /// From the client's leaving to the handler's knowing, and what told so; `None`: not in time.
+    /// The time from the client's leaving to the handler's knowing, and the reason; `None` if not in time.
     pub(crate) known: Option<(Duration, String)>,
-    /// The bytes that were produced meanwhile, for nobody.
+    /// The bytes that the handler produced in that time.
     pub(crate) produced: u64,
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn measure(
     way.enter(&mut client).await?;
     is_ready.await.map_err(io::Error::other)?;
 
-    // One client leaves at a time, when all is quiet.
+    // One client leaves at a time, when nothing else happens.
     let mut turn = None;
     if !way.is_busy() {
         turn = Some(leaving.lock().await);

@@ -45,8 +45,8 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Under bulk writing one cell after the other is measured: each keeps the machine busy. The rest
-/// do little but wait, and wait at the same time.
+/// Measures the cells with bulk writing one by one, as each keeps the machine busy, and the others, which
+/// mostly wait, at the same time.
 async fn measure(options: &Options) -> io::Result<BTreeMap<Way, Vec<Outcome>>> {
     let leaving = Arc::new(Mutex::new(()));
     let start = |way| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// Short, so that the table is soon there: a real one gives slow clients more time.
+/// Short, so that the table is ready soon: a real server gives slow clients more time.
 pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
 pub(crate) async fn serve(stream: TcpStream, mut work: Work) -> io::Result<String> {

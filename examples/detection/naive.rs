@@ -1,4 +1,4 @@
-//! The naive send loop: learns of the hang-up from a write that fails.
+//! The naive send loop: a failed write tells it that the client has left.
 
 use crate::work::Work;
 use tokio::io::AsyncWriteExt;

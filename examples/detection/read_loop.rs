@@ -1,8 +1,8 @@
-//! The watcher that reads: beside the sending, a read stands ready to meet the end of the input.
+//! The loop that also reads: a read beside the sending returns when the input ends.
 //!
-//! What it reads instead of the end belongs to somebody else: the next request, or the body that the
-//! handler has not asked for. It has to be kept, so there is a bound to how much is read; and when the
-//! bound is reached, the watcher is blind.
+//! Data that it reads before the end belongs to the next request, or to the body that the handler has not
+//! asked for. It has to be kept, so its size is bounded; at the bound the loop stops reading, and misses
+//! the end.
 
 use crate::work::Work;
 use std::future::pending;

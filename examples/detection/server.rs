@@ -24,7 +24,7 @@ impl Server {
         }
     }
 
-    /// Works for the client until it is known to have left. Returns what told so.
+    /// Serves the client until the handler knows that it has left. Returns the reason.
     pub(crate) async fn serve(
         self,
         stream: TcpStream,

@@ -26,11 +26,11 @@ pub(crate) fn draw(rows: &BTreeMap<Way, Vec<Outcome>>, options: &Options) -> Str
     let _ = write!(
         table,
         "\n\
-        Each cell: how long until the handler knew, and what was produced for nobody till then;\n\
-        below, what it was told. \"never\" is: not within {} s.\n\
-        * The naive send loop learns from writes alone: an idle handler writes nothing.\n\
+        Each cell: the time until the handler knew, and the bytes that it produced in that time;\n\
+        below, the reason that it got. \"never\" means: not within {} s.\n\
+        * The naive send loop notices failed writes only, and an idle handler writes nothing.\n\
         * The read-loop watcher has to keep what it reads, and stops after {} B (--read-ahead).\n\
-        * A client that is alive and does not read has not hung up. `hangup` has a stall policy here:\n  \
+        * A client that stays connected without reading has not left. `hangup` uses a stall policy here:\n  \
           at least 64 KiB in {} s, while there is something to send.\n",
         options.limit().as_secs(),
         options.read_ahead(),

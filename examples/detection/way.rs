@@ -58,7 +58,7 @@ impl Way {
         matches!(self, Self::FinBulk | Self::NotReading)
     }
 
-    /// Sends the request, and what else is to be sent or read before the client leaves.
+    /// Sends the request, and does what comes before the client leaves.
     pub(crate) async fn enter(self, client: &mut TcpStream) -> io::Result<()> {
         client.write_all(REQUEST).await?;
         match self {
@@ -76,7 +76,7 @@ impl Way {
         Ok(())
     }
 
-    /// Leaves. Returns when that began, and the client if it is alive.
+    /// Leaves. Returns when that began, and the client if it stays connected.
     pub(crate) async fn leave(
         self,
         mut client: TcpStream,
@@ -85,7 +85,7 @@ impl Way {
             client.set_zero_linger()?;
         }
         if self == Self::FinEvents {
-            // With an event unread, the close would send a reset in place of the FIN.
+            // With an event unread, the close would send a reset instead of a FIN.
             while client
                 .try_read(&mut [0; EVENT.len()])
                 .is_ok_and(|bytes| bytes > 0)
@@ -93,7 +93,7 @@ impl Way {
         }
         let began = Instant::now();
         if self == Self::FinBulk {
-            // As there is data unread, the close sends a reset. The FIN is sent before.
+            // With data unread the close sends a reset, so the FIN goes first.
             client.shutdown().await?;
         }
         Ok((began, (self == Self::NotReading).then_some(client)))

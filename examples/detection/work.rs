@@ -1,4 +1,4 @@
-//! What a handler produces while its client is there, or not.
+//! What a handler produces.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(crate) struct Work {
 }
 
 enum Pace {
-    /// Waits for something that does not come: a database, a model, another client.
+    /// Waits for something that does not come, such as a database or another client.
     Idle,
     Events(Interval),
     Bulk,
@@ -41,12 +41,12 @@ impl Work {
         }
     }
 
-    /// How many bytes were produced so far.
+    /// How many bytes have been produced.
     pub(crate) fn produced(&self) -> Arc<AtomicU64> {
         self.produced.clone()
     }
 
-    /// What is to be sent next.
+    /// The next bytes to send.
     pub(crate) async fn next(&mut self) -> &'static [u8] {
         let next = match &mut self.pace {
             Pace::Idle => pending().await,

@@ -1,15 +1,15 @@
-//! The page that lists a directory without an index.html, or says that there is nothing.
+//! The page that lists a directory without an index.html.
 
-use crate::files::Root;
-use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
+use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use indicatif::HumanBytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use std::fmt::Write;
-use std::io::{self, ErrorKind};
-use std::path::{Component, Path, PathBuf};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
 
 /// What is encoded in a name to make it one segment of a URL.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -18,45 +18,29 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Answers for a path at which there is no file.
-pub(crate) async fn listing(State(root): State<Root>, uri: Uri) -> Response {
-    let Some(path) = directory(uri.path()) else {
-        return not_found();
-    };
-    match root.ask(move |dir| page(dir, &path)).await {
-        Ok(page) => Html(page).into_response(),
-        Err(error) => match error.kind() {
-            ErrorKind::NotFound
-            | ErrorKind::NotADirectory
-            | ErrorKind::PermissionDenied
-            | ErrorKind::InvalidInput => not_found(),
-            _ => {
-                note!("cannot list a directory: {error}");
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "cannot list this directory\n",
-                )
-                    .into_response()
-            }
-        },
+/// The directory tree. [`Dir`] refuses symbolic links that lead out of it.
+#[derive(Clone)]
+pub(crate) struct Listing(Arc<Dir>);
+
+impl Listing {
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+        let root = Dir::open_ambient_dir(root, ambient_authority())?;
+        Ok(Self(Arc::new(root)))
     }
-}
 
-fn not_found() -> Response {
-    (StatusCode::NOT_FOUND, "not found\n").into_response()
-}
-
-/// The directory that a URL's path names. `None` unless it ends with a slash, without which the links
-/// of the page would lead elsewhere, and for a path that has anything but names in it.
-fn directory(path: &str) -> Option<PathBuf> {
-    let path = path.strip_suffix('/')?.trim_start_matches('/');
-    let path = percent_decode_str(path).decode_utf8().ok()?;
-    let path = Path::new(path.as_ref());
-    let only_names = path
-        .components()
-        .all(|component| matches!(component, Component::Normal(_)));
-    // Joined to ".", no names at all are the root.
-    only_names.then(|| Path::new(".").join(path))
+    /// The page for the directory at `path`, relative to the root: "." for the root itself.
+    pub(crate) async fn page(&self, path: PathBuf) -> Response {
+        let root = self.0.clone();
+        // Reading a directory may wait for the disk.
+        let page = spawn_blocking(move || {
+            let entries = entries(&root.open_dir(&path)?)?;
+            Ok::<_, io::Error>(html(&path, &entries))
+        });
+        match page.await {
+            Ok(Ok(page)) => Html(page).into_response(),
+            _ => (StatusCode::NOT_FOUND, "not found\n").into_response(),
+        }
+    }
 }
 
 struct Entry {
@@ -65,11 +49,11 @@ struct Entry {
     bytes: Option<u64>,
 }
 
+/// Directories first, each kind by name.
 fn entries(dir: &Dir) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in dir.entries()? {
-        // A name that is not UTF-8 has no URL here. What a symbolic link outside of the root leads
-        // to, or what was removed meanwhile, has no metadata.
+        // A name that is not UTF-8 has no URL here. A symbolic link that leads out has no metadata.
         let Ok(name) = entry?.file_name().into_string() else {
             continue;
         };
@@ -85,47 +69,36 @@ fn entries(dir: &Dir) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn page(root: &Dir, path: &Path) -> io::Result<String> {
-    let entries = entries(&root.open_dir(path)?)?;
-    let mut title = String::from("/");
+fn html(path: &Path, entries: &[Entry]) -> String {
+    let mut title = "/".to_owned();
     for name in path.strip_prefix(".").unwrap_or(path) {
-        title += &escape(&name.to_string_lossy());
-        title.push('/');
+        title += &format!("{}/", escape(&name.to_string_lossy()));
     }
     let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<h1>{title}</h1>\n<ul>\n"
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <title>{title}</title>\n<h1>{title}</h1>\n<ul>\n"
     );
     if title != "/" {
         page += "<li><a href=\"../\">../</a>\n";
     }
     for Entry { name, bytes } in entries {
-        let href = utf8_percent_encode(&name, SEGMENT);
-        let text = escape(&name);
-        // To write to a String cannot fail.
-        let _ = match bytes {
-            None => writeln!(page, "<li><a href=\"{href}/\">{text}/</a>"),
-            Some(bytes) => writeln!(
-                page,
-                "<li><a href=\"{href}\">{text}</a> ({})",
-                HumanBytes(bytes)
+        let href = utf8_percent_encode(name, SEGMENT);
+        let text = escape(name);
+        page += &match bytes {
+            None => format!("<li><a href=\"{href}/\">{text}/</a>\n"),
+            Some(bytes) => format!(
+                "<li><a href=\"{href}\">{text}</a> ({})\n",
+                HumanBytes(*bytes)
             ),
         };
     }
-    page += "</ul>\n</html>\n";
-    Ok(page)
+    page + "</ul>\n</html>\n"
 }
 
 /// Escapes a name as plain text in HTML.
 fn escape(name: &str) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for char in name.chars() {
-        match char {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            char => escaped.push(char),
-        }
-    }
-    escaped
+    name.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

@@ -4,8 +4,8 @@
 //! cargo run --release --example file_server -- --root . --dashboard
 //! ```
 //!
-//! HTTP is axum's, the files are tower-http's. `hangup` contributes the listener, whose connections notice a
-//! client that leaves or stalls, and `hangup-dashboard` the log and the page.
+//! [`hangup::serve`] has the limits that a server on the open internet needs, and sends the files with
+//! sendfile(2); `hangup-dashboard` makes the log and the page.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -17,24 +17,24 @@ mod accept_errors;
 #[path = "../program/signals.rs"]
 mod signals;
 
-mod files;
-mod if_range;
 mod listing;
 
 use anyhow::Context;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use clap::Parser;
-use hangup::axum::{Peer, follow};
-use hangup::{MonitorConfig, MonitoredListener, StallPolicy};
+use hangup::serve::{FolderResponse, ServeFolder, serve};
+use hangup::{MonitoredListener, StallPolicy};
 use hangup_dashboard::{Dashboard, record};
+use listing::Listing;
 use signals::Signals;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::pin::pin;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::time::timeout;
 
 /// Serves a directory over HTTP, and stops reading a file as soon as its client leaves.
 ///
@@ -56,8 +56,9 @@ struct Args {
     #[arg(long, value_name = "BYTES/SECONDS", default_value = "65536/60", value_parser = stall)]
     stall: Stall,
     /// Notice within this time that a client has lost power or network
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(4..=86_400))]
-    dead_peer_timeout: Option<u64>,
+    #[arg(long, value_name = "SECONDS", default_value_t = 600,
+          value_parser = clap::value_parser!(u64).range(4..=86_400))]
+    dead_peer_timeout: u64,
     /// How long running downloads may go on after a signal
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
@@ -88,20 +89,12 @@ fn stall(text: &str) -> Result<Stall, String> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let mut signals = Signals::new()?;
-    let files = files::router(&args.root)
+    let (mut first, mut second) = (Signals::new()?, Signals::new()?);
+    let files = Files::open(&args.root)
         .with_context(|| format!("cannot open --root {}", args.root.display()))?;
-    // A client that has stalled shall not keep what it does not read in the kernel's memory.
-    let mut config = MonitorConfig::new()
-        .dead_peer_timeout(args.dead_peer_timeout.map(Duration::from_secs))
-        .reset_on_stall(true);
-    if let Some(policy) = args.stall {
-        config = config.stall(policy);
-    }
     let listener = MonitoredListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?
-        .config(config)
         .on_accept_error(accept_errors::print_changes());
     let url = format!("http://{}", listener.local_addr()?);
     say!("serving {} on {url}/ (Ctrl-C ends it)", args.root.display());
@@ -110,30 +103,52 @@ async fn main() -> anyhow::Result<()> {
         .title("Connections of file_server")
         .on_ended(|response| say!("{response}"))
         .build();
-    let mut app = files
-        .layer(from_fn(follow))
+    let mut app = Router::new()
+        .fallback(answer)
+        .with_state(files)
         .layer(from_fn_with_state(dashboard.clone(), record));
     if args.dashboard {
         app = app.nest_service("/_hangup", dashboard.router());
         say!("dashboard: {}", dashboard.link(&format!("{url}/_hangup")));
     }
 
-    let stop = Arc::new(Notify::new());
-    let stopped = stop.clone();
-    let server = axum::serve(listener, app.into_make_service_with_connect_info::<Peer>())
-        .with_graceful_shutdown(async move { stopped.notified().await });
-    let mut server = pin!(server.into_future());
-    tokio::select! {
-        ended = &mut server => return Ok(ended?),
-        () = signals.next() => {}
-    }
-    say!("ending: no new connections; a second signal ends the running downloads");
-    stop.notify_one();
-    dashboard.drain();
-    // What still runs then ends with the runtime, and is printed as it does.
-    tokio::select! {
-        _ = timeout(Duration::from_secs(args.drain), server) => {}
-        () = signals.next() => {}
-    }
+    let summary = serve(listener, app)
+        .stall_policy(args.stall)
+        .dead_peer_timeout(Duration::from_secs(args.dead_peer_timeout))
+        .shutdown_timeout(Duration::from_secs(args.drain))
+        .graceful_shutdown(async move {
+            first.next().await;
+            say!("ending: no new connections; a second signal ends the running downloads");
+            dashboard.drain();
+        })
+        .shutdown_at_once(async move {
+            second.next().await;
+            second.next().await;
+        })
+        .await?;
+    say!("{summary}");
     Ok(())
+}
+
+#[derive(Clone)]
+struct Files {
+    folder: ServeFolder,
+    listing: Listing,
+}
+
+impl Files {
+    fn open(root: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            folder: ServeFolder::open(root)?,
+            listing: Listing::open(root)?,
+        })
+    }
+}
+
+async fn answer(State(files): State<Files>, request: Request) -> Response {
+    match files.folder.get(&request).await {
+        FolderResponse::Directory(path) => files.listing.page(path).await,
+        FolderResponse::Response(response) => response.map(Body::new),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
 }

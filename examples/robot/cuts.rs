@@ -1,4 +1,4 @@
-//! When and how the proxy cuts, drawn from a seed.
+//! When and how the proxy cuts each connection: random, and the same for the same seed.
 
 use fastrand::Rng;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 /// How a connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// In an orderly way: the sender gets a FIN, for no reason that it could know.
+    /// With a FIN, though the peer has not finished.
     Fin,
     /// With a reset.
     Reset,
-    /// Nothing passes any more, and nobody is told. After a while, a reset.
+    /// Nothing passes any more, and no side is told. After a while, a reset.
     BlackHole,
 }
 
@@ -18,19 +18,19 @@ impl Cut {
     const ALL: [Self; 3] = [Self::Fin, Self::Reset, Self::BlackHole];
 }
 
-/// What is in store for a connection.
+/// What the proxy does to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fate {
     pub(crate) cut: Cut,
-    /// It is cut when so many bytes have been forwarded to the peer,
+    /// It is cut after this many bytes to the peer,
     pub(crate) up: u64,
-    /// or so many back.
+    /// or this many bytes back.
     pub(crate) down: u64,
     /// How long a black hole holds the connection.
     pub(crate) hold: Duration,
 }
 
-/// The fates of all connections, one after the other: the same from the same seed.
+/// What happens to each connection, one after the other.
 #[derive(Debug)]
 pub(crate) struct Plan {
     random: Rng,
@@ -58,7 +58,7 @@ impl Plan {
         self
     }
 
-    /// The next connection's fate; `None` for those that are left in peace.
+    /// What happens to the next connection; `None` if it is not cut.
     pub(crate) fn draw(&mut self) -> Option<Fate> {
         self.left = self.left.checked_sub(1)?;
         let random = &mut self.random;
@@ -69,7 +69,7 @@ impl Plan {
             hold: self.hold.mul_f64(random.f64()),
         };
         match (random.u8(..16), self.down) {
-            // As soon as it is there.
+            // As soon as it is accepted.
             (0, _) => fate.up = 0,
             (1..=4, Some(down)) => fate.down = random.u64(..=2 * down),
             _ => fate.up = random.u64(..=2 * self.up),

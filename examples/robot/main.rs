@@ -91,7 +91,7 @@ async fn drive(options: Options) -> anyhow::Result<Summary> {
                     events += 1;
                     receipts.send(receipt).await?;
                 }
-                // Nobody asks what became of it.
+                // Its receipt is of no interest.
                 Report::Telemetry { .. } => telemetry += 1,
             }
             sent.store(number + 1, Ordering::Relaxed);
@@ -132,9 +132,9 @@ async fn drive(options: Options) -> anyhow::Result<Summary> {
     })
 }
 
-/// The proxy, whose cuts are spread over all that is sent.
+/// The proxy, with its cuts spread over all reports.
 async fn proxy(options: Options, station: SocketAddr) -> io::Result<Proxy> {
-    // Of a report some 30 bytes are sent, and of its reply some 8.
+    // A report has about 30 bytes, and its reply about 8.
     let reports = options.messages / options.cuts.max(1);
     let plan = Plan::new(options.seed, options.cuts, reports * 25, HOLD);
     match options.confirm {
@@ -167,11 +167,11 @@ fn outbox(options: Options, station: SocketAddr) -> io::Result<Outbox<Report>> {
         .spawn()
 }
 
-/// How many of the events were confirmed.
+/// Counts the confirmed events.
 async fn confirmed(mut receipts: mpsc::Receiver<Receipt<Report>>) -> u64 {
     let mut confirmed = 0;
     while let Some(receipt) = receipts.recv().await {
-        // An error would bring the report back.
+        // An error gives the report back.
         confirmed += u64::from(receipt.await.is_ok());
     }
     confirmed

@@ -1,18 +1,17 @@
 //! A TCP proxy between a sender and its peer that cuts the connection: by FIN, by RST, as a black hole,
 //! and mostly in the middle of a message.
 //!
-//! It serves one connection after the other, as a robot's radio does: the next one waits in the
-//! listener's queue until this one is over on both sides. So what the peer reads is in order.
+//! It serves one connection at a time, as a robot's radio does: the next one waits in the listener's queue until
+//! both sides of this one have closed. So the peer reads everything in order.
 //!
-//! # What becomes of what the proxy's system has acknowledged
+//! # Bytes that the proxy's system has acknowledged
 //!
-//! To the sender, the proxy's TCP is the peer's: it acknowledges what the peer's program may never see.
-//! * [`Manners::Rude`] throws away what is under way, as does a proxy that crashes. No sender that
-//!   believes acknowledgements survives this without a loss; one that waits for the peer's replies does.
-//! * [`Manners::Gentle`] forwards all that was acknowledged, and then cuts: the peer "lives". For a reset
-//!   and a black hole the proxy first makes its socket deaf, by a packet filter that drops every segment
-//!   before TCP sees it. So nothing more is acknowledged, as if a cable had been pulled, and what the
-//!   socket holds then is all there is. Linux only.
+//! The sender sees the acknowledgements of the proxy's TCP, for bytes that the peer may never read.
+//! * [`Manners::Rude`] throws these bytes away, as a proxy that crashes does. A sender that trusts
+//!   acknowledgements loses messages; one that waits for the peer's replies does not.
+//! * [`Manners::Gentle`] forwards everything that was acknowledged, and then cuts. For a reset and a black
+//!   hole it first attaches a packet filter that drops every segment before TCP sees it: nothing more is
+//!   acknowledged, as if a cable had been pulled, and the socket holds all there is. Linux only.
 
 use crate::cuts::{Cut, Fate, Plan};
 use std::io::{self, ErrorKind, Read};
@@ -38,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// A segment that has passed the filter just before it was set is in the socket by then.
+/// By then a segment that came just before the filter is in the socket.
 const SETTLED: Duration = Duration::from_millis(2);
 
 /// How often the proxy has cut so far.
@@ -165,7 +164,7 @@ async fn pump(
     Ok(true)
 }
 
-/// Cuts, and throws away what is under way.
+/// Cuts, and throws away the bytes that are under way.
 async fn rude(fate: Fate, mut sender: TcpStream, peer: TcpStream) -> io::Result<()> {
     match fate.cut {
         Cut::Fin => {
@@ -184,12 +183,12 @@ async fn rude(fate: Fate, mut sender: TcpStream, peer: TcpStream) -> io::Result<
     Ok(())
 }
 
-/// Cuts, and sees to it that the peer gets all that was acknowledged in its name.
+/// Delivers to the peer everything that was acknowledged, and cuts.
 async fn gentle(fate: Fate, mut sender: TcpStream, mut peer: TcpStream) -> io::Result<()> {
     match fate.cut {
         Cut::Fin => {
             sender.shutdown().await?;
-            // The sender may end with a reset, which is as good.
+            // The sender may end with a reset, too.
             let _ = pump(&mut sender, &mut peer, u64::MAX).await;
         }
         Cut::Reset | Cut::BlackHole => {
@@ -204,11 +203,11 @@ async fn gentle(fate: Fate, mut sender: TcpStream, mut peer: TcpStream) -> io::R
         }
     }
     peer.shutdown().await?;
-    // It has read everything when it closes too.
+    // The peer has read everything when it closes.
     pump(&mut peer, sink(), u64::MAX).await.map(drop)
 }
 
-/// Makes the system drop every segment that comes for this socket, before TCP sees and acknowledges it.
+/// Makes the system drop every segment for this socket before TCP sees and acknowledges it.
 #[cfg(target_os = "linux")]
 fn deafen(socket: &TcpStream) -> io::Result<()> {
     // BPF_RET | BPF_K: accept no byte of the packet.
@@ -221,8 +220,7 @@ fn deafen(_: &TcpStream) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// All that the socket holds, asked of the system itself and not of the runtime, which may not have
-/// heard of it yet.
+/// Everything that the socket holds. Read from the system directly: the runtime may not know of it yet.
 fn drain(socket: &TcpStream) -> io::Result<Vec<u8>> {
     let socket = socket2::SockRef::from(socket);
     let mut socket = &*socket;

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use std::time::Duration;
 use tokio_util::codec::{Encoder, LinesCodec, LinesCodecError};
 
-/// Telemetry is worth being sent for so long.
+/// How long telemetry is worth sending.
 const TTL: Duration = Duration::from_millis(250);
 
-/// A line of the robot's: `event 20 at waypoint 2`, `telemetry 21 battery 93.0 %`.
+/// One line: `event 20 at waypoint 2`, `telemetry 21 battery 93.0 %`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
     Event { number: u64 },
@@ -69,7 +69,7 @@ impl fmt::Display for Report {
 impl FromStr for Report {
     type Err = String;
 
-    /// A line that is not whole, or that no robot has written, is none.
+    /// Refuses a line that is cut, or that no robot has written.
     fn from_str(line: &str) -> Result<Self, String> {
         let number = line.split(' ').nth(1).and_then(|word| word.parse().ok());
         number
@@ -79,7 +79,7 @@ impl FromStr for Report {
     }
 }
 
-/// The encoder of the reports: one line each.
+/// Encodes each report as one line.
 pub(crate) struct Lines(LinesCodec);
 
 impl Lines {

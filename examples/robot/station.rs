@@ -14,7 +14,7 @@ use tokio::time::sleep;
 /// Before the next try to accept after an error: descriptors may come free meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the base station has seen.
+/// What the base station has counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) events: u64,
@@ -91,7 +91,7 @@ impl Seen {
     fn count(&mut self, report: Report) {
         match report {
             Report::Telemetry { .. } => self.telemetry += 1,
-            // Events come in order, so the ones seen before are told by their numbers.
+            // Events come in order, so a number that is not higher is a repetition.
             Report::Event { number } if self.last_event >= Some(number) => self.again += 1,
             Report::Event { number } => {
                 self.last_event = Some(number);

@@ -1,4 +1,4 @@
-//! What became of everything.
+//! The summary at the end.
 
 use crate::cuts::Cut;
 use crate::proxy::Tally;
@@ -7,14 +7,14 @@ use indicatif::HumanCount;
 use std::fmt;
 
 pub(crate) struct Summary {
-    /// The outbox took these from the robot,
+    /// Reports that the outbox took from the robot.
     pub(crate) events: u64,
     pub(crate) telemetry: u64,
-    /// told of these events that they were delivered,
+    /// Events whose receipt says that they were delivered.
     pub(crate) confirmed: u64,
-    /// and sent so many again.
+    /// How often an event was sent again.
     pub(crate) resent: u64,
-    /// What the base station has seen.
+    /// What the base station counted.
     pub(crate) seen: Seen,
     pub(crate) cuts: std::sync::Arc<Tally>,
 }
@@ -59,7 +59,7 @@ impl fmt::Display for Summary {
         write!(
             f,
             "\nThe link was cut {} times: {} by FIN, {} by RST, {} as a black hole.\n\
-             {} events arrived twice, and the base station passed over them.",
+             {} events arrived twice; the base station counted them once.",
             HumanCount(self.cuts.all()),
             of(Cut::Fin),
             of(Cut::Reset),

@@ -1,4 +1,4 @@
-//! How the link stands, while it runs: on standard error.
+//! The state of the link while the program runs, on standard error.
 
 use crate::report::Report;
 use hangup::outbox::{Link, Outbox, OutboxStatus};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, interval};
 
-/// How often the line is drawn anew.
+/// How often the line is redrawn.
 const FRAME: Duration = Duration::from_millis(50);
 
 pub(crate) struct View {
@@ -31,7 +31,7 @@ impl View {
         }
     }
 
-    /// Shows it until the outbox is over.
+    /// Shows the state until the outbox has ended.
     pub(crate) async fn show(mut self, outbox: Outbox<Report>, sent: Arc<AtomicU64>) {
         let mut status = outbox.subscribe();
         let mut frames = interval(FRAME);
@@ -40,7 +40,7 @@ impl View {
                 changed = status.changed() => changed.is_err(),
                 _ = frames.tick() => false,
             };
-            // Of this moment: the channel tells the counts now and then.
+            // The state of this moment: the channel carries the counts only now and then.
             let now = outbox.status();
             let changed = self.link.as_ref() != Some(&now.link);
             self.link = Some(now.link.clone());

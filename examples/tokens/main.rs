@@ -92,8 +92,8 @@ async fn serve(args: Args) -> anyhow::Result<(SocketAddr, UnboundedReceiver<Answ
         .route("/", get(Html(include_str!("page.html"))))
         .route("/tokens", tokens)
         .with_state(model);
-    let service = app.into_make_service_with_connect_info::<Peer>();
-    tokio::spawn(axum::serve(listener, service).into_future());
+    // Behind a proxy, the answers of many readers may share a connection.
+    tokio::spawn(hangup::serve::serve(listener, app).h2c(true).into_future());
     Ok((address, answers))
 }
 

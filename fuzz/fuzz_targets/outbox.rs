@@ -8,10 +8,10 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 
 // The queue is no part of the library's interface, and is compiled here from its source.
-#[path = "../../src/outbox/queue/mod.rs"]
-mod queue;
 #[path = "../../tests/outbox/model/plain.rs"]
 mod plain;
+#[path = "../../src/outbox/queue/mod.rs"]
+mod queue;
 
 use plain::{Operation, Pair};
 

@@ -75,7 +75,7 @@ mod state {
 
 use judge::{anything_local, is_fin_unread, judge};
 use state::closed::Closed;
-use state::event::{Event, DetectedBy};
+use state::event::{DetectedBy, Event};
 use state::half_close::HalfClose;
 use state::shared::SharedState;
 use state::status::Status;

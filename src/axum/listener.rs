@@ -9,7 +9,7 @@ impl ::axum::serve::Listener for MonitoredListener {
     type Io = MonitoredStream<TcpStream>;
     type Addr = SocketAddr;
 
-    /// As [`accept_retrying`](MonitoredListener::accept_retrying): an error does not end the server.
+    /// [`accept_retrying`](MonitoredListener::accept_retrying): an error does not end the server.
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         self.accept_retrying().await
     }

@@ -1,11 +1,13 @@
-//! For axum: a listener, extractors, and a middleware.
+//! For axum: a listener, extractors and a middleware.
 //!
-//! * [`MonitoredListener`](crate::MonitoredListener) is an [`axum::serve::Listener`], and with the feature `tls`
-//!   so is `TlsListener`.
-//! * Served by `into_make_service_with_connect_info::<Monitor>()` (or [`Peer`], which has the address too),
-//!   a handler takes its connection's [`Monitor`](crate::Monitor) as an argument.
-//! * With the middleware [`follow`] it takes an [`Exchange`](crate::http::Exchange), which tells of the end of
-//!   its request too, and every response's body ends with the connection.
+//! May use `http`, `tls`, `stream`, `monitor` and `errors`. No other room uses it.
+//!
+//! * [`MonitoredListener`](crate::MonitoredListener) implements [`axum::serve::Listener`]; with the feature `tls`,
+//!   `TlsListener` does too.
+//! * Serve the router with `into_make_service_with_connect_info::<Monitor>()`, and a handler can take the
+//!   [`Monitor`](crate::Monitor) of its connection as an argument. [`Peer`] has the client's address too.
+//! * With the middleware [`follow`], a handler can take an [`Exchange`](crate::http::Exchange), which also tells
+//!   when its request ends, and every response body ends with the connection.
 //!
 //! ```no_run
 //! use axum::Router;
@@ -20,7 +22,7 @@
 //!     let (mut producer, items) = producer(&monitor, 1);
 //!     tokio::task::spawn_blocking(move || {
 //!         for token in 0..1_000_000 {
-//!             // Computed for somebody: at most one token more than that is made.
+//!             // At most one token is computed for nobody.
 //!             let event = Event::default().data(token.to_string());
 //!             if let Err(error) = producer.blocking_send(Ok(event)) {
 //!                 println!("stopped at token {token}: {}", error.reason());
@@ -40,7 +42,7 @@
 //! }
 //! ```
 //!
-//! What a connection's end means for a request, and what hyper does by itself: [`hangup::http`](crate::http).
+//! [`hangup::http`](crate::http) says what the end of a connection means for a request, and what hyper does by itself.
 
 mod extract;
 mod follow;

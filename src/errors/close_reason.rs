@@ -16,8 +16,8 @@ use std::io::{self, ErrorKind};
 /// # Round trip through [`io::Error`]
 ///
 /// A write on a closed stream fails with an [`io::Error`] that carries the reason. Its
-/// [`kind`](io::Error::kind) is the one that the table below names, and the reason can be got back
-/// with [`carried_by`](Self::carried_by), or for any error at all with `CloseReason::from(&error)`.
+/// [`kind`](io::Error::kind) is the one in the table below. [`carried_by`](Self::carried_by) gives the
+/// reason back, and `CloseReason::from(&error)` gives one for any error.
 ///
 /// | reason | kind |
 /// |---|---|
@@ -45,7 +45,7 @@ pub enum CloseReason {
     /// The peer closed before we had finished sending: a FIN, or for a Unix socket its close.
     ///
     /// A FIN that a reset follows at once (a peer that closes while data is on its way to it) is
-    /// this too, whichever of the two is heard of first.
+    /// this too, whichever of the two arrives first.
     PeerClosed,
     /// The peer's FIN came after our own shutdown: the orderly end.
     Finished,
@@ -62,13 +62,13 @@ pub enum CloseReason {
     /// The input ended in the middle of something: a TLS stream without its close_notify.
     Truncated,
     /// TLS failed on our side: a record that cannot be read, a certificate that is refused, a handshake
-    /// that does not come together.
+    /// that fails.
     ///
-    /// rustls' errors are known; those of other TLS libraries are [`Failed`](Self::Failed).
+    /// Only rustls' errors are recognised. Those of other TLS libraries are [`Failed`](Self::Failed).
     Tls,
     /// The peer ended TLS with an alert: it refuses our certificate, or could not read what we sent.
     ///
-    /// As with [`Tls`](Self::Tls), rustls' alone is known.
+    /// As with [`Tls`](Self::Tls), only rustls' errors are recognised.
     TlsAlert,
     /// An error of another kind.
     Failed(Failure),

@@ -1,8 +1,11 @@
-//! Which errors mean the connection: from any error to what it means for a sender.
+//! Which errors mean the connection: the tables of the systems' error codes, and the questions to them.
+//! Uses std, and tokio for the type of its time-out; nothing else of this crate.
+//! Used by the streams, the listeners and the outbox, and by any program that has to judge an error.
 //!
 //! A sender that fails has one question: is the message to be sent again on a new connection, is the
 //! call to be made again on this one, or is it a bug? [`classify`] answers it for an [`io::Error`](std::io::Error),
-//! [`classify_error`] for any error; the [`ErrorClass`] says what to do.
+//! [`classify_error`] for any error, and [`classify_call`] where the failed call is known. The
+//! [`ErrorClass`] says what to do.
 //!
 //! ```
 //! use hangup::errors::{classify, is_connection_error, is_not_ready};
@@ -48,19 +51,19 @@
 //!
 //! # What it cannot know
 //!
-//! * An error that keeps what is inside it to itself: no `source`, as with h2's own errors outside of
+//! * An error that hides what is inside it: one without a `source`, such as h2's own errors outside of
 //!   hyper, or thiserror's `transparent` around an `io::Error`, which passes on the source and hides the
 //!   error.
-//! * An error with which a library tells of something that no system call told it: hyper's when the
-//!   peer's FIN came before the answer (`is_incomplete_message`), reqwest's when its own timer ran out
-//!   (`is_timeout`).
-//! * `rustls::Error`'s `General` and `Other`, and other TLS libraries, but for Schannel's codes on
+//! * An error that a library makes up, with no system call behind it: hyper's when the peer's FIN came
+//!   before the answer, reqwest's when its own timer ran out.
+//! * `rustls::Error`'s `General` and `Other`, and other TLS libraries, except for Schannel's codes on
 //!   Windows.
-//! * Where a code came from: `ENOSPC` of a file and of a socket are the same.
+//! * Where a code came from: `ENOSPC` of a file and of a socket are the same. [`classify_call`] is told.
 //! * That the timer of [`set_read_timeout`](std::net::TcpStream::set_read_timeout) ran out: on Unix that
 //!   is `EAGAIN`, as of a socket without data, and so [`NotReady`](ErrorClass::NotReady).
 //!
-//! A [`Classifier`] has rules for such errors, typed and exact:
+//! [`Classifier::well_known`] knows the first two kinds for hyper, h2, reqwest, tungstenite, tonic, quinn,
+//! redis and tokio-postgres. For others a [`Classifier`] takes rules, typed and exact:
 //!
 //! ```
 //! use hangup::errors::{Classifier, ErrorClass};

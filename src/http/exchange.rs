@@ -16,11 +16,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio_util::sync::CancellationToken;
 
-/// One request and its response: the handle that tells when nobody waits for it any more.
+/// A handle on one request and its response: it tells when nobody waits for the response any more.
 ///
-/// The connection tells of itself, by its [`Monitor`]. Of the request tells the [`ExchangeGuard`], which is
-/// to live as long as the HTTP library is interested: first in the future that handles the request,
-/// then in the response's body. With axum [`follow`](crate::axum::follow) does that for all handlers.
+/// The [`Monitor`] tells of the connection. The [`ExchangeGuard`] tells of the request: keep it alive for as long as
+/// the HTTP library is interested, first in the future that handles the request, then in the body of the response.
+/// With axum, [`follow`](crate::axum::follow) does that for every handler.
 ///
 /// ```
 /// use hangup::http::{Exchange, GoneReason};
@@ -46,7 +46,21 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Begins to follow a request that came by the connection of `monitor`.
+    /// Starts to follow a request that arrived on the connection of `monitor`.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::{Exchange, GoneReason};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// assert!(!exchange.is_gone());
+    /// guard.answered();
+    /// assert_eq!(exchange.gone_reason(), Some(GoneReason::Answered));
+    /// # }
+    /// ```
     pub fn new(monitor: &Monitor) -> (Self, ExchangeGuard) {
         let shared = Request::new(monitor);
         let guard = ExchangeGuard {
@@ -55,24 +69,94 @@ impl Exchange {
         (Self { shared }, guard)
     }
 
-    /// Resolves when nobody waits for the response any more, with the reason.
+    /// Resolves with the reason when nobody waits for the response any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the future may be dropped and created again.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::{Exchange, GoneReason};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// let work = std::future::pending::<()>(); // a query that takes long
+    /// drop(guard); // the client cancels
+    /// tokio::select! {
+    ///     reason = exchange.gone() => assert_eq!(reason, GoneReason::Cancelled),
+    ///     () = work => unreachable!(),
+    /// }
+    /// # }
+    /// ```
     pub fn gone(&self) -> Gone {
         Gone::new(self.shared.clone())
     }
 
-    /// Whether nobody waits for the response any more. No system call: for loops that compute.
+    /// Whether nobody waits for the response any more. It makes no system call, so a loop that computes can ask often.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::Exchange;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// let mut computed = 0;
+    /// let mut guard = Some(guard);
+    /// while !exchange.is_gone() {
+    ///     computed += 1;
+    ///     # if computed == 3 {
+    ///     guard.take(); // the client cancels
+    ///     # }
+    /// }
+    /// assert_eq!(computed, 3);
+    /// # }
+    /// ```
     pub fn is_gone(&self) -> bool {
         self.gone_reason().is_some()
     }
 
-    /// Why nobody waits for the response any more, if so.
+    /// Why nobody waits for the response any more; `None` while somebody does.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::{Exchange, GoneReason};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// assert_eq!(exchange.gone_reason(), None);
+    /// drop(guard);
+    /// assert_eq!(exchange.gone_reason(), Some(GoneReason::Cancelled));
+    /// # }
+    /// ```
     pub fn gone_reason(&self) -> Option<GoneReason> {
         self.shared.reason()
     }
 
     /// A token that is cancelled when nobody waits for the response any more.
     ///
-    /// Each call gives a token of its own, as with [`Monitor::cancellation_token`].
+    /// Each call returns a child token, so cancelling it affects nobody else, as with [`Monitor::cancellation_token`].
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::Exchange;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// let token = exchange.cancellation_token();
+    /// assert!(!token.is_cancelled());
+    /// drop(guard);
+    /// token.cancelled().await;
+    /// # }
+    /// ```
     pub fn cancellation_token(&self) -> CancellationToken {
         let token = &self.shared.token;
         let token = token.get_or_init(|| self.shared.monitor.cancellation_token());
@@ -83,7 +167,22 @@ impl Exchange {
         token.child_token()
     }
 
-    /// The connection's monitor.
+    /// The monitor of the connection.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::Exchange;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// drop(guard);
+    /// // One request is over, and the connection is not.
+    /// assert!(exchange.is_gone());
+    /// assert!(!exchange.monitor().is_closed());
+    /// # }
+    /// ```
     pub fn monitor(&self) -> &Monitor {
         &self.shared.monitor
     }
@@ -98,17 +197,34 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// Lives as long as somebody waits for the response: its drop is [`GoneReason::Cancelled`].
+/// Lives as long as somebody waits for the response. Dropping it means [`GoneReason::Cancelled`].
 ///
-/// Keep it in the future that handles the request, and hand it to the response with
-/// [`body`](Self::body).
-#[must_use = "to drop it is to cancel the exchange"]
+/// Keep it in the future that handles the request, and move it into the response with [`body`](Self::body).
+#[must_use = "dropping it cancels the exchange"]
 pub struct ExchangeGuard {
     shared: Arc<Request>,
 }
 
 impl ExchangeGuard {
-    /// Moves the guard into the response's body.
+    /// Moves the guard into the body of the response.
+    ///
+    /// The exchange is [answered](GoneReason::Answered) when HTTP has taken the whole body, and
+    /// [cancelled](GoneReason::Cancelled) when HTTP drops it before.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::{Exchange, GoneReason};
+    /// use http_body_util::{BodyExt, Full};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// let body = guard.body(Full::new(&b"answer"[..]));
+    /// assert_eq!(body.collect().await.unwrap().to_bytes(), "answer");
+    /// assert_eq!(exchange.gone_reason(), Some(GoneReason::Answered));
+    /// # }
+    /// ```
     pub fn body<B: Body>(self, body: B) -> ExchangeBody<B> {
         let followed = ExchangeBody {
             closed: self.shared.monitor.closed(),
@@ -117,12 +233,25 @@ impl ExchangeGuard {
             body,
             over: false,
         };
-        followed.take_stock();
+        followed.mark_if_answered();
         followed
     }
 
-    /// Says that the request is answered: for a response without a body, or one whose body HTTP does not
-    /// want (to a HEAD request), and drops without having polled it.
+    /// Marks the request as answered, for a response without a body, or with one that HTTP drops without polling it (a
+    /// response to HEAD).
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::{Exchange, GoneReason};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// guard.answered();
+    /// assert_eq!(exchange.gone_reason(), Some(GoneReason::Answered));
+    /// # }
+    /// ```
     pub fn answered(self) {
         self.shared.end(GoneReason::Answered);
     }
@@ -143,25 +272,25 @@ impl fmt::Debug for ExchangeGuard {
 }
 
 pin_project! {
-    /// A response's body that tells its [`Exchange`] when HTTP has taken all of it, or drops it.
+    /// A response body that tells its [`Exchange`] when HTTP has taken all of it, or drops it.
     ///
-    /// It ends when the connection is over too, with the error that [`UntilClosed`](super::UntilClosed) gives.
+    /// It also ends when the connection closes, with the same error as [`UntilClosed`](crate::UntilClosed).
     #[derive(Debug)]
-    #[must_use = "to drop it is to cancel the exchange"]
+    #[must_use = "dropping it cancels the exchange"]
     pub struct ExchangeBody<B> {
         #[pin]
         body: B,
         closed: Closed,
         guard: ExchangeGuard,
-        // How many bytes are still to come, if the body knows. HTTP does not ask for a frame behind them.
+        // The remaining bytes, if the body knows them. HTTP asks for no frame after the last one.
         left: Option<u64>,
         over: bool,
     }
 }
 
 impl<B: Body> ExchangeBody<B> {
-    /// Tells of the end when there is nothing more to take.
-    fn take_stock(&self) {
+    /// Marks the exchange as answered when there is nothing more to take.
+    fn mark_if_answered(&self) {
         if self.over || self.left == Some(0) || self.body.is_end_stream() {
             self.guard.shared.end(GoneReason::Answered);
         }
@@ -198,7 +327,7 @@ where
             None => *this.over = true,
         }
         if !matches!(frame, Some(Err(_))) {
-            self.take_stock();
+            self.mark_if_answered();
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }

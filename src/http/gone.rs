@@ -11,12 +11,12 @@ use std::task::{Context, Poll};
 
 /// Future of [`Exchange::gone`](super::Exchange::gone) and [`Producer::gone`](super::Producer::gone).
 ///
-/// It resolves to the [`GoneReason`], at once if the request is over already, and again if it is polled
-/// again. It borrows nothing, and may be moved to any task or thread.
+/// It resolves to the [`GoneReason`], immediately if the request is over already, and again if it is polled
+/// again. It borrows nothing, and may be moved to another task or thread.
 ///
 /// # Cancel safety
 ///
-/// It may be dropped and made anew at any time: nothing is lost.
+/// Cancel safe: it may be dropped and created again at any time.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Gone {
     shared: Arc<Request>,

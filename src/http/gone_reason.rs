@@ -9,14 +9,14 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GoneReason {
-    /// The whole connection is over.
+    /// The whole connection is closed.
     Connection(CloseReason),
-    /// This request alone was given up, and the connection is still open: an HTTP/2 stream was reset, or
-    /// the server itself dropped the handler or its response, by a time-out for instance.
+    /// Only this request was cancelled, and the connection is still open: the client reset the HTTP/2 stream, or the
+    /// server dropped the handler or the response, after a timeout for example.
     Cancelled,
-    /// The response was given to HTTP to its end.
+    /// HTTP took the whole response.
     ///
-    /// It may still be on its way: [`Monitor::wait_acknowledged`](crate::Monitor::wait_acknowledged) waits for that.
+    /// It may still be in flight: [`Monitor::wait_acknowledged`](crate::Monitor::wait_acknowledged) waits for that.
     Answered,
 }
 

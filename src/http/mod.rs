@@ -1,14 +1,15 @@
-//! For HTTP servers: what a handler can know of its client, whatever the library.
+//! For HTTP servers: what a handler can know about its client, with any HTTP library.
 //!
-//! | | what |
+//! May use `monitor`, `state` and `errors`. Used by `axum`, `tonic` and `serve`.
+//!
+//! | item | what it is |
 //! |---|---|
-//! | [`UntilClosed`] | a body, or a stream of events, that ends when the connection is over |
-//! | [`producer`] | a bounded queue from a thread that computes or blocks to a body, whose sender hears of the end |
-//! | [`Exchange`] | one request and its response: one future, [`Gone`], for the end of either the connection or the request |
+//! | [`UntilClosed`] | a body, or a stream of events, that ends when the connection closes |
+//! | [`producer`] | a bounded queue from a thread that computes or blocks to a body; its sender learns when nobody receives any more |
+//! | [`Exchange`] | one request and its response: one future, [`Gone`], for the end of the connection or of the request |
 //!
-//! With axum see [`hangup::axum`](crate::axum), with tonic [`hangup::tonic`](crate::tonic); each is a
-//! feature of its own. hyper needs no more than this: wrap the connection in `TokioIo`, and let the service
-//! capture the monitor.
+//! For axum see [`hangup::axum`](crate::axum), for tonic [`hangup::tonic`](crate::tonic); each is a feature of
+//! its own. hyper needs nothing more: wrap the connection in `TokioIo`, and let the service capture the monitor.
 //!
 //! ```no_run
 //! use hangup::MonitoredListener;
@@ -23,7 +24,8 @@
 //! async fn main() -> std::io::Result<()> {
 //!     let listener = MonitoredListener::bind("127.0.0.1:8080").await?;
 //!     loop {
-//!         let (stream, client) = listener.accept().await?;
+//!         // `accept` returns errors of single connections too, which must not end the server.
+//!         let (stream, client) = listener.accept_retrying().await;
 //!         let monitor = stream.monitor();
 //!         let service = service_fn(move |_: Request<Incoming>| {
 //!             let monitor = monitor.clone();
@@ -44,28 +46,28 @@
 //!
 //! # The connection and the request
 //!
-//! A monitor tells of the connection. In HTTP/1.1 a client that wants no more of a response has no other
-//! way to say so than to close the connection: the two are one.
+//! A monitor tells about the connection. In HTTP/1.1 a client can only cancel a request by closing the
+//! connection, so the two are one.
 //!
-//! In HTTP/2 many requests share a connection, and a client that closes a tab, or cancels a call, resets
-//! the one stream (`RST_STREAM`) and keeps the rest. The connection stays open, and its monitor is right
-//! to say so. That a request is over the HTTP library tells in its own way: it drops what it no longer
-//! needs, the handler's future or the response's body. [`Exchange`] makes one answer of the two. An
-//! HTTP/2 server always reads its connection: it has no blind spots of the kind that unread data makes,
-//! and learns of a client that is there and does not read no more than others do (see
-//! [`StallPolicy`](crate::StallPolicy)).
+//! In HTTP/2 many requests share a connection. A client that closes a tab or cancels a call resets one stream
+//! (`RST_STREAM`) and keeps the rest; the connection stays open, and so does its monitor. The HTTP library signals
+//! the end of a request by dropping what it no longer needs: the handler's future, or the response body.
+//! [`Exchange`] combines both signals. An HTTP/2 server always reads its connection, so unread data never hides a
+//! disconnect from it. Like any server, it cannot detect a client that stays connected without reading. A
+//! [`StallPolicy`](crate::StallPolicy) of the connection does not either, because HTTP/2 has flow control of its
+//! own and the client still answers pings.
 //!
 //! # What the library does by itself
 //!
-//! hyper drops the handler's future when it reads the end of the connection. In HTTP/1.1 it reads ahead
-//! while the handler runs, but not behind a pipelined request, nor behind a request's body that nobody
-//! reads. There the monitor tells and hyper does not: a handler that should stop then awaits
-//! [`closed`](crate::Monitor::closed) or [`gone`](Exchange::gone) beside its work.
+//! hyper drops the handler's future when it reads the end of the connection. In HTTP/1.1 it reads ahead while the
+//! handler runs, but not behind a pipelined request, nor behind a request body that nobody reads. There the monitor
+//! detects the disconnect and hyper does not: await [`closed`](crate::Monitor::closed) or [`gone`](Exchange::gone)
+//! beside the work.
 //!
-//! Of a FIN that waits behind more unread body than our receive buffer has room for nobody hears before the
-//! body is read. With Linux's default buffers 100 kB were seen through, and 130 kB were not. Way out: take
-//! the body before the long work begins, or [`read_ahead`](crate::MonitorConfig::read_ahead), which
-//! reads ahead while the response is being written. A reset is seen in any case.
+//! A FIN behind more unread body than the receive buffer holds goes unnoticed until the body is read. With Linux's
+//! default buffers it was detected behind 100 kB, and not behind 130 kB. Workaround: read the body before the long
+//! work starts, or set [`read_ahead`](crate::MonitorConfig::read_ahead), which reads while the response is written.
+//! A reset is always detected.
 
 mod body_error;
 mod exchange;

@@ -1,4 +1,4 @@
-//! From a thread that computes to a body, so that the thread hears of the end.
+//! A queue from a producing thread to a response, which tells the thread when nobody receives any more.
 
 use super::gone::Gone;
 use super::gone_reason::GoneReason;
@@ -15,12 +15,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-/// A bounded queue from who makes items to the response that they are for.
+/// A bounded queue from the producer of items to the response that carries them.
 ///
-/// `room` items may wait in it. [`ProducerStream`] is a [`Stream`], and becomes a response's body or its server-sent
-/// events; when it is dropped, or the connection of `monitor` is over, the [`Producer`] hears of it: a send
-/// fails, also one that waits for room, and [`is_gone`](Producer::is_gone) tells between two items. So
-/// at most one item is made for nobody.
+/// `room` items may wait in it. [`ProducerStream`] is a [`Stream`]: make a response body or server-sent events of it.
+/// When it is dropped, or the connection of `monitor` closes, the [`Producer`] learns of it: a send fails, also one
+/// that waits for room, and [`is_gone`](Producer::is_gone) can be asked between two items. So at most one item is
+/// produced for nobody.
 ///
 /// # Panics
 ///
@@ -45,8 +45,8 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 /// });
 /// assert_eq!(items.next().await, Some(0));
 /// drop(items); // as HTTP does when the client resets the HTTP/2 stream
-/// let (made, reason) = model.await.unwrap();
-/// assert!(made <= 2);
+/// let (produced, reason) = model.await.unwrap();
+/// assert!(produced <= 2);
 /// assert_eq!(reason, GoneReason::Cancelled);
 /// # }
 /// ```
@@ -61,31 +61,50 @@ pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, ProducerStre
     (Producer { sender, shared }, items)
 }
 
-/// The end of a [`producer`] that makes the items.
+/// The sending end of a [`producer`] queue.
 ///
-/// When it is dropped the [`ProducerStream`] end, and the response looks whole: also after a panic of its thread.
+/// When it is dropped, the [`ProducerStream`] ends, and the response looks complete. That also happens after a panic
+/// of the producing thread.
 pub struct Producer<T> {
     sender: mpsc::Sender<T>,
     shared: Arc<Request>,
 }
 
 impl<T> Producer<T> {
-    /// Gives an item to the response, and waits until there is room for it.
+    /// Sends an item, and waits until there is room for it.
     ///
     /// # Errors
     ///
-    /// Nobody receives any more: the error has the item and the reason.
+    /// Nobody receives any more. The error returns the item, and has the reason.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped the item is dropped with it, or is sent, never half of both.
+    /// If the future is dropped, the item is either sent or dropped.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::{GoneReason, producer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (mut producer, mut items) = producer(&stream.monitor(), 1);
+    /// producer.send("token").await.unwrap();
+    /// assert_eq!(items.next().await, Some("token"));
+    /// drop(items);
+    /// let error = producer.send("for nobody").await.unwrap_err();
+    /// assert_eq!(error.reason(), &GoneReason::Cancelled);
+    /// assert_eq!(error.into_inner(), "for nobody");
+    /// # }
+    /// ```
     pub async fn send(&mut self, item: T) -> Result<(), ProducerError<T>> {
         let mut gone = self.gone();
         let permit = {
             let mut room = pin!(self.sender.reserve());
             poll_fn(|cx| match Pin::new(&mut gone).poll(cx) {
                 Poll::Ready(reason) => Poll::Ready(Err(reason)),
-                // The receiver goes last: until then its end is told by `gone`.
+                // `gone` resolves before the receiver is dropped, so this reason is the final one.
                 Poll::Pending => room
                     .as_mut()
                     .poll(cx)
@@ -102,14 +121,35 @@ impl<T> Producer<T> {
         }
     }
 
-    /// As [`send`](Self::send), for threads that block: it blocks until there is room.
+    /// As [`send`](Self::send), and blocks the thread until there is room.
     ///
-    /// It needs no runtime, and must not be called on a thread that drives one (it would keep it from going
-    /// on): use it within [`spawn_blocking`](tokio::task::spawn_blocking) or on a thread of your own.
+    /// It needs no runtime. Do not call it on a worker thread of one, which it would block: use
+    /// [`spawn_blocking`](tokio::task::spawn_blocking) or a thread of your own.
     ///
     /// # Errors
     ///
-    /// Nobody receives any more: the error has the item and the reason.
+    /// Nobody receives any more. The error returns the item, and has the reason.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::producer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (mut producer, items) = producer(&stream.monitor(), 1);
+    /// let thread = std::thread::spawn(move || {
+    ///     let mut sent = 0;
+    ///     while producer.blocking_send(sent).is_ok() {
+    ///         sent += 1;
+    ///     }
+    ///     sent
+    /// });
+    /// assert_eq!(items.take(3).collect::<Vec<_>>().await, [0, 1, 2]);
+    /// assert!(thread.join().unwrap() >= 3);
+    /// # }
+    /// ```
     pub fn blocking_send(&mut self, item: T) -> Result<(), ProducerError<T>> {
         if let Some(reason) = self.gone_reason() {
             return Err(ProducerError { item, reason });
@@ -120,22 +160,79 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Whether nobody receives any more. No system call: for loops that compute.
+    /// Whether nobody receives any more. It makes no system call, so a loop that computes can ask often.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::producer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (producer, items) = producer::<u32>(&stream.monitor(), 1);
+    /// assert!(!producer.is_gone());
+    /// drop(items);
+    /// assert!(producer.is_gone());
+    /// # }
+    /// ```
     pub fn is_gone(&self) -> bool {
         self.gone_reason().is_some()
     }
 
-    /// Why nobody receives any more, if so. Never [`GoneReason::Answered`].
+    /// Why nobody receives any more; `None` while somebody does. Never [`GoneReason::Answered`].
+    ///
+    /// ```
+    /// use hangup::http::{GoneReason, producer};
+    /// use hangup::{CloseReason, MonitoredStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (producer, _items) = producer::<u32>(&stream.monitor(), 1);
+    /// drop(stream);
+    /// let dropped = GoneReason::Connection(CloseReason::Dropped);
+    /// assert_eq!(producer.gone_reason(), Some(dropped));
+    /// # }
+    /// ```
     pub fn gone_reason(&self) -> Option<GoneReason> {
         self.shared.reason()
     }
 
-    /// Resolves when nobody receives any more, with the reason.
+    /// Resolves with the reason when nobody receives any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the future may be dropped and created again.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::{GoneReason, producer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (producer, items) = producer::<u32>(&stream.monitor(), 1);
+    /// drop(items);
+    /// assert_eq!(producer.gone().await, GoneReason::Cancelled);
+    /// # }
+    /// ```
     pub fn gone(&self) -> Gone {
         Gone::new(self.shared.clone())
     }
 
-    /// The connection's monitor.
+    /// The monitor of the connection.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::producer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (producer, _items) = producer::<u32>(&stream.monitor(), 1);
+    /// assert!(!producer.monitor().is_closed());
+    /// # }
+    /// ```
     pub fn monitor(&self) -> &Monitor {
         &self.shared.monitor
     }
@@ -154,9 +251,9 @@ impl<T> fmt::Debug for Producer<T> {
     }
 }
 
-/// The end of a [`producer`] that the response takes the items from: a [`Stream`] of them.
+/// The receiving end of a [`producer`] queue: a [`Stream`] of the items.
 ///
-/// It ends when the [`Producer`] is dropped and all of its items are taken, or when the connection is over.
+/// It ends when the [`Producer`] is dropped and all of its items are taken, or when the connection closes.
 #[must_use = "to drop it tells the producer that nobody receives"]
 pub struct ProducerStream<T> {
     receiver: mpsc::Receiver<T>,
@@ -177,7 +274,7 @@ impl<T> Stream for ProducerStream<T> {
 
 impl<T> Drop for ProducerStream<T> {
     fn drop(&mut self) {
-        // Before the receiver goes: whoever waits for room then finds the reason.
+        // Before the receiver is dropped: a send that waits for room then finds the reason.
         self.shared.end(GoneReason::Cancelled);
     }
 }
@@ -191,7 +288,22 @@ impl<T> fmt::Debug for ProducerStream<T> {
     }
 }
 
-/// Nobody receives any more. Has the item that was not sent.
+/// An item that was not sent, because nobody receives any more.
+///
+/// ```
+/// use hangup::MonitoredStream;
+/// use hangup::http::producer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let (mut producer, items) = producer(&stream.monitor(), 1);
+/// drop(items);
+/// let error = producer.send(7).await.unwrap_err();
+/// assert_eq!(error.to_string(), "nobody receives any more: request cancelled");
+/// assert_eq!(error.into_inner(), 7);
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProducerError<T> {
     item: T,
@@ -200,11 +312,29 @@ pub struct ProducerError<T> {
 
 impl<T> ProducerError<T> {
     /// The item that was not sent.
+    ///
+    /// ```
+    /// # use hangup::{MonitoredStream, http::producer};
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (mut producer, items) = producer(&stream.monitor(), 1);
+    /// drop(items);
+    /// let error = producer.blocking_send("token").unwrap_err();
+    /// assert_eq!(error.into_inner(), "token");
+    /// ```
     pub fn into_inner(self) -> T {
         self.item
     }
 
     /// Why nobody receives any more.
+    ///
+    /// ```
+    /// # use hangup::{MonitoredStream, http::{GoneReason, producer}};
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (mut producer, items) = producer(&stream.monitor(), 1);
+    /// drop(items);
+    /// let error = producer.blocking_send("token").unwrap_err();
+    /// assert_eq!(error.reason(), &GoneReason::Cancelled);
+    /// ```
     pub fn reason(&self) -> &GoneReason {
         &self.reason
     }
@@ -242,7 +372,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     loop {
         match future.as_mut().poll(&mut cx) {
             Poll::Ready(output) => return output,
-            // A wake-up that came before this makes it return at once.
+            // Returns at once if the wake-up came before.
             Poll::Pending => thread::park(),
         }
     }

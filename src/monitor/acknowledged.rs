@@ -63,9 +63,7 @@ impl Monitor {
                     acknowledged: Some(acknowledged),
                     ..
                 } if acknowledged == accepted => return Ok(()),
-                Transfer {
-                    acknowledged: None, ..
-                } if !self.is_busy() => {
+                _ if self.is_acknowledgement_unknowable() => {
                     return Err(io::Error::new(
                         ErrorKind::Unsupported,
                         "hangup: what the peer has acknowledged is not known of this stream",

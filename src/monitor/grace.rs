@@ -2,14 +2,19 @@
 
 use super::handle::Monitor;
 use crate::policy::timer;
+use crate::state::Closed;
 use crate::state::sync::{Mutex, MutexGuard, lock};
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::io;
+use std::mem;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
-use tokio::runtime::Handle;
+use tokio::runtime;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -22,12 +27,14 @@ use tokio_util::sync::CancellationToken;
 /// begins when the last of its connections is over: a client that reconnects before the old connection's
 /// end is noticed loses nothing. It may resume as often as it likes.
 ///
-/// The handle is cloneable, and keeps no connection open. When all handles are dropped the token fires all
-/// the same, after the period.
+/// The handle is cloneable, and keeps no connection open. When all handles are dropped the tokens that were
+/// handed out fire all the same, after the period.
 ///
 /// # What it costs
 ///
-/// While a connection is open: no task and no timer. During the period: one task.
+/// While a connection is open: no task and no timer, and some 300 bytes until [`end`](Self::end) is called or
+/// the connection closes. On a connection that serves many requests, call `end` when the work is done. Where
+/// no token was handed out, the drop of the last handle does the same. During the period: one task.
 ///
 /// ```
 /// use hangup::MonitoredStream;
@@ -54,12 +61,28 @@ use tokio_util::sync::CancellationToken;
 /// ```
 #[derive(Clone)]
 pub struct Grace {
+    handle: Arc<Handle>,
+}
+
+/// What the clones of a [`Grace`] share. The wakers of the connections know `shared` alone.
+struct Handle {
     shared: Arc<Shared>,
+    /// A token was handed out, and somebody may wait for it.
+    is_awaited: AtomicBool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if !*self.is_awaited.get_mut() {
+            let attended = mem::take(&mut self.shared.lock().attended);
+            drop(attended);
+        }
+    }
 }
 
 struct Shared {
     period: Duration,
-    runtime: Handle,
+    runtime: runtime::Handle,
     token: CancellationToken,
     state: Mutex<State>,
 }
@@ -68,6 +91,8 @@ struct Shared {
 struct State {
     /// How many of its connections are open.
     open: usize,
+    /// Their closes, each with a waker of ours. The drop of one takes its waker out of the connection's list.
+    attended: Vec<Closed>,
     /// Counts the times that a client has come back: an older period's end means nothing.
     resumed: u64,
     /// The task that waits for the end of the period.
@@ -99,7 +124,12 @@ impl Grace {
         });
         shared.lock().open = 1;
         attend(&shared, monitor);
-        Ok(Self { shared })
+        Ok(Self {
+            handle: Arc::new(Handle {
+                shared,
+                is_awaited: AtomicBool::new(false),
+            }),
+        })
     }
 
     /// A token that is cancelled when the period is over.
@@ -107,7 +137,8 @@ impl Grace {
     /// Each call gives a token of its own: whoever cancels it cancels what is derived from it, and nothing
     /// else.
     pub fn cancellation_token(&self) -> CancellationToken {
-        self.shared.token.child_token()
+        self.handle.is_awaited.store(true, Relaxed);
+        self.handle.shared.token.child_token()
     }
 
     /// Takes `monitor`'s connection for one more that the work is done for. If the period has begun, it
@@ -117,7 +148,7 @@ impl Grace {
     ///
     /// [`GraceExpired`]: the client has come too late, and the token has fired.
     pub fn resume(&self, monitor: &Monitor) -> Result<(), GraceExpired> {
-        let mut state = self.shared.lock();
+        let mut state = self.handle.shared.lock();
         if state.over {
             return Err(GraceExpired);
         }
@@ -128,7 +159,7 @@ impl Grace {
         if let Some(ending) = ending {
             ending.abort();
         }
-        attend(&self.shared, monitor);
+        attend(&self.handle.shared, monitor);
         Ok(())
     }
 
@@ -136,27 +167,30 @@ impl Grace {
     ///
     /// For clients that say goodbye.
     pub fn end(&self) {
-        let mut state = self.shared.lock();
+        let mut state = self.handle.shared.lock();
         state.over = true;
         let ending = state.ending.take();
+        let attended = mem::take(&mut state.attended);
+        // To drop them takes the locks of the connections.
         drop(state);
+        drop(attended);
         if let Some(ending) = ending {
             ending.abort();
         }
-        self.shared.token.cancel();
+        self.handle.shared.token.cancel();
     }
 
     /// Whether the token has fired: it is too late to resume.
     pub fn is_over(&self) -> bool {
-        self.shared.lock().over
+        self.handle.shared.lock().over
     }
 }
 
 impl fmt::Debug for Grace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.shared.lock();
+        let state = self.handle.shared.lock();
         f.debug_struct("Grace")
-            .field("period", &self.shared.period)
+            .field("period", &self.handle.shared.period)
             .field("open", &state.open)
             .field("over", &state.over)
             .finish()
@@ -185,6 +219,7 @@ impl Shared {
     fn lost(self: &Arc<Self>) {
         let mut state = self.lock();
         state.open -= 1;
+        state.attended.retain(|closed| !closed.is_over());
         if state.open > 0 || state.over {
             return;
         }
@@ -240,7 +275,14 @@ impl Wake for Attendance {
 
 fn attend(shared: &Arc<Shared>, monitor: &Monitor) {
     let waker = Waker::from(Arc::new(Attendance(shared.clone())));
-    if monitor.wake_when_closed(&waker) {
-        shared.lost();
+    let mut closed = monitor.closed();
+    let polled = Pin::new(&mut closed).poll(&mut Context::from_waker(&waker));
+    if polled.is_ready() {
+        return shared.lost();
+    }
+    let mut state = shared.lock();
+    // The connection may have closed, or the period may have ended, since the poll.
+    if !state.over && !closed.is_over() {
+        state.attended.push(closed);
     }
 }

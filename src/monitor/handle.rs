@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -187,6 +187,12 @@ impl Monitor {
         self.shared.counters.accepted()
     }
 
+    /// Whether it is not known, and never will be, how many bytes the peer has acknowledged.
+    pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
+        let unknowable = |socket: &Arc<Socket>| socket.is_acknowledgement_unknowable();
+        self.socket.as_ref().is_none_or(unknowable)
+    }
+
     /// Two numbers, one of which grows when bytes move towards the peer: into the stream, or out of the
     /// system's memory.
     pub(crate) fn moved(&self) -> (u64, u64) {
@@ -209,12 +215,38 @@ impl Monitor {
         self.socket.as_ref()?.owed()
     }
 
-    /// Whether the stream is inside of a read or a write at this moment.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.shared.is_busy()
-    }
-
     /// Runs `future` until it is ready or the stream is over, whichever is first.
+    ///
+    /// # It is for work, not for reads
+    ///
+    /// A peer may send something and close at once: a QUIT, a last message, an answer. The close is known
+    /// before the program has read what arrived in front of it, so a `future` that reads the stream is dropped
+    /// with that input unread. Read without it: what arrived stays readable after the close, and a read of a
+    /// closed stream always comes to the end of the input or to an error. Run what is made *for* the peer with
+    /// it: queries, tokens, files.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, mut peer) = tokio::net::UnixStream::pair()?;
+    /// let mut stream = MonitoredStream::new(ours)?;
+    /// let monitor = stream.monitor();
+    /// peer.write_all(b"QUIT").await?;
+    /// drop(peer);
+    /// assert_eq!(monitor.closed().await, CloseReason::PeerClosed);
+    ///
+    /// // The work stops, and the command is delivered.
+    /// let work = monitor.run_until_closed(std::future::pending::<()>()).await;
+    /// assert_eq!(work, Err(CloseReason::PeerClosed));
+    /// let mut command = String::new();
+    /// stream.read_to_string(&mut command).await?;
+    /// assert_eq!(command, "QUIT");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -299,6 +331,9 @@ impl Monitor {
 
     /// A token that is cancelled when the stream is over.
     ///
+    /// It is for work that is done for the peer. A read that ends with the token loses what had arrived in
+    /// front of the close: see [`run_until_closed`](Self::run_until_closed#it-is-for-work-not-for-reads).
+    ///
     /// Each call gives a token of its own: whoever cancels it cancels what is derived from it, and
     /// nothing else.
     ///
@@ -316,11 +351,6 @@ impl Monitor {
     /// ```
     pub fn cancellation_token(&self) -> CancellationToken {
         self.shared.token()
-    }
-
-    /// Has `waker` woken when the stream is over. True if it is over already: then it is not woken.
-    pub(crate) fn wake_when_closed(&self, waker: &Waker) -> bool {
-        self.shared.poll_closed(&mut None, waker).is_ready()
     }
 }
 

@@ -102,6 +102,20 @@ pin_project! {
 
 impl<T> UntilClosed<T> {
     /// Ends `inner` when the stream of `monitor` closes.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use hangup::{MonitoredStream, UntilClosed};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let mut rows = UntilClosed::new(futures::stream::iter([1, 2, 3]), &stream.monitor());
+    /// assert_eq!(rows.next().await, Some(1));
+    /// drop(stream);
+    /// assert_eq!(rows.next().await, None);
+    /// # }
+    /// ```
     pub fn new(inner: T, monitor: &Monitor) -> Self {
         Self {
             inner,
@@ -112,27 +126,89 @@ impl<T> UntilClosed<T> {
         }
     }
 
-    /// Why this ended before the wrapped value did, if so.
+    /// Why this ended before the wrapped value did; `None` if it did not.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use hangup::{CloseReason, MonitoredStream, UntilClosedExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let mut rows = futures::stream::pending::<u32>().until_closed(&stream.monitor());
+    /// drop(stream);
+    /// assert_eq!(rows.next().await, None);
+    /// assert_eq!(rows.close_reason(), Some(&CloseReason::Dropped));
+    /// # }
+    /// ```
     pub fn close_reason(&self) -> Option<&CloseReason> {
         self.reason.as_ref()
     }
 
     /// The wrapped value.
+    ///
+    /// ```
+    /// use hangup::{MonitoredStream, UntilClosedExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let rows = futures::stream::iter([1, 2, 3]).until_closed(&stream.monitor());
+    /// assert_eq!(futures::Stream::size_hint(rows.get_ref()), (3, Some(3)));
+    /// # }
+    /// ```
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
-    /// The wrapped value.
+    /// The wrapped value. What is taken through it does not end with the stream.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use hangup::{MonitoredStream, UntilClosedExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let mut rows = futures::stream::iter([1, 2, 3]).until_closed(&stream.monitor());
+    /// assert_eq!(rows.get_mut().next().await, Some(1));
+    /// # }
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
 
-    /// The wrapped value, pinned.
+    /// The wrapped value, pinned. As [`get_mut`](Self::get_mut).
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use hangup::{MonitoredStream, UntilClosedExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let rows = futures::stream::iter([1, 2, 3]).until_closed(&stream.monitor());
+    /// let mut rows = std::pin::pin!(rows);
+    /// assert_eq!(rows.as_mut().get_pin_mut().next().await, Some(1));
+    /// # }
+    /// ```
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut T> {
         self.project().inner
     }
 
     /// Takes the wrapped value out.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use hangup::{MonitoredStream, UntilClosedExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let rows = futures::stream::iter([1, 2, 3]).until_closed(&stream.monitor());
+    /// assert_eq!(rows.into_inner().collect::<Vec<_>>().await, [1, 2, 3]);
+    /// # }
+    /// ```
     pub fn into_inner(self) -> T {
         self.inner
     }

@@ -84,7 +84,12 @@ pub const REASON: &str = "reason";
 /// Label: how the end was heard of.
 pub const DETECTED_BY: &str = "detected_by";
 
-/// Tells the recorder what the metrics are, and their units. Call it once the recorder is installed.
+/// Describes the metrics and their units to the recorder. Call it once, after the recorder is installed.
+///
+/// ```
+/// // Without a recorder it does nothing.
+/// hangup::metrics::describe();
+/// ```
 pub fn describe() {
     describe_counter!(STREAMS_OPENED, Unit::Count, "Streams made");
     describe_gauge!(STREAMS_OPEN, Unit::Count, "Streams that are not over");

@@ -4,6 +4,9 @@ use super::dead_peer::Timers;
 use super::fin_delay::FinDelay;
 use super::stall::StallPolicy;
 use crate::state::HalfClose;
+use rustix::fd::BorrowedFd;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use socket2::SockRef;
 use std::io;
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use std::time::Duration;
 /// * silent death: off
 /// * drain of unread input: none
 /// * hold of a FIN: none
+/// * limit of unsent bytes: the system's
 ///
 /// ```
 /// use hangup::{HalfClose, MonitorConfig};
@@ -32,6 +36,7 @@ pub struct MonitorConfig {
     dead_peer_timeout: Option<Duration>,
     read_ahead: Option<usize>,
     fin_delay: Option<Duration>,
+    unsent_limit: Option<u32>,
 }
 
 impl MonitorConfig {
@@ -65,7 +70,7 @@ impl MonitorConfig {
         self.half_close
     }
 
-    /// How much the peer must drain while there is something to send. Default: no policy, and a peer that
+    /// How much the peer must drain while there is something for it to drain. Default: no policy, and a peer that
     /// reads nothing blocks a writer for ever.
     ///
     /// A peer that falls below it closes the stream with
@@ -263,6 +268,50 @@ impl MonitorConfig {
     pub fn fin_delay(mut self, within: Duration) -> Self {
         self.fin_delay = Some(within);
         self
+    }
+
+    /// How many bytes the kernel may hold that it has not sent yet (`TCP_NOTSENT_LOWAT`, tcp(7)). Default:
+    /// the system's limit, which is none on Linux.
+    ///
+    /// Without it a write is accepted until the send buffer is full, up to some megabytes: a program that
+    /// makes tokens or rows runs that far ahead of a client that reads slowly, and what it made last waits
+    /// behind all of it. With a limit a write is pending as soon as that many bytes wait to be sent. What is
+    /// under way in the network does not count, so a limit of 16 KiB to 128 KiB costs little throughput.
+    ///
+    /// It is set when a TCP stream is wrapped on Linux or Android, and stays set. Other streams and systems
+    /// ignore it.
+    ///
+    /// ```
+    /// use hangup::{MonitorConfig, MonitoredListener};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let config = MonitorConfig::new().unsent_limit(16 * 1024);
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
+    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// # #[cfg(target_os = "linux")]
+    /// assert_eq!(socket2::SockRef::from(stream.get_ref()).tcp_notsent_lowat()?, 16 * 1024);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn unsent_limit(mut self, bytes: u32) -> Self {
+        self.unsent_limit = Some(bytes);
+        self
+    }
+
+    /// Sets the options that `socket` is to have, where its peer may be on another machine.
+    pub(crate) fn limit_unsent(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(bytes) = self.unsent_limit {
+            let set = SockRef::from(&socket).set_tcp_notsent_lowat(bytes);
+            // A socket of another protocol does not have the option.
+            let missing = |error: &io::Error| error.raw_os_error() == Some(libc::EOPNOTSUPP);
+            return set.or_else(|error| if missing(&error) { Ok(()) } else { Err(error) });
+        }
+        let _ = socket;
+        Ok(())
     }
 
     /// Has a FIN held for the usual time, if nothing else was said.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -30,6 +31,10 @@ pub(crate) struct ReadAhead<S> {
     /// must not take its place.
     reader: Option<Waker>,
 }
+
+// A read of the wrapped stream that panics leaves the buffer as it was before it.
+impl<S> UnwindSafe for ReadAhead<S> {}
+impl<S> RefUnwindSafe for ReadAhead<S> {}
 
 type PollRead<S> = fn(Pin<&mut S>, &mut Context<'_>, &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
 
@@ -111,15 +116,11 @@ impl<S> ReadAhead<S> {
         buf.put_slice(first);
         buf.put_slice(&second[..bytes - first.len()]);
         self.input.drain(..bytes);
+        if self.input.is_empty() {
+            // What a peer sent in one burst is not kept for the life of the connection.
+            self.input = VecDeque::new();
+        }
         Some(Ok(()))
-    }
-
-    /// Whether input that was moved here to find the meaning of a FIN still waits for a read.
-    ///
-    /// A stream with a `limit` asked for its writes to look past unread input: that input holds nothing
-    /// back.
-    pub(crate) fn hides_fin(&self) -> bool {
-        self.limit == 0 && (!self.input.is_empty() || self.error.is_some())
     }
 
     /// A read is pending, or none is.

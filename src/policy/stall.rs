@@ -1,22 +1,28 @@
-//! Readers that are there and do not drain what we send.
+//! Peers that are connected and do not read what we send.
+//!
+//! Where the kernel tells how many bytes it holds for the peer, a task looks at them for as long as there are
+//! any: [`OwedWindow`](super::OwedWindow). Elsewhere the pending calls are judged, here.
 //!
 //! [`Drain`] judges: pure, without a runtime or a clock. [`Stall`] gives it a clock, and a timer that
 //! exists only while a call is pending.
 //!
-//! # How it counts
+//! # How pending calls count
 //!
 //! The clock runs while a write, flush or shutdown is pending, and stands still in between: a peer that
 //! takes one byte, so that the write goes on and is pending again at once, gains nothing by it. It starts
-//! anew when nothing was pending for a whole window. What has drained is looked at twelve times in a
+//! again when nothing was pending for a whole window. What has drained is looked at twelve times in a
 //! window, and compared with what had drained twelve looks before. So every window is judged, wherever it
-//! begins, and a peer that stops is found out within a window and a twelfth.
+//! begins, and a peer that stops is detected within a window and a twelfth.
 
 use super::timer;
 use crate::state::Event;
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -25,7 +31,7 @@ use tokio::time::Sleep;
 
 /// How many looks there are in a window: a peer is found out within a window and a tenth, with some time
 /// left for a busy runtime.
-const LOOKS: u32 = 12;
+pub(super) const LOOKS: u32 = 12;
 
 /// The shortest window: tokio's timer counts milliseconds, and a look takes one of them.
 const SHORTEST: Duration = Duration::from_millis(LOOKS as u64);
@@ -33,24 +39,40 @@ const SHORTEST: Duration = Duration::from_millis(LOOKS as u64);
 /// The longest window: a year, which no clock's end is nearer than.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// How much a peer must drain, and in which time, while there is something to send to it.
+/// How much a peer must drain, and in which time, while there is something for it to drain.
 ///
-/// A peer that is there and reads nothing, or reads so slowly that it only pins memory, blocks a writer
-/// for ever: no FIN and no reset come, keepalive is answered, and a time limit on single writes is
-/// outwitted by one byte at a time. So the policy sets a rate: at least `bytes` in each `window`. A
-/// stream that falls below it closes with [`CloseReason::Stalled`](crate::CloseReason::Stalled).
+/// A peer that is connected and reads nothing, or reads so slowly that it only pins memory, blocks a writer
+/// forever: no FIN and no reset come, keepalive is answered, and a time limit on single writes is
+/// outwitted by one byte at a time. So the policy sets a rate: at least `bytes` in each `window`, or all that
+/// was owed at its beginning, if that was less. A stream that falls below it closes with
+/// [`CloseReason::Stalled`](crate::CloseReason::Stalled), at most a window and a tenth after the peer has
+/// stopped, if the runtime is not busy for longer.
 ///
-/// The time counts only while a write, a flush or a shutdown of the stream is pending: a program that
-/// sends nothing, or less than its peer takes, is never in a window. The stream is closed at most a window
-/// and a tenth after the peer has stopped, if the runtime is not busy for longer. It costs a timer and twelve looks at the
-/// socket in each window, while a call is pending; otherwise neither timer nor wake-up. (A program that
-/// drops the future of a pending write, say for another branch of a `select!`, may be woken once more.)
+/// # When it judges
+///
+/// On Linux, for TCP and for pipes, while the kernel holds bytes that the peer has not taken, whether or not
+/// a call of the stream is pending: a response that fits into the send buffer is judged too. When the kernel
+/// holds nothing, the window ends, and a call that is pending for another reason, such as a rate limit of
+/// our own, is not held against the peer.
+///
+/// On other systems, for Unix sockets and for streams without a socket, while a write, a flush or a shutdown is
+/// pending.
+///
+/// It costs a timer and twelve looks at the socket in each window, while it judges; otherwise neither timer nor
+/// wake-up.
+///
+/// # After the drop
+///
+/// A kernel goes on offering what it has accepted after the stream is dropped, for minutes. On Linux a TCP
+/// stream with a policy gets its window as `TCP_USER_TIMEOUT` when it is dropped (tcp(7)): a peer that
+/// acknowledges nothing for that long is given up.
+/// [`reset_on_stall`](crate::MonitorConfig::reset_on_stall) frees the memory at the verdict.
 ///
 /// # What has drained
 ///
 /// On Linux what the peer's system has taken off our kernel's send queue: for TCP what it has
-/// acknowledged, under TLS too, for Unix sockets what its program has read. A kernel acknowledges as long
-/// as it has room, and tells of new room in lumps of up to half of its buffer: choose a window in which
+/// acknowledged, under TLS too, for Unix sockets and pipes what its program has read. A kernel acknowledges as
+/// long as it has room, and reports new room in lumps of up to half of its buffer: choose a window in which
 /// the slowest reader that you want to keep gets through some 100 KiB, or more if buffers are larger.
 ///
 /// On other systems, and for streams without a socket, what the wrapped stream accepts. A kernel accepts
@@ -82,12 +104,32 @@ impl StallPolicy {
         }
     }
 
-    /// How many bytes must drain in each window.
+    /// The time between two looks.
+    pub(crate) fn slice(&self) -> Duration {
+        self.window / LOOKS
+    }
+
+    /// How many bytes the peer must take in each window.
+    ///
+    /// ```
+    /// use hangup::StallPolicy;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(StallPolicy::new(1024, Duration::from_secs(10)).bytes(), 1024);
+    /// ```
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The length of a window.
+    ///
+    /// ```
+    /// use hangup::StallPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let window = Duration::from_secs(10);
+    /// assert_eq!(StallPolicy::new(1024, window).window(), window);
+    /// ```
     pub fn window(&self) -> Duration {
         self.window
     }
@@ -197,9 +239,15 @@ pub(crate) struct Stall {
     pub(crate) reset: bool,
     /// Whose timer is used.
     runtime: Handle,
+    /// A task looks at what is owed to the peer.
+    is_attended: Arc<AtomicBool>,
     /// While a call is pending.
     timer: Option<Pin<Box<Sleep>>>,
 }
+
+// A panic of the timer is caught, and the timer dropped with it.
+impl UnwindSafe for Stall {}
+impl RefUnwindSafe for Stall {}
 
 impl Stall {
     /// The policy with the timer of the present runtime.
@@ -212,8 +260,22 @@ impl Stall {
             },
             reset,
             runtime,
+            is_attended: Arc::default(),
             timer: None,
         })
+    }
+
+    /// The policy, and the runtime for a task that looks at what is owed, if none does yet. The task takes
+    /// the flag down when it ends.
+    pub(crate) fn attend(&self) -> Option<(StallPolicy, &Handle, Arc<AtomicBool>)> {
+        // Mostly there is one: a load is cheaper than a swap.
+        let attended = self.is_attended.load(Relaxed) || self.is_attended.swap(true, AcqRel);
+        (!attended).then(|| (self.drain.policy, &self.runtime, self.is_attended.clone()))
+    }
+
+    /// The length of a window.
+    pub(crate) fn window(&self) -> Duration {
+        self.drain.policy.window
     }
 
     /// `step` is done: the timer goes.

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// The present runtime, if it has a timer, for `what` needs one.
+/// The current runtime, if it has a timer, which `what` needs.
 pub(crate) fn runtime(what: &str) -> io::Result<Handle> {
     let runtime = Handle::try_current().map_err(|error| {
         io::Error::new(

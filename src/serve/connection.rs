@@ -4,7 +4,7 @@ use super::activity::Activity;
 use super::file::Slot;
 use super::limits::Limits;
 use super::report::Report;
-use super::stream::StreamState;
+use super::stream_state::StreamState;
 use super::{LimitReason, prefix::Prefix};
 use crate::monitor::Monitor;
 use crate::state::sync::{Mutex, lock};

@@ -118,12 +118,12 @@ impl Table {
 
     fn remove(&mut self, id: u64) -> Option<Arc<ConnectionState>> {
         let connection = self.connections.remove(&id)?;
-        if let Some(prefix) = connection.prefix() {
-            if let Some(count) = self.per_address.get_mut(&prefix) {
-                *count -= 1;
-                if *count == 0 {
-                    self.per_address.remove(&prefix);
-                }
+        if let Some(prefix) = connection.prefix()
+            && let Some(count) = self.per_address.get_mut(&prefix)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&prefix);
             }
         }
         Some(connection)

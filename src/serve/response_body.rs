@@ -2,7 +2,7 @@
 
 use super::connection::{ConnectionState, RequestGuard};
 use super::file::Polling;
-use super::stream::StreamState;
+use super::stream_state::StreamState;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;

@@ -87,6 +87,11 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// Each use of a limit is counted, and told to [`on_limit`](Self::on_limit), with the feature `tracing` to
 /// the log, and with `metrics` to the recorder: see [`LimitReason`](super::LimitReason).
 ///
+/// # Upgrades
+///
+/// WebSockets and other upgrades of HTTP/1.1 work as in hyper. An upgraded connection counts as one, and has no time
+/// limit any more but the stall policy and the dead-peer timeout. WebSockets over HTTP/2 (RFC 8441) are not offered.
+///
 /// # Cancel safety
 ///
 /// If the future is dropped, no connection is accepted any more, and those that are open go on by themselves.

@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, ConnectionState, RequestGuard};
 use super::response_body::ResponseBody;
-use super::stream::StreamState;
+use super::stream_state::StreamState;
 use super::{LimitReason, RequestBody, host};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};

@@ -7,36 +7,13 @@
 
 use super::LimitReason;
 use super::connection::{Command, ConnectionState};
+use super::stream_state::StreamState;
 use crate::policy::{Stall, Step};
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
-
-/// What a response's body tells the task that sends it.
-#[derive(Debug, Default)]
-pub(super) struct StreamState {
-    /// A part of the body was handed to hyper, and the next was not asked for: the stream waits for the
-    /// client.
-    waits: AtomicBool,
-    /// The bytes that the client's windows have let through.
-    sent: AtomicU64,
-}
-
-impl StreamState {
-    /// hyper asks for the next part: the last one, of `bytes`, is through.
-    pub(super) fn asked(&self, bytes: usize) {
-        self.waits.store(false, Relaxed);
-        self.sent.fetch_add(bytes as u64, Relaxed);
-    }
-
-    /// hyper has got a part.
-    pub(super) fn handed(&self) {
-        self.waits.store(true, Relaxed);
-    }
-}
 
 /// Runs the tasks of an HTTP/2 connection's streams.
 #[derive(Clone)]
@@ -91,22 +68,22 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if let Some(task) = this.task.as_mut().as_pin_mut() {
-            if task.poll(cx).is_pending() {
-                if !this.stream.waits.load(Relaxed) {
-                    this.stall.done(Step::Write);
-                    return Poll::Pending;
-                }
-                let sent = || this.stream.sent.load(Relaxed);
-                if this.stall.pending(Step::Write, cx, sent).is_none() {
-                    return Poll::Pending;
-                }
-                this.connection.limit(LimitReason::StreamStalled);
-                // Resets the stream, and ends its request.
-                this.task.set(None);
-                if this.connection.activity.is_idle() {
-                    this.connection.command(Command::End);
-                }
+        if let Some(task) = this.task.as_mut().as_pin_mut()
+            && task.poll(cx).is_pending()
+        {
+            if !this.stream.waits() {
+                this.stall.done(Step::Write);
+                return Poll::Pending;
+            }
+            let sent = || this.stream.sent();
+            if this.stall.pending(Step::Write, cx, sent).is_none() {
+                return Poll::Pending;
+            }
+            this.connection.limit(LimitReason::StreamStalled);
+            // Resets the stream, and ends its request.
+            this.task.set(None);
+            if this.connection.activity.is_idle() {
+                this.connection.command(Command::End);
             }
         }
         Poll::Ready(())

@@ -86,8 +86,7 @@ pub(super) async fn run<A, S, B>(
         http.timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_requests_per_connection)
             .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
-            .max_send_buf_size(limits.buffer_size)
-            .enable_connect_protocol();
+            .max_send_buf_size(limits.buffer_size);
         let http = http.serve_connection(io, service);
         drive(&connection, Box::pin(http), true).await;
     } else {

@@ -32,6 +32,11 @@ impl Closed {
         Self { shared, key: None }
     }
 
+    /// Whether the stream is over. One atomic load.
+    pub(crate) fn is_over(&self) -> bool {
+        self.shared.is_closed()
+    }
+
     /// The reason, if the stream is over. One atomic load while it is not.
     #[cfg(feature = "codec")]
     pub(crate) fn reason(&self) -> Option<CloseReason> {

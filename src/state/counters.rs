@@ -21,6 +21,9 @@ pub struct Transfer {
     /// known above TLS, where the socket carries other bytes than the stream, nor for Unix sockets. (0
     /// of 0 is known of all.)
     ///
+    /// Once known it never becomes unknown, and it never decreases. After a write past the wrapper the last
+    /// number that was known is told.
+    ///
     /// Acknowledged is not processed: the bytes are in the memory of the peer's kernel, and a program
     /// that dies there has not read them. Nor is it all that arrived: a kernel may put an
     /// acknowledgement off for a moment (RFC 1122, section 4.2.3.2), and a reset that comes meanwhile

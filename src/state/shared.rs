@@ -40,6 +40,7 @@ use crate::errors::CloseReason;
 use crate::observe::lifecycle::Lifecycle;
 use crate::observe::{End, call_foreign};
 use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 use std::task::{Poll, Waker};
@@ -102,6 +103,10 @@ struct Cell {
     /// The tasks that await [`Closed`](crate::Closed).
     waiters: Slab<Waker>,
 }
+
+// A panic leaves nothing half-made behind: every change is made under the lock, and no foreign code runs there.
+impl UnwindSafe for SharedState {}
+impl RefUnwindSafe for SharedState {}
 
 /// What waits for the end of the call that is under way.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use crate::errors::CloseReason;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
-    /// Nothing says that the peer is gone.
+    /// Nothing has ended the stream.
     Open,
     /// The peer will send no more, and may still read.
     ///
@@ -31,6 +31,13 @@ pub enum Status {
 
 impl Status {
     /// Whether the stream is over.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, Status};
+    ///
+    /// assert!(Status::Closed(CloseReason::Finished).is_closed());
+    /// assert!(!Status::Open.is_closed());
+    /// ```
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
@@ -53,7 +60,14 @@ impl Status {
         }
     }
 
-    /// Why the stream is over, if it is.
+    /// Why the stream is over; `None` while it is open.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, Status};
+    ///
+    /// assert_eq!(Status::Closed(CloseReason::Reset).reason(), Some(&CloseReason::Reset));
+    /// assert_eq!(Status::PeerFinished.reason(), None);
+    /// ```
     pub fn reason(&self) -> Option<&CloseReason> {
         match self {
             Self::Closed(reason) => Some(reason),

@@ -1,8 +1,9 @@
 //! What ties the wrapped stream to its shared: from results of polls to events.
 
+use super::stalled::attend;
 use crate::errors::CloseReason;
 use crate::policy::{MonitorConfig, ReadAhead, Stall, Step};
-use crate::state::{DetectedBy, Event, SharedState};
+use crate::state::{Closed, DetectedBy, Event, SharedState};
 use crate::watcher::{Registration, Socket};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -77,7 +78,7 @@ impl Link {
         self.before_write(ahead, io.as_mut(), cx);
         let call = self.shared.enter();
         if call.closed
-            && let Some(reason) = self.refusal(ahead.as_deref())
+            && let Some(reason) = self.refusal()
         {
             return Poll::Ready(Err(reason.into()));
         }
@@ -86,6 +87,7 @@ impl Link {
             self.shared.counters.add_accepted(bytes);
             if let Some(stall) = &mut self.stall {
                 stall.done(Step::Write);
+                self.attend();
             }
             return polled;
         }
@@ -96,16 +98,31 @@ impl Link {
 
     /// Why a write of the stream is refused now, if it is.
     #[cold]
-    fn refusal<S>(&self, ahead: Option<&ReadAhead<S>>) -> Option<CloseReason> {
-        self.shared.refusal(|| self.reads_fin(ahead))
+    fn refusal(&self) -> Option<CloseReason> {
+        self.shared.refusal(|| self.reads_fin())
     }
 
     /// Whether somebody is about to read the peer's FIN: a read is pending, or input is unread in front of
-    /// the FIN.
-    fn reads_fin<S>(&self, ahead: Option<&ReadAhead<S>>) -> bool {
-        self.shared.is_read_pending()
-            || ahead.is_some_and(ReadAhead::hides_fin)
-            || self.socket().is_some_and(|socket| socket.has_unread())
+    /// the FIN. Input that a write has moved aside does not count: the write looked past it on purpose.
+    fn reads_fin(&self) -> bool {
+        self.shared.is_read_pending() || self.socket().is_some_and(|socket| socket.has_unread())
+    }
+
+    /// Has a task look at what is owed to the peer, if the system tells. Whether it does: then the pending
+    /// calls need not be judged.
+    fn attend(&self) -> bool {
+        let (Some(stall), Some(socket)) = (&self.stall, self.socket()) else {
+            return false;
+        };
+        if !socket.tells_owed_bytes() {
+            return false;
+        }
+        if let Some((policy, runtime, is_attended)) = stall.attend() {
+            let closed = Closed::new(self.shared.clone());
+            let socket = socket.clone();
+            runtime.spawn(attend(socket, closed, policy, stall.reset, is_attended));
+        }
+        true
     }
 
     /// What the stall policy says of a write, flush or shutdown that has ended or is pending. Asked
@@ -116,6 +133,9 @@ impl Link {
         cx: &mut Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        if self.attend() {
+            return polled;
+        }
         let Some(stall) = &mut self.stall else {
             return polled;
         };
@@ -164,16 +184,16 @@ impl Link {
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let Some(lookahead) = ahead.as_ref().and_then(|ahead| ahead.lookahead()) else {
-            return self.wrote(ahead.as_deref(), cx, polled);
+            return self.wrote(cx, polled);
         };
         let polled = match (polled, self.socket()) {
             // The peer has ended, and how is still to be read, for which the runtime may not be ready yet.
             (Poll::Ready(Err(error)), Some(socket))
                 if self.is_peers_end(&error) && socket.report_broken_pipe() =>
             {
-                self.wrote(ahead.as_deref(), cx, Poll::Pending)
+                self.wrote(cx, Poll::Pending)
             }
-            (polled, _) => self.wrote(ahead.as_deref(), cx, polled),
+            (polled, _) => self.wrote(cx, polled),
         };
         // A FIN may have been heard before there was a waker to wake.
         if polled.is_pending() {
@@ -182,7 +202,7 @@ impl Link {
             {
                 self.read_ahead(lookahead, ahead, io, cx);
             }
-            if let Some(reason) = self.refusal(ahead.as_deref()) {
+            if let Some(reason) = self.refusal() {
                 return Poll::Ready(Err(reason.into()));
             }
         }
@@ -196,12 +216,7 @@ impl Link {
     }
 
     /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
-    fn wrote<S, T>(
-        &self,
-        ahead: Option<&ReadAhead<S>>,
-        cx: &Context<'_>,
-        polled: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn wrote<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(_)) = &polled
             && let Some(reason) = self.shared.reset_reason()
         {
@@ -229,10 +244,7 @@ impl Link {
             }
             Poll::Ready(Err(error)) => self.failed(error, DetectedBy::Write),
             Poll::Pending => {
-                if let Err(reason) = self
-                    .shared
-                    .park_writer(cx.waker(), || self.reads_fin(ahead))
-                {
+                if let Err(reason) = self.shared.park_writer(cx.waker(), || self.reads_fin()) {
                     return Poll::Ready(Err(reason.into()));
                 }
             }
@@ -246,7 +258,7 @@ impl Link {
             return self.read_failed(error);
         }
         let cx = &Context::from_waker(Waker::noop());
-        match self.wrote::<(), ()>(None, cx, Poll::Ready(Err(error))) {
+        match self.wrote::<()>(cx, Poll::Ready(Err(error))) {
             Poll::Ready(Err(error)) => error,
             _ => unreachable!("an error stays one"),
         }
@@ -307,6 +319,10 @@ impl Drop for Link {
         // The watcher lets go first: what it still saw of the socket is the peer's doing.
         #[cfg(feature = "metrics")]
         let monitor = crate::monitor::Monitor::new(self.shared.clone(), self.socket().cloned());
+        // What is left for the peer goes on without us, and not for longer than the policy says.
+        if let (Some(stall), Some(socket)) = (&self.stall, self.socket()) {
+            socket.bound_orphan(stall.window());
+        }
         self.registration = None;
         self.shared.apply(Event::Dropped, DetectedBy::Us);
         #[cfg(feature = "metrics")]

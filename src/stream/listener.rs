@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
@@ -33,6 +34,10 @@ pub struct MonitoredListener {
     on_error: Box<OnError>,
 }
 
+// As a `TcpListener`: the callback is shared, and may not be left in the middle of a change.
+impl UnwindSafe for MonitoredListener {}
+impl RefUnwindSafe for MonitoredListener {}
+
 type OnError = dyn Fn(&io::Error) + Send + Sync;
 
 impl MonitoredListener {
@@ -41,11 +46,35 @@ impl MonitoredListener {
     /// # Errors
     ///
     /// Those of [`TcpListener::bind`].
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// assert_ne!(listener.local_addr()?.port(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         Ok(Self::from_listener(TcpListener::bind(address).await?))
     }
 
-    /// Takes its connections from `listener`.
+    /// Takes connections from `listener`.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let listener = MonitoredListener::from_listener(listener);
+    /// assert_eq!(listener.local_addr()?, address);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_listener(listener: TcpListener) -> Self {
         Self {
             listener,
@@ -55,7 +84,25 @@ impl MonitoredListener {
         }
     }
 
-    /// How the connections are watched. Default: [`MonitorConfig::default`].
+    /// Sets the configuration of the connections. Default: [`MonitorConfig::default`].
+    ///
+    /// ```
+    /// use hangup::{HalfClose, MonitorConfig, MonitoredListener, Status};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// client.shutdown().await?;
+    /// let mut status = stream.monitor().subscribe();
+    /// status.wait_for(|status| *status == Status::PeerFinished).await.unwrap();
+    /// assert!(!stream.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn config(mut self, config: MonitorConfig) -> Self {
         self.config = config;
@@ -106,9 +153,24 @@ impl MonitoredListener {
         self
     }
 
-    /// What to do with an error that [`accept_retrying`](Self::accept_retrying) goes on after. Default: nothing.
+    /// Calls `f` for each error after which [`accept_retrying`](Self::accept_retrying) continues. Default: nothing.
     ///
-    /// It is called for each try: ten times a second while there are no descriptors.
+    /// While descriptors or memory have run out it is called for each attempt: ten times a second.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0")
+    ///     .await?
+    ///     .on_accept_error(|error| eprintln!("cannot accept: {error}"));
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (_, address) = listener.accept_retrying().await;
+    /// assert_eq!(address, client.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn on_accept_error(mut self, f: impl Fn(&io::Error) + Send + Sync + 'static) -> Self {
         self.on_error = Box::new(f);
@@ -131,13 +193,27 @@ impl MonitoredListener {
     ///
     /// # Errors
     ///
-    /// Those of [`TcpListener::accept`], of which a server should go on after all (a client that left
-    /// again, a limit on descriptors that is reached for the moment), and those of
-    /// [`MonitoredStream::new`]: the connection is dropped then.
+    /// Those of [`TcpListener::accept`], and those of [`MonitoredStream::new`], which drops the connection. A server should
+    /// continue after most of them: a client that has already left, or a descriptor limit that is reached for a moment.
+    /// [`accept_retrying`](Self::accept_retrying) does.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped, no connection is lost.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, address) = listener.accept().await?;
+    /// assert_eq!(address, client.local_addr()?);
+    /// assert!(!stream.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn accept(&self) -> io::Result<(MonitoredStream<TcpStream>, SocketAddr)> {
         let (io, address) = self.listener.accept().await?;
         Ok((self.wrap(io)?, address))
@@ -150,30 +226,57 @@ impl MonitoredListener {
         MonitoredStream::with_config(io, &self.config)
     }
 
-    /// Waits for the next connection, whatever becomes of others: as [`accept`](Self::accept), for servers
-    /// that an error is not to end.
+    /// Waits for the next connection, and continues after errors: as [`accept`](Self::accept), for servers that an error
+    /// must not end.
     ///
-    /// If the error is of one connection (a client that left again), the next one is taken at once. If there
-    /// is no room for one (descriptors, memory), it waits in the kernel's queue, and the next try is a tenth of
-    /// a second later. Of both [`on_accept_error`](Self::on_accept_error) hears.
+    /// After an error of one connection (a client that has already left) it takes the next one at once. When descriptors or
+    /// memory have run out, the connection waits in the kernel's queue, and the next attempt is 100 ms later.
+    /// [`on_accept_error`](Self::on_accept_error) gets both errors.
     ///
     /// # Panics
     ///
-    /// If there is no room, and the runtime was built without timers.
+    /// If descriptors or memory have run out and the runtime was built without timers.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped, no connection is lost.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredListener};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept_retrying().await;
+    /// drop(client);
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn accept_retrying(&self) -> (MonitoredStream<TcpStream>, SocketAddr) {
         let mut retry = AcceptRetry::default();
         poll_fn(|cx| self.poll_accept_retrying(&mut retry, cx)).await
     }
 
-    /// Polls for the next connection. The waker of the last call is the one that is woken.
+    /// Polls for the next connection. Only the waker of the last call is woken.
     ///
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (_, address) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await?;
+    /// assert_eq!(address, client.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poll_accept(
         &self,
         cx: &mut Context<'_>,
@@ -187,16 +290,51 @@ impl MonitoredListener {
     /// # Errors
     ///
     /// Those of [`TcpListener::local_addr`].
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// assert!(listener.local_addr()?.ip().is_loopback());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// The wrapped listener.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// listener.get_ref().set_ttl(64)?;
+    /// assert_eq!(listener.get_ref().ttl()?, 64);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_ref(&self) -> &TcpListener {
         &self.listener
     }
 
     /// Takes the wrapped listener out.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let listener: tokio::net::TcpListener = listener.into_inner();
+    /// assert!(listener.local_addr()?.ip().is_loopback());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_inner(self) -> TcpListener {
         self.listener
     }

@@ -12,9 +12,12 @@ mod listener;
 mod monitored_stream;
 mod poll;
 mod signal;
+mod stalled;
 
 #[cfg(any(feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;
 pub use layer::Transport;
 pub use listener::MonitoredListener;
 pub use monitored_stream::MonitoredStream;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+pub(crate) use poll::Socket;

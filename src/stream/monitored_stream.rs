@@ -44,7 +44,9 @@ pin_project! {
     /// the input, writes are refused at once. [`closed`](Self::closed), the watch channel and the token
     /// report the FIN at once in any case, and a program that only sends is refused at once.
     ///
-    /// A read that was polled and then dropped counts as pending until the next read.
+    /// A read that was polled and then dropped counts as pending until the next read. Input that a write has
+    /// moved aside, with [`read_ahead`](MonitorConfig::read_ahead) or to find the meaning of a
+    /// [delayed FIN](MonitorConfig::fin_delay), does not hold a refusal back; a pending read does.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -151,6 +153,9 @@ impl<S> MonitoredStream<S> {
         let socket = registration.socket();
         if let Some(timers) = timers.filter(|_| socket.can_vanish()) {
             timers.arm(descriptor)?;
+        }
+        if socket.can_vanish() {
+            config.limit_unsent(descriptor)?;
         }
         begin_lifecycle(&shared, Some((socket, descriptor)));
         if let Some(timer) = half_close {

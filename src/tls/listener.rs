@@ -15,28 +15,28 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-/// A handshake takes two round trips and some computing, and a peer that types its part is none.
+/// A handshake takes two round trips and some computing, which is far less.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Each one that is under way has a task, a timer, a descriptor and rustls' buffers.
+/// Each handshake in progress has a task, a timer, a descriptor and rustls' buffers.
 const LIMIT: usize = 1024;
 
-/// A [`MonitoredListener`] whose connections have their TLS handshake behind them.
+/// A listener whose connections have completed their TLS handshake.
 ///
 /// # Default
 ///
 /// * time for a handshake: 10 s
-/// * handshakes under way at a time: 1024
-/// * failed handshakes: dropped without a word
+/// * handshakes in progress: 1024
+/// * failed handshakes: dropped without notice
 ///
-/// Handshakes run beside one another, each in a task of the runtime: one that takes its time holds up no
-/// other one and no [`accept`](Self::accept). At the limit no further connection is accepted, and waits in
-/// the system's backlog. When the listener is dropped, so are the handshakes.
+/// Handshakes run concurrently, each in a task of the runtime, so a slow one delays neither the others nor
+/// [`accept`](Self::accept). At the limit further connections wait in the system's backlog. When the listener is
+/// dropped, so are the handshakes.
 ///
-/// Connections are watched from before the handshake, with the configuration of the
-/// [`MonitoredListener`]. A client that leaves half-way frees all that it had at once.
+/// Connections are watched from before the handshake, with the configuration of the [`MonitoredListener`]. A client
+/// that leaves during the handshake frees its resources at once.
 ///
-/// An example is that of the [module](super).
+/// The [module](super) has an example.
 pub struct TlsListener {
     listener: MonitoredListener,
     acceptor: TlsAcceptor,
@@ -46,30 +46,55 @@ pub struct TlsListener {
     failed: Option<Box<dyn FnMut(FailedHandshake) + Send + Sync>>,
 }
 
-/// One that has ended.
+/// A handshake that has ended.
 struct Handshake {
     peer: SocketAddr,
     monitor: Monitor,
     stream: io::Result<ServerStream>,
 }
 
-/// A handshake that came to nothing.
+/// A handshake that failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FailedHandshake {
-    /// Whose it was.
+    /// The address of the client.
     pub peer: SocketAddr,
     /// What went wrong.
     pub error: io::Error,
-    /// Why the connection is over.
+    /// Why the connection closed.
     pub reason: CloseReason,
 }
 
 impl TlsListener {
-    /// Takes its connections from `listener`, and has `acceptor` do the handshakes.
+    /// Takes connections from `listener`, and lets `acceptor` do the handshakes.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let listener = TlsListener::new(listener, acceptor());
+    /// assert_eq!(listener.handshakes(), 0);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub fn new(listener: MonitoredListener, acceptor: TlsAcceptor) -> Self {
         Self {
-            // From the first moment: a client may leave before its handshake's task has its turn.
+            // From the start: a client may leave before the task of its handshake runs.
             listener: listener.delay_fin_by_default(),
             acceptor,
             patience: PATIENCE,
@@ -81,24 +106,116 @@ impl TlsListener {
 
     /// How long a handshake may take. Default: 10 s.
     ///
-    /// One that takes longer fails, and its connection closes, with [`CloseReason::TimedOut`].
+    /// A handshake that takes longer fails, and its connection closes with [`CloseReason::TimedOut`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::tls::TlsListener;
+    /// use hangup::{CloseReason, MonitoredListener};
+    /// use std::time::Duration;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let timeout = Duration::from_millis(50);
+    /// let (failed, mut failures) = tokio::sync::mpsc::unbounded_channel();
+    /// let mut listener = TlsListener::new(listener, acceptor())
+    ///     .handshake_timeout(timeout)
+    ///     .on_failed_handshake(move |handshake| drop(failed.send(handshake.reason)));
+    /// let _silent = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// tokio::select! {
+    ///     _ = listener.accept() => unreachable!("nobody sends a ClientHello"),
+    ///     reason = failures.recv() => assert_eq!(reason, Some(CloseReason::TimedOut)),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.patience = timeout;
         self
     }
 
-    /// How many handshakes may be under way at a time, at least one. Default: 1024.
+    /// How many handshakes may be in progress at a time, at least one. Default: 1024.
     ///
-    /// It bounds the memory of clients that connect and say nothing. They hold up the others when all
-    /// places are theirs: for as long as a handshake may take.
+    /// This bounds the memory that clients hold which connect and stay silent. If they take all places, other clients
+    /// wait, for as long as a handshake may take.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let listener = TlsListener::new(listener, acceptor()).max_handshakes(64);
+    /// assert!(format!("{listener:?}").contains("max_handshakes: 64"));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     #[must_use]
     pub fn max_handshakes(mut self, limit: usize) -> Self {
         self.limit = limit.max(1);
         self
     }
 
-    /// Has `failed` called for each handshake that came to nothing, from within [`accept`](Self::accept).
+    /// Calls `failed` for each failed handshake, from within [`accept`](Self::accept).
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let (failed, mut failures) = tokio::sync::mpsc::unbounded_channel();
+    /// let mut listener = TlsListener::new(listener, acceptor())
+    ///     .on_failed_handshake(move |handshake| drop(failed.send(handshake)));
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let address = client.local_addr()?;
+    /// drop(client);
+    /// tokio::select! {
+    ///     _ = listener.accept() => unreachable!("the client has left"),
+    ///     failure = failures.recv() => assert_eq!(failure.unwrap().peer, address),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     #[must_use]
     pub fn on_failed_handshake(
         mut self,
@@ -108,13 +225,14 @@ impl TlsListener {
         self
     }
 
-    /// Waits for the next connection whose handshake is done.
+    /// Waits for the next connection that has completed its handshake.
     ///
-    /// The handshakes go on in between two calls. Must be called within a runtime.
+    /// Handshakes continue between two calls. Call it within a runtime.
     ///
     /// # Errors
     ///
-    /// As [`MonitoredListener::accept`]. A failed handshake is none.
+    /// As [`MonitoredListener::accept`]. A failed handshake is not an error. A server that an error must not end uses
+    /// [`accept_retrying`](Self::accept_retrying).
     ///
     /// # Cancel safety
     ///
@@ -123,8 +241,7 @@ impl TlsListener {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    /// Polls for the next connection whose handshake is done. The waker of the last call is the one that is
-    /// woken.
+    /// Polls for the next connection that has completed its handshake. Only the waker of the last call is woken.
     ///
     /// # Errors
     ///
@@ -136,8 +253,7 @@ impl TlsListener {
         self.poll(cx, |listener, cx| listener.poll_accept(cx))
     }
 
-    /// Waits for the next connection whose handshake is done, as [`accept`](Self::accept), for servers that
-    /// an error is not to end: as [`MonitoredListener::accept_retrying`].
+    /// As [`accept`](Self::accept), and continues after errors, as [`MonitoredListener::accept_retrying`] does.
     ///
     /// # Cancel safety
     ///
@@ -237,7 +353,32 @@ impl TlsListener {
         self
     }
 
-    /// How many handshakes are under way, or have ended and were not told of yet.
+    /// How many handshakes are in progress, or have ended and were not returned yet.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let listener = TlsListener::new(listener, acceptor());
+    /// assert_eq!(listener.handshakes(), 0);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub fn handshakes(&self) -> usize {
         self.handshakes.len()
     }
@@ -247,11 +388,62 @@ impl TlsListener {
     /// # Errors
     ///
     /// Those of [`TcpListener::local_addr`](tokio::net::TcpListener::local_addr).
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let listener = TlsListener::new(listener, acceptor());
+    /// assert_eq!(listener.local_addr()?, address);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// The wrapped listener.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let listener = TlsListener::new(listener, acceptor());
+    /// assert!(listener.get_ref().local_addr()?.ip().is_loopback());
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub fn get_ref(&self) -> &MonitoredListener {
         &self.listener
     }

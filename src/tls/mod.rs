@@ -1,41 +1,41 @@
-//! TLS, by tokio-rustls, above a monitored stream: one shared from the first byte of the handshake to the
-//! last record.
+//! TLS by tokio-rustls, monitored from the first byte of the handshake to the last record.
 //!
-//! [`accept`] and [`connect`] put TLS above a stream with [`MonitoredStream::layer`]; a [`TlsListener`] does
-//! so for each of its connections. Monitors and futures of the stream below are those of the TLS stream.
+//! May use `stream` and what is below it. Used by `axum` and `serve`.
 //!
-//! # What is told apart
+//! [`accept`] and [`connect`] put TLS above a stream with [`MonitoredStream::layer`]; a [`TlsListener`] does that
+//! for each of its connections. The monitors and futures of the stream below stay valid for the TLS stream.
 //!
-//! | the peer | the server reads, or writes | it does neither |
+//! # Which ends are told apart
+//!
+//! | the peer | our side reads or writes | our side does neither |
 //! |---|---|---|
 //! | closes in order: close_notify, then FIN | [`PeerClosed`], or [`Finished`] | the same |
 //! | sends a FIN without close_notify | [`Truncated`] | [`PeerClosed`], or [`Finished`] |
 //! | sends an alert, then FIN | [`TlsAlert`] | [`PeerClosed`], or [`Finished`] |
-//! | sends a record that cannot be read, then FIN | [`Tls`] | [`PeerClosed`], or [`Finished`] |
+//! | sends an invalid record, then FIN | [`Tls`] | [`PeerClosed`], or [`Finished`] |
 //! | resets | [`Reset`] | the same |
 //!
-//! [`Finished`] is for a FIN after our own shutdown. Reading and writing hear at once, a write that is
-//! blocked too; who does neither hears of a FIN 3 ms later, which is how long it
-//! [waits](crate::MonitorConfig::fin_delay) for its meaning. An alert or a bad record without a FIN is heard by
-//! whoever reads.
+//! [`Finished`] means that the FIN came after our own shutdown. Reads and writes detect the end at once, blocked
+//! writes too. An idle stream detects it 3 ms later, the [time](crate::MonitorConfig::fin_delay) that a FIN waits for
+//! TLS to say what it means. An alert or an invalid record without a FIN is detected by a read.
 //!
-//! The same is told by `MonitoredStream<TlsStream<TcpStream>>` with
-//! [`fin_delay`](crate::MonitorConfig::fin_delay), of whichever TLS library; for rustls' errors, and the kind
-//! [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof), are known without its help. Without `fin_delay` the watcher
-//! is mostly first, with `PeerClosed`. `TlsStream<MonitoredStream<TcpStream>>` tells the FIN from the reset and no
-//! more: the stream below knows nothing of TLS. `layer` has taken its place.
+//! `MonitoredStream<TlsStream<TcpStream>>` with [`fin_delay`](crate::MonitorConfig::fin_delay) tells the same ends
+//! apart. rustls' errors, and the kind [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) of any TLS library, are
+//! recognised. Without `fin_delay` the watcher usually comes first, with `PeerClosed`.
+//! `TlsStream<MonitoredStream<TcpStream>>` tells only a FIN from a reset, because the stream below knows nothing of
+//! TLS. Prefer `layer`.
 //!
 //! # Bytes
 //!
-//! [`transfer`](crate::Monitor::transfer) counts what is read and written above TLS: accepted bytes are those
-//! that TLS took, of which it may keep up to 64 KiB to itself until the socket has room.
-//! `acknowledged` is `None` as soon as something was written: the socket carries records. A
-//! [stall policy](crate::StallPolicy) counts the socket's bytes.
+//! [`transfer`](crate::Monitor::transfer) counts what is read and written above TLS. Accepted bytes are those that
+//! TLS took; it may buffer up to 64 KiB of them until the socket has room. `acknowledged` is `None` once something
+//! was written, because the socket carries records. A [stall policy](crate::StallPolicy) counts the bytes of the
+//! socket.
 //!
 //! # Features
 //!
-//! `tls` chooses no cryptography: a program that depends on tokio-rustls and rustls itself chooses it
-//! there. `ring`, `aws-lc-rs` and `tls12` of this crate are the features of the same names there.
+//! `tls` chooses no cryptography provider. The features `ring`, `aws-lc-rs` and `tls12` enable those of
+//! tokio-rustls; a program that depends on tokio-rustls itself can choose there.
 //!
 //! # Example
 //!
@@ -53,7 +53,7 @@
 //! let listener = MonitoredListener::bind("0.0.0.0:8443").await?;
 //! let mut listener = TlsListener::new(listener, acceptor);
 //! loop {
-//!     let (mut stream, peer) = listener.accept().await?;
+//!     let (mut stream, peer) = listener.accept_retrying().await;
 //!     tokio::spawn(async move {
 //!         while stream.write_all(&[0; 16384]).await.is_ok() {}
 //!         println!("{peer}: {}", stream.closed().await);
@@ -83,20 +83,20 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
-/// A server's side of a TLS connection.
+/// The server side of a TLS connection.
 pub type ServerStream<S = TcpStream> = MonitoredStream<server::TlsStream<Transport<S>>>;
 
-/// A client's side of a TLS connection.
+/// The client side of a TLS connection.
 pub type ClientStream<S = TcpStream> = MonitoredStream<client::TlsStream<Transport<S>>>;
 
-/// The server's handshake on `stream`, which is monitored all the time.
+/// Does the server's handshake on `stream`, which stays monitored meanwhile.
 ///
-/// There is no limit on the time that the peer may take: put one around it, or use a [`TlsListener`].
+/// The peer may take as long as it likes: put a time limit around this, or use a [`TlsListener`].
 ///
 /// # Errors
 ///
-/// As [`MonitoredStream::layer`]: the handshake's error, or one that carries the reason for which the stream
-/// closed meanwhile. `CloseReason::from(&error)` is the stream's reason in any case.
+/// As [`MonitoredStream::layer`]: the error of the handshake, or one that carries the reason why the stream closed
+/// meanwhile. `CloseReason::from(&error)` is the stream's reason in both cases.
 ///
 /// # Cancel safety
 ///
@@ -111,7 +111,7 @@ where
     stream.layer(|lower| acceptor.accept(lower)).await
 }
 
-/// The client's handshake on `stream`, which is monitored all the time.
+/// Does the client's handshake on `stream`, which stays monitored meanwhile.
 ///
 /// # Errors
 ///

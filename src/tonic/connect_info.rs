@@ -4,12 +4,27 @@ use crate::monitor::Monitor;
 use crate::stream::MonitoredStream;
 use ::tonic::transport::server::{Connected, TcpConnectInfo};
 
-/// A connection's monitor, and what tonic tells of the wrapped stream: in the extensions of each request that
-/// came by a [`MonitoredStream`].
+/// The monitor of the connection, and tonic's own information about the wrapped stream.
 ///
-/// `I` is what tonic tells of the stream: its addresses, for TCP. (`Request::remote_addr` looks for that
-/// alone, and finds nothing here: ask [`inner`](Self::inner).) Behind tonic's own TLS it is
-/// `TlsConnectInfo<ConnectInfo>` that is in the extensions.
+/// It is in the extensions of each request on a [`MonitoredStream`]. `I` is tonic's own type; for TCP it has the
+/// addresses. `Request::remote_addr` looks for that type alone and returns `None` here: use [`inner`](Self::inner).
+/// Behind tonic's own TLS the extensions have `TlsConnectInfo<ConnectInfo>`.
+///
+/// ```
+/// use hangup::MonitoredListener;
+/// use tonic::transport::server::Connected;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (stream, _) = listener.accept().await?;
+/// let info = stream.connect_info(); // tonic puts it into the extensions
+/// assert_eq!(info.inner().remote_addr(), Some(client.local_addr()?));
+/// assert!(!info.monitor().is_closed());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ConnectInfo<I = TcpConnectInfo> {
     monitor: Monitor,
@@ -17,12 +32,12 @@ pub struct ConnectInfo<I = TcpConnectInfo> {
 }
 
 impl<I> ConnectInfo<I> {
-    /// The connection's monitor.
+    /// The monitor of the connection.
     pub fn monitor(&self) -> &Monitor {
         &self.monitor
     }
 
-    /// What tonic tells of the wrapped stream.
+    /// tonic's own information about the wrapped stream.
     pub fn inner(&self) -> &I {
         &self.inner
     }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 /// The connections of a [`MonitoredListener`], for tonic's `serve_with_incoming`.
 ///
-/// It never ends, and gives no errors: it goes on after them, as
+/// It never ends and yields no errors: it continues after them, as
 /// [`accept_retrying`](MonitoredListener::accept_retrying) does.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
@@ -20,6 +20,22 @@ pub struct Incoming {
 
 impl Incoming {
     /// The connections of `listener`.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use hangup::tonic::Incoming;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let mut incoming = Incoming::new(listener);
+    /// let client = tokio::net::TcpStream::connect(address).await?;
+    /// let stream = futures::StreamExt::next(&mut incoming).await.unwrap()?;
+    /// assert_eq!(stream.get_ref().peer_addr()?, client.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(listener: MonitoredListener) -> Self {
         Self {
             listener,
@@ -27,7 +43,20 @@ impl Incoming {
         }
     }
 
-    /// The listener.
+    /// The wrapped listener.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use hangup::tonic::Incoming;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let incoming = Incoming::new(listener);
+    /// assert!(incoming.get_ref().local_addr()?.ip().is_loopback());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_ref(&self) -> &MonitoredListener {
         &self.listener
     }

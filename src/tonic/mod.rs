@@ -1,4 +1,6 @@
-//! For tonic: the server's connections, and the monitor in each request's extensions.
+//! For tonic: connections for its server, and the monitor in the extensions of each request.
+//!
+//! May use `http`, `stream` and `monitor`. No other room uses it.
 //!
 //! ```no_run
 //! use hangup::MonitoredListener;
@@ -15,7 +17,7 @@
 //! #     fn call(&mut self, _: Request<Body>) -> Self::Future { std::future::ready(Ok(Response::default())) }
 //! # }
 //!
-//! /// In a service's method: the monitor of the connection that the call came by.
+//! /// In a method of a service: the monitor of the connection that carries the call.
 //! fn monitor<T>(request: &tonic::Request<T>) -> Option<hangup::Monitor> {
 //!     let info = request.extensions().get::<ConnectInfo>()?;
 //!     Some(info.monitor().clone())
@@ -32,9 +34,9 @@
 //! }
 //! ```
 //!
-//! gRPC is HTTP/2: a client that cancels one call keeps its connection. Make the response's stream of a
-//! [`producer`](crate::http::producer): it hears of both, as tonic drops the stream of a call that was
-//! cancelled. See [`hangup::http`](crate::http).
+//! gRPC is HTTP/2: a client that cancels a call keeps its connection. Use a [`producer`](crate::http::producer) for
+//! the stream of the response: it detects both, because tonic drops the stream of a cancelled call. See
+//! [`hangup::http`](crate::http).
 
 mod connect_info;
 mod incoming;

@@ -8,7 +8,10 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How much is discarded at a time.
+const BUFFER: usize = 16 << 10;
 
 impl<S> MonitoredStream<S> {
     /// Waits until the peer has acknowledged all accepted bytes: [`Monitor::wait_acknowledged`].
@@ -127,6 +130,90 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
         match delivered {
             Ok(delivered) => delivered.map(|()| monitor.transfer()),
             Err(_) => Err(unacknowledged(within)),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
+    /// Ends the stream so that a peer which is still sending gets the answer: shuts our sending direction
+    /// down, and reads and discards what comes, until the peer ends its direction too.
+    ///
+    /// For a server that refuses an upload, with an HTTP 413 for example. A stream that is dropped with unread
+    /// input, or that gets more of it, resets the connection (RFC 9293, section 3.10.4; RFC 2525, section
+    /// 2.17), and the reset throws the answer away before the client has read it. nginx's `lingering_close`
+    /// does the same.
+    ///
+    /// It reads at most `bytes`, and takes at most `within`. Drop the stream afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The answer may be lost in each of these cases.
+    /// * [`TimedOut`](ErrorKind::TimedOut): the peer has not ended its direction within the time;
+    /// * [`QuotaExceeded`](ErrorKind::QuotaExceeded): the peer has sent more than `bytes`;
+    /// * those of a read and of `poll_shutdown`, such as the peer's reset;
+    /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and called again: a shutdown that is done stays done, and what was read is discarded.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use std::time::Duration;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let client = tokio::spawn(async move {
+    ///     let mut client = tokio::net::TcpStream::connect(address).await?;
+    ///     client.write_all(&[0; 1 << 20]).await?;
+    ///     let mut answer = String::new();
+    ///     client.read_to_string(&mut answer).await?;
+    ///     std::io::Result::Ok(answer)
+    /// });
+    ///
+    /// let (mut stream, _) = listener.accept().await?;
+    /// stream.write_all(b"413").await?;
+    /// stream.finish_and_discard(Duration::from_secs(5), 1 << 24).await?;
+    /// drop(stream);
+    /// assert_eq!(client.await??, "413");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn finish_and_discard(
+        &mut self,
+        within: Duration,
+        bytes: u64,
+    ) -> io::Result<Transfer> {
+        let _timer = timer::runtime("`finish_and_discard`")?;
+        let monitor = self.monitor();
+        let ended = tokio::time::timeout(within, async {
+            poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await?;
+            let mut buffer = vec![0; BUFFER];
+            let mut discarded = 0;
+            loop {
+                let mut room = ReadBuf::new(&mut buffer);
+                poll_fn(|cx| Pin::new(&mut *self).poll_read(cx, &mut room)).await?;
+                discarded += room.filled().len() as u64;
+                if room.filled().is_empty() {
+                    return Ok(());
+                }
+                if discarded > bytes {
+                    return Err(io::Error::new(
+                        ErrorKind::QuotaExceeded,
+                        format!("hangup: the peer has sent more than {bytes} bytes after the end"),
+                    ));
+                }
+            }
+        });
+        match ended.await {
+            Ok(ended) => ended.map(|()| monitor.transfer()),
+            Err(_) => Err(io::Error::new(
+                ErrorKind::TimedOut,
+                format!("hangup: the peer has not ended its direction within {within:?}"),
+            )),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 mod copy;
 mod finish;
-#[cfg(feature = "serve")]
+#[cfg(any(unix, windows))]
 pub(crate) mod page_cache;
 #[cfg(any(unix, windows))]
 mod send_file;

@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 
-/// How far apart the looks are. The system reads ahead in windows of at least this size once a file is read in
-/// order, so what is between two pages that are there mostly is there too.
+/// How far apart the looks are: Linux's default read-ahead. What is between two pages that are there mostly is there
+/// too, since that much is read at a time; a look at every page would cost as much as the sending.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const STEP: usize = 64 << 10;
+const STEP: usize = 128 << 10;
 
 /// How much is read at a time, of what is only to be in the page cache.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const PART: usize = 64 << 10;
 
 /// Whether the system can tell what of `file` is in the page cache.
@@ -22,7 +23,7 @@ pub(crate) fn is_known(file: &File) -> bool {
 
 /// How many of the `length` bytes from `at` on are in the page cache.
 ///
-/// Asked of a byte in each 64 KiB, by a read that does not wait (`RWF_NOWAIT`, preadv2(2)). Of a file system
+/// Asked of a byte in each 128 KiB, by a read that does not wait (`RWF_NOWAIT`, preadv2(2)). Of a file system
 /// that cannot say the answer is "all".
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn cached(file: &File, at: u64, length: usize) -> io::Result<usize> {
@@ -63,7 +64,7 @@ fn is_in_memory(file: &File) -> bool {
 }
 
 /// Reads up to `length` bytes from `at` on, if that needs no wait for the disk. `None` if it does.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(feature = "serve", any(target_os = "linux", target_os = "android")))]
 pub(crate) fn read_cached(file: &File, at: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
     let mut buffer = vec![0; length];
     match read_now(file, &mut buffer, at) {
@@ -78,7 +79,10 @@ pub(crate) fn read_cached(file: &File, at: u64, length: usize) -> io::Result<Opt
 }
 
 /// Elsewhere every read may wait.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(all(
+    feature = "serve",
+    not(any(target_os = "linux", target_os = "android"))
+))]
 pub(crate) fn read_cached(_: &File, _: u64, _: usize) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
@@ -98,6 +102,7 @@ pub(crate) fn read(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
 
 /// Has up to `length` bytes from `at` on in the page cache, and gives the offset behind them; waits for the
 /// disk. The end of the file counts as there.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn fill(file: &File, at: u64, length: usize) -> io::Result<u64> {
     let mut filled = 0;
     while filled < length {
@@ -121,6 +126,8 @@ fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     /// A file of `length` bytes on a disk, none of which is in the page cache; `None` where the temporary
@@ -143,10 +150,12 @@ mod tests {
             return eprintln!("skipped: the temporary directory has no cold files");
         };
         assert_eq!(cached(&file, 0, 1 << 20).unwrap(), 0);
+        #[cfg(feature = "serve")]
         assert_eq!(read_cached(&file, 0, 10).unwrap(), None);
         assert_eq!(fill(&file, 0, 256 << 10).unwrap(), 256 << 10);
         assert_eq!(cached(&file, 0, 256 << 10).unwrap(), 256 << 10);
         assert_eq!(cached(&file, 100, 1000).unwrap(), 1000);
+        #[cfg(feature = "serve")]
         assert_eq!(read_cached(&file, 5, 10).unwrap(), Some(vec![7; 10]));
         let warm = cached(&file, 0, length).unwrap();
         assert!((256 << 10..length).contains(&warm), "{warm}");

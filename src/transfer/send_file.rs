@@ -1,13 +1,18 @@
 //! Sending a file without reading it.
 
 use crate::stream::MonitoredStream;
-use std::fs::File;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+use crate::stream::Socket;
+use crate::transfer::page_cache;
+use std::fs::{File, Metadata};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::ops::{Bound, RangeBounds};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::AsyncWrite;
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback))))]
+use tokio::io::AsyncWrite as Socket;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
@@ -22,32 +27,44 @@ use std::os::windows::io::AsHandle as AsFile;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 const CHUNK: usize = 1 << 20;
 
+/// How much of a cold file is read into the page cache at a time, away from the runtime's workers.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+const FILL: usize = 256 << 10;
+
 /// What is read at a time where the kernel does not send by itself.
 const BUFFER: usize = 128 << 10;
 
 impl MonitoredStream<TcpStream> {
-    /// Sends a range of a file, and gives the number of its bytes. It stops at once when the peer is gone.
+    /// Sends a range of a file, and returns the number of its bytes. It stops at once when the peer is gone.
     ///
-    /// On Linux the kernel moves the bytes from its page cache into the socket (sendfile(2)): the file is
-    /// not read into the program. Elsewhere, and for files that the kernel refuses to send by itself, it is
-    /// read in parts of 128 KiB on the runtime's threads for blocking work, and written.
+    /// On Linux the kernel moves the bytes from its page cache into the socket (sendfile(2)), and the file is
+    /// not read into the program. Elsewhere, and for files that the kernel does not send by itself, it is
+    /// read in parts of 128 KiB and written.
     ///
     /// `file` is a [`std::fs::File`], a `tokio::fs::File`, or anything else with a descriptor. Its own
-    /// position is neither used nor moved, so any number of streams may send one open file. A range with
-    /// an open end reaches to the end that the file has now.
+    /// position is neither used nor moved, so any number of streams may send one open file.
     ///
-    /// What the page cache does not have is waited for on the present thread, as short as the system's
-    /// read-ahead makes it: for many cold files on slow disks, read them elsewhere.
+    /// A range with an open end reaches to the end that the file has now. Files of /proc and /sys report a
+    /// length that is not theirs; such a range sends what they yield.
+    ///
+    /// # It does not wait for the disk
+    ///
+    /// A worker of the runtime sends only what is in the page cache. The rest is read by the runtime's
+    /// threads for blocking work, 256 KiB at a time. Whether a part is in the page cache is asked of a byte
+    /// in each 64 KiB (`RWF_NOWAIT`, preadv2(2)): where single pages of a part were evicted, the worker waits
+    /// for them. File systems that do not answer that question, such as FUSE, are read in parts.
     ///
     /// # Errors
     ///
     /// * as a write: an error of the connection, or the refusal that carries the
     ///   [`CloseReason`](crate::CloseReason). [`transfer`](crate::Monitor::transfer) tells how much was
     ///   accepted and acknowledged;
-    /// * [`InvalidInput`](ErrorKind::InvalidInput): the range ends before it starts;
+    /// * [`InvalidInput`](ErrorKind::InvalidInput): the range ends before it starts, or `file` is a FIFO, a
+    ///   pipe or a socket, which have no ranges;
     /// * [`UnexpectedEof`](ErrorKind::UnexpectedEof): the file is shorter than the range, from the
     ///   beginning (nothing is sent then) or because it was cut meanwhile. The stream stays open;
-    /// * an error of the file. The stream stays open;
+    /// * an error of the file. The stream stays open, also for an error that connections have too, such as a
+    ///   time-out of NFS;
     /// * [`NotConnected`](ErrorKind::NotConnected): the file has to be read, and there is no runtime here.
     ///
     /// # Signals
@@ -87,70 +104,151 @@ impl MonitoredStream<TcpStream> {
         range: impl RangeBounds<u64>,
     ) -> io::Result<u64> {
         let part = Part::new(duplicate(file)?, &range)?;
-        self.send_part(part).await
+        send_part(self, part).await
     }
+}
 
-    async fn send_part(&mut self, mut part: Part) -> io::Result<u64> {
-        let bytes = part.end - part.at;
-        #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-        while part.at < part.end {
-            match self.send_by_kernel(&mut part).await? {
-                true => {}
-                false => break,
-            }
-        }
-        let mut buffer = Vec::new();
-        while part.at < part.end {
-            buffer = part.read(buffer).await?;
-            let mut rest = &*buffer;
-            while !rest.is_empty() {
-                let written = poll_fn(|cx| Pin::new(&mut *self).poll_write(cx, rest)).await?;
-                if written == 0 {
-                    return Err(ErrorKind::WriteZero.into());
-                }
-                part.at += written as u64;
-                rest = &rest[written..];
-            }
-        }
-        Ok(bytes)
+#[cfg(unix)]
+impl MonitoredStream<tokio::net::UnixStream> {
+    /// Sends a range of a file, and returns the number of its bytes: see
+    /// [the method of a TCP stream](MonitoredStream::<TcpStream>::send_file).
+    ///
+    /// # Errors
+    ///
+    /// Those of that method.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a part of the range may have been sent.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::AsyncReadExt;
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("hangup-unix-file-{}", std::process::id()));
+    /// # std::fs::write(&path, "0123456789")?;
+    /// let file = std::fs::File::open(&path)?;
+    /// let (ours, mut peer) = UnixStream::pair()?;
+    /// let mut stream = MonitoredStream::new(ours)?;
+    /// assert_eq!(stream.send_file(&file, ..4).await?, 4);
+    /// drop(stream);
+    /// let mut received = String::new();
+    /// peer.read_to_string(&mut received).await?;
+    /// assert_eq!(received, "0123");
+    /// # std::fs::remove_file(&path)
+    /// # }
+    /// ```
+    pub async fn send_file<F: AsFile>(
+        &mut self,
+        file: &F,
+        range: impl RangeBounds<u64>,
+    ) -> io::Result<u64> {
+        let part = Part::new(duplicate(file)?, &range)?;
+        send_part(self, part).await
     }
+}
 
-    /// Has the kernel send what has room in the socket. `false`: it does not do that for this file.
+async fn send_part<S: Socket + Unpin>(
+    stream: &mut MonitoredStream<S>,
+    mut part: Part,
+) -> io::Result<u64> {
+    let start = part.at;
     #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-    async fn send_by_kernel(&mut self, part: &mut Part) -> io::Result<bool> {
-        let rest = usize::try_from(part.end - part.at).unwrap_or(usize::MAX);
-        let mut failed = None;
-        let sent = poll_fn(|cx| {
-            self.poll_write_with(cx, |socket| {
-                let mut at = part.at;
-                let sent = rustix::io::retry_on_intr(|| {
-                    rustix::fs::sendfile(socket, &part.file, Some(&mut at), rest.min(CHUNK))
-                });
-                match sent.map_err(io::Error::from) {
-                    // Of the two the connection's errors alone are the stream's.
-                    Err(error)
-                        if error.kind() != ErrorKind::WouldBlock
-                            && !crate::errors::is_connection_error(&error) =>
-                    {
-                        failed = Some(error);
-                        Ok(0)
-                    }
-                    sent => sent,
-                }
-            })
-        })
-        .await?;
-        match failed {
-            None if sent == 0 => Err(part.ended()),
-            None => {
-                part.at += sent as u64;
-                Ok(true)
+    send_by_kernel(stream, &mut part).await?;
+    while part.has_more() {
+        let buffer = part.read().await?;
+        if buffer.is_empty() {
+            part.ended()?;
+            break;
+        }
+        let mut rest = &*buffer;
+        while !rest.is_empty() {
+            let written = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, rest)).await?;
+            if written == 0 {
+                return Err(ErrorKind::WriteZero.into());
             }
-            // "The file does not support mmap-like operations", says sendfile(2).
-            Some(error) if error.kind() == ErrorKind::InvalidInput => Ok(false),
-            Some(error) => Err(error),
+            part.at += written as u64;
+            rest = &rest[written..];
         }
     }
+    Ok(part.at - start)
+}
+
+/// Has the kernel send the part, as far as it does that for this file.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+async fn send_by_kernel<S: Socket>(
+    stream: &mut MonitoredStream<S>,
+    part: &mut Part,
+) -> io::Result<()> {
+    let Some(end) = part.end.filter(|_| page_cache::is_known(&part.file)) else {
+        return Ok(());
+    };
+    // What is before this offset may be sent without a wait for the disk.
+    let mut cached = part.at;
+    while part.at < end {
+        if cached <= part.at {
+            cached = part.cache(end).await?;
+        }
+        let length = usize::try_from(cached.min(end) - part.at).unwrap_or(CHUNK);
+        let Some(sent) = send_cached(stream, part, length.min(CHUNK)).await? else {
+            return Ok(());
+        };
+        if sent == 0 {
+            part.ended()?;
+            return Ok(());
+        }
+        part.at += sent as u64;
+    }
+    Ok(())
+}
+
+/// Has the kernel send what has room in the socket. `None`: it does not do that for this file, or with an
+/// error that a read of the file will tell.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+async fn send_cached<S: Socket>(
+    stream: &mut MonitoredStream<S>,
+    part: &Part,
+    length: usize,
+) -> io::Result<Option<usize>> {
+    let mut is_of_the_file = false;
+    let sent = poll_fn(|cx| {
+        stream.poll_write_with(cx, |socket| {
+            let mut at = part.at;
+            let sent = rustix::io::retry_on_intr(|| {
+                rustix::fs::sendfile(socket, &part.file, Some(&mut at), length)
+            });
+            match sent.map_err(io::Error::from) {
+                // Of the two the connection's errors alone are the stream's.
+                Err(error)
+                    if error.kind() != ErrorKind::WouldBlock
+                        && !is_of_the_connection(socket, &error) =>
+                {
+                    is_of_the_file = true;
+                    Ok(0)
+                }
+                sent => sent,
+            }
+        })
+    })
+    .await?;
+    Ok((!is_of_the_file).then_some(sent))
+}
+
+/// Whether an error of sendfile(2) is the connection's. A file of a network file system has errors of the same
+/// names; a connection that failed is over in both directions.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+fn is_of_the_connection(socket: &impl std::os::fd::AsFd, error: &io::Error) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    if error.kind() == ErrorKind::BrokenPipe {
+        return true;
+    }
+    let mut polled = [PollFd::new(socket, PollFlags::HUP)];
+    let over = poll(&mut polled, Some(&Timespec::default())).is_ok()
+        && polled[0].revents().contains(PollFlags::HUP);
+    over && crate::errors::is_connection_error(error)
 }
 
 #[cfg(unix)]
@@ -167,21 +265,24 @@ fn duplicate(file: &impl AsFile) -> io::Result<File> {
 struct Part {
     file: Arc<File>,
     at: u64,
-    end: u64,
+    /// `None`: to the end of the file, wherever that is.
+    end: Option<u64>,
 }
 
 impl Part {
     fn new(file: File, range: &impl RangeBounds<u64>) -> io::Result<Self> {
         let metadata = file.metadata()?;
+        refuse_streams(&metadata)?;
         let at = match range.start_bound() {
             Bound::Included(start) => Some(*start),
             Bound::Excluded(start) => start.checked_add(1),
             Bound::Unbounded => Some(0),
         };
         let end = match range.end_bound() {
-            Bound::Included(end) => end.checked_add(1),
-            Bound::Excluded(end) => Some(*end),
-            Bound::Unbounded => Some(metadata.len().max(at.unwrap_or(0))),
+            Bound::Included(end) => end.checked_add(1).map(Some),
+            Bound::Excluded(end) => Some(Some(*end)),
+            Bound::Unbounded if has_unknown_length(&metadata) => Some(None),
+            Bound::Unbounded => Some(Some(metadata.len().max(at.unwrap_or(0)))),
         };
         let (Some(at), Some(end)) = (at, end) else {
             return Err(io::Error::new(
@@ -189,61 +290,77 @@ impl Part {
                 "hangup: the range goes beyond the last offset that there is",
             ));
         };
+        let part = Self {
+            file: Arc::new(file),
+            at,
+            end,
+        };
+        let Some(end) = end else { return Ok(part) };
         if end < at {
             return Err(io::Error::new(
                 ErrorKind::InvalidInput,
                 format!("hangup: the range {at}..{end} ends before it starts"),
             ));
         }
-        let part = Self {
-            file: Arc::new(file),
-            at,
-            end,
-        };
-        // A device tells a length of 0, and is as long as it turns out to be.
-        if metadata.is_file() && metadata.len() < end {
+        // A device has no length, and is as long as it turns out to be.
+        if metadata.is_file() && metadata.len() < end && !has_unknown_length(&metadata) {
             return Err(part.shorter(metadata.len()));
         }
         Ok(part)
     }
 
-    /// Reads what comes next into `buffer`.
-    async fn read(&self, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+    fn has_more(&self) -> bool {
+        self.end.is_none_or(|end| self.at < end)
+    }
+
+    /// Has what comes next in the page cache, and returns the offset behind it.
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+    async fn cache(&self, end: u64) -> io::Result<u64> {
+        let rest = usize::try_from(end - self.at).unwrap_or(usize::MAX);
+        match page_cache::cached(&self.file, self.at, rest.min(CHUNK))? {
+            0 => {
+                let at = self.at;
+                self.blocking(move |file| page_cache::fill(file, at, rest.min(FILL)))
+                    .await
+            }
+            cached => Ok(self.at + cached as u64),
+        }
+    }
+
+    /// Reads what comes next.
+    async fn read(&self) -> io::Result<Vec<u8>> {
+        let rest = self.end.map_or(u64::MAX, |end| end - self.at);
+        let length = usize::try_from(rest).map_or(BUFFER, |rest| rest.min(BUFFER));
+        let at = self.at;
+        self.blocking(move |file| page_cache::read(file, at, length))
+            .await
+    }
+
+    /// Calls `read` on a thread that may wait for the disk.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&File) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
         let runtime = Handle::try_current().map_err(|error| {
             io::Error::new(
                 ErrorKind::NotConnected,
                 format!("hangup: to read the file needs a runtime: {error}"),
             )
         })?;
-        let rest = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
-        buffer.resize(rest.min(BUFFER), 0);
-        let (file, at) = (self.file.clone(), self.at);
-        let read = runtime.spawn_blocking(move || {
-            loop {
-                match read_at(&file, &mut buffer, at) {
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) => break Err(error),
-                    Ok(bytes) => {
-                        buffer.truncate(bytes);
-                        break Ok(buffer);
-                    }
-                }
-            }
-        });
-        let buffer = read.await??;
-        match buffer.is_empty() {
-            true => Err(self.ended()),
-            false => Ok(buffer),
+        let file = self.file.clone();
+        runtime.spawn_blocking(move || read(&file)).await?
+    }
+
+    /// The file ended where we are: an error where its end was known.
+    fn ended(&self) -> io::Result<()> {
+        match self.end {
+            Some(_) => Err(self.shorter(self.at)),
+            None => Ok(()),
         }
     }
 
-    /// The file ended where we are.
-    fn ended(&self) -> io::Error {
-        self.shorter(self.at)
-    }
-
     fn shorter(&self, length: u64) -> io::Error {
-        let (at, end) = (self.at, self.end);
+        let (at, end) = (self.at, self.end.unwrap_or(u64::MAX));
         io::Error::new(
             ErrorKind::UnexpectedEof,
             format!("hangup: the file ends at {length}, and {at}..{end} of it was to be sent"),
@@ -251,12 +368,37 @@ impl Part {
     }
 }
 
+/// Refuses what has no offsets: it cannot be sent in ranges, nor to several streams.
 #[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, at)
+fn refuse_streams(metadata: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = metadata.file_type();
+    if !kind.is_fifo() && !kind.is_socket() {
+        return Ok(());
+    }
+    let what = if kind.is_fifo() { "a pipe" } else { "a socket" };
+    Err(io::Error::new(
+        ErrorKind::InvalidInput,
+        format!("hangup: cannot send a range of {what}: read it, and write what it yields"),
+    ))
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, at)
+fn refuse_streams(_: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether the length that a file reports may not be its own: in /proc it is 0, in /sys a page. Both have no
+/// blocks on a disk, as no file does that is made when it is read. (Nor has a file that is one hole: it is as
+/// long as it says.)
+#[cfg(unix)]
+fn has_unknown_length(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    const LARGEST_PAGE: u64 = 64 << 10;
+    metadata.is_file() && metadata.blocks() == 0 && metadata.len() <= LARGEST_PAGE
+}
+
+#[cfg(windows)]
+fn has_unknown_length(_: &Metadata) -> bool {
+    false
 }

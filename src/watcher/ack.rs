@@ -22,23 +22,51 @@ pub(super) struct AckTracker {
 const LOOKS: usize = 8;
 
 impl AckTracker {
-    /// The number now; after the descriptor was detached, the last known one.
+    /// The number now; the last known one after the descriptor was detached, or where the system cannot tell at
+    /// this moment.
     pub(super) fn acknowledged(
         &mut self,
         target: Option<Target>,
         shared: &SharedState,
     ) -> Option<u64> {
+        let told = self.update(
+            shared,
+            || target?.backlog(shared.is_shut_down()),
+            || target?.owed(),
+        );
+        // Not compared yet. At least this many are acknowledged.
+        let undecided = self.agreed.is_none() && target.is_some_and(Target::tells_acknowledged);
+        told.or(undecided.then_some(0))
+    }
+
+    /// Whether the number is unknown for good.
+    pub(super) fn is_unknowable(&self, target: Option<Target>) -> bool {
+        let tells = target.is_some_and(Target::tells_acknowledged);
+        self.agreed == Some(false) || self.acknowledged.is_none() && !tells
+    }
+
+    fn update(
+        &mut self,
+        shared: &SharedState,
+        backlog: impl Fn() -> Option<Backlog>,
+        owed: impl Fn() -> Option<u64>,
+    ) -> Option<u64> {
         // Streams that only read cost no system call.
         if shared.counters.accepted() == 0 {
             return Some(0);
         }
-        if let Some(target) = target {
-            self.acknowledged = self.measure(target, shared);
-        }
+        let told = self.measure(shared, backlog, owed);
+        // What was acknowledged stays so.
+        self.acknowledged = self.acknowledged.max(told);
         self.acknowledged
     }
 
-    fn measure(&mut self, target: Target, shared: &SharedState) -> Option<u64> {
+    fn measure(
+        &mut self,
+        shared: &SharedState,
+        backlog: impl Fn() -> Option<Backlog>,
+        owed: impl Fn() -> Option<u64>,
+    ) -> Option<u64> {
         for _ in 0..LOOKS {
             if self.agreed == Some(false) {
                 return None;
@@ -46,10 +74,17 @@ impl AckTracker {
             let accepted = shared.counters.accepted();
             // Within a call the kernel may have taken bytes that the stream has not counted yet.
             let mut between_calls = !shared.is_busy();
-            let Backlog {
+            let Some(Backlog {
                 written,
                 unacknowledged,
-            } = target.backlog(shared.is_shut_down())?;
+            }) = backlog()
+            else {
+                // Acknowledgements came between any two of its questions. One question is enough where the
+                // counts are known to agree: a FIN that is counted among the bytes makes the number too
+                // small, never too large.
+                let agreed = self.agreed == Some(true);
+                return agreed.then(|| Some(accepted.saturating_sub(owed()?)))?;
+            };
             between_calls &= !shared.is_busy() && accepted == shared.counters.accepted();
             if between_calls {
                 // A pipe does not count what went through it.
@@ -58,10 +93,48 @@ impl AckTracker {
             }
             if self.agreed == Some(true) {
                 // Bytes that the stream has not counted yet are the last ones, so this is never too many.
-                let told = accepted.saturating_sub(unacknowledged);
-                return self.acknowledged.max(Some(told));
+                return Some(accepted.saturating_sub(unacknowledged));
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::HalfClose;
+
+    /// The counters of the kernel and of the stream disagree for a moment: what was known stays known.
+    #[test]
+    fn a_passing_disagreement_forgets_nothing() {
+        let shared = SharedState::new(HalfClose::Close);
+        let mut acks = AckTracker::default();
+        shared.counters.add_accepted(100);
+        let backlog = |unacknowledged| {
+            move || {
+                Some(Backlog {
+                    written: Some(100),
+                    unacknowledged,
+                })
+            }
+        };
+        assert_eq!(acks.update(&shared, backlog(40), || None), Some(60));
+        assert_eq!(acks.update(&shared, || None, || None), Some(60));
+        assert_eq!(acks.update(&shared, || None, || Some(30)), Some(70));
+        // Bytes that went past the stream: its own count can no longer be told, and the last one can.
+        shared.counters.add_accepted(10);
+        assert_eq!(acks.update(&shared, backlog(0), || None), Some(70));
+        assert_eq!(acks.agreed, Some(false));
+    }
+
+    /// Nothing is told before the two counts have been compared.
+    #[test]
+    fn the_first_question_may_come_at_the_wrong_moment() {
+        let shared = SharedState::new(HalfClose::Close);
+        let mut acks = AckTracker::default();
+        shared.counters.add_accepted(100);
+        assert_eq!(acks.update(&shared, || None, || Some(0)), None);
+        assert_ne!(acks.agreed, Some(false));
     }
 }

@@ -9,6 +9,7 @@ use rustix::fd::BorrowedFd;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::runtime::{Handle, Id};
 
@@ -64,6 +65,10 @@ impl Registration {
         &self.socket
     }
 }
+
+// The lists are changed under their locks, with no foreign code between.
+impl UnwindSafe for Registration {}
+impl RefUnwindSafe for Registration {}
 
 impl Drop for Registration {
     fn drop(&mut self) {

@@ -8,6 +8,7 @@ use crate::state::{Closed, DetectedBy, Event, SharedState};
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 /// One watched socket.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Socket {
     can_vanish: bool,
     /// Whether a reset of ours wakes the reads that wait for the socket.
     reset_wakes: bool,
+    tells_owed_bytes: bool,
     descriptor: Mutex<Descriptor>,
 }
 
@@ -55,6 +57,7 @@ impl Socket {
             shared,
             can_vanish: target.can_vanish(),
             reset_wakes: target.reset_wakes(),
+            tells_owed_bytes: target.tells_owed_bytes(),
             descriptor: Mutex::new(Descriptor {
                 target: Some(target),
                 error: None,
@@ -164,6 +167,12 @@ impl Socket {
         lock(&self.descriptor).acknowledged(&self.shared)
     }
 
+    /// Whether it is not known, and never will be, how many bytes the peer has acknowledged.
+    pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
+        let descriptor = lock(&self.descriptor);
+        descriptor.acks.is_unknowable(descriptor.target)
+    }
+
     /// A number that grows by each byte that leaves the system's memory for the peer, where the system tells;
     /// elsewhere by each accepted byte.
     pub(crate) fn drained(&self) -> u64 {
@@ -178,6 +187,29 @@ impl Socket {
     /// detached.
     pub(crate) fn owed(&self) -> Option<u64> {
         lock(&self.descriptor).target?.owed()
+    }
+
+    /// As [`owed`](Self::owed), where it is a number of bytes of the stream below.
+    pub(crate) fn owed_bytes(&self) -> Option<u64> {
+        let target = lock(&self.descriptor).target?;
+        target.owed().filter(|_| target.tells_owed_bytes())
+    }
+
+    /// Whether [`owed_bytes`](Self::owed_bytes) answers while the stream has the descriptor.
+    pub(crate) fn tells_owed_bytes(&self) -> bool {
+        self.tells_owed_bytes
+    }
+
+    /// Has the system give up what it holds for the peer after `within` without an acknowledgement.
+    pub(crate) fn bound_orphan(&self, within: Duration) {
+        if let Some(target) = lock(&self.descriptor).target {
+            target.bound_orphan(within);
+        }
+    }
+
+    /// Takes in what was seen from outside of the stream.
+    pub(crate) fn observe(&self, event: Event, by: DetectedBy) {
+        self.shared.observe(event, by);
     }
 
     /// Whether the system holds input that nobody has read yet; `false` where it does not tell.

@@ -47,9 +47,9 @@ fn refusal(written: &Poll<io::Result<usize>>) -> Option<&CloseReason> {
     }
 }
 
-async fn a_write_goes_on_until_the_end_was_read<P: Pair>(config: MonitorConfig) {
+async fn a_write_goes_on_until_the_end_was_read<P: Pair>() {
     let (ours, mut peer) = P::pair();
-    let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+    let mut ours = MonitoredStream::new(ours).unwrap();
     let (waker, _) = new_count_waker();
     peer.write_all(b"413").unwrap();
     peer.finish();
@@ -77,25 +77,27 @@ async fn a_write_goes_on_until_the_end_was_read<P: Pair>(config: MonitorConfig) 
 
 #[tokio::test]
 async fn unread_input_tcp() {
-    a_write_goes_on_until_the_end_was_read::<Tcp4>(MonitorConfig::new()).await;
+    a_write_goes_on_until_the_end_was_read::<Tcp4>().await;
 }
 
 #[tokio::test]
 async fn unread_input_unix() {
-    a_write_goes_on_until_the_end_was_read::<Unix>(MonitorConfig::new()).await;
-}
-
-/// The input is moved to the side by the write that looks for the meaning of the FIN.
-#[tokio::test]
-async fn unread_input_of_a_delayed_fin() {
-    let config = MonitorConfig::new().fin_delay(Duration::from_millis(3));
-    a_write_goes_on_until_the_end_was_read::<Tcp4>(config).await;
+    a_write_goes_on_until_the_end_was_read::<Unix>().await;
 }
 
 #[tokio::test]
 async fn a_pending_read() {
+    a_pending_read_with(MonitorConfig::new()).await;
+}
+
+#[tokio::test]
+async fn a_pending_read_and_a_delayed_fin() {
+    a_pending_read_with(MonitorConfig::new().fin_delay(Duration::from_millis(3))).await;
+}
+
+async fn a_pending_read_with(config: MonitorConfig) {
     let (ours, peer) = Tcp4::pair();
-    let mut ours = MonitoredStream::new(ours).unwrap();
+    let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
     let mut room = [0; 8];
     let mut read = |ours: &mut MonitoredStream<TcpStream>| {
         let mut buf = ReadBuf::new(&mut room);
@@ -133,28 +135,23 @@ async fn nobody_reads() {
 /// A blocked writer goes on waiting behind unread input, and is woken by the read that finds the end.
 #[tokio::test]
 async fn a_parked_writer_is_woken_by_the_end_of_the_input() {
-    for config in [
-        MonitorConfig::new(),
-        MonitorConfig::new().fin_delay(Duration::from_millis(3)),
-    ] {
-        let (ours, mut peer) = Tcp4::pair();
-        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
-        let (waker, wakes) = new_count_waker();
-        fill(&mut ours, &waker).await;
-        peer.write_all(b"413").unwrap();
-        peer.finish();
-        assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
-        assert!(write(&mut ours, &waker, b"x").is_pending());
-        let parked = wakes.get();
-        let mut answer = String::new();
-        soon("the end", ours.read_to_string(&mut answer))
-            .await
-            .unwrap();
-        assert_eq!(answer, "413");
-        assert!(wakes.get() > parked, "nobody woke the writer");
-        let written = write(&mut ours, &waker, b"x");
-        assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
-    }
+    let (ours, mut peer) = Tcp4::pair();
+    let mut ours = MonitoredStream::new(ours).unwrap();
+    let (waker, wakes) = new_count_waker();
+    fill(&mut ours, &waker).await;
+    peer.write_all(b"413").unwrap();
+    peer.finish();
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+    assert!(write(&mut ours, &waker, b"x").is_pending());
+    let parked = wakes.get();
+    let mut answer = String::new();
+    soon("the end", ours.read_to_string(&mut answer))
+        .await
+        .unwrap();
+    assert_eq!(answer, "413");
+    assert!(wakes.get() > parked, "nobody woke the writer");
+    let written = write(&mut ours, &waker, b"x");
+    assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
 }
 
 /// A reader that takes all the input and does not read on is not about to find the FIN.
@@ -226,7 +223,7 @@ async fn the_answer_to_an_upload_arrives() {
             peer.set_read_timeout(Some(DEADLINE)).unwrap();
             let server = std::thread::spawn(move || {
                 let mut buffer = [0; 16384];
-                peer.read(&mut buffer).unwrap();
+                let _ = peer.read(&mut buffer).unwrap();
                 peer.write_all(ANSWER).unwrap();
                 peer.finish();
                 while peer.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}

@@ -4,7 +4,7 @@ use hangup::*;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::mem::size_of;
-use std::panic::UnwindSafe;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use tokio::net::TcpStream;
 
@@ -34,6 +34,22 @@ fn auto_traits() {
     value::<StallPolicy>();
     value::<Status>();
     value::<Transfer>();
+}
+
+/// What tokio's streams are, ours are.
+#[test]
+fn unwind_safety() {
+    fn safe<T: UnwindSafe + RefUnwindSafe>() {}
+    safe::<TcpStream>();
+    safe::<MonitoredStream<TcpStream>>();
+    safe::<Transport<TcpStream>>();
+    safe::<MonitoredListener>();
+    safe::<Monitor>();
+    safe::<Closed>();
+    safe::<Grace>();
+    safe::<tokio::io::ReadHalf<TcpStream>>();
+    safe::<tokio::io::ReadHalf<MonitoredStream<TcpStream>>>();
+    safe::<tokio::io::WriteHalf<MonitoredStream<TcpStream>>>();
 }
 
 #[test]

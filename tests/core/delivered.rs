@@ -4,7 +4,7 @@
 
 use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, reason, soon};
 use hangup::{CloseReason, MonitoredStream, Transfer};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use tokio::io::AsyncWriteExt;
@@ -86,10 +86,16 @@ async fn what_is_not_known_is_not_told() {
     soon("a write", stream.get_mut().write_all(b"past it"))
         .await
         .unwrap();
-    assert_eq!(stream.monitor().transfer().acknowledged, None);
+    // What was known stays true, and is all that can be told from now on.
     let monitor = stream.monitor();
+    assert_eq!(monitor.transfer().acknowledged, Some(10));
+    soon("a write", stream.write_all(b"through it"))
+        .await
+        .unwrap();
+    let error = soon("no answer", stream.wait_acknowledged()).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unsupported);
     drop(stream);
-    assert_eq!(monitor.transfer().acknowledged, None);
+    assert_eq!(monitor.transfer().acknowledged, Some(10));
 
     let (ours, _peer) = Unix::pair();
     let mut stream = MonitoredStream::new(ours).unwrap();
@@ -172,7 +178,7 @@ async fn not_drained_for_the_reason_why() {
     let error = soon("the answer", stream.wait_acknowledged())
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
 #[tokio::test]
@@ -215,7 +221,7 @@ async fn not_finished_within_the_time() {
     });
     assert!(blocked.await.is_err());
     let error = soon("the time", stream.finish(patience)).await.unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert_eq!(CloseReason::carried_by(&error), None);
     let told = checked(monitor.transfer());
     assert!(told.acknowledged < Some(told.accepted));
@@ -349,4 +355,48 @@ fn client_to_be_killed() {
     println!("has read");
     // Until it is killed.
     let _ = std::io::stdin().read(&mut [0]);
+}
+
+/// What is known stays known, and a wait does not end because a question met a moment in which the counters
+/// of the kernel and the stream's were of two times.
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_known_stays_known() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::task::{Context, Poll, Waker};
+    use std::time::{Duration, Instant};
+
+    let (ours, mut peer) = Tcp4::pair();
+    let mut ours = MonitoredStream::new(ours).unwrap();
+    let monitor = ours.monitor();
+    std::thread::spawn(move || while peer.read(&mut [0; 65536]).unwrap_or(0) > 0 {});
+    let stop = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Handle::current();
+    let asker = std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            let _runtime = runtime.enter();
+            let mut last = None;
+            while !stop.load(Relaxed) {
+                let acknowledged = monitor.transfer().acknowledged;
+                assert!(acknowledged >= last, "{last:?}, then {acknowledged:?}");
+                last = acknowledged;
+                let mut waiting = Box::pin(monitor.wait_acknowledged());
+                let cx = &mut Context::from_waker(Waker::noop());
+                if let Poll::Ready(Err(error)) = waiting.as_mut().poll(cx) {
+                    panic!("{error}");
+                }
+            }
+        }
+    });
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(2) && !asker.is_finished() {
+        for _ in 0..100 {
+            ours.write_all(b"0123456789").await.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+    stop.store(true, Relaxed);
+    asker.join().unwrap();
 }

@@ -24,9 +24,11 @@ mod half_close;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod kinds;
 mod layer;
+mod linger;
 mod matrix;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod no_tcp_info;
+mod owed;
 mod panics;
 mod recorder;
 mod send_file;

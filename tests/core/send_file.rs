@@ -171,7 +171,10 @@ async fn a_bad_range_or_file_is_said_and_the_stream_stays_open() {
     let error = soon("the error", stream.send_file(&OwnedFd::from(pipe), ..1))
         .await
         .unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::ESPIPE));
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let error = soon("the error", stream.send_file(&socket, ..1)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
 
     // Nothing was sent, and all is well.
     assert_eq!(stream.monitor().transfer().accepted, 0);
@@ -280,4 +283,66 @@ async fn any_open_file_will_do() {
     let mut received = Vec::new();
     peer.read_to_end(&mut received).unwrap();
     assert!(received.into_iter().eq((90..100).map(byte)));
+}
+
+/// Files of /proc and /sys report a length that is not theirs.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn files_that_are_made_when_they_are_read() {
+    for path in ["/proc/version", "/proc/cpuinfo", "/sys/class/net/lo/mtu"] {
+        let Ok(expected) = std::fs::read(path) else {
+            println!("skipped: {path} is not here");
+            continue;
+        };
+        let (mut stream, mut peer) = watched();
+        let file = File::open(path).unwrap();
+        let sent = soon(path, stream.send_file(&file, ..)).await.unwrap();
+        assert_eq!(sent, expected.len() as u64, "{path}");
+        assert_eq!(soon(path, stream.send_file(&file, 1..3)).await.unwrap(), 2);
+        let error = soon(path, stream.send_file(&file, ..1 << 30)).await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        assert!(!stream.is_closed());
+        drop(stream);
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        assert_eq!(all[..expected.len()], expected);
+        assert_eq!(all[expected.len()..][..2], expected[1..3]);
+    }
+}
+
+#[tokio::test]
+async fn a_unix_stream() {
+    const LENGTH: u32 = 1_000_000;
+    let (ours, mut peer) = crate::support::Unix::pair();
+    let mut stream = MonitoredStream::new(ours).unwrap();
+    let reader = thread::spawn(move || {
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        all
+    });
+    let file = file(LENGTH);
+    let sent = soon("the file", stream.send_file(&file, 5..)).await;
+    assert_eq!(sent.unwrap(), u64::from(LENGTH) - 5);
+    drop(stream);
+    assert!(reader.join().unwrap().into_iter().eq((5..LENGTH).map(byte)));
+}
+
+/// A file that is not in the page cache is read elsewhere: every byte arrives, in order.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_cold_file_arrives() {
+    const LENGTH: u32 = 3_000_000;
+    let file = file(LENGTH);
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let (mut stream, mut peer) = watched();
+    let reader = thread::spawn(move || {
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        all
+    });
+    let sent = soon("the file", stream.send_file(&file, ..)).await;
+    assert_eq!(sent.unwrap(), u64::from(LENGTH));
+    drop(stream);
+    assert!(reader.join().unwrap().into_iter().eq((0..LENGTH).map(byte)));
 }

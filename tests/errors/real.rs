@@ -4,7 +4,9 @@
 #![cfg(target_os = "linux")]
 
 use hangup::CloseReason;
-use hangup::errors::{ErrorClass, classify, is_connection_error, is_not_ready};
+use hangup::errors::{
+    Call, ErrorClass, classify, classify_call, is_connection_error, is_not_ready,
+};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fs::File;
@@ -386,4 +388,69 @@ async fn a_name_through_tokio() {
     let error = tokio::net::TcpStream::connect(none).await.unwrap_err();
     assert_resolution(&error);
     assert_resolution(&TcpStream::connect(none).unwrap_err());
+}
+
+/// That `error` is `code`, and means `by_connect` from `connect` and `class` without the call.
+#[track_caller]
+fn assert_class_of_connect(
+    error: &io::Error,
+    code: i32,
+    class: ErrorClass,
+    by_connect: ErrorClass,
+) {
+    assert_class(error, code, class);
+    assert_eq!(classify_call(error, Call::Connect), by_connect, "{error}");
+}
+
+#[test]
+fn a_connect_without_a_free_port() {
+    if !is_inside() {
+        return run_in_namespace("real::a_connect_without_a_free_port");
+    }
+    if !ip("link set lo up") {
+        return;
+    }
+    let range = "/proc/sys/net/ipv4/ip_local_port_range";
+    if let Err(error) = std::fs::write(range, "40000 40000") {
+        println!("skipped: {range}: {error}");
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:9").unwrap();
+    let address = listener.local_addr().unwrap();
+    let _only = TcpStream::connect(address).unwrap();
+    let error = TcpStream::connect(address).unwrap_err();
+    assert_class_of_connect(
+        &error,
+        libc::EADDRNOTAVAIL,
+        ErrorClass::Misuse,
+        ErrorClass::LocalResources,
+    );
+}
+
+#[test]
+fn a_connect_that_a_route_forbids() {
+    if !is_inside() {
+        return run_in_namespace("real::a_connect_that_a_route_forbids");
+    }
+    if !(ip("link set lo up") && ip("route add prohibit 192.0.2.0/24")) {
+        return;
+    }
+    let error = TcpStream::connect("192.0.2.1:9").unwrap_err();
+    assert_class_of_connect(
+        &error,
+        libc::EACCES,
+        ErrorClass::Permission,
+        ErrorClass::Network,
+    );
+}
+
+#[test]
+fn a_unix_socket_whose_server_has_not_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = UnixStream::connect(folder.path().join("socket")).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    assert_eq!(
+        classify_call(&error, Call::Connect),
+        ErrorClass::Disconnected
+    );
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Those that this test was built with.
 const EXAMPLES: &[&str] = &[
+    "classify_log",
     "detection",
     "dev_zero",
     "file_server",
@@ -19,6 +20,7 @@ const EXAMPLES: &[&str] = &[
     "tls_server",
     #[cfg(feature = "axum")]
     "tokens",
+    "yes",
 ];
 
 /// A pipe whose reader is gone.

@@ -102,7 +102,7 @@ pub(crate) fn has(program: &str) -> bool {
         .is_ok_and(|status| status.success());
     if !found {
         assert!(
-            std::env::var_os("CI").is_none(),
+            env::var_os("CI").is_none(),
             "there is no {program}, and CI needs it"
         );
         println!("skipped: there is no {program} here");

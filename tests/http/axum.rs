@@ -131,7 +131,7 @@ impl Http2 {
     }
 
     fn ask(&mut self, path: &str) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
-        let request = axum::http::Request::get(format!("http://test{path}"));
+        let request = http::Request::get(format!("http://test{path}"));
         let request = request.body(()).unwrap();
         self.requests.send_request(request, true).unwrap()
     }

@@ -3,7 +3,7 @@
 use crate::Case;
 use crate::loopback::{Loopback, reset};
 use crate::support::soon;
-use hangup::errors::{Classifier, ErrorClass, OsError, Platform};
+use hangup::errors::{Call, Classifier, ErrorClass, OsError, Platform};
 use hangup::{
     CloseReason, HalfClose, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy, errors,
 };
@@ -25,7 +25,10 @@ pub(crate) const CASES: &[Case] = &[
     ("stalled", stalled),
     ("take_out", take_out),
     ("unwatched", unwatched),
+    ("ended_by_a_signal", ended_by_a_signal),
+    ("reset_after_delivery", reset_after_delivery),
     ("unix", unix),
+    ("pipe", pipe),
     ("listen", listen),
     ("split", split),
     ("traced", traced),
@@ -174,11 +177,41 @@ fn unwatched(test: LeakTest<'_>) -> Result<Report, LeakError> {
     })
 }
 
+fn ended_by_a_signal(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let (ours, _peer) = tokio::io::duplex(64);
+        let signal = std::future::ready(CloseReason::Reset);
+        let stream = MonitoredStream::with_signal(ours, signal);
+        assert_eq!(
+            soon("the signal", stream.closed()).await,
+            CloseReason::Reset
+        );
+    })
+}
+
+fn reset_after_delivery(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (mut stream, peer) = loopback.open().await;
+        stream.write_all(b"a refusal").await.unwrap();
+        let _ = stream.reset_after_delivery(Duration::from_secs(30)).await;
+        drop(peer);
+    })
+}
+
 fn unix(test: LeakTest<'_>) -> Result<Report, LeakError> {
     test.run_async(async || {
         let (ours, peer) = UnixStream::pair().unwrap();
         let stream = MonitoredStream::new(ours).unwrap();
         drop(peer);
+        soon("the close", stream.closed()).await
+    })
+}
+
+fn pipe(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let (writer, reader) = tokio::net::unix::pipe::pipe().unwrap();
+        let stream = MonitoredStream::write_only(writer, &MonitorConfig::new()).unwrap();
+        drop(reader);
         soon("the close", stream.closed()).await
     })
 }
@@ -251,6 +284,8 @@ fn classify(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let classifier = Classifier::new().rule(|_: &std::fmt::Error| ErrorClass::Tls);
         assert_eq!(classifier.classify(&reset), class);
         assert_eq!(classifier.classify_error(&reset), class);
+        let _ = errors::classify_call(&reset, Call::Connect);
+        let _ = classifier.classify_call(&reset, Call::Bind);
         let known = OsError::from_name("EPIPE", Platform::Linux).unwrap();
         assert_eq!(
             OsError::from_code(known.code(), Platform::Linux),

@@ -4,12 +4,15 @@
 //! It has a `main` of its own, as it runs one test after the other, each with the process to itself. The arguments are
 //! those of libtest. `LEAKS=long` calls each operation ten times as often.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod connections;
 mod handles;
 mod http;
 mod items;
 mod loopback;
 mod outbox;
+mod serve;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
@@ -34,6 +37,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         http::CASES,
         tls::CASES,
         outbox::CASES,
+        serve::CASES,
     ]
     .into_iter()
     .flatten()

@@ -26,14 +26,20 @@ const LONG: Duration = Duration::from_secs(30);
 
 fn to(address: SocketAddr) -> Builder<Bytes> {
     let millis = Duration::from_millis;
-    Outbox::builder(
-        move || TcpStream::connect(address),
-        LengthDelimitedCodec::new,
-    )
-    .capacity(16, 1 << 16)
-    .linger(LONG)
-    .reset_backoff_after(millis(1))
-    .backoff(Backoff::exponential(millis(1), millis(4)).unwrap())
+    let connect = move || TcpStream::connect(address);
+    Outbox::builder(connect, LengthDelimitedCodec::new)
+        .capacity(1 << 16, 16)
+        .overflow(Overflow::Wait)
+        .in_flight(8)
+        .linger(LONG)
+        .reset_backoff_after(millis(1))
+        .connect_timeout(LONG)
+        .dead_peer_timeout(LONG)
+        .ack_timeout(LONG)
+        .max_reply(1 << 10)
+        .max_attempts(1000)
+        .on_unsendable(|_| UnsendableAction::Discard)
+        .backoff(Backoff::exponential(millis(1), millis(4)).unwrap())
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -53,9 +59,16 @@ fn outbox_that_delivers(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let receipt = outbox.send(Bytes::from_static(b"hello")).await.unwrap();
         let mut peer = accept(listener).await;
         assert_eq!(soon("it", peer.next()).await.unwrap().unwrap(), "hello");
-        soon("the receipt", receipt).await.unwrap();
-        let _ = (outbox.subscribe(), outbox.status());
-        assert!(soon("the end", outbox.shutdown(LONG)).await.is_complete());
+        let _ = receipt.number();
+        let delivered = soon("the receipt", receipt).await.unwrap();
+        let _ = (
+            delivered.confirmed_by(),
+            outbox.status(),
+            outbox.subscribe(),
+        );
+        let report = soon("the end", outbox.shutdown(LONG)).await;
+        assert!(report.is_complete() && report.is_store_closed());
+        assert!(report.undelivered().is_empty() && report.into_undelivered().is_empty());
     })
 }
 
@@ -75,27 +88,39 @@ fn outbox_that_reconnects(test: LeakTest<'_>) -> Result<Report, LeakError> {
         })
 }
 
-/// Nobody listens, and the attempts are over.
+/// Nobody listens, and the attempts are over; then it is resumed, and they are over again.
 fn outbox_that_is_given_up(test: LeakTest<'_>) -> Result<Report, LeakError> {
     let nobody = async || listener().await.1;
     test.times(20).run_async_with(nobody, async |address| {
         let millis = Duration::from_millis;
-        let two = Backoff::exponential(millis(1), millis(1))
-            .unwrap()
-            .attempts(2);
-        let outbox = to(*address).backoff(two).spawn().unwrap();
-        let importance = Importance::Important;
+        let two = Backoff::exponential(millis(1), millis(1)).unwrap();
+        let outbox = to(*address)
+            .backoff(two.attempts(2))
+            .give_up_on(|_| false)
+            .give_up_after(LONG)
+            .spawn()
+            .unwrap();
+        outbox.reconnect_now();
+        let importance = Importance::important_for(LONG);
         if let Ok(receipt) = outbox.try_send_with(Bytes::from_static(b"hello"), importance) {
-            soon("the end", receipt).await.unwrap_err();
+            let error = soon("the end", receipt).await.unwrap_err();
+            let _ = (error.message(), error.reason());
+            drop(error.into_message());
         }
-        let given_up = async {
-            let mut status = outbox.subscribe();
-            let is_over = |status: &OutboxStatus| matches!(status.link, Link::GaveUp(_));
-            status.wait_for(is_over).await.unwrap().link.clone()
-        };
-        if let Link::GaveUp(why) = soon("the last attempt", given_up).await {
+        let mut status = outbox.subscribe();
+        let given_up = status.wait_for(|status| matches!(status.link, Link::GaveUp(_)));
+        let link = soon("the last attempt", given_up)
+            .await
+            .unwrap()
+            .link
+            .clone();
+        if let Link::GaveUp(why) = link {
             let _ = (why.kind(), why.class());
         }
+        let refused = outbox.try_send(Bytes::from_static(b"hello")).unwrap_err();
+        let _ = (refused.message(), refused.reason());
+        drop(refused.into_message());
+        outbox.resume();
     })
 }
 
@@ -158,7 +183,8 @@ fn outbox_confirmed_by_the_peer(test: LeakTest<'_>) -> Result<Report, LeakError>
         let connect = move || async move {
             let stream = MonitoredStream::new(TcpStream::connect(address).await?)?;
             let monitor = stream.monitor();
-            Ok::<_, std::io::Error>(Connection::over(stream, monitor))
+            let connection = Connection::over(stream, monitor);
+            Ok::<_, std::io::Error>(connection)
         };
         let (outbox, task) = Outbox::builder(connect, LengthDelimitedCodec::new)
             .confirm(Confirm::ByPeer(confirm()))
@@ -199,20 +225,38 @@ impl Drop for Folder {
 
 fn store_on_disk(test: LeakTest<'_>) -> Result<Report, LeakError> {
     let folder = Folder::new("leaks-store");
+    let options = StoreOptions::new()
+        .fsync(Fsync::Never)
+        .mode(0o600)
+        .disk_capacity(1 << 20);
     test.times(10).warmup(5).run(|| {
-        let mut store = DiskStore::open(folder.file(), Fsync::Never).unwrap();
+        let mut store = options.open(folder.file()).unwrap();
         assert!(store.recover().unwrap().is_empty());
+        assert!(store.recover_page(0, 1 << 16).unwrap().is_empty());
         let number = store.next_number().unwrap();
+        let message = Bytes::from_static(b"hello");
         store
-            .append(&[(number, Bytes::from_static(b"hello"))])
+            .append(&[(number, message.clone()), (number + 1, message)])
             .unwrap();
         store.remove(&[number]).unwrap();
-        drop(store);
-        let (store, found) = DiskStore::salvage(folder.file(), Fsync::Never).unwrap();
-        assert!(matches!(found, Salvage::Sound));
+        store.bury(number + 1, "nobody wants it").unwrap();
+        let letters = store.dead_letters().unwrap();
+        let letter = &letters[0];
+        let _ = (letter.reason(), letter.message());
+        let info = store.info().unwrap();
+        assert_eq!((info.messages(), info.dead_letters()), (0, 1));
+        let _ = (info.bytes(), info.file_size(), info.next_number());
+        store.remove_dead_letters(&[letter.number()]).unwrap();
+        store.compact().unwrap();
         let locked = DiskStore::open(folder.file(), Fsync::Never).unwrap_err();
         let _ = (locked.path(), locked.problem());
         drop(store);
+        let (store, found) = DiskStore::salvage(folder.file(), Fsync::Never).unwrap();
+        assert!(matches!(found, Salvage::Sound));
+        drop(store);
+        let (store, _) = options.salvage(folder.file()).unwrap();
+        drop(store);
+        options.clone().read_only(true).open(folder.file()).unwrap()
     })
 }
 

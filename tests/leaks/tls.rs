@@ -95,6 +95,7 @@ async fn listening() -> Listening {
     let listener = TlsListener::new(listener, acceptor)
         .handshake_timeout(Duration::from_secs(60))
         .max_handshakes(8)
+        .nodelay(true)
         .on_failed_handshake(|_| ());
     Listening {
         address: listener.local_addr().unwrap(),

@@ -5,13 +5,14 @@ use crate::loopback::Loopback;
 use crate::support::soon;
 use futures::{SinkExt, StreamExt};
 use hangup::{
-    CloseReason, MonitorConfig, UntilClosed, UntilClosedExt, copy_bidirectional,
+    CloseReason, CopyOptions, MonitorConfig, UntilClosed, UntilClosedExt, copy_bidirectional,
     copy_bidirectional_with_sizes,
 };
 use heapdelta::{LeakError, LeakTest, Report, counted};
 use std::fs::File;
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::codec::{Framed, LinesCodec};
 
@@ -51,15 +52,19 @@ fn send_file_to_a_peer_that_leaves(test: LeakTest<'_>) -> Result<Report, LeakErr
 }
 
 fn copy(test: LeakTest<'_>) -> Result<Report, LeakError> {
-    let mut with_sizes = false;
+    let mut way = 0;
+    let options = CopyOptions::new()
+        .buffer_sizes(1024, 2048)
+        .half_close_timeout(Duration::from_secs(60));
     test.run_async_with(Loopback::new, async |loopback| {
         let (mut left, mut client) = loopback.open().await;
         let (mut right, mut server) = loopback.open().await;
-        with_sizes = !with_sizes;
+        way += 1;
         let relay = async {
-            match with_sizes {
-                true => copy_bidirectional_with_sizes(&mut left, &mut right, 1024, 2048).await,
-                false => copy_bidirectional(&mut left, &mut right).await,
+            match way % 3 {
+                0 => options.copy(&mut left, &mut right).await,
+                1 => copy_bidirectional_with_sizes(&mut left, &mut right, 1024, 2048).await,
+                _ => copy_bidirectional(&mut left, &mut right).await,
             }
         };
         let ends = async {
@@ -154,7 +159,7 @@ pub(crate) fn read_ahead_gives_back() -> Result<(), String> {
         let moved = async {
             while bytes() < before + LARGE as u64 / 2 {
                 stream.write_all(b"x").await.unwrap();
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         soon("the side buffer", moved).await;

@@ -138,6 +138,27 @@ async fn readers_that_stall() {
     }
 }
 
+#[tokio::test]
+async fn connections_that_are_reset() {
+    if !alone("floods::connections_that_are_reset") {
+        return;
+    }
+    let folder = Folder::new("reset");
+    let server = server(&folder).await;
+    Client::connect(server.address).await.get("/small").await;
+    let before = descriptors();
+    let honest = honest(&server);
+    for number in 0..2000 {
+        let mut client = Client::connect(server.address).await;
+        if number % 2 == 0 {
+            client.ask("/large", "").await;
+        }
+        client.stream.set_zero_linger().unwrap();
+    }
+    assert!(honest.await.unwrap() < PATIENCE);
+    descriptors_are_back(before).await;
+}
+
 /// HTTP/2 connections whose windows never open.
 #[tokio::test]
 async fn streams_that_stall() {

@@ -19,6 +19,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 
+/// Long enough for a client on a busy machine, which reads late, not to count as stalled.
+const WINDOW: Duration = Duration::from_secs(4);
+
 async fn connect(address: SocketAddr, window: u32) -> (SendRequest<Bytes>, JoinHandle<()>) {
     let stream = TcpStream::connect(address).await.unwrap();
     let mut builder = h2::client::Builder::new();
@@ -65,7 +68,7 @@ async fn a_stream_that_is_never_read() {
             ))
         }),
     );
-    let policy = StallPolicy::new(1000, Duration::from_millis(500));
+    let policy = StallPolicy::new(1000, WINDOW);
     let mut server = Running::start(router, |server| server.h2c(true).stall_policy(policy)).await;
     let (requests, connection) = connect(server.address, 65_535).await;
     let mut unread = ask(&requests, "/endless").await.unwrap();
@@ -104,7 +107,7 @@ async fn a_stream_that_is_never_read() {
 #[tokio::test]
 async fn a_window_that_opens_byte_by_byte() {
     let router = Router::new().route("/endless", get(async || endless()));
-    let policy = StallPolicy::new(1000, Duration::from_millis(500));
+    let policy = StallPolicy::new(1000, WINDOW);
     let mut server = Running::start(router, |server| server.h2c(true).stall_policy(policy)).await;
     let (requests, _connection) = connect(server.address, 0).await;
     let mut response = ask(&requests, "/endless").await.unwrap();

@@ -47,10 +47,10 @@ impl Reader {
             Says::Nothing => (usize::MAX, None),
             Says::Row(rank, meaning) => (rank, Some(meaning)),
         };
-        if rank > self.names_rank {
-            if let Some(error) = names::find(line, platform) {
-                return Some(error.into());
-            }
+        if rank > self.names_rank
+            && let Some(error) = names::find(line, platform)
+        {
+            return Some(error.into());
         }
         if rank > self.numbers_rank {
             // A number that means nothing to a sender may be another platform's: the words know better.

@@ -7,6 +7,7 @@ use super::header::Header;
 use super::info::StoreInfo;
 use super::opening::Opened;
 use super::options::StoreOptions;
+use super::salvage::Salvage;
 use super::store_file::{Region, StoreFile};
 use super::tables::{Change, Counts, Failed, Tables};
 use super::{Fsync, Store};
@@ -159,24 +160,6 @@ pub struct DiskStore {
     file: Arc<StoreFile>,
 }
 
-/// What [`DiskStore::salvage`] has done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Salvage {
-    /// Nothing: the file is sound.
-    Sound,
-    /// Whole messages were put into a new file.
-    #[non_exhaustive]
-    Salvaged {
-        /// How many messages that are to be delivered.
-        messages: usize,
-        /// How many dead letters.
-        dead_letters: usize,
-        /// Where the damaged file is now.
-        damaged: PathBuf,
-    },
-}
-
 impl DiskStore {
     /// Opens the store, or makes it if there is no such file: [`StoreOptions::open`] with this policy.
     ///
@@ -219,7 +202,7 @@ impl DiskStore {
     }
 
     /// Gives the disk space that is not used any more back to the system. The store does so by itself when
-    /// messages take less than an eighth of a file of 4 MiB or more.
+    /// messages take less than a sixty-fourth of a file of 4 MiB or more.
     ///
     /// # Errors
     ///
@@ -260,7 +243,7 @@ impl DiskStore {
 
     fn compact_if_worth(&mut self) -> Outcome<()> {
         let size = self.file.size()?;
-        if size >= COMPACT && self.counts.bytes < size / 8 && self.churn >= size / 4 {
+        if size >= COMPACT && self.counts.bytes < size / 64 && self.churn >= size / 4 {
             self.compact_now()?;
         }
         Ok(())

@@ -14,12 +14,36 @@
 //! 3. Of two frames with one number, the one with the higher sequence was written later.
 
 use super::error::StoreProblem;
-use super::scan::Format;
 use crc32fast::Hasher;
 use std::hash::{BuildHasher, RandomState};
 
 pub(super) const PREFIX: [u8; 8] = *b"\x92hangup\x1b";
 pub(super) const HEAD: usize = 60;
+
+/// How the frames look that are to be found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Format {
+    pub(super) prefix: [u8; 8],
+    /// The length of the head.
+    pub(super) head: usize,
+    /// Reads a head, and returns the checksum that is to be fed with the message.
+    pub(super) read: fn(&[u8]) -> Option<(Found, Hasher)>,
+}
+
+impl Format {
+    /// Where the prefix first stands.
+    pub(super) fn find(&self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            let rest = bytes.get(at..)?;
+            at += rest.iter().position(|&byte| byte == self.prefix[0])?;
+            if bytes[at..].starts_with(&self.prefix) {
+                return Some(at);
+            }
+            at += 1;
+        }
+    }
+}
 
 /// How the scan of a damaged file finds frames.
 pub(super) const FORMAT: Format = Format {

@@ -16,11 +16,11 @@
 
 use super::error::StoreProblem;
 use super::frame;
-use super::store_file::StoreFile;
+use super::store_file::{HEADER_SIZE, StoreFile};
 use std::io;
 
-/// Where the database begins.
-pub(super) const SIZE: usize = 4096;
+/// The length of the first page.
+pub(super) const SIZE: usize = HEADER_SIZE as usize;
 
 const SECTOR: usize = 512;
 const MAGIC: [u8; 16] = *b"hangup outbox\x1b\r\n";

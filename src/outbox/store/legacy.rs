@@ -8,8 +8,7 @@
 //! ```
 
 use super::error::{Outcome, StoreProblem};
-use super::frame::{Found, Head, Kind, LIMIT};
-use super::scan::Format;
+use super::frame::{Format, Found, Head, Kind, LIMIT};
 use super::store_file::{Region, StoreFile};
 use bytes::Bytes;
 use crc32fast::Hasher;

@@ -1,64 +1,11 @@
 //! Finds the whole frames in a file, wherever they begin, with a fixed amount of memory.
 
-use super::frame::Found;
+use super::frame::{Format, Found};
 use super::store_file::StoreFile;
-use crc32fast::Hasher;
 use std::io;
 
 /// Bytes that are looked at together.
 const WINDOW: usize = 256 * 1024;
-
-/// How the frames look that are to be found.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Format {
-    pub(super) prefix: [u8; 8],
-    /// The length of the head.
-    pub(super) head: usize,
-    /// Reads a head, and returns the checksum that is to be fed with the message.
-    pub(super) read: fn(&[u8]) -> Option<(Found, Hasher)>,
-}
-
-impl Format {
-    /// Where the prefix first stands.
-    pub(super) fn find(&self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        loop {
-            let rest = bytes.get(at..)?;
-            at += rest.iter().position(|&byte| byte == self.prefix[0])?;
-            if bytes[at..].starts_with(&self.prefix) {
-                return Some(at);
-            }
-            at += 1;
-        }
-    }
-
-    /// The frame at this place, if it is whole.
-    fn read(&self, file: &StoreFile, at: u64, end: u64) -> io::Result<Option<Place>> {
-        let offset = at + self.head as u64;
-        if offset > end {
-            return Ok(None);
-        }
-        let mut head = vec![0; self.head];
-        file.read_at(at, &mut head)?;
-        let Some((found, mut hasher)) = (self.read)(&head) else {
-            return Ok(None);
-        };
-        if u64::from(found.length) > end - offset {
-            return Ok(None);
-        }
-        let mut part = vec![0; WINDOW.min(found.length as usize)];
-        let mut left = found.length as usize;
-        let mut from = offset;
-        while left > 0 {
-            let size = left.min(part.len());
-            file.read_at(from, &mut part[..size])?;
-            hasher.update(&part[..size]);
-            from += size as u64;
-            left -= size;
-        }
-        Ok(found.is_whole(hasher).then_some(Place { found, offset }))
-    }
-}
 
 /// A whole frame, and where its message begins.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +31,7 @@ pub(super) fn scan(
         let mut rest = 0;
         while let Some(start) = bytes.get(rest..).and_then(|bytes| format.find(bytes)) {
             let start = rest + start;
-            rest = match format.read(file, at + start as u64, end)? {
+            rest = match read_frame(format, file, at + start as u64, end)? {
                 Some(place) => {
                     each(place);
                     // A message that holds a frame holds none of ours.
@@ -106,4 +53,31 @@ pub(super) fn message(file: &StoreFile, place: Place) -> io::Result<Vec<u8>> {
     file.read_at(place.offset, &mut message)?;
     place.found.unmask(&mut message);
     Ok(message)
+}
+
+/// The frame at this place, if it is whole.
+fn read_frame(format: Format, file: &StoreFile, at: u64, end: u64) -> io::Result<Option<Place>> {
+    let offset = at + format.head as u64;
+    if offset > end {
+        return Ok(None);
+    }
+    let mut head = vec![0; format.head];
+    file.read_at(at, &mut head)?;
+    let Some((found, mut hasher)) = (format.read)(&head) else {
+        return Ok(None);
+    };
+    if u64::from(found.length) > end - offset {
+        return Ok(None);
+    }
+    let mut part = vec![0; WINDOW.min(found.length as usize)];
+    let mut left = found.length as usize;
+    let mut from = offset;
+    while left > 0 {
+        let size = left.min(part.len());
+        file.read_at(from, &mut part[..size])?;
+        hasher.update(&part[..size]);
+        from += size as u64;
+        left -= size;
+    }
+    Ok(found.is_whole(hasher).then_some(Place { found, offset }))
 }

@@ -15,11 +15,13 @@
 
 use super::Fsync;
 use super::backend::StorageBackend;
-use super::header;
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where the database begins, behind the first page.
+pub(super) const HEADER_SIZE: u64 = 4096;
 
 const PAGE: usize = 4096;
 
@@ -247,7 +249,7 @@ impl Region {
     pub(super) fn behind_header(file: &Arc<StoreFile>) -> Self {
         Self {
             file: file.clone(),
-            start: header::SIZE as u64,
+            start: HEADER_SIZE,
         }
     }
 }

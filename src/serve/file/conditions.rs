@@ -24,10 +24,11 @@ pub(super) fn instead(headers: &HeaderMap, version: &Version) -> Option<StatusCo
         if any_tag(headers, IF_NONE_MATCH, is_same) {
             return Some(StatusCode::NOT_MODIFIED);
         }
-    } else if let Some(since) = date(headers, IF_MODIFIED_SINCE) {
-        if modified.is_some() && !is_later(since) {
-            return Some(StatusCode::NOT_MODIFIED);
-        }
+    } else if let Some(since) = date(headers, IF_MODIFIED_SINCE)
+        && modified.is_some()
+        && !is_later(since)
+    {
+        return Some(StatusCode::NOT_MODIFIED);
     }
     None
 }

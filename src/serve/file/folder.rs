@@ -115,12 +115,12 @@ impl ServeFolder {
     }
 
     async fn find(&self, asked: Asked, target: &Target) -> FolderResponse {
-        if !target.is_directory {
-            if let Some((opened, coding)) = self.compressed(&asked, &target.path).await {
-                return asked
-                    .respond(opened, &target.path, Some(coding), true)
-                    .into();
-            }
+        if !target.is_directory
+            && let Some((opened, coding)) = self.compressed(&asked, &target.path).await
+        {
+            return asked
+                .respond(opened, &target.path, Some(coding), true)
+                .into();
         }
         let opened = match Opened::below(&self.folder, &target.path).await {
             Ok(opened) => opened,
@@ -143,12 +143,12 @@ impl ServeFolder {
             if let Some((opened, coding)) = self.compressed(&asked, &path).await {
                 return asked.respond(opened, &path, Some(coding), true).into();
             }
-            if let Ok(opened) = Opened::below(&self.folder, &path).await {
-                if opened.metadata.is_file() {
-                    return asked
-                        .respond(opened, &path, None, self.precompressed)
-                        .into();
-                }
+            if let Ok(opened) = Opened::below(&self.folder, &path).await
+                && opened.metadata.is_file()
+            {
+                return asked
+                    .respond(opened, &path, None, self.precompressed)
+                    .into();
             }
         }
         FolderResponse::Directory(target.path.clone())

@@ -30,6 +30,9 @@
 //!   returns then.
 //! * `broken_pipe() -> Event`: what a write's `EPIPE` means.
 //! * `drained(u64) -> u64`, `backlog(bool) -> Option<Backlog>`: what the peer has taken, where the system tells.
+//! * `tells_acknowledged() -> bool`: whether `backlog` answers, now or at the next question.
+//! * `tells_owed_bytes() -> bool`, `bound_orphan(Duration)`: whether `owed` counts bytes; a limit for what is left
+//!   after the close.
 //! * `owed() -> Option<u64>`, `has_unread() -> bool`: what the system holds for the peer, and for us.
 //! * `reset()`: resets the connection, now or when it is closed; `reset_wakes()`: whether it wakes waiting reads.
 //! * `is_same()`: whether the number still names the registered file; `can_vanish()`: whether timers make sense.

@@ -36,11 +36,10 @@ pub(super) fn message(number: u64) -> Bytes {
         1..=4 => random.usize(3000..9000),
         _ => random.usize(8..600),
     };
-    let mut message = vec![0; size];
+    let pattern: Vec<u8> = (0..251).map(|at| (number * 31 + at * 7) as u8).collect();
+    let mut message = pattern.repeat(size / pattern.len() + 1);
+    message.truncate(size);
     message[..8].copy_from_slice(&number.to_le_bytes());
-    for (at, byte) in message.iter_mut().enumerate().skip(8) {
-        *byte = (number as usize * 31 + at * 7) as u8;
-    }
     message.into()
 }
 

@@ -136,6 +136,13 @@ impl Descriptor {
         unsafe { libc::setsockopt(self.raw, libc::SOL_SOCKET, libc::SO_LINGER, value, length) };
     }
 
+    /// Sets an option that is a number. An error means that the socket does not have it.
+    pub(super) fn set_u32(self, level: i32, name: i32, value: u32) {
+        let length = size_of::<u32>() as libc::socklen_t;
+        // SAFETY: the pointer is to a live number of that length.
+        unsafe { libc::setsockopt(self.raw, level, name, (&raw const value).cast(), length) };
+    }
+
     /// Shuts both directions down.
     pub(super) fn shut_down(self) {
         // SAFETY: no memory is passed. An error means that the connection is over already.

@@ -7,6 +7,7 @@ use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{FileType, fstat};
 use std::io::{self, ErrorKind, IsTerminal};
+use std::time::Duration;
 
 /// What a descriptor is. The kind decides what every later answer means, so it is asked once, when the
 /// descriptor is registered.
@@ -117,6 +118,26 @@ impl Target {
         }
     }
 
+    /// Whether `owed` is a number of bytes.
+    pub(in crate::watcher) fn tells_owed_bytes(self) -> bool {
+        match self.kind {
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Pipe => true,
+            Kind::Unix | Kind::Socket => false,
+        }
+    }
+
+    /// Has the system give up what it still holds for the peer after `within` without an acknowledgement.
+    pub(in crate::watcher) fn bound_orphan(self, within: Duration) {
+        let millis = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+        match self.kind {
+            Kind::Tcp { .. } if self.owed().is_some_and(|owed| owed > 0) && self.is_same() => {
+                self.descriptor
+                    .set_u32(libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, millis);
+            }
+            _ => {}
+        }
+    }
+
     /// Whether the system holds input that nobody has read yet; `false` where it does not tell.
     pub(in crate::watcher) fn has_unread(self) -> bool {
         self.descriptor
@@ -133,6 +154,14 @@ impl Target {
             Kind::Tcp { .. } => tcp::backlog(self.descriptor, shut_down),
             Kind::Pipe => pipe::backlog(self.descriptor),
             Kind::Mptcp | Kind::Unix | Kind::Socket => None,
+        }
+    }
+
+    /// Whether `backlog` answers, now or at the next question.
+    pub(in crate::watcher) fn tells_acknowledged(self) -> bool {
+        match self.kind {
+            Kind::Tcp { .. } | Kind::Pipe => true,
+            Kind::Mptcp | Kind::Unix | Kind::Socket => false,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::net::{AddressFamily, SocketType, getsockname, sockopt};
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 /// One watched socket.
 #[derive(Debug, Clone, Copy)]
@@ -70,10 +71,21 @@ impl Target {
         accepted
     }
 
+    pub(in crate::watcher) fn tells_acknowledged(self) -> bool {
+        false
+    }
+
     /// Not known here.
     pub(in crate::watcher) fn owed(self) -> Option<u64> {
         None
     }
+
+    pub(in crate::watcher) fn tells_owed_bytes(self) -> bool {
+        false
+    }
+
+    /// Left to the system.
+    pub(in crate::watcher) fn bound_orphan(self, _: Duration) {}
 
     /// Whether the system holds input that nobody has read yet.
     pub(in crate::watcher) fn has_unread(self) -> bool {

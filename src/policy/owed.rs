@@ -1,0 +1,71 @@
+//! Whether a peer takes what the kernel holds for it. Pure: the numbers are passed in, at even intervals.
+
+use super::stall::{LOOKS, StallPolicy};
+
+/// The judge of one stretch of time in which something is owed to the peer.
+///
+/// A peer that took all that was owed a window ago is healthy, however little that was: nobody can take more
+/// than there is.
+#[derive(Debug)]
+pub(crate) struct OwedWindow {
+    bytes: u64,
+    /// What had drained and what was owed at the last looks; the `n`th look's are at `n % LOOKS`.
+    marks: [(u64, u64); LOOKS as usize],
+    looks: usize,
+}
+
+impl OwedWindow {
+    /// Begins with the first look.
+    pub(crate) fn new(policy: StallPolicy, drained: u64, owed: u64) -> Self {
+        Self {
+            bytes: policy.bytes(),
+            marks: [(drained, owed); LOOKS as usize],
+            looks: 1,
+        }
+    }
+
+    /// One more look, a twelfth of a window after the last one. Whether the peer has stalled.
+    pub(crate) fn look(&mut self, drained: u64, owed: u64) -> bool {
+        let mark = &mut self.marks[self.looks % LOOKS as usize];
+        let (drained_then, owed_then) = *mark;
+        let taken = drained.saturating_sub(drained_then);
+        let stalled = self.looks >= LOOKS as usize && taken < self.bytes.min(owed_then);
+        *mark = (drained, owed);
+        self.looks += 1;
+        stalled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn window(bytes: u64, owed: u64) -> OwedWindow {
+        OwedWindow::new(StallPolicy::new(bytes, Duration::from_secs(12)), 0, owed)
+    }
+
+    #[test]
+    fn nothing_taken_in_a_window() {
+        let mut window = window(100, 1000);
+        let stalled: Vec<_> = (0..12).map(|_| window.look(0, 1000)).collect();
+        assert_eq!(stalled.iter().position(|stalled| *stalled), Some(11));
+    }
+
+    #[test]
+    fn enough_is_enough() {
+        let mut window = window(100, 10_000);
+        assert!((1..100).all(|look| !window.look(look * 9, 10_000)));
+        // From here on a byte less than 100 in twelve looks.
+        let after = (0..12).map(|look| window.look(99 * 9 + look * 99 / 12, 10_000));
+        assert!(after.last().unwrap());
+    }
+
+    #[test]
+    fn all_that_was_owed_is_enough() {
+        let mut window = window(100, 3);
+        assert!((1..100).all(|look| !window.look(look / 4, 3)));
+        let mut window = self::window(100, 3);
+        assert!((1..100).any(|look| window.look(look / 5, 3)));
+    }
+}
