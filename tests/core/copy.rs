@@ -305,10 +305,10 @@ async fn an_answer_in_front_of_a_broken_pipe_is_delivered() {
         drop(server);
         // The runtime has no turn until the copy begins: its first write is the first to know.
         if !unread {
-            thread::sleep(Duration::from_millis(20));
+            thread::park_timeout(Duration::from_millis(20));
             b.get_ref().try_write(b"x").unwrap();
         }
-        thread::sleep(Duration::from_millis(20));
+        thread::park_timeout(Duration::from_millis(20));
         let copied = soon("the copy", copy_bidirectional(&mut a, &mut b)).await;
         assert!(copied.b.reason.is_some());
         let taking = take(client, 10_000);
@@ -335,7 +335,7 @@ async fn a_reset_is_passed_on_behind_what_had_arrived() {
         server.write_all(&vec![7; ANSWER]).unwrap();
         // The reset throws away what has not arrived at the relay.
         while answered.transfer().read < ANSWER as u64 {
-            thread::sleep(Duration::from_millis(1));
+            thread::park_timeout(Duration::from_millis(1));
         }
         server.reset();
     });
@@ -347,7 +347,7 @@ async fn a_reset_is_passed_on_behind_what_had_arrived() {
                 Err(error) => return (taken, error.kind()),
             }
             // Slower than the relay: something is always on its way.
-            thread::sleep(Duration::from_micros(500));
+            thread::park_timeout(Duration::from_micros(500));
         }
     });
     let (copied, delivered) = soon("the relay", relay).await.unwrap();

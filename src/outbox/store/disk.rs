@@ -7,6 +7,7 @@ use super::header::Header;
 use super::info::StoreInfo;
 use super::opening::Opened;
 use super::options::StoreOptions;
+use super::salvage::Salvage;
 use super::store_file::{Region, StoreFile};
 use super::tables::{Change, Counts, Failed, Tables};
 use super::{Fsync, Store};
@@ -157,24 +158,6 @@ pub struct DiskStore {
     churn: u64,
     /// It holds the lock, and so comes last.
     file: Arc<StoreFile>,
-}
-
-/// What [`DiskStore::salvage`] has done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Salvage {
-    /// Nothing: the file is sound.
-    Sound,
-    /// Whole messages were put into a new file.
-    #[non_exhaustive]
-    Salvaged {
-        /// How many messages that are to be delivered.
-        messages: usize,
-        /// How many dead letters.
-        dead_letters: usize,
-        /// Where the damaged file is now.
-        damaged: PathBuf,
-    },
 }
 
 impl DiskStore {

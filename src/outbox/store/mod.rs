@@ -20,9 +20,13 @@ mod info;
 #[cfg(feature = "durable")]
 mod legacy;
 #[cfg(feature = "durable")]
+mod open;
+#[cfg(feature = "durable")]
 mod opening;
 #[cfg(feature = "durable")]
 mod options;
+#[cfg(feature = "durable")]
+mod salvage;
 #[cfg(feature = "durable")]
 mod scan;
 #[cfg(feature = "durable")]
@@ -34,13 +38,15 @@ mod tables;
 pub use backend::StorageBackend;
 pub use dead_letter::DeadLetter;
 #[cfg(feature = "durable")]
-pub use disk::{DiskStore, Salvage};
+pub use disk::DiskStore;
 #[cfg(feature = "durable")]
 pub use error::{StoreError, StoreProblem};
 #[cfg(feature = "durable")]
 pub use info::StoreInfo;
 #[cfg(feature = "durable")]
 pub use options::StoreOptions;
+#[cfg(feature = "durable")]
+pub use salvage::Salvage;
 
 use bytes::Bytes;
 use std::error::Error;

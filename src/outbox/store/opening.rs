@@ -1,7 +1,6 @@
 //! How a file becomes an open store: made, checked, converted or salvaged.
 
 use super::backend::StorageBackend;
-use super::disk::Salvage;
 use super::error::{Outcome, StoreProblem};
 use super::file::{self, LockedFile, Temporary};
 use super::frame::Format;
@@ -9,6 +8,7 @@ use super::frame::{self, Kind};
 use super::header::{self, Header};
 use super::legacy::{self, Legacy};
 use super::options::StoreOptions;
+use super::salvage::Salvage;
 use super::scan::{self, Place};
 use super::store_file::{Region, StoreFile};
 use super::tables::{Counts, Tables};
