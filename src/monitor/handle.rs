@@ -386,7 +386,7 @@ impl Monitor {
     /// A token that is cancelled when the stream closes.
     ///
     /// Use it for work that is done for the peer. A read that ends with the token loses data that arrived before
-    /// the close: see [`run_until_closed`](Self::run_until_closed#it-is-for-work-not-for-reads).
+    /// the close: see [`run_until_closed`](Self::run_until_closed).
     ///
     /// Each call returns a child token: cancelling it affects only what is derived from it.
     ///

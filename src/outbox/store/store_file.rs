@@ -184,7 +184,9 @@ impl HeldBack {
         }
         let there = backend.size()?.clamp(offset, end);
         let (below, beyond) = buffer.split_at_mut((there - offset) as usize);
-        backend.read_at(offset, below)?;
+        if !below.is_empty() {
+            backend.read_at(offset, below)?;
+        }
         beyond.fill(0);
         let first = offset / PAGE as u64;
         for (number, page) in self.pages.range(first..end.div_ceil(PAGE as u64)) {
