@@ -23,10 +23,14 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const LIFE: &str = "300";
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
+/// One browser at a time: two of them starve each other, and the server beside them, of two cores.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// A running Chromium. Killed when dropped, with all of its processes, and its profile is removed.
 pub(crate) struct Browser {
     wire: Mutex<Wire>,
     _process: Process,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Browser {
@@ -45,10 +49,12 @@ impl Browser {
             println!("skipped: there is no chromium here");
             return None;
         };
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let (process, address) = Process::start(program);
         Some(Self {
             wire: Mutex::new(Wire::connect(&address)),
             _process: process,
+            _alone: alone,
         })
     }
 
