@@ -84,10 +84,13 @@
 //!
 //! # Which streams
 //!
-//! Any stream backed by a single socket can be watched: `TcpStream`, `UnixStream`, and TLS streams over
-//! them, in either order (`MonitoredStream<TlsStream<TcpStream>>` or
-//! `TlsStream<MonitoredStream<TcpStream>>`) or on both sides ([`MonitoredStream::layer`]).
-//! Other streams learn from their own reads and writes: [`MonitoredStream::unwatched`].
+//! Any stream backed by a single descriptor can be watched ([`Watchable`]): TCP, MPTCP and Unix sockets, TLS
+//! streams over them, in either order (`MonitoredStream<TlsStream<TcpStream>>` or
+//! `TlsStream<MonitoredStream<TcpStream>>`) or on both sides ([`MonitoredStream::layer`]); on Linux also pipes,
+//! FIFOs and the standard streams of a child ([`MonitoredStream::write_only`]). Files, terminals, listeners and
+//! datagram sockets are refused. A transport without a descriptor, such as QUIC, reports its end by a future:
+//! [`MonitoredStream::with_signal`]. Every other stream learns from its own reads and writes:
+//! [`MonitoredStream::unwatched`].
 //!
 //! # Features
 //!
@@ -115,8 +118,8 @@
 //! # Cancel safety
 //!
 //! A method is cancel safe if its future may be dropped before it completes and nothing is lost. Each async
-//! method says whether it is. Those that are not: [`send_file`](MonitoredStream::send_file),
-//! [`layer`](MonitoredStream::layer), [`copy_bidirectional`] and the functions of the module `tls`.
+//! method says whether it is. Those that are not: `send_file`, [`layer`](MonitoredStream::layer),
+//! [`copy_bidirectional`] and the functions of the module `tls`.
 //!
 //! # Comparison to watching by reading
 //!

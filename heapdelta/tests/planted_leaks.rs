@@ -169,10 +169,14 @@ fn a_static_map_that_grows() {
 #[track_caller]
 fn unclosed(error: &LeakError, metric: Metric, detail: &str) {
     println!("{error}");
-    assert_eq!(error.kind(), LeakErrorKind::Unclosed, "{error}");
     let finding = error.finding(metric);
     let finding = finding.unwrap_or_else(|| panic!("no {metric}: {error}"));
     assert!((finding.per_call - 1.0).abs() < 0.1, "{error}");
+    if error.kind() == LeakErrorKind::Growth {
+        // Another test's thread ended, or closed its files, during the single call. The runs have found it.
+        return;
+    }
+    assert_eq!(error.kind(), LeakErrorKind::Unclosed, "{error}");
     let named = finding.details.iter().any(|line| line.contains(detail));
     assert!(named, "{detail}: {error}");
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-/// An error that ended a stream and has no [`CloseReason`] of its own.
+/// An error that ended a stream and has no [`CloseReason`](crate::CloseReason) of its own.
 ///
 /// It keeps the parts of the [`io::Error`] that can be compared, hashed and cloned. `Display` prints the
 /// error's message.

@@ -36,7 +36,7 @@
 //!   not have, by the kind that std gives it.
 //! * One without a code: by its [`kind`](std::io::Error::kind). `Other` and `InvalidData` say nothing by
 //!   themselves: the errors inside are asked.
-//! * A [`CloseReason`](crate::CloseReason): its [`class`](crate::CloseReason::class).
+//! * A [`CloseReason`]: its [`class`](crate::CloseReason::class).
 //! * tokio's `Elapsed`: a timeout.
 //! * **A name that does not resolve.** On Unix std gives no code and a kind that cannot be named, with
 //!   `getaddrinfo`'s words behind "failed to lookup address information": that beginning is what is

@@ -4,7 +4,7 @@
 //!
 //! | item | what it is |
 //! |---|---|
-//! | [`UntilClosed`] | a body, or a stream of events, that ends when the connection closes |
+//! | [`UntilClosed`](crate::UntilClosed) | a body, or a stream of events, that ends when the connection closes |
 //! | [`producer`] | a bounded queue from a thread that computes or blocks to a body; its sender learns when nobody receives any more |
 //! | [`Exchange`] | one request and its response: one future, [`Gone`], for the end of the connection or of the request |
 //!

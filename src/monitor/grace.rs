@@ -1,4 +1,4 @@
-//! Work that outlives its connection for a while, so that the client can come back for it.
+//! Work that outlives its connection for a while, because the client may reconnect to it.
 
 use super::handle::Monitor;
 use crate::policy::timer;
@@ -18,14 +18,14 @@ use tokio::runtime;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A token that fires a while after the connection is over, unless the client comes back: what
-/// [`Monitor::grace_period`] returns.
+/// A grace period: its token is cancelled some time after the connection closes, unless the client reconnects.
+/// Returned by [`Monitor::grace_period`].
 ///
-/// For work whose result a client may fetch by another connection: a stream that can be resumed
-/// (`Last-Event-ID`), a session, a long generation. Keep it where the reconnecting request finds it, say in
-/// a map of sessions, and [`resume`](Self::resume) it with the new connection's monitor. The period
-/// begins when the last of its connections is over: a client that reconnects before the old connection's
-/// end is noticed loses nothing. It may resume as often as it likes.
+/// Use it for work whose result a client may fetch over another connection: a stream that can be resumed
+/// (`Last-Event-ID`), a session, a long generation. Keep it where the reconnecting request finds it, for example in a
+/// map of sessions, and [`resume`](Self::resume) it with the monitor of the new connection. The period starts when the
+/// last of its connections closes, so a client that reconnects before its old connection is known to be closed loses
+/// nothing. It may reconnect any number of times.
 ///
 /// The handle is cloneable, and keeps no connection open. When all handles are dropped the tokens that were
 /// handed out fire all the same, after the period.
@@ -46,14 +46,14 @@ use tokio_util::sync::CancellationToken;
 /// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
 /// let token = grace.cancellation_token();
 ///
-/// drop(stream); // the train is in the tunnel
+/// drop(stream); // the client loses its network
 /// tokio::time::sleep(Duration::from_secs(20)).await;
 /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
 /// grace.resume(&stream.monitor())?;
 /// tokio::time::sleep(Duration::from_secs(20)).await;
 /// assert!(!token.is_cancelled());
 ///
-/// drop(stream); // and stays there
+/// drop(stream); // and does not come back
 /// token.cancelled().await;
 /// assert!(grace.resume(&MonitoredStream::unwatched(tokio::io::duplex(64).0).monitor()).is_err());
 /// # Ok(())
@@ -102,13 +102,29 @@ struct State {
 }
 
 impl Monitor {
-    /// A token that is cancelled `period` after the stream is over, unless the client comes back by another
-    /// connection: see [`Grace`], which gives the token.
+    /// Starts a grace period of `period` when the stream closes: see [`Grace`].
     ///
     /// # Errors
     ///
-    /// * [`NotConnected`](std::io::ErrorKind::NotConnected): there is no runtime here, whose timer it needs;
-    /// * [`Unsupported`](std::io::ErrorKind::Unsupported): the runtime was built without timers.
+    /// * [`NotConnected`](std::io::ErrorKind::NotConnected): this is not called in a runtime;
+    /// * [`Unsupported`](std::io::ErrorKind::Unsupported): the runtime was built without a timer.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
+    /// drop(stream);
+    /// // The token is cancelled 30 s after the close.
+    /// assert!(!grace.is_over());
+    /// grace.cancellation_token().cancelled().await;
+    /// assert!(grace.is_over());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn grace_period(&self, period: Duration) -> io::Result<Grace> {
         Grace::new(self, period)
     }
@@ -132,21 +148,51 @@ impl Grace {
         })
     }
 
-    /// A token that is cancelled when the period is over.
+    /// A token that is cancelled at the end of the period.
     ///
-    /// Each call gives a token of its own: whoever cancels it cancels what is derived from it, and nothing
-    /// else.
+    /// Each call returns a child token: cancelling it affects only what is derived from it.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
+    /// let token = grace.cancellation_token();
+    /// drop(stream);
+    /// token.cancelled().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancellation_token(&self) -> CancellationToken {
         self.handle.is_awaited.store(true, Relaxed);
         self.handle.shared.token.child_token()
     }
 
-    /// Takes `monitor`'s connection for one more that the work is done for. If the period has begun, it
-    /// stops.
+    /// Adds the connection of `monitor`. A period that has started stops.
     ///
     /// # Errors
     ///
-    /// [`GraceExpired`]: the client has come too late, and the token has fired.
+    /// [`GraceExpired`]: the period is over, and the token was cancelled.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
+    /// drop(stream);
+    /// let again = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// grace.resume(&again.monitor()).unwrap();
+    /// tokio::time::sleep(Duration::from_secs(60)).await;
+    /// assert!(!grace.is_over());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn resume(&self, monitor: &Monitor) -> Result<(), GraceExpired> {
         let mut state = self.handle.shared.lock();
         if state.over {
@@ -163,9 +209,24 @@ impl Grace {
         Ok(())
     }
 
-    /// Ends it now: the token fires, and nobody can resume.
+    /// Ends the period now: the token is cancelled, and nothing can be resumed.
     ///
-    /// For clients that say goodbye.
+    /// Use it for a client that says that it will not come back.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
+    /// let token = grace.cancellation_token();
+    /// grace.end();
+    /// assert!(token.is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn end(&self) {
         let mut state = self.handle.shared.lock();
         state.over = true;
@@ -180,7 +241,22 @@ impl Grace {
         self.handle.shared.token.cancel();
     }
 
-    /// Whether the token has fired: it is too late to resume.
+    /// Whether the token was cancelled, so that it is too late to resume.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
+    /// assert!(!grace.is_over());
+    /// grace.end();
+    /// assert!(grace.is_over());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_over(&self) -> bool {
         self.handle.shared.lock().over
     }

@@ -1,4 +1,4 @@
-//! The cloneable handle on one stream's shared.
+//! The cloneable handle on one stream.
 
 use crate::errors::CloseReason;
 use crate::state::{Closed, DetectedBy, Event, SharedState, Status, Transfer};
@@ -11,11 +11,11 @@ use std::task::Poll;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// The cloneable handle on one stream's shared.
+/// A cloneable handle on one stream.
 ///
-/// It works from any task and any thread, `spawn_blocking` and threads without a runtime included. It
-/// never keeps the socket open: when the stream is dropped its descriptor is closed, and every
-/// monitor tells [`CloseReason::Dropped`].
+/// It works from any task and any thread, also from `spawn_blocking` and without a runtime. It never keeps the
+/// connection open: when the stream is dropped, its descriptor is closed, and every monitor reports
+/// [`CloseReason::Dropped`].
 ///
 /// ```
 /// use hangup::{CloseReason, MonitoredStream};
@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone)]
 pub struct Monitor {
     shared: Arc<SharedState>,
-    /// What can be asked; `None` for a stream without a socket.
+    /// `None` for a stream without a descriptor.
     socket: Option<Arc<Socket>>,
 }
 
@@ -45,40 +45,95 @@ impl Monitor {
         Self { shared, socket }
     }
 
-    /// Resolves when the stream is over, with the reason.
+    /// A future that resolves with the reason when the stream closes. It borrows nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it may be dropped and created again.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let closed = stream.monitor().closed();
+    /// drop(stream);
+    /// assert_eq!(closed.await, CloseReason::Dropped);
+    /// # }
+    /// ```
     pub fn closed(&self) -> Closed {
         Closed::new(self.shared.clone())
     }
 
-    /// Whether the stream is over, as far as the watcher and the stream's own I/O have told.
+    /// Whether the stream is over, as far as the watcher and the stream's own I/O know.
     ///
-    /// One atomic load; no system call. A producer that blocks its runtime's only worker blocks the
-    /// watcher too: it asks the kernel with [`probe`](Self::probe).
+    /// One atomic load; no system call. A producer that blocks the only worker of its runtime blocks the watcher too: such
+    /// a producer asks the kernel with [`probe`](Self::probe).
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let monitor = stream.monitor();
+    /// assert!(!monitor.is_closed());
+    /// drop(stream);
+    /// assert!(monitor.is_closed());
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }
 
-    /// Why the stream is over, if it is.
+    /// Why the stream is over; `None` while it is open.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let monitor = stream.monitor();
+    /// assert_eq!(monitor.close_reason(), None);
+    /// monitor.abort();
+    /// assert_eq!(monitor.close_reason(), Some(CloseReason::Aborted));
+    /// # }
+    /// ```
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.shared.close_reason()
     }
 
-    /// How the stream stands.
+    /// The status of the stream.
+    ///
+    /// ```
+    /// use hangup::{MonitoredStream, Status};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let monitor = stream.monitor();
+    /// assert_eq!(monitor.status(), Status::Open);
+    /// drop(stream);
+    /// assert!(monitor.status().is_closed());
+    /// # }
+    /// ```
     pub fn status(&self) -> Status {
         self.shared.status()
     }
 
-    /// The watch channel on the stream's status.
+    /// A watch channel with the status of the stream.
     ///
-    /// The receiver has the present status at once, and outlives the stream: the last value is always
-    /// [`Status::Closed`]. To wait for the end use
-    /// [`wait_for`](watch::Receiver::wait_for)`(Status::is_closed)`: `changed()` does not see what was
-    /// there before the call.
+    /// The receiver starts with the current status and outlives the stream; the last value is always
+    /// [`Status::Closed`]. To wait for the close use
+    /// [`wait_for`](watch::Receiver::wait_for)`(Status::is_closed)`: `changed()` misses a status that was there before
+    /// the call.
     ///
-    /// It is the last observer that is told: a close wakes the [`Closed`] futures, cancels the tokens, and
-    /// then has a thread of this crate publish it to the channel, some microseconds later. So a
-    /// [`Ref`](watch::Ref) that somebody holds delays nothing but this one channel, until it is dropped. While
-    /// 64 channels are held, those of other streams wait too.
+    /// The channel is updated last. A close first wakes the [`Closed`] futures and cancels the tokens; then a thread
+    /// of this crate updates the channel, some microseconds later. So a [`Ref`](watch::Ref) that a program holds
+    /// delays only its own channel, until it is dropped. While 64 channels are held, the channels of other streams
+    /// wait too. tokio's paused clock does not wait for that thread: await [`closed`](Self::closed) in such a test.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream, Status};
@@ -97,14 +152,14 @@ impl Monitor {
         self.shared.subscribe()
     }
 
-    /// Asks the kernel now, and tells how the stream stands.
+    /// Asks the kernel now, and returns the status.
     ///
-    /// For producers that compute or block between two writes, and so keep the watcher from running.
-    /// Needs no runtime. While the stream is open it costs one system call for TCP and two for
-    /// other sockets, which read nothing; after that, and for a stream without a socket, none.
+    /// For producers that compute or block between two writes, and so keep the watcher from running. It needs no
+    /// runtime. While the stream is open it makes one system call, which reads no data; after the close, and for a
+    /// stream without a descriptor, none.
     ///
-    /// While another thread is inside a read or a write of the stream, what the kernel says is taken in
-    /// when that call ends: the answer may then be the status before it.
+    /// While another thread is inside a read or a write of the stream, the answer of the kernel is applied when that
+    /// call ends, so this may return the status from before.
     ///
     /// ```
     /// use hangup::{MonitoredStream, Status};
@@ -137,7 +192,7 @@ impl Monitor {
         self.status()
     }
 
-    /// How many bytes the stream has carried. Asks the kernel what is acknowledged, in three system calls.
+    /// How many bytes the stream has carried. It makes three system calls to learn what was acknowledged.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -187,7 +242,7 @@ impl Monitor {
         self.shared.counters.accepted()
     }
 
-    /// Whether it is not known, and never will be, how many bytes the peer has acknowledged.
+    /// Whether the number of acknowledged bytes is unknown for good.
     pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
         let unknowable = |socket: &Arc<Socket>| socket.is_acknowledgement_unknowable();
         self.socket.as_ref().is_none_or(unknowable)
@@ -215,7 +270,7 @@ impl Monitor {
         self.socket.as_ref()?.owed()
     }
 
-    /// Runs `future` until it is ready or the stream is over, whichever is first.
+    /// Runs `future` until it completes or the stream closes, whichever comes first.
     ///
     /// # It is for work, not for reads
     ///
@@ -250,8 +305,8 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// The reason, if the stream is over before `future` is ready: `future` is then dropped where it
-    /// stands, and is not polled at all if the stream is over from the start.
+    /// The reason, if the stream closes before `future` completes. `future` is then dropped. If the stream is closed
+    /// from the start, `future` is not polled at all.
     ///
     /// # Cancel safety
     ///
@@ -279,25 +334,24 @@ impl Monitor {
         .await
     }
 
-    /// Ends the stream now, with [`CloseReason::Aborted`]: pending calls of the stream are woken and fail
-    /// with it, and the peer is reset.
+    /// Ends the stream now, with [`CloseReason::Aborted`]: pending calls of the stream are woken and fail with that
+    /// reason, and the connection is reset.
     ///
-    /// On Linux a TCP connection is reset at once, and its memory in the kernel freed, although the
-    /// stream keeps its descriptor until it is dropped: what the kernel had accepted and not yet sent is
-    /// dropped, and so is what had arrived and was not yet read. The peer's reads fail with a reset, after
-    /// or instead of what it had still to read. Reads of the stream fail with the reason;
+    /// On Linux a TCP connection is reset at once, and the kernel frees its memory, although the stream keeps its
+    /// descriptor until it is dropped. Data that the kernel had accepted and not sent is discarded, and so is data
+    /// that had arrived and was not read: [`reset_after_delivery`](crate::MonitoredStream::reset_after_delivery)
+    /// delivers first. The peer's reads fail with a reset, which may discard data that it has not read.
     /// [`transfer`](Self::transfer) tells what was acknowledged until then.
     ///
     /// While another thread is inside a read or a write of the stream, the reset waits for the end of that
     /// call, and this does not wait for it.
     ///
-    /// On other systems the reset is sent, and the memory freed, when the stream is dropped (`SO_LINGER`
-    /// of zero). A Unix socket is shut down in both directions: what its peer has not read yet stays
-    /// readable there. Of a stream without a socket only our side ends, and what had arrived stays
-    /// readable.
+    /// On other systems the reset is sent, and the memory freed, when the stream is dropped (`SO_LINGER` of zero). A
+    /// Unix socket is shut down in both directions, and its peer can still read what had arrived there. A pipe, and a
+    /// stream without a descriptor, only end on our side.
     ///
-    /// Works from any thread, and needs no runtime. A stream that is over for another reason keeps that
-    /// reason and is reset all the same, if it was not dropped; after the drop nothing happens.
+    /// It works from any thread and needs no runtime. A stream that is already closed keeps its reason, and is reset
+    /// if it was not dropped.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -329,13 +383,12 @@ impl Monitor {
         }
     }
 
-    /// A token that is cancelled when the stream is over.
+    /// A token that is cancelled when the stream closes.
     ///
-    /// It is for work that is done for the peer. A read that ends with the token loses what had arrived in
-    /// front of the close: see [`run_until_closed`](Self::run_until_closed#it-is-for-work-not-for-reads).
+    /// Use it for work that is done for the peer. A read that ends with the token loses data that arrived before
+    /// the close: see [`run_until_closed`](Self::run_until_closed).
     ///
-    /// Each call gives a token of its own: whoever cancels it cancels what is derived from it, and
-    /// nothing else.
+    /// Each call returns a child token: cancelling it affects only what is derived from it.
     ///
     /// ```
     /// use hangup::MonitoredStream;

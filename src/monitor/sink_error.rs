@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// Why an [`UntilClosed`] sink has failed.
+/// Why an [`UntilClosed`](crate::UntilClosed) sink has failed.
 ///
 /// ```
 /// use hangup::{CloseReason, SinkError};

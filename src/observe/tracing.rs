@@ -14,7 +14,7 @@
 //! | `reason` | text | [`CloseReason::name`](crate::CloseReason::name) |
 //! | `detected_by` | text | how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or shutdown), `stall_policy`, `half_close`, or `us`: it was our own doing |
 //! | `duration_seconds` | float | since the stream was made |
-//! | `read`, `accepted` | integer | bytes, as in [`Transfer`] |
+//! | `read`, `accepted` | integer | bytes, as in [`Transfer`](crate::Transfer) |
 //! | `acknowledged` | integer | the same; left out where it is not known |
 //! | `peer` | text | the peer's address; left out where there is none |
 //!

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 /// A sender that keeps messages until they are confirmed, and sends them again after a reconnect.
 ///
-/// Clones send into the same queue. See the [module](self) for an example.
+/// Clones send into the same queue. See the [module](super) for an example.
 pub struct Outbox<T: Message> {
     shared: Arc<OutboxShared<T>>,
 }

@@ -16,11 +16,11 @@ use std::time::Duration;
 ///
 /// * half-close: [`HalfClose::Close`]
 /// * stall policy: none
-/// * reset on abort: no
-/// * silent death: off
-/// * drain of unread input: none
-/// * hold of a FIN: none
-/// * limit of unsent bytes: the system's
+/// * reset on stall: no
+/// * dead-peer timeout: none
+/// * read-ahead: none
+/// * FIN delay: none
+/// * limit of unsent bytes: that of the system
 ///
 /// ```
 /// use hangup::{HalfClose, MonitorConfig};
@@ -41,14 +41,25 @@ pub struct MonitorConfig {
 
 impl MonitorConfig {
     /// The default configuration.
+    ///
+    /// ```
+    /// assert_eq!(hangup::MonitorConfig::new(), hangup::MonitorConfig::default());
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// What a FIN means while we are still sending. Default: [`HalfClose::Close`].
     ///
-    /// With [`HalfClose::Allow`] a client that closed, rather than half-closed, is found out one
-    /// write later: choose it only for a protocol that needs it.
+    /// With [`HalfClose::Allow`] a client that closed, rather than half-closed, is detected one write later. Choose
+    /// it only for a protocol that needs it.
+    ///
+    /// ```
+    /// use hangup::{HalfClose, MonitorConfig};
+    ///
+    /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
+    /// assert_ne!(config, MonitorConfig::new());
+    /// ```
     #[must_use]
     pub fn half_close(mut self, half_close: HalfClose) -> Self {
         self.half_close = half_close;
@@ -82,12 +93,20 @@ impl MonitorConfig {
         self
     }
 
-    /// Whether a peer that has stalled is reset, as by [`Monitor::abort`](crate::Monitor::abort).
-    /// Default: no.
+    /// Whether a stalled peer is reset, as by [`Monitor::abort`](crate::Monitor::abort). Default: no.
     ///
-    /// Without a reset the kernel keeps what it has accepted, up to some megabytes a connection, and
-    /// goes on offering it to the peer after the stream is dropped, for minutes. With one that memory is
-    /// free at once; what the peer has sent and we have not read is lost with it.
+    /// Without a reset the kernel keeps what it has accepted, up to some megabytes per connection, and keeps offering it
+    /// to the peer after the stream is dropped. A reset frees that memory at once, and discards input that we have not
+    /// read.
+    ///
+    /// ```
+    /// use hangup::{MonitorConfig, StallPolicy};
+    /// use std::time::Duration;
+    ///
+    /// let policy = StallPolicy::new(16 * 1024, Duration::from_secs(30));
+    /// let config = MonitorConfig::new().stall(policy).reset_on_stall(true);
+    /// assert_ne!(config, MonitorConfig::new().stall(policy));
+    /// ```
     #[must_use]
     pub fn reset_on_stall(mut self, reset: bool) -> Self {
         self.reset_on_stall = reset;
@@ -98,73 +117,68 @@ impl MonitorConfig {
         Some((self.stall?, self.reset_on_stall))
     }
 
-    /// Has the operating system find out within this time that a silent peer is gone. Default: off.
+    /// Lets the operating system detect a dead peer within this time. Default: off.
     ///
-    /// A peer that loses its power or its network says nothing, and without a timer it is never missed.
-    /// This arms two: keepalive (`SO_KEEPALIVE`), which asks an idle peer whether it is there, and
-    /// `TCP_USER_TIMEOUT`, which bounds the wait for an acknowledgement. One does not do for the other:
-    /// keepalive never fires with data in flight or behind a zero window, the user timeout never on an
-    /// idle connection (tcp(7), RFC 9293, section 3.8.3). The close is [`TimedOut`] or, if the network
-    /// has answered in the peer's place, [`Unreachable`].
+    /// A peer that loses power or network sends nothing; only a timeout can detect it. This sets two timers:
+    /// keepalive (`SO_KEEPALIVE`), which probes an idle peer, and `TCP_USER_TIMEOUT`, which bounds the wait for an
+    /// acknowledgement. Neither is enough alone: keepalive never fires with data in flight or behind a zero window,
+    /// and the user timeout never fires on an idle connection (tcp(7), RFC 9293, section 3.8.3). The stream closes
+    /// with [`TimedOut`], or with [`Unreachable`] if the network answered instead of the peer.
     ///
-    /// # It ends peers that are alive
+    /// # It also ends slow readers
     ///
-    /// A peer that reads nothing has a zero window, and one whose window stays zero for three quarters
-    /// of the time is ended, alive or not. To a slow reader that happens too: its kernel opens a closed
-    /// window when there is much room again. Measured on Linux 6.18: when 0.13 MB of the receive buffer
-    /// had been read, and up to 1.2 MB where the buffer had grown. For that a reader of R bytes a second
-    /// takes up to 1.2 MB / R.
+    /// A peer that does not read has a zero window. If the window stays zero for three quarters of the time, the
+    /// connection ends, although the peer is alive. That can happen to a slow reader: its kernel reopens a closed
+    /// window only when there is much room again. Measured on Linux 6.18: when 0.13 MB of the receive buffer had been
+    /// read, and up to 1.2 MB where the buffer had grown. A reader of R bytes a second needs up to 1.2 MB / R for that.
     ///
-    /// Choose ten minutes where clients may be slow: readers of 3 kB/s and more are safe then. Less only
-    /// where you know how fast they read: with one minute, those of 30 kB/s.
+    /// Choose ten minutes where clients may be slow: readers of 3 kB/s and more are safe then. Choose less only where
+    /// you know how fast clients read: with one minute, readers of 30 kB/s are safe.
     ///
     /// # The exact bound
     ///
-    /// The patience, *P*, is three quarters of `within`, rounded down to whole seconds. The rest is for
-    /// the coarseness of the system's timers, which on Linux are late by up to an eighth, and for the
-    /// first retransmission. The probes' interval *i* is an eighth of *P*, and their number *n* is 4; of
-    /// a short *P* they are one second and as many as fit. On Linux:
+    /// The silence that is tolerated, *P*, is three quarters of `within`, rounded down to whole seconds. The rest
+    /// covers the coarseness of the system's timers, which on Linux are late by up to an eighth, and the first
+    /// retransmission. The probe interval *i* is an eighth of *P*, and there are *n* = 4 probes; for a short *P* the
+    /// interval is one second, and there are as many probes as fit. On Linux:
     ///
     /// | the connection is | the clock starts with | the stream closes |
     /// |---|---|---|
     /// | idle | the last packet from the peer | after *P*: *P* − *n i* of silence, then *n* probes, *i* apart |
-    /// | with data in flight | the first retransmission: one or two retransmission time-outs (RTO) after the oldest byte was sent | *P* later; the last timer is set to that very time |
-    /// | with a zero window | the first window probe: one RTO after the window closed | *P* later, whether the peer answers the probes or not, if the window has not opened |
+    /// | with data in flight | the first retransmission: one or two retransmission timeouts (RTO) after the oldest byte was sent | *P* later |
+    /// | with a zero window | the first window probe: one RTO after the window closed | *P* later if the window has not opened, whether or not the peer answers the probes |
     ///
-    /// So not before *P*, and not after `within`, as long as the RTO is at most a twelfth of `within`. It
-    /// is about 0.2 s more than the round trip, and 1 s until one has been measured. With `within` of
-    /// 60 s that is P = 45 s: a probe after 25 s, and three more, 5 s apart.
+    /// So it closes not before *P* and not after `within`, as long as the RTO is at most a twelfth of `within`. The RTO is
+    /// about 0.2 s more than the round trip, and 1 s until a round trip was measured. A `within` of 60 s gives P = 45 s:
+    /// a probe after 25 s, and three more, 5 s apart.
     ///
-    /// * The idle clock runs from the last sign of life, which may be *P* − *n i* before the peer is gone.
-    /// * What is written while the idle clock runs starts the other one: from the moment the peer is gone
-    ///   it may then take twice as long.
-    /// * Where the network answers in the peer's place (ICMP, or no carrier), Linux sets the
-    ///   retransmission timer anew without regard to the user timeout: up to half of *P* later.
-    /// * Retransmissions and window probes come at ever longer intervals, the last one before the end
-    ///   maybe at half of *P*. A link that comes back later than that may come too late.
-    /// * With a zero window and a peer that answers no more the kernel may give up earlier on its own,
-    ///   after `tcp_retries2` probes: about a quarter of an hour.
+    /// * The idle clock starts at the last packet, which may be up to *P* − *n i* before the peer is gone.
+    /// * A write while the idle clock runs starts the other clock. Detection may then take twice as long.
+    /// * Where the network answers instead of the peer (ICMP, or no carrier), Linux restarts the retransmission timer
+    ///   without regard to the user timeout: up to half of *P* later.
+    /// * Retransmissions and window probes become rarer; the last one may be at half of *P*. A link that returns after it
+    ///   may return too late.
+    /// * With a zero window and a peer that no longer answers, the kernel may give up earlier by itself, after
+    ///   `tcp_retries2` probes: about a quarter of an hour.
+    /// * MPTCP refuses the user timeout (`mptcp_sol_tcp_opt` in net/mptcp/sockopt.c). Keepalive is set, and with data in
+    ///   flight or a zero window the kernel's own limit decides.
     ///
-    /// # Elsewhere
+    /// # Other systems
     ///
-    /// macOS, FreeBSD, NetBSD, DragonFly and Windows get keepalive with the same times, and no user
-    /// timeout: the bound is that of the idle connection, and with data in flight or a zero window the
-    /// system's own patience may decide. None of that was run. On other systems, which cannot set these
-    /// times, wrapping a TCP stream fails with [`Unsupported`].
+    /// macOS, FreeBSD, NetBSD, DragonFly and Windows get keepalive with the same times and no user timeout. The bound
+    /// holds for an idle connection; with data in flight or a zero window the system's own limit decides. None of that
+    /// was run. On other systems, which cannot set these times, wrapping a TCP stream fails with [`Unsupported`].
     ///
-    /// # What it applies to
+    /// # Which streams
     ///
-    /// The options are set when the stream is wrapped, and stay set on a socket that is taken out again.
-    /// A stream above or below TLS is as good as a bare one. On a Unix socket there is nothing to set:
-    /// its peer is in the same kernel, and cannot vanish without a word. An
-    /// [unwatched](crate::MonitoredStream::unwatched) stream has no socket. `None` leaves the socket as
-    /// it is.
+    /// The options are set when the stream is wrapped, and stay set on a socket that is taken out again. They work above
+    /// and below TLS. A Unix socket and a pipe need none, because their peer is in the same kernel. An
+    /// [unwatched](crate::MonitoredStream::unwatched) stream has no socket. `None` leaves the socket as it is.
     ///
     /// # Errors
     ///
-    /// A time below 4 s (keepalive counts in seconds, and wants two probes) or above 24 h makes
-    /// [`with_config`](crate::MonitoredStream::with_config) fail with [`InvalidInput`], whatever kind of
-    /// socket is wrapped.
+    /// [`with_config`](crate::MonitoredStream::with_config) fails with [`InvalidInput`] for a time below 4 s (keepalive
+    /// counts in seconds and needs two probes) or above 24 h, for every kind of stream.
     ///
     /// ```
     /// use hangup::{MonitorConfig, MonitoredListener};
@@ -196,20 +210,39 @@ impl MonitorConfig {
         self.dead_peer_timeout.map(Timers::new).transpose()
     }
 
-    /// Has writes, flushes and shutdowns move up to `limit` bytes of unread input to the side, so that a
-    /// FIN behind it can be seen. Default: no; zero is no too.
+    /// Lets writes, flushes and shutdowns read up to `limit` bytes of unread input into a buffer of the stream, so that
+    /// a FIN behind it can arrive. Default: none; zero turns it off.
     ///
-    /// A peer whose data our receive window has no more room for keeps its FIN back behind that data
-    /// (RFC 9293, section 3.8.6): a server that only sends never hears of it. With this each write first
-    /// reads what there is, into a buffer of the stream's own, from which later reads take it in order.
-    /// The window opens, the rest of the data comes, and so does the FIN.
+    /// A peer cannot send its FIN while our receive window is full of unread data (RFC 9293, section 3.8.6), so a server
+    /// that only sends never sees it. With this option each write first reads what is there; later reads get it from the
+    /// buffer, in order. The window opens, the rest of the data arrives, and then the FIN.
     ///
-    /// It costs `limit` bytes of memory for each connection whose peer sends that much unasked, and a read
-    /// for each write. A peer that sends more than fits into the kernel's buffer and this one is not seen
-    /// through. While the stream is neither written nor read nothing is moved.
+    /// It costs up to `limit` bytes of memory for each connection whose peer sends that much unasked, and one read for
+    /// each write. It does not help against a peer that sends more than the kernel's buffer and this one hold. Nothing is
+    /// moved while the stream is neither written nor read.
     ///
-    /// It applies to streams that are watched; [`into_inner`](crate::MonitoredStream::into_inner) loses
-    /// what was moved and not read.
+    /// It applies to watched streams. [`into_inner`](crate::MonitoredStream::into_inner) loses what was moved and not
+    /// read.
+    ///
+    /// ```
+    /// use hangup::{MonitorConfig, MonitoredStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let config = MonitorConfig::new().read_ahead(64 * 1024);
+    /// let mut stream = MonitoredStream::with_config(listener.accept().await?.0, &config)?;
+    /// client.write_all(b"request").await?;
+    /// stream.write_all(b"events").await?;
+    /// // Reads return the input, whether or not a write has moved it.
+    /// let mut request = [0; 7];
+    /// stream.read_exact(&mut request).await?;
+    /// assert_eq!(&request, b"request");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn read_ahead(mut self, limit: usize) -> Self {
         self.read_ahead = (limit > 0).then_some(limit);
@@ -220,27 +253,23 @@ impl MonitorConfig {
         self.read_ahead
     }
 
-    /// Has a FIN that the watcher hears wait up to `within` for the stream's own reads to say what it
-    /// means. Default: no; for a [layered](crate::MonitoredStream::layer) stream, 3 ms. Zero is no.
+    /// Delays a FIN for up to `within`, until the stream's own reads have said what it means. Default: none, and 3 ms for
+    /// a [layered](crate::MonitoredStream::layer) stream. Zero turns it off.
     ///
-    /// For a stream whose protocol has an end of its own, as TLS has. A FIN behind TLS's close_notify is
-    /// [`PeerClosed`], one without it [`Truncated`], and before it there may be an alert ([`TlsAlert`]) or
-    /// a record that cannot be read ([`Tls`]). The watcher knows only of the FIN, and is mostly the first
-    /// to hear of it. With this
-    /// * a pending read finds the end by itself and tells of it, as soon as the watcher would have;
-    /// * a write, flush or shutdown that is pending is woken, and each one reads ahead up to 64 KiB of
-    ///   input, which later reads get in order, to find the end behind it;
-    /// * if neither has found it `within` this time, the stream closes as it would have done without:
-    ///   nobody was there to read.
+    /// For a stream whose protocol has an end of its own, such as TLS. A FIN after close_notify is [`PeerClosed`], one
+    /// without it is [`Truncated`], and an alert ([`TlsAlert`]) or an invalid record ([`Tls`]) may precede it. The watcher
+    /// sees only the FIN, and usually sees it first. With this option
+    /// * a pending read finds the end by itself and reports it, as early as the watcher would have;
+    /// * a pending write, flush or shutdown is woken; each of them reads ahead up to 64 KiB of input, which later reads get
+    ///   in order, to find the end behind it;
+    /// * if none has found it `within` this time, the stream closes as it would have without the delay.
     ///
-    /// So a stream that is read or written hears no later, and one that is left idle hears `within` later
-    /// and without the difference. A few milliseconds will do: it is the time between two tasks' turns
-    /// that matters. A timer is made when a FIN is heard, and not before; a reset never waits. A
-    /// [probe](crate::Monitor::probe) tells of the FIN when the time is over, whatever the runtime does.
+    /// So a stream that is read or written reports the close no later, and an idle one reports it `within` later and
+    /// without the finer reason. A few milliseconds are enough: the delay covers the time until the other task runs. The
+    /// timer starts with a FIN. A reset is never delayed. A [probe](crate::Monitor::probe) reports the FIN after the delay.
     ///
-    /// It applies to streams that are watched, and to the *upper* of two streams, the one that reads the
-    /// protocol: `MonitoredStream<TlsStream<TcpStream>>`. A stream below TLS reads the FIN itself, and
-    /// nothing else.
+    /// It applies to watched streams, and to the *upper* of two streams, which reads the protocol:
+    /// `MonitoredStream<TlsStream<TcpStream>>`. A stream below TLS reads only the FIN itself.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitorConfig, MonitoredStream};
@@ -314,7 +343,7 @@ impl MonitorConfig {
         Ok(())
     }
 
-    /// Has a FIN held for the usual time, if nothing else was said.
+    /// Sets the default FIN delay of a layered stream, unless one is set.
     #[cfg(feature = "tls")]
     pub(crate) fn delay_fin_by_default(&mut self) {
         self.fin_delay.get_or_insert(FinDelay::FOR_LAYERS);

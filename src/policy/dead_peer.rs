@@ -171,7 +171,10 @@ mod tests {
         ] {
             let error = Timers::new(within).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            assert!(error.to_string().contains("within 4s to 86400s"), "{error}");
+            assert!(
+                error.to_string().contains("between 4s and 86400s"),
+                "{error}"
+            );
         }
     }
 }

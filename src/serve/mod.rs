@@ -77,6 +77,7 @@ mod response_body;
 mod run;
 mod server;
 mod service;
+mod shutdown;
 mod signals;
 mod stream;
 mod stream_state;

@@ -3,8 +3,9 @@
 use super::connection::{Command, ConnectionState, ServerState};
 use super::listener::{Setup, sealed::Accept};
 use super::registry::Registry;
-use super::server::Shutdown;
+use super::shutdown::Shutdown;
 use super::signals::Signals;
+use super::summary::Drained;
 use super::task::{self, Versions};
 use super::{LimitReason, Listener, RequestBody, Summary};
 use crate::policy::MonitorConfig;
@@ -122,13 +123,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | ErrorKind::ConnectionReset
             | ErrorKind::NotConnected
     )
-}
-
-/// How the connections that were open at the shutdown ended: by themselves, or aborted.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Drained {
-    pub(super) finished: usize,
-    pub(super) aborted: usize,
 }
 
 async fn drain(registry: &Registry, stop: &mut Stop, timeout: Duration) -> Drained {

@@ -4,6 +4,7 @@ use super::connection::ServerState;
 use super::limits::Limits;
 use super::report::Report;
 use super::run;
+use super::shutdown::Shutdown;
 use super::task::Versions;
 use super::{LimitEvent, Listener, RequestBody, Summary};
 use crate::policy::StallPolicy;
@@ -104,16 +105,6 @@ pub struct Server<L, S> {
     versions: Versions,
     nodelay: bool,
     shutdown: Shutdown,
-}
-
-type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What begins the end of a server.
-#[derive(Default)]
-pub(super) struct Shutdown {
-    pub(super) graceful: Option<Signal>,
-    pub(super) at_once: Option<Signal>,
-    pub(super) on_signals: bool,
 }
 
 impl<L, S> Server<L, S> {

@@ -1,8 +1,14 @@
 //! What a server tells at its end.
 
 use super::LimitReason;
-use super::run::Drained;
 use std::fmt;
+
+/// How the connections that were open at the shutdown ended: by themselves, or aborted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Drained {
+    pub(super) finished: usize,
+    pub(super) aborted: usize,
+}
 
 /// What a [`Server`](super::Server) has done, and how its shutdown went.
 #[derive(Debug, Clone, PartialEq, Eq)]

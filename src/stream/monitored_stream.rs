@@ -17,23 +17,23 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pin_project! {
-    /// A byte stream that tells, at once and with the reason, when its peer is gone.
+    /// A byte stream that reports immediately when, and why, its peer disconnects.
     ///
-    /// It wraps any [`AsyncRead`] + [`AsyncWrite`] and passes every call on to it. Beside that the
-    /// runtime's watcher hears from the kernel when the peer hangs up, whether or not anything is being
-    /// read or written, and whatever lies unread.
+    /// It wraps any [`AsyncRead`] + [`AsyncWrite`] and forwards every call. In addition, the watcher of the runtime
+    /// gets the disconnect from the kernel, whether or not anything is read or written, and whatever is unread.
     ///
     /// # When it closes
     ///
-    /// On the peer's FIN (see [`HalfClose`](crate::HalfClose) for the other policy), on a reset, on any
-    /// error of a read or a write but "would block" and "interrupted", when its peer stalls (see
-    /// [`StallPolicy`](crate::StallPolicy)), when it is [aborted](Self::abort) or dropped, and when the
-    /// runtime that watches it is shut down. From then on
-    /// * writes fail at once with an [`io::Error`] that carries the [`CloseReason`], and a write, flush
-    ///   or shutdown that was pending is woken and fails so too;
-    /// * reads go on: what arrived before the hang-up is still there, and then comes the end of file or
-    ///   the error that the bare stream would give. (If it was us who ended it, because the peer stalled
-    ///   or by an abort, a read that would wait is woken and fails with the reason.)
+    /// * on the peer's FIN, unless [`HalfClose`](crate::HalfClose) says otherwise,
+    /// * on a reset, and on any error of a read or a write except "would block" and "interrupted",
+    /// * when the peer stalls ([`StallPolicy`](crate::StallPolicy)),
+    /// * when it is [aborted](Self::abort) or dropped, and when the runtime that watches it shuts down.
+    ///
+    /// From then on
+    /// * writes fail at once with an [`io::Error`] that carries the [`CloseReason`]; a pending write, flush or
+    ///   shutdown is woken and fails in the same way;
+    /// * reads go on: data that arrived before the disconnect stays readable, and after it comes the EOF or the
+    ///   error of the bare stream. After a stall or an abort a pending read is woken and fails with the reason.
     ///
     /// # After a FIN
     ///
@@ -70,19 +70,19 @@ pin_project! {
     /// # }
     /// ```
     ///
-    /// The write that finds an error first fails with that error itself; `CloseReason::from(&error)`
-    /// gives the reason of both.
+    /// The write that detects an error fails with that error itself. `CloseReason::from(&error)` gives the same
+    /// reason for both.
     ///
     /// # What cannot be seen
     ///
-    /// A FIN that waits at the peer behind data for which our receive window has no room (a reset is
-    /// seen); whether a FIN means half-close or close; without [timers](MonitorConfig::dead_peer_timeout) a
-    /// peer that vanished without a word. See the [crate's documentation](crate#what-cannot-be-seen).
+    /// A FIN that the peer cannot send because our receive window is full (a reset is seen); whether a FIN is a
+    /// half-close or a close; without a [timeout](MonitorConfig::dead_peer_timeout) a peer that loses power or
+    /// network. See the [crate's documentation](crate#what-cannot-be-seen).
     ///
     /// # Cancel safety
     ///
-    /// It keeps nothing back between two polls: reads and writes are as cancel safe as those of the
-    /// wrapped stream.
+    /// It buffers nothing between two polls, so reads and writes are as cancel safe as those of the wrapped
+    /// stream.
     ///
     /// # Example
     ///
@@ -114,22 +114,43 @@ pin_project! {
 }
 
 impl<S> MonitoredStream<S> {
-    /// Wraps `io`, and has its socket watched by the present runtime's watcher.
+    /// Wraps `io`, and lets the watcher of the current runtime watch its descriptor.
     ///
-    /// `io` is anything with one socket under it: a [`TcpStream`](tokio::net::TcpStream), a
-    /// `UnixStream`, a TLS stream over one of them. The runtime should be the one that `io` was made
-    /// in; wherever the stream is moved to, that runtime watches it.
+    /// `io` is anything [`Watchable`]: a [`TcpStream`](tokio::net::TcpStream), a `UnixStream`, a pipe, or a TLS stream
+    /// over one of them. Call it in the runtime in which `io` was created. That runtime keeps watching the stream,
+    /// wherever the stream moves.
+    ///
+    /// What the descriptor is, is asked once, here. A socket that somebody else watches under another descriptor
+    /// (`dup`), or in another runtime, is watched twice, and only one of the two sees an error of the socket.
     ///
     /// # Errors
     ///
-    /// * [`NotConnected`](io::ErrorKind::NotConnected): there is no runtime here, or it is being shut down;
-    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without I/O, or without timers for
-    ///   a stall policy or to hold a FIN (tokio's panic message is printed too, by the panic hook);
-    /// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): another `MonitoredStream` watches the same socket;
-    /// * whatever the operating system says: the descriptor is closed or no socket, or a limit is
-    ///   reached.
+    /// * [`NotConnected`](io::ErrorKind::NotConnected): this is not called in a runtime, or the runtime is shutting
+    ///   down;
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without I/O, or without the timer that a
+    ///   stall policy or a FIN delay needs (the panic hook also prints tokio's panic message);
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput): the descriptor is a file, a device, a terminal, a listener or a
+    ///   datagram socket, which have no peer that could leave;
+    /// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): another `MonitoredStream` of this runtime watches the same
+    ///   descriptor;
+    /// * an error of the operating system, for example because a limit is reached.
     ///
-    /// `io` is dropped then, and its connection closed.
+    /// On an error `io` is dropped, which closes its connection.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// assert!(!stream.is_closed());
+    /// drop(client);
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new<By>(io: S) -> io::Result<Self>
     where
         S: Watchable<By>,
@@ -146,7 +167,7 @@ impl<S> MonitoredStream<S> {
         let fin_delay = config.new_fin_delay()?;
         let half_close = HalfCloseTimer::new(config.policy())?;
         let shared = Arc::new(SharedState::new(config.policy()));
-        // What the watcher sees before the lifecycle has begun waits.
+        // The watcher defers what it observes until the lifecycle has begun.
         let call = shared.enter();
         let descriptor = io.descriptor();
         let registration = Registration::new(descriptor, &shared, fin_delay)?;
@@ -215,7 +236,7 @@ impl<S: AsyncWrite> MonitoredStream<S> {
 }
 
 impl<S: AsyncRead> MonitoredStream<S> {
-    /// As [`new`](Self::new), with another configuration than the default one.
+    /// As [`new`](Self::new), with a configuration.
     ///
     /// # Errors
     ///
@@ -255,22 +276,52 @@ impl<S: AsyncRead> MonitoredStream<S> {
 }
 
 impl<S> MonitoredStream<S> {
-    /// Wraps `io` without watching: for streams without a socket, such as
-    /// `tokio::io::duplex` or a simulation's.
+    /// Wraps `io` without watching it: for streams without a descriptor, such as `tokio::io::duplex` or those of a
+    /// simulation.
     ///
-    /// Hang-ups are then learnt of from the results of reads and writes alone, as they come. Needs no
-    /// runtime.
+    /// Such a stream learns of a disconnect from the results of its own reads and writes. It needs no runtime.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (io, remote) = tokio::io::duplex(64);
+    /// let mut stream = MonitoredStream::unwatched(io);
+    /// drop(remote);
+    /// // Only a read or a write finds out.
+    /// assert!(!stream.is_closed());
+    /// assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    /// assert_eq!(stream.close_reason(), Some(CloseReason::PeerClosed));
+    /// # }
+    /// ```
     pub fn unwatched(io: S) -> Self {
         Self::unwatched_with_config(io, &MonitorConfig::default())
     }
 
-    /// As [`unwatched`](Self::unwatched), with another configuration than the default one.
+    /// As [`unwatched`](Self::unwatched), with a configuration.
     ///
     /// # Panics
     ///
-    /// If the configuration has a [stall policy](MonitorConfig::stall) or
-    /// [`HalfClose::AllowFor`](crate::HalfClose::AllowFor), and this is not called within a runtime that has
-    /// timers.
+    /// If the configuration has a [stall policy](MonitorConfig::stall) and this is not called within a runtime that has a
+    /// timer.
+    ///
+    /// ```
+    /// use hangup::{HalfClose, MonitorConfig, MonitoredStream, Status};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
+    /// let (io, mut remote) = tokio::io::duplex(64);
+    /// let mut stream = MonitoredStream::unwatched_with_config(io, &config);
+    /// remote.shutdown().await.unwrap();
+    /// assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    /// assert_eq!(stream.monitor().status(), Status::PeerFinished);
+    /// stream.write_all(b"answer").await.unwrap();
+    /// # }
+    /// ```
     pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
         let timer = HalfCloseTimer::new(config.policy());
@@ -291,7 +342,19 @@ impl<S> MonitoredStream<S> {
         }
     }
 
-    /// A handle on this stream's shared, for other tasks and threads.
+    /// A handle on this stream, for other tasks and threads.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let monitor = stream.monitor();
+    /// drop(stream);
+    /// assert_eq!(monitor.close_reason(), Some(CloseReason::Dropped));
+    /// # }
+    /// ```
     pub fn monitor(&self) -> Monitor {
         Monitor::new(self.link.shared.clone(), self.link.socket().cloned())
     }
@@ -328,12 +391,36 @@ impl<S> MonitoredStream<S> {
         Closed::new(self.link.shared.clone())
     }
 
-    /// Whether the stream is over, as far as the watcher and its own I/O have told. One atomic load.
+    /// Whether the stream is over, as far as the watcher and its own I/O know. One atomic load.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// assert!(!stream.is_closed());
+    /// stream.abort();
+    /// assert!(stream.is_closed());
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.link.shared.is_closed()
     }
 
-    /// Why the stream is over, if it is.
+    /// Why the stream is over; `None` while it is open.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// assert_eq!(stream.close_reason(), None);
+    /// stream.abort();
+    /// assert_eq!(stream.close_reason(), Some(CloseReason::Aborted));
+    /// # }
+    /// ```
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.link.shared.close_reason()
     }
@@ -364,32 +451,84 @@ impl<S> MonitoredStream<S> {
         self.monitor().abort();
     }
 
-    /// The wrapped stream.
+    /// The wrapped stream. What is written through it is not counted.
     ///
-    /// What is read and written through it is not counted.
+    /// ```
+    /// use hangup::MonitoredStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = MonitoredStream::new(client)?;
+    /// stream.get_ref().set_nodelay(true)?;
+    /// assert!(stream.get_ref().nodelay()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_ref(&self) -> &S {
         &self.io
     }
 
     /// The wrapped stream.
     ///
-    /// What is read and written through it is not counted, and its errors are not heard of. It must not
-    /// be exchanged for another stream: the watcher would go on watching the first one's socket. Use
-    /// [`into_inner`](Self::into_inner) for that.
+    /// What is read and written through it is not counted, and its errors are not detected. Do not exchange it for another
+    /// stream: the watcher watches the descriptor of the first one. [`into_inner`](Self::into_inner) takes it out.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (io, _remote) = tokio::io::duplex(64);
+    /// let mut stream = MonitoredStream::unwatched(io);
+    /// stream.get_mut().write_all(b"hello").await.unwrap();
+    /// assert_eq!(stream.monitor().transfer().accepted, 0);
+    /// # }
+    /// ```
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.io
     }
 
     /// The wrapped stream, pinned. As [`get_mut`](Self::get_mut).
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (io, _remote) = tokio::io::duplex(64);
+    /// let mut stream = std::pin::pin!(MonitoredStream::unwatched(io));
+    /// stream.as_mut().get_pin_mut().write_all(b"hello").await.unwrap();
+    /// assert_eq!(stream.monitor().transfer().accepted, 0);
+    /// # }
+    /// ```
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
         self.project().io
     }
 
-    /// Takes the wrapped stream out: it is watched no longer, and stays open.
+    /// Takes the wrapped stream out. It stays open, and is no longer watched.
     ///
-    /// Input that was [moved to the side](MonitorConfig::read_ahead) and not read yet is lost.
+    /// Monitors report [`CloseReason::Dropped`], unless the stream was closed before. Input that
+    /// [`read_ahead`](MonitorConfig::read_ahead) has moved and nobody has read is lost.
     ///
-    /// Monitors tell [`CloseReason::Dropped`], if nothing else was the reason before.
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (io, mut remote) = tokio::io::duplex(64);
+    /// let stream = MonitoredStream::unwatched(io);
+    /// let monitor = stream.monitor();
+    /// let mut io = stream.into_inner();
+    /// assert_eq!(monitor.close_reason(), Some(CloseReason::Dropped));
+    /// remote.write_all(b"!").await.unwrap();
+    /// assert_eq!(io.read_u8().await.unwrap(), b'!');
+    /// # }
+    /// ```
     pub fn into_inner(self) -> S {
         self.io
     }

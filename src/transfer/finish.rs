@@ -14,11 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const BUFFER: usize = 16 << 10;
 
 impl<S> MonitoredStream<S> {
-    /// Waits until the peer has acknowledged all accepted bytes: [`Monitor::wait_acknowledged`].
+    /// Waits until the peer has acknowledged all accepted bytes: [`Monitor::wait_acknowledged`](crate::Monitor::wait_acknowledged).
     ///
     /// # Errors
     ///
-    /// Those of [`Monitor::wait_acknowledged`].
+    /// Those of [`Monitor::wait_acknowledged`](crate::Monitor::wait_acknowledged).
     ///
     /// # Cancel safety
     ///
@@ -42,7 +42,7 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
     /// # Errors
     ///
     /// * [`TimedOut`](ErrorKind::TimedOut): not within the time. The stream is as it was, and open if the
-    ///   peer is there: [`transfer`](Monitor::transfer) tells how much is missing;
+    ///   peer is there: [`transfer`](crate::Monitor::transfer) tells how much is missing;
     /// * the [`CloseReason`], if the peer left and did not acknowledge everything;
     /// * those of `poll_shutdown` of the wrapped stream;
     /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer.

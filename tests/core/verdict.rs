@@ -2,9 +2,9 @@
 
 #![cfg(target_os = "linux")]
 
-use crate::support::{Pair, Peer, Tcp4, reason, soon};
+use crate::support::{Pair, Peer, Tcp4, reason, soon, until};
 use hangup::{CloseReason, Monitor, MonitoredStream};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::PollFlags;
 use socket2::SockRef;
 use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -62,21 +62,6 @@ impl AsyncWrite for Probed {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
-/// Waits, without a turn of the runtime, until the kernel has taken in what the peer did: `RDHUP` after a FIN,
-/// `HUP` after a reset. Neither takes anything out of the socket.
-fn until(stream: &impl AsFd, happened: PollFlags) {
-    let began = Instant::now();
-    loop {
-        let mut polled = [PollFd::new(stream, happened)];
-        poll(&mut polled, None).unwrap();
-        if polled[0].revents().contains(happened) {
-            return;
-        }
-        assert!(began.elapsed() < crate::support::DEADLINE);
-        thread::yield_now();
     }
 }
 

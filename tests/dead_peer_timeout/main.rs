@@ -487,7 +487,7 @@ async fn absurd_times_are_invalid_for_any_socket() {
         for refused in [tcp, unix] {
             let error = refused.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{within:?}");
-            assert!(error.to_string().contains("silent death"), "{error}");
+            assert!(error.to_string().contains("dead_peer_timeout"), "{error}");
         }
     }
 }

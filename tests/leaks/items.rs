@@ -78,9 +78,10 @@ fn of_items(source: &[Item], room: &str, items: &mut BTreeSet<String>) {
                 let of = &of.path.segments.last().unwrap().ident;
                 for item in &block.items {
                     if let ImplItem::Fn(function) = item
-                        && is_public(&function.vis) {
-                            items.insert(format!("{of}::{}", function.sig.ident));
-                        }
+                        && is_public(&function.vis)
+                    {
+                        items.insert(format!("{of}::{}", function.sig.ident));
+                    }
                 }
             }
             Item::Trait(declared) if is_public(&declared.vis) => {

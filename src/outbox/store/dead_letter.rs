@@ -1,6 +1,8 @@
 //! Messages that cannot be delivered.
 
-use bytes::{Buf, Bytes};
+#[cfg(feature = "durable")]
+use bytes::Buf;
+use bytes::Bytes;
 
 /// A message that cannot be delivered, and why.
 ///

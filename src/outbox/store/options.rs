@@ -67,7 +67,7 @@ impl StoreOptions {
 
     /// The bytes that messages and dead letters may take, each with a head of 60 bytes. No limit by default.
     ///
-    /// Beyond it [`append`](super::Store::append) fails with [`StoreProblem::CapacityReached`]. The file is
+    /// Beyond it [`append`](super::Store::append) fails with [`StoreProblem::CapacityReached`](super::StoreProblem::CapacityReached). The file is
     /// larger: pages are filled to two thirds or more, and the file doubles when it grows.
     pub fn disk_capacity(mut self, bytes: u64) -> Self {
         self.disk_capacity = bytes;

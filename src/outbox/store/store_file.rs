@@ -43,6 +43,8 @@ struct Changes {
 #[derive(Debug)]
 struct HeldBack {
     size: u64,
+    /// The smallest size since then: what the backend has behind it was cut off, and reads as zeros.
+    kept: u64,
     pages: BTreeMap<u64, Box<[u8; PAGE]>>,
     steps: Vec<Step>,
 }
@@ -72,6 +74,7 @@ impl StoreFile {
         let size = self.backend.size()?;
         self.changes().held_back = Some(HeldBack {
             size,
+            kept: size,
             pages: BTreeMap::new(),
             steps: Vec::new(),
         });
@@ -182,9 +185,11 @@ impl HeldBack {
         if end > self.size {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let there = backend.size()?.clamp(offset, end);
+        let there = backend.size()?.min(self.kept).clamp(offset, end);
         let (below, beyond) = buffer.split_at_mut((there - offset) as usize);
-        backend.read_at(offset, below)?;
+        if !below.is_empty() {
+            backend.read_at(offset, below)?;
+        }
         beyond.fill(0);
         let first = offset / PAGE as u64;
         for (number, page) in self.pages.range(first..end.div_ceil(PAGE as u64)) {
@@ -227,6 +232,7 @@ impl HeldBack {
 
     fn set_size(&mut self, size: u64) {
         self.size = size;
+        self.kept = self.kept.min(size);
         self.pages.retain(|number, page| {
             let left = size.saturating_sub(number * PAGE as u64).min(PAGE as u64);
             page[left as usize..].fill(0);

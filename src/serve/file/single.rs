@@ -9,7 +9,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
-/// What [`file`] sends: the file at a path, or an open one.
+/// What [`file()`] sends: the file at a path, or an open one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileSource {
