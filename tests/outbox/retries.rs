@@ -237,3 +237,28 @@ async fn a_peer_that_confirms_nothing_is_replaced() {
     tokio::time::sleep(limit * 10).await;
     assert_eq!(outbox.status().connects, 2);
 }
+
+/// A peer stopped reading in the middle of a best-effort message. When its time was over nothing was unconfirmed, so
+/// nothing was timed, and an important message waited behind the write for ever.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_hangs_is_ended_though_its_message_has_expired() {
+    let (builder, mut wire) = outbox();
+    let limit = Duration::from_secs(5);
+    let outbox = builder.ack_timeout(limit).spawn().unwrap();
+    let hanging = wire.accept().await;
+    let ttl = Duration::from_secs(1);
+    let large = format!("1 {}", "x".repeat(200_000));
+    let fleeting = outbox
+        .send_with(large, Importance::BestEffort { ttl })
+        .await
+        .unwrap();
+    assert_eq!(
+        *fleeting.await.unwrap_err().reason(),
+        UndeliveredReason::Unconfirmed
+    );
+    let receipt = outbox.send("2 a".to_string()).await.unwrap();
+    let peer = tokio::time::timeout(limit * 3, wire.accept()).await;
+    tokio::spawn(confirm_all(peer.expect("another connection")));
+    receipt.await.unwrap();
+    drop(hanging);
+}

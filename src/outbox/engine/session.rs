@@ -274,7 +274,9 @@ impl<'a, T: Message> Session<'a, T> {
         if since.elapsed() < limit {
             return Ok(());
         }
-        if self.shared.written() == 0 {
+        // A message may expire while it is being written: its write still hangs.
+        let is_written = self.output.is_empty() && !self.flush;
+        if is_written && self.shared.written() == 0 {
             self.idle_since = None;
             return Ok(());
         }

@@ -423,6 +423,7 @@ impl<T> Buffer<T> {
             tail: self.tail,
             cursor: self.tail,
             fresh: self.tail,
+            named: self.named,
             ..Self::new(self.max_bytes, self.max_len)
         };
     }

@@ -267,6 +267,7 @@ impl Pair {
                 }
             }
             Operation::Clear => {
+                self.gone.clear();
                 let mut left = Vec::new();
                 self.buffer
                     .clear(|number, message, receipt| left.push((number, message, receipt)));
