@@ -100,6 +100,24 @@ pub(crate) fn read(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
     Ok(buffer)
 }
 
+/// Not known here: everything counts as cached, and nothing has to be filled.
+#[cfg(all(
+    feature = "serve",
+    not(any(target_os = "linux", target_os = "android"))
+))]
+pub(crate) fn cached(_: &File, _: u64, length: usize) -> io::Result<usize> {
+    Ok(length)
+}
+
+/// Nothing to do: see [`cached`].
+#[cfg(all(
+    feature = "serve",
+    not(any(target_os = "linux", target_os = "android"))
+))]
+pub(crate) fn fill(_: &File, at: u64, length: usize) -> io::Result<u64> {
+    Ok(at + length as u64)
+}
+
 /// Has up to `length` bytes from `at` on in the page cache, and gives the offset behind them; waits for the
 /// disk. The end of the file counts as there.
 #[cfg(any(target_os = "linux", target_os = "android"))]
