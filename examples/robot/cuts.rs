@@ -20,7 +20,7 @@ impl Cut {
 
 /// What the proxy does to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fate {
+pub(crate) struct PlannedCut {
     pub(crate) cut: Cut,
     /// It is cut after this many bytes to the peer,
     pub(crate) up: u64,
@@ -59,10 +59,10 @@ impl Plan {
     }
 
     /// What happens to the next connection; `None` if it is not cut.
-    pub(crate) fn draw(&mut self) -> Option<Fate> {
+    pub(crate) fn draw(&mut self) -> Option<PlannedCut> {
         self.left = self.left.checked_sub(1)?;
         let random = &mut self.random;
-        let mut fate = Fate {
+        let mut planned = PlannedCut {
             cut: Cut::ALL[random.usize(..Cut::ALL.len())],
             up: u64::MAX,
             down: u64::MAX,
@@ -70,10 +70,10 @@ impl Plan {
         };
         match (random.u8(..16), self.down) {
             // As soon as it is accepted.
-            (0, _) => fate.up = 0,
-            (1..=4, Some(down)) => fate.down = random.u64(..=2 * down),
-            _ => fate.up = random.u64(..=2 * self.up),
+            (0, _) => planned.up = 0,
+            (1..=4, Some(down)) => planned.down = random.u64(..=2 * down),
+            _ => planned.up = random.u64(..=2 * self.up),
         }
-        Some(fate)
+        Some(planned)
     }
 }

@@ -13,7 +13,7 @@
 //!   hole it first attaches a packet filter that drops every segment before TCP sees it: nothing more is
 //!   acknowledged, as if a cable had been pulled, and the socket holds all there is. Linux only.
 
-use crate::cuts::{Cut, Fate, Plan};
+use crate::cuts::{Cut, Plan, PlannedCut};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -89,9 +89,9 @@ impl Proxy {
         loop {
             match self.connect().await {
                 Ok((sender, peer)) => {
-                    let fate = self.plan.draw();
+                    let planned = self.plan.draw();
                     // It fails when one side leaves on its own: then there is nothing to cut.
-                    let _ = self.serve(sender, peer, fate).await;
+                    let _ = self.serve(sender, peer, planned).await;
                 }
                 Err(error) => {
                     on_error(&error);
@@ -112,17 +112,19 @@ impl Proxy {
         &self,
         mut sender: TcpStream,
         mut peer: TcpStream,
-        fate: Option<Fate>,
+        planned: Option<PlannedCut>,
     ) -> io::Result<()> {
-        let limits = fate.map_or((u64::MAX, u64::MAX), |fate| (fate.up, fate.down));
+        let limits = planned.map_or((u64::MAX, u64::MAX), |planned| (planned.up, planned.down));
         if !forward(&mut sender, &mut peer, limits).await? {
             return Ok(());
         }
-        let Some(fate) = fate else { return Ok(()) };
-        self.tally.0[fate.cut as usize].fetch_add(1, Ordering::Relaxed);
+        let Some(planned) = planned else {
+            return Ok(());
+        };
+        self.tally.0[planned.cut as usize].fetch_add(1, Ordering::Relaxed);
         match self.manners {
-            Manners::Rude => rude(fate, sender, peer).await,
-            Manners::Gentle => gentle(fate, sender, peer).await,
+            Manners::Rude => rude(planned, sender, peer).await,
+            Manners::Gentle => gentle(planned, sender, peer).await,
         }
     }
 }
@@ -165,16 +167,16 @@ async fn pump(
 }
 
 /// Cuts, and throws away the bytes that are under way.
-async fn rude(fate: Fate, mut sender: TcpStream, peer: TcpStream) -> io::Result<()> {
-    match fate.cut {
+async fn rude(planned: PlannedCut, mut sender: TcpStream, peer: TcpStream) -> io::Result<()> {
+    match planned.cut {
         Cut::Fin => {
             drop(peer);
             sender.shutdown().await?;
             pump(&mut sender, sink(), u64::MAX).await?;
         }
         Cut::Reset | Cut::BlackHole => {
-            if fate.cut == Cut::BlackHole {
-                sleep(fate.hold).await;
+            if planned.cut == Cut::BlackHole {
+                sleep(planned.hold).await;
             }
             peer.set_zero_linger()?;
             sender.set_zero_linger()?;
@@ -184,8 +186,8 @@ async fn rude(fate: Fate, mut sender: TcpStream, peer: TcpStream) -> io::Result<
 }
 
 /// Delivers to the peer everything that was acknowledged, and cuts.
-async fn gentle(fate: Fate, mut sender: TcpStream, mut peer: TcpStream) -> io::Result<()> {
-    match fate.cut {
+async fn gentle(planned: PlannedCut, mut sender: TcpStream, mut peer: TcpStream) -> io::Result<()> {
+    match planned.cut {
         Cut::Fin => {
             sender.shutdown().await?;
             // The sender may end with a reset, too.
@@ -195,8 +197,8 @@ async fn gentle(fate: Fate, mut sender: TcpStream, mut peer: TcpStream) -> io::R
             deafen(&sender)?;
             sleep(SETTLED).await;
             peer.write_all(&drain(&sender)?).await?;
-            if fate.cut == Cut::BlackHole {
-                sleep(fate.hold).await;
+            if planned.cut == Cut::BlackHole {
+                sleep(planned.hold).await;
             }
             sender.set_zero_linger()?;
             drop(sender);

@@ -1,4 +1,4 @@
-//! A protocol above a stream: one fate, one place in the watcher, and nothing lost between the two.
+//! A protocol above a stream: one state, one place in the watcher, and nothing lost between the two.
 //!
 //! The numbers in comments are those of the invariants in `docs/architecture.md`.
 

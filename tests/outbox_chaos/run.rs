@@ -229,8 +229,8 @@ async fn collect(
 ) -> Receipts {
     let mut fates = Receipts::default();
     while let Some((id, receipt)) = receipts.recv().await {
-        let fate = timeout(DEADLINE, receipt).await;
-        match fate.unwrap_or_else(|_| panic!("no receipt for {id} after {DEADLINE:?}")) {
+        let planned = timeout(DEADLINE, receipt).await;
+        match planned.unwrap_or_else(|_| panic!("no receipt for {id} after {DEADLINE:?}")) {
             Ok(Delivered { .. }) => {
                 fates.delivered += 1;
                 if settings.replies == Replies::None {
