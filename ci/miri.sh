@@ -10,8 +10,8 @@ cargo "+$nightly" miri --version >/dev/null 2>&1 ||
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
 export MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation"
 echo "skipped: the watcher's unit tests: Miri has no poll(2) and no epoll"
-echo "skipped: the unit tests of the page cache: Miri has no fadvise(2)"
+echo "skipped: the unit tests of the page cache and of served files: Miri has no fadvise(2) and no preadv2(2)"
 echo "skipped: the unit tests of errors and of the dead-peer timers: they walk large tables, and take minutes here"
 cargo "+$nightly" miri test --lib --test state_model -- \
-    --skip watcher:: --skip errors:: --skip dead_peer:: --skip page_cache::
+    --skip watcher:: --skip errors:: --skip dead_peer:: --skip page_cache:: --skip serve::file::
 cargo "+$nightly" miri test --test core -- forwarding::
