@@ -99,7 +99,8 @@ async fn a_stream_that_is_never_read() {
     assert_eq!(hello.unwrap().status(), 200);
     busy.abort();
     drop(busy.await);
-    let _unread = ask(&requests, "/endless").await.unwrap();
+    // The connection may have ended by now: the stream of the task that was ended above was the last one, too.
+    let _unread = ask(&requests, "/endless").await;
     soon("the end of the connection", connection).await.unwrap();
 }
 
