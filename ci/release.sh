@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo test --release --features metrics,outbox,tracing --lib --test core --test tls --test outbox --test outbox_chaos --test loom
+cargo test --release --features metrics,durable,tracing --lib --test core --test tls --test outbox --test store --test outbox_chaos --test loom

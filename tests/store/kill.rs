@@ -159,12 +159,7 @@ fn say(line: &str) {
 /// Starts the sender, and tells its lines.
 fn start(told: String) -> (Child, Receiver<String>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "durable_kill::sender",
-            "--exact",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["kill::sender", "--exact", "--nocapture", "--test-threads=1"])
         .env(SENDER, told)
         .stdout(Stdio::piped())
         .spawn()

@@ -168,7 +168,7 @@ fn an_open_store_needs_no_more_descriptors() {
     let directory = Directory::new("descriptors");
     let child = Command::new(std::env::current_exe().unwrap())
         .args([
-            "durable_refusals::without_descriptors",
+            "refusals::without_descriptors",
             "--exact",
             "--test-threads=1",
         ])

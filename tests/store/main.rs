@@ -1,0 +1,17 @@
+//! The store on disk: what it keeps through power cuts, kills, damage and full disks.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod behind_outbox;
+mod directory;
+mod disk_store;
+mod file;
+mod format;
+mod kill;
+mod power_cut;
+#[cfg(target_os = "linux")]
+mod refusals;
+mod salvage;
+mod size;
+#[cfg(target_os = "linux")]
+mod small_disk;
