@@ -22,11 +22,11 @@ use tokio_rustls::rustls::{
 };
 
 /// After so many requests a process has all the buffers and arenas that it needs.
-const WARMUP: usize = 300;
-const REQUESTS: usize = 1500;
+const WARMUP: usize = 200;
+const REQUESTS: usize = 600;
 /// A handshake takes a debug build 30 ms.
-const HANDSHAKES: usize = 200;
-/// As much may an allocator keep more of what was freed, in kibibytes. A leak of 175 bytes a request exceeds it; what is
+const HANDSHAKES: usize = 40;
+/// As much may an allocator keep more of what was freed, in kibibytes. A leak of 437 bytes a request exceeds it; what is
 /// leaked by less, and in the library, the tests of `tests/leaks` find.
 const SLACK: u64 = 256;
 
@@ -82,7 +82,7 @@ fn assert_stands_still(example: &Example, requests: usize, mut request: impl FnM
     let after = Holdings::at_rest(example.id(), idle);
     let stands_still = after.memory <= before.memory + SLACK
         && after.descriptors <= idle + 2
-        && after.threads <= before.threads;
+        && after.threads <= before.threads + 2;
     assert!(stands_still, "{requests} requests: {before:?}, {after:?}");
 }
 
