@@ -63,6 +63,8 @@ mod activity;
 mod byte_stream;
 mod connection;
 mod file;
+#[cfg(feature = "tls")]
+mod handshakes;
 mod host;
 mod hyper_service;
 mod io;

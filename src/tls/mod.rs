@@ -73,6 +73,8 @@ mod listener;
 mod watchable;
 
 pub use listener::{FailedHandshake, TlsListener};
+#[cfg(feature = "serve")]
+pub(crate) use listener::{HandshakeSettings, OnFailedHandshake};
 pub use tokio_rustls;
 pub use watchable::ByTls;
 

@@ -12,6 +12,7 @@ mod limits;
 mod property;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 
 use axum::Router;
 use bytes::Bytes;
