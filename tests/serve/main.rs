@@ -12,9 +12,13 @@ mod floods;
 mod http2;
 mod limits;
 mod property;
+#[cfg(unix)]
+mod signals;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+#[cfg(unix)]
+mod unix;
 
 use axum::Router;
 use bytes::Bytes;
@@ -72,6 +76,12 @@ impl Running {
             .await
             .unwrap()
             .unwrap()
+    }
+
+    /// Waits for its end, and gives its account.
+    pub(crate) async fn ended(self) -> Summary {
+        let ended = support::soon("the end of the server", self.server).await;
+        ended.unwrap().unwrap()
     }
 
     /// Begins the shutdown.
