@@ -18,7 +18,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_rustls::TlsConnector;
 
 /// A request over a TLS connection of its own.
-async fn get_over_tls(connector: &TlsConnector, address: SocketAddr) -> String {
+pub(crate) async fn get_over_tls(connector: &TlsConnector, address: SocketAddr) -> String {
     let stream = TcpStream::connect(address).await.unwrap();
     let name = "localhost".try_into().unwrap();
     let mut stream = connector.connect(name, stream).await.unwrap();
