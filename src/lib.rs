@@ -155,7 +155,7 @@ mod watcher;
 pub use errors::{CloseReason, Failure};
 #[cfg(feature = "codec")]
 pub use monitor::SinkError;
-pub use monitor::{Grace, GraceExpired, Monitor};
+pub use monitor::{Grace, GraceExpired, GraceToken, Monitor};
 #[cfg(any(feature = "codec", feature = "http"))]
 pub use monitor::{UntilClosed, UntilClosedExt};
 #[cfg(feature = "metrics")]

@@ -47,6 +47,7 @@ fn unwind_safety() {
     safe::<Monitor>();
     safe::<Closed>();
     safe::<Grace>();
+    safe::<GraceToken>();
     safe::<tokio::io::ReadHalf<TcpStream>>();
     safe::<tokio::io::ReadHalf<MonitoredStream<TcpStream>>>();
     safe::<tokio::io::WriteHalf<MonitoredStream<TcpStream>>>();
