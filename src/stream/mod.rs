@@ -5,6 +5,8 @@
 //! Used by the transfers and the integrations.
 
 mod accept;
+mod addresses;
+mod direct_io;
 mod half_close;
 mod layer;
 mod link;
@@ -16,6 +18,8 @@ mod stalled;
 
 #[cfg(any(feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;
+pub use addresses::Addressed;
+pub use direct_io::DirectIo;
 pub use layer::Transport;
 pub use listener::MonitoredListener;
 pub use monitored_stream::MonitoredStream;

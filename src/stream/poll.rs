@@ -61,33 +61,50 @@ impl<S> MonitoredStream<S> {
     }
 }
 
-impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
-    fn poll_read(
+/// What a read does with the input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    Taken,
+    /// It stays for the next read (`MSG_PEEK`).
+    Seen,
+}
+
+impl<S> MonitoredStream<S> {
+    /// A read that is done by `read`: it takes the input, or only looks at it.
+    pub(super) fn poll_read_by(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
+        input: Input,
+        read: impl FnOnce(Pin<&mut S>, &mut Context<'_>, &mut ReadBuf<'_>) -> Poll<io::Result<()>>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
         let _call = this.link.shared.enter();
         let filled = buf.filled().len();
         let room = buf.remaining() > 0;
         if let Some(ahead) = this.ahead {
-            if let Some(read) = ahead.read(buf) {
-                let bytes = buf.filled().len() - filled;
-                this.link.shared.counters.add_read(bytes);
-                return Poll::Ready(read);
+            match input {
+                Input::Taken => {
+                    if let Some(read) = ahead.read(buf) {
+                        let bytes = buf.filled().len() - filled;
+                        this.link.shared.counters.add_read(bytes);
+                        return Poll::Ready(read);
+                    }
+                }
+                Input::Seen if ahead.peek(buf) => return Poll::Ready(Ok(())),
+                Input::Seen => {}
             }
             ahead.park(None);
         }
-        match this.io.poll_read(cx, buf) {
+        match read(this.io, cx, buf) {
             Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
                 Poll::Ready(this.link.end_of_file(Event::EndOfInput))
             }
             Poll::Ready(Ok(())) => {
-                this.link
-                    .shared
-                    .counters
-                    .add_read(buf.filled().len() - filled);
+                if input == Input::Taken {
+                    let bytes = buf.filled().len() - filled;
+                    this.link.shared.counters.add_read(bytes);
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(this.link.read_failed(error))),
@@ -100,6 +117,26 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
             }
         }
     }
+
+    /// A write that is done by `write`, unless it is refused.
+    pub(super) fn poll_write_by(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let this = self.project();
+        this.link.write(this.ahead, this.io, cx, write)
+    }
+}
+
+impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_read_by(cx, buf, Input::Taken, S::poll_read)
+    }
 }
 
 impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
@@ -108,9 +145,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        this.link
-            .write(this.ahead, this.io, cx, |io, cx| io.poll_write(cx, buf))
+        self.poll_write_by(cx, |io, cx| io.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -118,10 +153,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        this.link.write(this.ahead, this.io, cx, |io, cx| {
-            io.poll_write_vectored(cx, bufs)
-        })
+        self.poll_write_by(cx, |io, cx| io.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -117,3 +117,24 @@ async fn a_handshake_that_never_ends() {
     }
     assert!(monitor.is_closed());
 }
+
+#[tokio::test]
+async fn addresses_and_nodelay_through_each_layering() {
+    let (ours, peer) = Tcp4::pair();
+    let (local, remote) = (ours.local_addr().unwrap(), ours.peer_addr().unwrap());
+    let (ours, _peer) = handshake(ours, peer).await;
+    let above = MonitoredStream::new(ours).unwrap();
+    assert_eq!(above.local_addr().unwrap(), local);
+    assert_eq!(above.peer_addr().unwrap(), remote);
+    above.set_nodelay(true).unwrap();
+    assert!(above.get_ref().get_ref().0.nodelay().unwrap());
+
+    let (ours, peer) = Tcp4::pair();
+    let remote = ours.peer_addr().unwrap();
+    let (below, _peer) = handshake(MonitoredStream::new(ours).unwrap(), peer).await;
+    // A layer on both sides, as `hangup::tls` makes it, and one more.
+    let both = MonitoredStream::unwatched(below);
+    assert_eq!(both.peer_addr().unwrap(), remote);
+    both.set_nodelay(true).unwrap();
+    assert!(both.nodelay().unwrap());
+}
