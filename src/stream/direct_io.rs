@@ -2,69 +2,14 @@
 
 use super::monitored_stream::MonitoredStream;
 use super::poll::Input;
+use super::socket::DirectIo;
 use crate::state::SharedState;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::io::{Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
-
-/// A socket of tokio's that can be read and written without waiting: `TcpStream` and `UnixStream`.
-///
-/// It is the bound of [`MonitoredStream::try_read`] and its siblings. It is sealed: a stream that buffers, such as
-/// TLS, has no readiness of its own.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be read and written without waiting",
-    note = "`try_read`, `try_write` and `readable` are for a `TcpStream` and a `UnixStream`: elsewhere use `AsyncRead` and `AsyncWrite`"
-)]
-pub trait DirectIo: AsyncRead + AsyncWrite + Unpin + sealed::Socket {}
-
-impl DirectIo for TcpStream {}
-
-#[cfg(unix)]
-impl DirectIo for tokio::net::UnixStream {}
-
-mod sealed {
-    use super::{Future, Interest, IoSlice, Ready, TcpStream, io};
-
-    #[allow(unnameable_types, reason = "this is what seals `DirectIo`")]
-    pub trait Socket {
-        fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send;
-        fn try_read(&self, buf: &mut [u8]) -> io::Result<usize>;
-        fn try_write(&self, buf: &[u8]) -> io::Result<usize>;
-        fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
-    }
-
-    macro_rules! socket {
-        ($socket:ty) => {
-            impl Socket for $socket {
-                fn ready(
-                    &self,
-                    interest: Interest,
-                ) -> impl Future<Output = io::Result<Ready>> + Send {
-                    self.ready(interest)
-                }
-
-                fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-                    self.try_read(buf)
-                }
-
-                fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-                    self.try_write(buf)
-                }
-
-                fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-                    self.try_write_vectored(bufs)
-                }
-            }
-        };
-    }
-
-    socket!(TcpStream);
-    #[cfg(unix)]
-    socket!(tokio::net::UnixStream);
-}
 
 /// What a call that must not wait makes of "pending".
 fn at_once<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
@@ -300,6 +245,29 @@ impl<S: DirectIo> MonitoredStream<S> {
             Poll::Pending
         })
         .await
+    }
+
+    /// As [`readable`](Self::readable), for the one task that reads.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.as_ref().is_some_and(|ahead| ahead.has_input()) {
+            return Poll::Ready(Ok(()));
+        }
+        match self.io.poll_read_ready(cx) {
+            // A refusal is what the read then tells.
+            Poll::Pending => self.waits_to_read(cx).map(|_| Ok(())),
+            ready => ready,
+        }
+    }
+
+    /// As [`writable`](Self::writable), for the one task that writes.
+    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.link.refusal().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.io.poll_write_ready(cx) {
+            Poll::Pending => self.link.waits_to_write(cx).map(|_| Ok(())),
+            ready => ready,
+        }
     }
 
     fn waits_to_read(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {

@@ -1,6 +1,8 @@
 //! Reads and writes: each goes to the wrapped stream, and its result to the link.
 
 use super::monitored_stream::MonitoredStream;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+use super::socket::DirectIo;
 use crate::policy::Step;
 use crate::state::{DetectedBy, Event};
 use std::io::{self, IoSlice};
@@ -8,48 +10,31 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-use {std::io::ErrorKind, std::os::fd::AsFd, std::task::ready, tokio::io::Interest};
+use {std::io::ErrorKind, std::task::ready};
 
-/// A socket of tokio's, which tells when it has room.
+/// A stream, or a write half, on whose socket the kernel may be asked to write.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-pub(crate) trait Socket: AsyncWrite + AsFd + Unpin {
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+pub(crate) trait SocketWrite: AsyncWrite + Unpin {
+    type Socket: DirectIo;
 
-    /// Calls `send`, and forgets that there was room if it says "would block".
-    fn try_write_io<T>(&self, send: impl FnOnce() -> io::Result<T>) -> io::Result<T>;
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-macro_rules! socket {
-    ($($socket:ty),*) => {$(
-        impl Socket for $socket {
-            fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Self::poll_write_ready(self, cx)
-            }
-
-            fn try_write_io<T>(&self, send: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-                self.try_io(Interest::WRITABLE, send)
-            }
-        }
-    )*};
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-socket!(tokio::net::TcpStream, tokio::net::UnixStream);
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-impl<S> MonitoredStream<S> {
     /// A write that is done by `send`, which is called when the socket has room.
-    pub(crate) fn poll_write_with(
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: impl FnMut(&Self::Socket) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>>;
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+impl<S: DirectIo> SocketWrite for MonitoredStream<S> {
+    type Socket = S;
+
+    fn poll_write_with(
         &mut self,
         cx: &mut Context<'_>,
         mut send: impl FnMut(&S) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>>
-    where
-        S: Socket,
-    {
-        let Self { link, ahead, io } = self;
-        link.write(ahead, Pin::new(io), cx, |io, cx| {
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(self).poll_write_by(cx, |io, cx| {
             loop {
                 ready!(io.poll_write_ready(cx))?;
                 match io.try_write_io(|| send(&io)) {

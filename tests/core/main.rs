@@ -34,6 +34,7 @@ mod panics;
 mod recorder;
 mod send_file;
 mod signal;
+mod split;
 mod stall;
 mod stalled_sockets;
 mod unread;

@@ -33,6 +33,7 @@ pub(crate) const CASES: &[Case] = &[
     ("listen", listen),
     ("split", split),
     ("direct_io", direct_io),
+    ("halves", halves),
     ("traced", traced),
     ("counted", counted),
     ("classify", classify),
@@ -291,6 +292,45 @@ fn direct_io(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let mut waits = std::pin::pin!(stream.readable());
         let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
         let _ = waits.as_mut().poll(context);
+    })
+}
+
+fn halves(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (mut stream, mut peer) = loopback.open().await;
+        peer.write_all(b"xxx").await.unwrap();
+        {
+            let (mut reader, mut writer) = stream.split();
+            assert!(!reader.monitor().is_closed() && !writer.monitor().is_closed());
+            soon("input", reader.readable()).await.unwrap();
+            assert!(reader.peek(&mut [0]).await.unwrap() > 0);
+            assert_eq!(reader.try_read(&mut [0]).unwrap(), 1);
+            soon("room", writer.writable()).await.unwrap();
+            assert_eq!(writer.try_write(b"x").unwrap(), 1);
+            writer
+                .try_write_vectored(&[io::IoSlice::new(b"x")])
+                .unwrap();
+            let file = tempfile::tempfile().unwrap();
+            assert_eq!(writer.send_file(&file, ..).await.unwrap(), 0);
+        }
+        let (mut reader, mut writer) = stream.into_split();
+        assert!(!reader.monitor().is_closed() && !writer.monitor().is_closed());
+        soon("input", reader.readable()).await.unwrap();
+        assert!(reader.peek(&mut [0]).await.unwrap() > 0);
+        assert_eq!(reader.try_read(&mut [0]).unwrap(), 1);
+        soon("room", writer.writable()).await.unwrap();
+        assert_eq!(writer.try_write(b"x").unwrap(), 1);
+        writer
+            .try_write_vectored(&[io::IoSlice::new(b"x")])
+            .unwrap();
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(writer.send_file(&file, ..).await.unwrap(), 0);
+        let (other_reader, other_writer) = loopback.open().await.0.into_split();
+        let (reader, other_writer) = reader.reunite(other_writer).unwrap_err().into_halves();
+        other_writer.forget();
+        drop(other_reader);
+        let (_reader, writer) = reader.reunite(writer).unwrap().into_split();
+        drop(writer);
     })
 }
 
