@@ -6,13 +6,13 @@ mod cell;
 mod owned_read_half;
 mod owned_write_half;
 mod read_half;
-mod reunite_error;
+mod reunite;
 mod write_half;
 
 pub use owned_read_half::OwnedReadHalf;
 pub use owned_write_half::OwnedWriteHalf;
 pub use read_half::ReadHalf;
-pub use reunite_error::ReuniteError;
+pub use reunite::ReuniteError;
 pub use write_half::WriteHalf;
 
 use super::monitored_stream::MonitoredStream;

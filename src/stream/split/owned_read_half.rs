@@ -1,8 +1,6 @@
 //! The half that reads, for a task of its own.
 
 use super::cell::{Side, SplitCell};
-use super::owned_write_half::OwnedWriteHalf;
-use super::reunite_error::ReuniteError;
 use crate::monitor::Monitor;
 use crate::stream::monitored_stream::MonitoredStream;
 use crate::stream::socket::DirectIo;
@@ -42,33 +40,6 @@ impl<S> OwnedReadHalf<S> {
     /// ```
     pub fn monitor(&self) -> Monitor {
         self.cell.monitor.clone()
-    }
-
-    /// Puts the two halves together again. Nothing is shut down.
-    ///
-    /// # Errors
-    ///
-    /// [`ReuniteError`], with both halves, if they are of two streams.
-    ///
-    /// ```
-    /// use hangup::MonitoredStream;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let (reader, writer) = MonitoredStream::unwatched(tokio::io::duplex(64).0).into_split();
-    /// let (_, other) = MonitoredStream::unwatched(tokio::io::duplex(64).0).into_split();
-    /// let (reader, _) = reader.reunite(other).unwrap_err().into_halves();
-    /// let stream = reader.reunite(writer).unwrap();
-    /// assert!(!stream.is_closed());
-    /// # }
-    /// ```
-    pub fn reunite(self, other: OwnedWriteHalf<S>) -> Result<MonitoredStream<S>, ReuniteError<S>> {
-        if !Arc::ptr_eq(&self.cell, other.cell()) {
-            return Err(ReuniteError::new(self, other));
-        }
-        other.forget();
-        let cell = Arc::into_inner(self.cell).expect("there are two halves, and both are here");
-        Ok(cell.into_inner())
     }
 
     /// As [`MonitoredStream::try_read`]. It also fails with "would block" while the other half is in the middle of
