@@ -69,6 +69,7 @@
 //! [`Tls`]: crate::CloseReason::Tls
 //! [`Reset`]: crate::CloseReason::Reset
 
+mod addresses;
 mod listener;
 mod watchable;
 
