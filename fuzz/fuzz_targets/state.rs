@@ -68,7 +68,7 @@ mod state {
         }
     }
     pub(crate) mod shared;
-    pub(crate) mod slab;
+    pub(crate) mod keyed_list;
     pub(crate) mod status;
     pub(crate) mod sync;
 }

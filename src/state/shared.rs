@@ -31,9 +31,9 @@
 use super::counters::Counters;
 use super::event::{DetectedBy, Event};
 use super::half_close::HalfClose;
+use super::keyed_list::{Key, KeyedList};
 use super::machine::State;
 use super::publish::publish;
-use super::slab::{Key, Slab};
 use super::status::Status;
 use super::sync::{AtomicU8, Mutex, MutexGuard, Ordering};
 use crate::errors::CloseReason;
@@ -101,7 +101,7 @@ struct Cell {
     /// Woken once, when the peer has finished and the stream goes on.
     half_close: Option<Waker>,
     /// The tasks that await [`Closed`](crate::Closed).
-    waiters: Slab<Waker>,
+    waiters: KeyedList<Waker>,
 }
 
 // A panic leaves nothing half-made behind: every change is made under the lock, and no foreign code runs there.
@@ -129,7 +129,7 @@ impl SharedState {
                 reader: None,
                 ends_reads: false,
                 half_close: None,
-                waiters: Slab::new(),
+                waiters: KeyedList::new(),
             }),
             counters: Counters::default(),
             lifecycle: Lifecycle::new(),
@@ -275,7 +275,7 @@ impl SharedState {
             drop(cell);
             return wake(writer);
         }
-        let (mut writer, mut reader, mut waiters) = (None, None, Slab::new());
+        let (mut writer, mut reader, mut waiters) = (None, None, KeyedList::new());
         // A half-close begins, or will never begin.
         let half_close = cell.half_close.take();
         let closed = cell.state.status().is_closed();
