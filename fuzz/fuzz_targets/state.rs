@@ -63,7 +63,7 @@ mod state {
         use super::status::Status;
         use tokio::sync::watch;
 
-        pub(crate) fn publish(channel: &watch::Sender<Status>, status: Status) {
+        pub(crate) fn publish(channel: watch::Sender<Status>, status: Status) {
             channel.send_if_modified(|published| published.advance(status));
         }
     }
