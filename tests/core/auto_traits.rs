@@ -108,7 +108,7 @@ fn sizes() {
     );
     assert_eq!(size_of::<Monitor>(), 16);
     assert_eq!(size_of::<Closed>(), 24);
-    assert_eq!(size_of::<CloseReason>(), 32);
+    assert_eq!(size_of::<CloseReason>(), 16);
 }
 
 #[cfg(feature = "outbox")]
