@@ -261,6 +261,40 @@ impl TlsListener {
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped, no connection is lost.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut listener = TlsListener::new(listener, acceptor());
+    /// # let address = listener.local_addr()?;
+    /// # let stopped = async { drop(tokio::net::TcpStream::connect(address).await) };
+    /// tokio::select! {
+    ///     accepted = listener.accept() => {
+    ///         let (stream, peer) = accepted?;
+    ///         println!("{peer} speaks {:?}", stream.get_ref().get_ref().1.protocol_version());
+    ///     }
+    ///     () = stopped => {} // a shutdown, for instance: no connection is lost
+    /// }
+    /// assert!(listener.handshakes() <= 1);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub async fn accept(&mut self) -> io::Result<(ServerStream, SocketAddr)> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
@@ -270,6 +304,34 @@ impl TlsListener {
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use std::task::{Context, Waker};
+    ///
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut listener = TlsListener::new(listener, acceptor());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(listener.poll_accept(&mut cx).is_pending()); // nobody has connected
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
@@ -282,6 +344,39 @@ impl TlsListener {
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped, no connection is lost.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut listener = TlsListener::new(listener, acceptor());
+    /// let server = tokio::spawn(async move {
+    ///     loop {
+    ///         let (stream, peer) = listener.accept_retrying().await;
+    ///         println!("{peer}: {:?}", stream.monitor().transfer());
+    ///     }
+    /// });
+    /// # tokio::task::yield_now().await;
+    /// assert!(!server.is_finished()); // it ends only when its task does
+    /// server.abort();
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub async fn accept_retrying(&mut self) -> (ServerStream, SocketAddr) {
         let mut retry = AcceptRetry::default();
         let next = poll_fn(|cx| {
@@ -371,6 +466,31 @@ impl TlsListener {
     }
 
     /// Whether small writes leave at once: as [`MonitoredListener::nodelay`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let listener = TlsListener::new(listener, acceptor()).nodelay(true);
+    /// assert_eq!(listener.handshakes(), 0);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     #[must_use]
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.listener = self.listener.nodelay(nodelay);
