@@ -40,7 +40,7 @@ struct Open {
 }
 
 /// Measures what is done with the monitor of an open connection.
-fn on_an_open_one(
+pub(crate) fn on_an_open_one(
     test: LeakTest<'_>,
     mut operation: impl AsyncFnMut(&Monitor, &MonitoredStream<TcpStream>),
 ) -> Result<Report, LeakError> {
