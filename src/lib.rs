@@ -166,7 +166,7 @@ pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
 pub use stream::{
     Addressed, DirectIo, MonitoredListener, MonitoredStream, OwnedReadHalf, OwnedWriteHalf,
-    ReadHalf, ReuniteError, Transport, WriteHalf,
+    ReadHalf, ReuniteError, Transport, WrapError, WriteHalf,
 };
 pub use transfer::{
     CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
