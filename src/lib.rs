@@ -38,7 +38,7 @@
 //! * [`stream.closed()`](MonitoredStream::closed) is a future that resolves to the [`CloseReason`]. It
 //!   borrows nothing, and any number of tasks may await it.
 //! * [`stream.monitor()`](MonitoredStream::monitor) is a cloneable handle for other tasks and threads:
-//!   [`run_until_closed`](Monitor::run_until_closed) bounds a future,
+//!   [`run_until_closed`](Monitor::run_until_closed) and [`run_io`](Monitor::run_io) bound a future,
 //!   [`cancellation_token`](Monitor::cancellation_token) cancels what takes a token,
 //!   [`grace_period`](Monitor::grace_period) keeps work alive that a client may reconnect to,
 //!   [`subscribe`](Monitor::subscribe) is a watch channel, [`probe`](Monitor::probe) serves producers that
@@ -155,7 +155,7 @@ mod watcher;
 pub use errors::{CloseReason, Failure};
 #[cfg(feature = "codec")]
 pub use monitor::SinkError;
-pub use monitor::{Grace, GraceExpired, Monitor};
+pub use monitor::{Grace, GraceExpired, Monitor, RunError};
 #[cfg(any(feature = "codec", feature = "http"))]
 pub use monitor::{UntilClosed, UntilClosedExt};
 #[cfg(feature = "metrics")]

@@ -7,6 +7,8 @@
 mod acknowledged;
 mod grace;
 mod handle;
+mod run_error;
+mod run_io;
 #[cfg(feature = "codec")]
 mod sink_error;
 #[cfg(any(feature = "codec", feature = "http"))]
@@ -14,6 +16,7 @@ mod until_closed;
 
 pub use grace::{Grace, GraceExpired};
 pub use handle::Monitor;
+pub use run_error::RunError;
 #[cfg(feature = "codec")]
 pub use sink_error::SinkError;
 #[cfg(any(feature = "codec", feature = "http"))]

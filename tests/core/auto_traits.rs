@@ -34,6 +34,9 @@ fn auto_traits() {
     value::<CopyOptions>();
     value::<CopyOutcome>();
     value::<Failure>();
+    value::<RunError<CloseReason>>();
+    owner::<RunError>();
+    owner::<WrapError<TcpStream>>();
     value::<HalfClose>();
     value::<CopySide>();
     value::<StallPolicy>();

@@ -386,6 +386,8 @@ fn classify(test: LeakTest<'_>) -> Result<Report, LeakError> {
         assert!(class.is_connection() && !class.advice().to_string().is_empty());
         assert!(errors::is_connection_error(&reset) && !errors::is_not_ready(&reset));
         assert_eq!(errors::classify_error(&reset), class);
+        let wrapped = io::Error::other(io::Error::from(CloseReason::Stalled));
+        assert_eq!(CloseReason::find(&wrapped), Some(CloseReason::Stalled));
         assert_eq!(errors::classify_os(104, Platform::Linux), class);
         let classifier = Classifier::new().rule(|_: &std::fmt::Error| ErrorClass::Tls);
         assert_eq!(classifier.classify(&reset), class);

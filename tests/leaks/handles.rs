@@ -98,6 +98,15 @@ fn tokens(test: LeakTest<'_>) -> Result<Report, LeakError> {
 fn run_until_closed(test: LeakTest<'_>) -> Result<Report, LeakError> {
     on_an_open_one(test, async |monitor, _| {
         assert_eq!(monitor.run_until_closed(async { 1 }).await, Ok(1));
+        let failed = async { Err::<(), _>(std::io::Error::other("failed")) };
+        assert!(
+            monitor
+                .run_io(failed)
+                .await
+                .unwrap_err()
+                .close_reason()
+                .is_none()
+        );
         let mut never = pin!(monitor.run_until_closed(pending::<()>()));
         let context = &mut Context::from_waker(Waker::noop());
         assert!(never.as_mut().poll(context).is_pending());
