@@ -34,7 +34,7 @@ async fn a_stream_that_fails_late_is_not_left_in_the_watcher() {
     let again = stream.as_fd();
     let error = MonitoredStream::try_new(Borrowed(again)).unwrap_err();
     assert_eq!(error.error().kind(), ErrorKind::AlreadyExists);
-    drop(error.into_inner());
+    let Borrowed(_) = error.into_inner();
     assert!(!stream.is_closed());
 }
 
