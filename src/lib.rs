@@ -105,6 +105,7 @@
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
 //! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |
 //! | `serve` | an HTTP server with limits, by hyper: for axum, tower and hyper; files by sendfile(2) |
+//! | `test-util` | streams and monitors whose peer is the test, for the tests of handlers |
 //! | `tls` | TLS by tokio-rustls, monitored from before the handshake; `ring`, `aws-lc-rs` and `tls12` choose its cryptography |
 //! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; implies `http` |
 //! | `tracing` | a [`tracing`](https://docs.rs/tracing) event at the end of each stream, in the span in which it began |
@@ -139,6 +140,8 @@ pub mod http;
 pub mod outbox;
 #[cfg(feature = "serve")]
 pub mod serve;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tonic")]

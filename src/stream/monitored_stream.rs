@@ -535,6 +535,11 @@ impl<S> MonitoredStream<S> {
         self.io
     }
 
+    #[cfg(feature = "test-util")]
+    pub(crate) fn shared(&self) -> &Arc<SharedState> {
+        &self.link.shared
+    }
+
     pub(crate) fn into_parts(self) -> (Link, Option<Box<ReadAhead<S>>>, S) {
         (self.link, self.ahead, self.io)
     }

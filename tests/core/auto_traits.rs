@@ -30,6 +30,8 @@ fn auto_traits() {
         owner::<UntilClosed<TcpStream>>();
         value::<SinkError<CloseReason>>();
     }
+    #[cfg(feature = "test-util")]
+    handle::<hangup::test_util::Remote>();
     value::<CloseReason>();
     value::<CopyOptions>();
     value::<CopyOutcome>();
