@@ -31,7 +31,7 @@ fn auto_traits() {
         value::<SinkError<CloseReason>>();
     }
     #[cfg(feature = "test-util")]
-    handle::<hangup::test_util::Remote>();
+    handle::<test_util::Remote>();
     value::<CloseReason>();
     value::<CopyOptions>();
     value::<CopyOutcome>();
