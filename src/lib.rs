@@ -158,7 +158,7 @@ mod watcher;
 pub use errors::{CloseReason, Failure};
 #[cfg(feature = "codec")]
 pub use monitor::SinkError;
-pub use monitor::{Grace, GraceExpired, Monitor, RunError};
+pub use monitor::{Grace, GraceExpired, GraceToken, Monitor, RunError};
 #[cfg(any(feature = "codec", feature = "http"))]
 pub use monitor::{UntilClosed, UntilClosedExt};
 #[cfg(feature = "metrics")]

@@ -6,6 +6,8 @@
 
 mod acknowledged;
 mod grace;
+mod grace_period;
+mod grace_token;
 mod handle;
 mod run_error;
 mod run_io;
@@ -15,6 +17,7 @@ mod sink_error;
 mod until_closed;
 
 pub use grace::{Grace, GraceExpired};
+pub use grace_token::GraceToken;
 pub use handle::Monitor;
 pub use run_error::RunError;
 #[cfg(feature = "codec")]

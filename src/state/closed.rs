@@ -1,7 +1,7 @@
 //! The future that resolves when a stream is over.
 
+use super::keyed_list::Key;
 use super::shared::SharedState;
-use super::slab::Key;
 use crate::errors::CloseReason;
 use std::fmt;
 use std::future::Future;

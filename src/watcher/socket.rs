@@ -227,7 +227,7 @@ impl Socket {
         self.shared.begin_reset();
         self.shared.apply(event, by);
         self.shared
-            .after_call(Waker::from(Arc::new(Reset(self.clone()))));
+            .wake_after_call(Waker::from(Arc::new(Reset(self.clone()))));
     }
 
     /// Detaches the descriptor, and passes it to `last` for one last use. Nothing uses it afterwards.

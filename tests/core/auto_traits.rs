@@ -57,6 +57,7 @@ fn unwind_safety() {
     safe::<Monitor>();
     safe::<Closed>();
     safe::<Grace>();
+    safe::<GraceToken>();
     safe::<OwnedReadHalf<TcpStream>>();
     safe::<OwnedWriteHalf<TcpStream>>();
     safe::<tokio::io::ReadHalf<TcpStream>>();
@@ -112,7 +113,7 @@ fn sizes() {
     );
     assert_eq!(size_of::<Monitor>(), 16);
     assert_eq!(size_of::<Closed>(), 24);
-    assert_eq!(size_of::<CloseReason>(), 32);
+    assert_eq!(size_of::<CloseReason>(), 16);
 }
 
 #[cfg(feature = "outbox")]
