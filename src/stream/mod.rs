@@ -6,6 +6,7 @@
 
 mod accept;
 mod addresses;
+mod connect;
 mod direct_io;
 mod half_close;
 mod layer;
@@ -17,6 +18,8 @@ mod signal;
 mod socket;
 mod split;
 mod stalled;
+mod try_new;
+mod wrap_error;
 
 #[cfg(any(feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;
@@ -28,3 +31,4 @@ pub use monitored_stream::MonitoredStream;
 pub(crate) use poll::SocketWrite;
 pub use socket::DirectIo;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use wrap_error::WrapError;
