@@ -67,8 +67,8 @@ mod state {
             channel.send_if_modified(|published| published.advance(status));
         }
     }
-    pub(crate) mod shared;
     pub(crate) mod keyed_list;
+    pub(crate) mod shared;
     pub(crate) mod status;
     pub(crate) mod sync;
 }
