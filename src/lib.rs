@@ -155,7 +155,7 @@ mod watcher;
 pub use errors::{CloseReason, Failure};
 #[cfg(feature = "codec")]
 pub use monitor::SinkError;
-pub use monitor::{Grace, GraceExpired, Monitor};
+pub use monitor::{Grace, GraceExpired, GraceToken, Monitor};
 #[cfg(any(feature = "codec", feature = "http"))]
 pub use monitor::{UntilClosed, UntilClosedExt};
 #[cfg(feature = "metrics")]
@@ -164,7 +164,10 @@ pub use observe::metrics;
 pub use observe::tracing;
 pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
-pub use stream::{MonitoredListener, MonitoredStream, Transport};
+pub use stream::{
+    Addressed, DirectIo, MonitoredListener, MonitoredStream, OwnedReadHalf, OwnedWriteHalf,
+    ReadHalf, ReuniteError, Transport, WriteHalf,
+};
 pub use transfer::{
     CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
 };

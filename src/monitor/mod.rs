@@ -6,6 +6,8 @@
 
 mod acknowledged;
 mod grace;
+mod grace_period;
+mod grace_token;
 mod handle;
 #[cfg(feature = "codec")]
 mod sink_error;
@@ -13,6 +15,7 @@ mod sink_error;
 mod until_closed;
 
 pub use grace::{Grace, GraceExpired};
+pub use grace_token::GraceToken;
 pub use handle::Monitor;
 #[cfg(feature = "codec")]
 pub use sink_error::SinkError;

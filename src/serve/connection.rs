@@ -45,11 +45,68 @@ impl Connection {
     }
 
     /// The connection's monitor.
+    ///
+    /// ```
+    /// use axum::{Extension, Router, routing::get};
+    /// use hangup::serve::Connection;
+    ///
+    /// /// Computes for a client that may leave: stops when it does.
+    /// async fn report(Extension(connection): Extension<Connection>) -> String {
+    ///     let monitor = connection.monitor();
+    ///     let mut lines = 0;
+    ///     while lines < 1000 && !monitor.is_closed() {
+    ///         lines += 1;
+    ///         tokio::task::yield_now().await;
+    ///     }
+    ///     format!("{lines} lines\n")
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// # let listener = hangup::MonitoredListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let router = Router::new().route("/", get(report));
+    /// # tokio::spawn(hangup::serve::serve(listener, router).into_future());
+    /// # let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// # client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+    /// # let mut response = String::new();
+    /// # client.read_to_string(&mut response).await?;
+    /// assert!(response.ends_with("1000 lines\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn monitor(&self) -> &Monitor {
         &self.state.monitor
     }
 
     /// The client's address; `None` for a Unix socket.
+    ///
+    /// ```
+    /// use axum::{Extension, Router, routing::get};
+    /// use hangup::serve::Connection;
+    ///
+    /// async fn who(Extension(connection): Extension<Connection>) -> String {
+    ///     match connection.remote_addr() {
+    ///         Some(address) => address.to_string(),
+    ///         None => "a Unix socket".to_owned(),
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// # let listener = hangup::MonitoredListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(hangup::serve::serve(listener, Router::new().route("/", get(who))).into_future());
+    /// # let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// # client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+    /// # let mut response = String::new();
+    /// # client.read_to_string(&mut response).await?;
+    /// assert!(response.ends_with(&client.local_addr()?.to_string()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.state.remote
     }

@@ -98,7 +98,7 @@ impl Link {
 
     /// Why a write of the stream is refused now, if it is.
     #[cold]
-    fn refusal(&self) -> Option<CloseReason> {
+    pub(super) fn refusal(&self) -> Option<CloseReason> {
         self.shared.refusal(|| self.reads_fin())
     }
 
@@ -174,6 +174,14 @@ impl Link {
         Poll::Pending
     }
 
+    /// A write waits for room. The close wakes it; ready if it will never be let through.
+    pub(super) fn waits_to_write(&self, cx: &Context<'_>) -> Poll<CloseReason> {
+        match self.shared.park_writer(cx.waker(), || self.reads_fin()) {
+            Ok(()) => Poll::Pending,
+            Err(reason) => Poll::Ready(reason),
+        }
+    }
+
     /// What the result of a write, flush or shutdown means, where a protocol above the socket may say more
     /// of the peer's end.
     pub(super) fn sent<S, T>(
@@ -244,7 +252,7 @@ impl Link {
             }
             Poll::Ready(Err(error)) => self.failed(error, DetectedBy::Write),
             Poll::Pending => {
-                if let Err(reason) = self.shared.park_writer(cx.waker(), || self.reads_fin()) {
+                if let Poll::Ready(reason) = self.waits_to_write(cx) {
                     return Poll::Ready(Err(reason.into()));
                 }
             }

@@ -20,6 +20,11 @@ fn auto_traits() {
     owner::<MonitoredStream<TcpStream>>();
     owner::<Transport<TcpStream>>();
     owner::<MonitoredListener>();
+    owner::<OwnedReadHalf<TcpStream>>();
+    owner::<OwnedWriteHalf<TcpStream>>();
+    owner::<ReadHalf<'static, TcpStream>>();
+    owner::<WriteHalf<'static, TcpStream>>();
+    owner::<ReuniteError<TcpStream>>();
     #[cfg(feature = "codec")]
     {
         owner::<UntilClosed<TcpStream>>();
@@ -47,6 +52,9 @@ fn unwind_safety() {
     safe::<Monitor>();
     safe::<Closed>();
     safe::<Grace>();
+    safe::<GraceToken>();
+    safe::<OwnedReadHalf<TcpStream>>();
+    safe::<OwnedWriteHalf<TcpStream>>();
     safe::<tokio::io::ReadHalf<TcpStream>>();
     safe::<tokio::io::ReadHalf<MonitoredStream<TcpStream>>>();
     safe::<tokio::io::WriteHalf<MonitoredStream<TcpStream>>>();

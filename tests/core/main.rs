@@ -16,6 +16,7 @@ mod closed;
 mod codec;
 mod copy;
 mod delivered;
+mod direct_io;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod foreign_descriptor;
 mod forwarding;
@@ -33,6 +34,7 @@ mod panics;
 mod recorder;
 mod send_file;
 mod signal;
+mod split;
 mod stall;
 mod stalled_sockets;
 mod unread;

@@ -5,6 +5,7 @@ use crate::loopback::Loopback;
 use crate::support::soon;
 use hangup::{CloseReason, Monitor, MonitoredStream, Status};
 use heapdelta::{LeakError, LeakTest, Report};
+use std::any::Any;
 use std::future::pending;
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -20,6 +21,10 @@ pub(crate) const CASES: &[Case] = &[
     ("run_until_closed", run_until_closed),
     ("grace_that_is_ended", grace_that_is_ended),
     ("grace_that_is_dropped", grace_that_is_dropped),
+    (
+        "grace_that_is_dropped_in_its_period",
+        grace_that_is_dropped_in_its_period,
+    ),
     ("grace_that_is_resumed", grace_that_is_resumed),
     ("grace_that_expires", grace_that_expires),
     (
@@ -116,10 +121,38 @@ fn grace_that_is_ended(test: LeakTest<'_>) -> Result<Report, LeakError> {
     })
 }
 
+/// The handle and its tokens, in both orders; a derived token goes last, and keeps nothing.
 fn grace_that_is_dropped(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let mut token_first = false;
     on_an_open_one(test, async |monitor, _| {
         let grace = monitor.grace_period(LONG).unwrap();
-        drop(grace.cancellation_token());
+        let token = grace.cancellation_token();
+        let derived = token.child_token();
+        token_first = !token_first;
+        let (first, last): (Box<dyn Any>, Box<dyn Any>) = match token_first {
+            true => (Box::new((token.clone(), token)), Box::new(grace)),
+            false => (Box::new((grace.clone(), grace)), Box::new(token)),
+        };
+        drop(first);
+        assert!(!derived.is_cancelled());
+        drop(last);
+        assert!(derived.is_cancelled());
+    })
+}
+
+/// The connection is over, and a task waits for a client that nobody waits for any more.
+fn grace_that_is_dropped_in_its_period(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (stream, _peer) = loopback.open().await;
+        let token = stream
+            .monitor()
+            .grace_period(LONG)
+            .unwrap()
+            .cancellation_token();
+        drop(stream);
+        drop(token);
+        // The task that was aborted ends when it is polled.
+        tokio::task::yield_now().await;
     })
 }
 
@@ -141,7 +174,7 @@ fn grace_that_expires(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let grace = stream.monitor().grace_period(Duration::ZERO).unwrap();
         let token = grace.cancellation_token();
         drop(stream);
-        soon("the end of the period", token.cancelled()).await;
+        soon("the end of the period", token.cancelled_owned()).await;
     })
 }
 
@@ -156,7 +189,7 @@ fn handles_dropped_in_every_order(test: LeakTest<'_>) -> Result<Report, LeakErro
         assert!(closed.as_mut().poll(context).is_pending());
         let watch = monitor.subscribe();
         let token = monitor.cancellation_token();
-        let mut handles: Vec<Box<dyn std::any::Any>> = vec![
+        let mut handles: Vec<Box<dyn Any>> = vec![
             Box::new(stream),
             Box::new(monitor.clone()),
             Box::new(closed),

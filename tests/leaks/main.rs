@@ -43,12 +43,6 @@ fn cases() -> impl Iterator<Item = &'static Case> {
     .flatten()
 }
 
-/// Leaks that are known and not mended: `--ignored` runs them, and they fail.
-const KNOWN: &[&str] = &[
-    // A grace period whose handles and tokens are all dropped stays with its connection until that closes.
-    "grace_that_is_dropped",
-];
-
 /// Runs one, and tells how much a call leaves.
 fn measure(&(name, run): &Case) -> Result<(), LeakError> {
     let long = std::env::var_os("LEAKS").is_some_and(|mode| mode == "long");
@@ -75,7 +69,6 @@ fn main() -> ExitCode {
             Trial::test(case.0, move || {
                 measure(case).map_err(|error| format!("{error}").into())
             })
-            .with_ignored_flag(KNOWN.contains(&case.0))
         })
         .collect();
     trials.push(Trial::test("items", || {

@@ -123,9 +123,12 @@ fn counts(row: &Row, line: &str, found: &Match) -> bool {
         How::Error => {
             const OPENS: [char; 9] = [':', '(', '[', ']', '"', '\'', '=', '>', '-'];
             const CLOSES: [char; 11] = [':', ')', '(', ']', '"', '\'', ',', ';', '.', '[', '|'];
+            /// Words with which a line goes on to say what failed.
+            const JOINS: [&str; 4] = [" while ", " with ", " during ", " when "];
+            let joined = JOINS.iter().any(|word| after.starts_with(word));
             let (before, after) = (before.trim_end(), after.trim_start());
             (before.is_empty() || before.ends_with(OPENS))
-                && (after.is_empty() || after.starts_with(CLOSES))
+                && (after.is_empty() || after.starts_with(CLOSES) || joined)
         }
     }
 }
