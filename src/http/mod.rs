@@ -73,7 +73,9 @@ mod body_error;
 mod exchange;
 mod gone;
 mod gone_reason;
+mod parts;
 mod producer;
+mod progress;
 mod request;
 mod until_closed;
 
@@ -81,4 +83,8 @@ pub use body_error::BodyError;
 pub use exchange::{Exchange, ExchangeBody, ExchangeGuard};
 pub use gone::Gone;
 pub use gone_reason::GoneReason;
+#[cfg(feature = "serve")]
+pub(crate) use parts::Parts;
 pub use producer::{Producer, ProducerError, ProducerStream, producer};
+#[cfg(feature = "serve")]
+pub(crate) use progress::Progress;
