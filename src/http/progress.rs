@@ -19,7 +19,7 @@ impl Progress {
         self.taken.fetch_add(amount as u64, Relaxed);
     }
 
-    /// HTTP has got a part, or may ask for the first one.
+    /// HTTP has got a part, or could ask for the first one.
     pub(crate) fn handed(&self) {
         self.waits.store(true, Relaxed);
     }

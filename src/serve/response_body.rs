@@ -39,13 +39,9 @@ struct StreamBody {
 
 impl<B> ResponseBody<B> {
     pub(super) fn new(body: B, guard: RequestGuard, stream: Option<Arc<Progress>>) -> Self {
-        let stream = stream.map(|progress| {
-            // A client whose window is zero from the beginning lets HTTP ask for nothing.
-            progress.handed();
-            StreamBody {
-                progress,
-                parts: Parts::default(),
-            }
+        let stream = stream.map(|progress| StreamBody {
+            progress,
+            parts: Parts::default(),
         });
         Self {
             content: Content::Service { body },
