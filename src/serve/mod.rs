@@ -84,7 +84,6 @@ mod service;
 mod shutdown;
 mod signals;
 mod stream;
-mod stream_state;
 mod summary;
 mod task;
 #[cfg(feature = "tls")]

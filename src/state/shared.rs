@@ -67,6 +67,9 @@ const ON_CLOSE: u8 = if Lifecycle::RECORDED {
     CLOSED
 };
 
+/// A state alone, or in one allocation with what belongs to its stream.
+pub(crate) type AnyState = dyn AsRef<SharedState> + Send + Sync + UnwindSafe + RefUnwindSafe;
+
 #[derive(Debug)]
 pub(crate) struct SharedState {
     flags: AtomicU8,
@@ -117,6 +120,12 @@ impl Cell {
 // A panic leaves nothing half-made behind: every change is made under the lock, and no foreign code runs there.
 impl UnwindSafe for SharedState {}
 impl RefUnwindSafe for SharedState {}
+
+impl AsRef<Self> for SharedState {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
 
 /// What waits for the end of the call that is under way.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use super::wrap_error::WrapError;
 use crate::errors::CloseReason;
 use crate::monitor::Monitor;
 use crate::policy::{MonitorConfig, ReadAhead};
-use crate::state::{Closed, SharedState};
+use crate::state::Closed;
 use crate::watcher::{Registration, Socket, Watchable};
 use pin_project_lite::pin_project;
 use rustix::fd::BorrowedFd;
@@ -181,21 +181,20 @@ impl<S> MonitoredStream<S> {
         let stall = stall(config)?;
         let fin_delay = config.new_fin_delay()?;
         let half_close = HalfCloseTimer::new(config.policy())?;
-        let shared = Arc::new(SharedState::new(config.policy()));
+        let descriptor = io.descriptor();
+        let shared = Arc::new(Socket::new(descriptor, config.policy(), fin_delay)?);
         // The watcher defers what it observes until the lifecycle has begun.
         let call = shared.enter();
-        let descriptor = io.descriptor();
-        let registration = Registration::new(descriptor, &shared, fin_delay)?;
-        let socket = registration.socket();
-        if let Some(timers) = timers.filter(|_| socket.can_vanish()) {
+        let registration = Registration::new(descriptor, &shared)?;
+        if let Some(timers) = timers.filter(|_| shared.can_vanish()) {
             timers.arm(descriptor)?;
         }
-        if socket.can_vanish() {
+        if shared.can_vanish() {
             config.limit_unsent(descriptor)?;
         }
-        begin_lifecycle(&shared, Some((socket, descriptor)));
+        begin_lifecycle(&shared, Some(descriptor));
         if let Some(timer) = half_close {
-            timer.attach(&shared, Some(socket));
+            timer.attach(&shared);
         }
         drop(call);
         Ok(Link {
@@ -328,10 +327,10 @@ impl<S> MonitoredStream<S> {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
         let timer = HalfCloseTimer::new(config.policy());
         let timer = timer.unwrap_or_else(|error| panic!("{error}"));
-        let shared = Arc::new(SharedState::new(config.policy()));
+        let shared = Arc::new(Socket::unwatched(config.policy()));
         begin_lifecycle(&shared, None);
         if let Some(timer) = timer {
-            timer.attach(&shared, None);
+            timer.attach(&shared);
         }
         Self {
             link: Link {
@@ -358,7 +357,7 @@ impl<S> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn monitor(&self) -> Monitor {
-        Monitor::new(self.link.shared.clone(), self.link.socket().cloned())
+        Monitor::new(self.link.shared.clone())
     }
 
     /// Resolves when the stream is over, with the reason. The future borrows nothing.
@@ -590,13 +589,13 @@ impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
 }
 
 /// Reports the beginning of the stream to `tracing` and `metrics`, if they are on.
-fn begin_lifecycle(shared: &Arc<SharedState>, watched: Option<(&Arc<Socket>, BorrowedFd<'_>)>) {
+fn begin_lifecycle(shared: &Arc<Socket>, descriptor: Option<BorrowedFd<'_>>) {
     let peer = || {
-        let (_, descriptor) = watched?;
+        let descriptor = descriptor?;
         SockRef::from(&descriptor).peer_addr().ok()?.as_socket()
     };
     let transfer = || {
-        let monitor = Monitor::new(shared.clone(), watched.map(|(socket, _)| socket.clone()));
+        let monitor = Monitor::new(shared.clone());
         move || monitor.transfer().into()
     };
     shared.lifecycle.begin(peer, transfer);

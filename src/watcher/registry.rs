@@ -1,10 +1,9 @@
 //! The watcher of each runtime, and the sockets that it watches.
 
 use super::socket::Socket;
-use super::sys::{BATCH, Notifier, Target};
-use crate::policy::FinDelay;
+use super::sys::{BATCH, Notifier};
 use crate::state::sync::lock;
-use crate::state::{DetectedBy, Event, Key, KeyedList, SharedState};
+use crate::state::{DetectedBy, Event, Key, KeyedList};
 use rustix::fd::BorrowedFd;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -32,15 +31,9 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Puts `fd` into the watcher of the current runtime.
-    pub(crate) fn new(
-        fd: BorrowedFd<'_>,
-        shared: &Arc<SharedState>,
-        fin_delay: Option<FinDelay>,
-    ) -> io::Result<Self> {
-        let target = Target::new(fd)?;
+    /// Puts `fd`, the descriptor of `socket`, into the watcher of the current runtime.
+    pub(crate) fn new(fd: BorrowedFd<'_>, socket: &Arc<Socket>) -> io::Result<Self> {
         let watcher = Watcher::current()?;
-        let socket = Arc::new(Socket::new(shared.clone(), target, fin_delay));
         let key = match lock(&watcher.sockets).as_mut() {
             Some(sockets) => sockets.insert(socket.clone()),
             None => return Err(gone()),
@@ -48,7 +41,7 @@ impl Registration {
         // From here on the drop undoes everything, however far it went.
         let registration = Self {
             watcher,
-            socket,
+            socket: socket.clone(),
             key,
         };
         match registration.watcher.notifier.add(fd, key.to_bits()) {
@@ -59,10 +52,6 @@ impl Registration {
                 Err(error)
             }
         }
-    }
-
-    pub(crate) fn socket(&self) -> &Arc<Socket> {
-        &self.socket
     }
 }
 
@@ -165,9 +154,7 @@ impl Drop for WatcherEnd {
         drop(watchers);
         let sockets = mem::take(&mut *lock(&self.watcher.sockets));
         for socket in sockets.into_iter().flat_map(KeyedList::into_values) {
-            socket
-                .shared()
-                .apply(Event::RuntimeShutdown, DetectedBy::Us);
+            socket.apply(Event::RuntimeShutdown, DetectedBy::Us);
         }
     }
 }

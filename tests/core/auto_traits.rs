@@ -111,7 +111,7 @@ fn sizes() {
         wrapper, 48,
         "the wrapper: two handles, a key, the policy, the side buffer"
     );
-    assert_eq!(size_of::<Monitor>(), 16);
+    assert_eq!(size_of::<Monitor>(), 8);
     assert_eq!(size_of::<Closed>(), 24);
     assert_eq!(size_of::<CloseReason>(), 16);
 }
