@@ -14,8 +14,10 @@ mod poll;
 mod signal;
 mod stalled;
 
-#[cfg(any(feature = "tls", feature = "tonic"))]
+#[cfg(any(feature = "serve", feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;
+#[cfg(feature = "serve")]
+pub(crate) use accept::is_of_one_connection;
 pub use layer::Transport;
 pub use listener::MonitoredListener;
 pub use monitored_stream::MonitoredStream;
