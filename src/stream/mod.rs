@@ -21,8 +21,10 @@ mod stalled;
 mod try_new;
 mod wrap_error;
 
-#[cfg(any(feature = "tls", feature = "tonic"))]
+#[cfg(any(feature = "serve", feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;
+#[cfg(feature = "serve")]
+pub(crate) use accept::is_of_one_connection;
 pub use addresses::Addressed;
 pub use layer::Transport;
 pub use listener::MonitoredListener;
