@@ -174,6 +174,8 @@ impl<S> MonitoredStream<S> {
         let socket = registration.socket();
         if let Some(timers) = timers.filter(|_| socket.can_vanish()) {
             timers.arm(descriptor)?;
+            #[cfg(windows)]
+            socket.limit_retransmission(timers.patience());
         }
         if socket.can_vanish() {
             config.limit_unsent(descriptor)?;

@@ -207,6 +207,14 @@ impl Socket {
         }
     }
 
+    /// Has the system reset the connection when data stays unacknowledged for `within`, where it can.
+    #[cfg(windows)]
+    pub(crate) fn limit_retransmission(&self, within: Duration) {
+        if let Some(target) = lock(&self.descriptor).target {
+            target.limit_retransmission(within);
+        }
+    }
+
     /// Takes in what was seen from outside of the stream.
     pub(crate) fn observe(&self, event: Event, by: DetectedBy) {
         self.shared.observe(event, by);

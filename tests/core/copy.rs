@@ -125,7 +125,12 @@ async fn what_arrived_before_a_reset_is_delivered() {
 #[tokio::test]
 async fn a_hang_up_ends_a_direction_that_is_blocked() {
     for reset in [false, true] {
-        if reset && lacks("reset_of_reads", "a_hang_up_ends_a_direction_that_is_blocked") {
+        if reset
+            && lacks(
+                "reset_of_reads",
+                "a_hang_up_ends_a_direction_that_is_blocked",
+            )
+        {
             continue;
         }
         let (copy, client, mut server) = copy(&MonitorConfig::new());

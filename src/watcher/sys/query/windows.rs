@@ -16,6 +16,8 @@ use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
 use rustix::net::{RecvFlags, recv};
 use std::io;
+use std::time::Duration;
+use windows_sys::Win32::Networking::WinSock::{IPPROTO_TCP, TCP_MAXRT, setsockopt};
 
 const NOW: Timespec = Timespec {
     tv_sec: 0,
@@ -60,6 +62,22 @@ pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
         _ if is_failed => failed(Errno::CONNRESET),
         _ => Event::Fin.into(),
     }
+}
+
+/// Sets `TCP_MAXRT`, in whole seconds. Windows has it since Vista, and Wine 8 does not; keepalive is left then.
+pub(super) fn limit_retransmission(raw: Raw, within: Duration) {
+    let seconds = u32::try_from(within.as_secs()).unwrap_or(u32::MAX >> 1);
+    let value = (&raw const seconds).cast();
+    // SAFETY: the pointer is to a live number of that length. Winsock checks the socket's number.
+    unsafe {
+        setsockopt(
+            raw as usize,
+            IPPROTO_TCP,
+            TCP_MAXRT,
+            value,
+            size_of::<u32>() as i32,
+        )
+    };
 }
 
 /// The socket's error, which the system may not tell again.
