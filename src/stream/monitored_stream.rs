@@ -188,6 +188,8 @@ impl<S> MonitoredStream<S> {
         let registration = Registration::new(descriptor, &shared)?;
         if let Some(timers) = timers.filter(|_| shared.can_vanish()) {
             timers.arm(descriptor)?;
+            #[cfg(windows)]
+            socket.limit_retransmission(timers.patience());
         }
         if shared.can_vanish() {
             config.limit_unsent(descriptor)?;
