@@ -8,6 +8,7 @@ mod disk_store;
 mod file;
 mod format;
 mod kill;
+mod paging;
 mod power_cut;
 #[cfg(target_os = "linux")]
 mod refusals;
