@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+mod backlog;
 mod behind_outbox;
 mod directory;
 mod disk_store;
