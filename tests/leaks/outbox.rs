@@ -69,6 +69,7 @@ fn outbox_that_delivers(test: LeakTest<'_>) -> Result<Report, LeakError> {
         );
         let report = soon("the end", outbox.shutdown(LONG)).await;
         assert!(report.is_complete() && report.is_store_closed());
+        assert_eq!(report.on_disk(), 0);
         assert!(report.undelivered().is_empty() && report.into_undelivered().is_empty());
     })
 }
@@ -234,6 +235,7 @@ fn store_on_disk(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let mut store = options.open(folder.file()).unwrap();
         assert!(store.recover().unwrap().is_empty());
         assert!(store.recover_page(0, 1 << 16).unwrap().is_empty());
+        assert_eq!(store.totals().unwrap(), (0, 0));
         let number = store.next_number().unwrap();
         let message = Bytes::from_static(b"hello");
         store
