@@ -16,6 +16,7 @@ mod closed;
 mod codec;
 mod copy;
 mod delivered;
+mod differential;
 mod direct_io;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod foreign_descriptor;
