@@ -80,6 +80,8 @@ mod sync {
     }
 }
 
+// The cell is no part of the library's interface, and loom has to replace its atomics and locks: it is
+// compiled here from its source.
 #[path = "../src/observe"]
 mod observe {
     mod end;
@@ -121,6 +123,7 @@ mod errors {
     pub(crate) use hangup::CloseReason;
 }
 
+// As above.
 #[path = "../src/state"]
 mod state {
     pub(crate) mod closed;

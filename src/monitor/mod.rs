@@ -9,6 +9,8 @@ mod grace;
 mod grace_period;
 mod grace_token;
 mod handle;
+mod run_error;
+mod run_io;
 #[cfg(feature = "codec")]
 mod sink_error;
 #[cfg(any(feature = "codec", feature = "http"))]
@@ -17,6 +19,7 @@ mod until_closed;
 pub use grace::{Grace, GraceExpired};
 pub use grace_token::GraceToken;
 pub use handle::Monitor;
+pub use run_error::RunError;
 #[cfg(feature = "codec")]
 pub use sink_error::SinkError;
 #[cfg(any(feature = "codec", feature = "http"))]

@@ -88,6 +88,7 @@ mod summary;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;
+mod victims;
 
 pub use connection::Connection;
 pub use file::{FileBody, FileSource, FolderResponse, ServeFolder, file};

@@ -220,7 +220,7 @@ impl Link {
     /// Whether an error of the sending side says no more than that the peer has ended.
     fn is_peers_end(&self, error: &io::Error) -> bool {
         let ours = self.shared.is_shut_down() || self.shared.is_reset();
-        error.kind() == ErrorKind::BrokenPipe && !ours && CloseReason::carried_by(error).is_none()
+        is_broken_pipe(error) && !ours && CloseReason::carried_by(error).is_none()
     }
 
     /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
@@ -232,7 +232,7 @@ impl Link {
         }
         match &polled {
             Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            Poll::Ready(Err(error)) if is_broken_pipe(error) => {
                 // After our own shutdown it is our own doing (invariant 8).
                 if self.shared.is_shut_down() {
                     return polled;
@@ -262,7 +262,7 @@ impl Link {
 
     /// What it means that a protocol above the stream could not be set up.
     pub(crate) fn layering_failed(&self, error: io::Error) -> io::Error {
-        if error.kind() != ErrorKind::BrokenPipe {
+        if !is_broken_pipe(&error) {
             return self.read_failed(error);
         }
         let cx = &Context::from_waker(Waker::noop());
@@ -320,6 +320,14 @@ impl Link {
         };
         self.shared.apply(event, by);
     }
+}
+
+/// Whether the sending side of the stream is over. Windows says so after our own shutdown by WSAESHUTDOWN, for which
+/// std has no kind.
+fn is_broken_pipe(error: &io::Error) -> bool {
+    const WSAESHUTDOWN: i32 = 10_058;
+    error.kind() == ErrorKind::BrokenPipe
+        || cfg!(windows) && error.raw_os_error() == Some(WSAESHUTDOWN)
 }
 
 impl Drop for Link {

@@ -6,6 +6,7 @@
 
 mod accept;
 mod addresses;
+mod connect;
 mod direct_io;
 mod half_close;
 mod layer;
@@ -17,9 +18,13 @@ mod signal;
 mod socket;
 mod split;
 mod stalled;
+mod try_new;
+mod wrap_error;
 
-#[cfg(any(feature = "tls", feature = "tonic"))]
+#[cfg(any(feature = "serve", feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;
+#[cfg(feature = "serve")]
+pub(crate) use accept::is_of_one_connection;
 pub use addresses::Addressed;
 pub use layer::Transport;
 pub use listener::MonitoredListener;
@@ -28,3 +33,4 @@ pub use monitored_stream::MonitoredStream;
 pub(crate) use poll::SocketWrite;
 pub use socket::DirectIo;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use wrap_error::WrapError;

@@ -2,6 +2,7 @@
 
 use super::half_close::HalfCloseTimer;
 use super::link::{Link, stall};
+use super::wrap_error::WrapError;
 use crate::errors::CloseReason;
 use crate::monitor::Monitor;
 use crate::policy::{MonitorConfig, ReadAhead};
@@ -135,7 +136,7 @@ impl<S> MonitoredStream<S> {
     ///   descriptor;
     /// * an error of the operating system, for example because a limit is reached.
     ///
-    /// On an error `io` is dropped, which closes its connection.
+    /// On an error `io` is dropped, which closes its connection: [`try_new`](Self::try_new) gives it back.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -155,10 +156,24 @@ impl<S> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        Self::wrap(io, &MonitorConfig::default(), None)
+        Ok(Self::try_new(io)?)
     }
 
-    fn wrap<By>(io: S, config: &MonitorConfig, ahead: Option<Box<ReadAhead<S>>>) -> io::Result<Self>
+    pub(super) fn wrap<By>(
+        io: S,
+        config: &MonitorConfig,
+        ahead: Option<Box<ReadAhead<S>>>,
+    ) -> Result<Self, WrapError<S>>
+    where
+        S: Watchable<By>,
+    {
+        match Self::watch(&io, config) {
+            Ok(link) => Ok(Self { link, ahead, io }),
+            Err(error) => Err(WrapError::new(error, io)),
+        }
+    }
+
+    fn watch<By>(io: &S, config: &MonitorConfig) -> io::Result<Link>
     where
         S: Watchable<By>,
     {
@@ -173,6 +188,8 @@ impl<S> MonitoredStream<S> {
         let registration = Registration::new(descriptor, &shared)?;
         if let Some(timers) = timers.filter(|_| shared.can_vanish()) {
             timers.arm(descriptor)?;
+            #[cfg(windows)]
+            socket.limit_retransmission(timers.patience());
         }
         if shared.can_vanish() {
             config.limit_unsent(descriptor)?;
@@ -182,14 +199,10 @@ impl<S> MonitoredStream<S> {
             timer.attach(&shared);
         }
         drop(call);
-        Ok(Self {
-            link: Link {
-                registration: Some(registration),
-                shared,
-                stall,
-            },
-            ahead,
-            io,
+        Ok(Link {
+            registration: Some(registration),
+            shared,
+            stall,
         })
     }
 }
@@ -224,13 +237,7 @@ impl<S: AsyncWrite> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        if config.unread_limit().is_some() || config.is_fin_delayed() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "hangup: write_only takes no configuration with read_ahead or fin_delay: both read the stream",
-            ));
-        }
-        Self::wrap(io, config, None)
+        Ok(Self::try_write_only(io, config)?)
     }
 }
 
@@ -267,10 +274,7 @@ impl<S: AsyncRead> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        let (limit, looks) = (config.unread_limit(), config.is_fin_delayed());
-        let ahead =
-            (limit.is_some() || looks).then(|| Box::new(ReadAhead::new(limit.unwrap_or(0), looks)));
-        Self::wrap(io, config, ahead)
+        Ok(Self::try_with_config(io, config)?)
     }
 }
 
@@ -530,6 +534,11 @@ impl<S> MonitoredStream<S> {
     /// ```
     pub fn into_inner(self) -> S {
         self.io
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(crate) fn shared(&self) -> &Arc<Socket> {
+        &self.link.shared
     }
 
     pub(crate) fn into_parts(self) -> (Link, Option<Box<ReadAhead<S>>>, S) {

@@ -37,7 +37,8 @@ impl<S: DirectIo> MonitoredStream<S> {
     ///
     /// On Linux the kernel moves the bytes from its page cache into the socket (sendfile(2)), and the file is
     /// not read into the program. Elsewhere, and for files that the kernel does not send by itself, it is
-    /// read in parts of 128 KiB and written.
+    /// read in parts of 128 KiB and written. (Windows' `TransmitFile` is not used: it needs overlapped I/O on a socket
+    /// that belongs to the runtime.)
     ///
     /// `file` is a [`std::fs::File`], a `tokio::fs::File`, or anything else with a descriptor. Its own
     /// position is neither used nor moved, so any number of streams may send one open file.

@@ -232,6 +232,14 @@ impl Socket {
         }
     }
 
+    /// Has the system reset the connection when data stays unacknowledged for `within`, where it can.
+    #[cfg(windows)]
+    pub(crate) fn limit_retransmission(&self, within: Duration) {
+        if let Some(target) = lock(&self.descriptor).target {
+            target.limit_retransmission(within);
+        }
+    }
+
     /// Whether the system holds input that nobody has read yet; `false` where it does not tell.
     pub(crate) fn has_unread(&self) -> bool {
         lock(&self.descriptor)

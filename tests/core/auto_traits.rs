@@ -30,10 +30,15 @@ fn auto_traits() {
         owner::<UntilClosed<TcpStream>>();
         value::<SinkError<CloseReason>>();
     }
+    #[cfg(feature = "test-util")]
+    handle::<test_util::Remote>();
     value::<CloseReason>();
     value::<CopyOptions>();
     value::<CopyOutcome>();
     value::<Failure>();
+    value::<RunError<CloseReason>>();
+    owner::<RunError>();
+    owner::<WrapError<TcpStream>>();
     value::<HalfClose>();
     value::<CopySide>();
     value::<StallPolicy>();

@@ -1,5 +1,6 @@
 //! How the example `classify_log` reads a line.
 
+// An example is no library that a test could use.
 #[path = "../../examples/classify_log/reading/mod.rs"]
 mod reading;
 

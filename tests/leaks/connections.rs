@@ -34,6 +34,8 @@ pub(crate) const CASES: &[Case] = &[
     ("split", split),
     ("direct_io", direct_io),
     ("halves", halves),
+    ("wrap_again", wrap_again),
+    ("connect", connect),
     ("traced", traced),
     ("counted", counted),
     ("classify", classify),
@@ -334,6 +336,35 @@ fn halves(test: LeakTest<'_>) -> Result<Report, LeakError> {
     })
 }
 
+/// What cannot be wrapped comes back, and is wrapped after all.
+fn wrap_again(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (ours, _peer) = loopback.pair().await;
+        let impossible = MonitorConfig::new().dead_peer_timeout(Duration::ZERO);
+        let error = MonitoredStream::try_with_config(ours, &impossible).unwrap_err();
+        assert_eq!(error.error().kind(), io::ErrorKind::InvalidInput);
+        let (_, ours) = error.into_parts();
+        let reads = MonitorConfig::new().read_ahead(1024);
+        let error = MonitoredStream::try_write_only(ours, &reads).unwrap_err();
+        MonitoredStream::try_new(error.into_inner()).unwrap();
+    })
+}
+
+fn connect(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(
+        async || tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        async |listener| {
+            let address = listener.local_addr().unwrap();
+            let config = MonitorConfig::new();
+            let one = MonitoredStream::connect(address).await.unwrap();
+            let other = MonitoredStream::connect_with(address, &config, None)
+                .await
+                .unwrap();
+            drop((listener.accept().await, listener.accept().await, one, other));
+        },
+    )
+}
+
 /// With a subscriber, whose event at the end of each stream is written to nowhere.
 fn traced(test: LeakTest<'_>) -> Result<Report, LeakError> {
     let subscriber = tracing_subscriber::fmt().with_writer(io::sink).finish();
@@ -355,6 +386,8 @@ fn classify(test: LeakTest<'_>) -> Result<Report, LeakError> {
         assert!(class.is_connection() && !class.advice().to_string().is_empty());
         assert!(errors::is_connection_error(&reset) && !errors::is_not_ready(&reset));
         assert_eq!(errors::classify_error(&reset), class);
+        let wrapped = io::Error::other(io::Error::from(CloseReason::Stalled));
+        assert_eq!(CloseReason::find(&wrapped), Some(CloseReason::Stalled));
         assert_eq!(errors::classify_os(104, Platform::Linux), class);
         let classifier = Classifier::new().rule(|_: &std::fmt::Error| ErrorClass::Tls);
         assert_eq!(classifier.classify(&reset), class);

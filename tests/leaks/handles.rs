@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     ("closed_that_is_not_awaited", closed_that_is_not_awaited),
     ("subscribe", subscribe),
     ("tokens", tokens),
+    ("scripted", scripted),
     ("run_until_closed", run_until_closed),
     ("grace_that_is_ended", grace_that_is_ended),
     ("grace_that_is_dropped", grace_that_is_dropped),
@@ -40,7 +41,7 @@ struct Open {
 }
 
 /// Measures what is done with the monitor of an open connection.
-fn on_an_open_one(
+pub(crate) fn on_an_open_one(
     test: LeakTest<'_>,
     mut operation: impl AsyncFnMut(&Monitor, &MonitoredStream<TcpStream>),
 ) -> Result<Report, LeakError> {
@@ -103,9 +104,35 @@ fn tokens(test: LeakTest<'_>) -> Result<Report, LeakError> {
 fn run_until_closed(test: LeakTest<'_>) -> Result<Report, LeakError> {
     on_an_open_one(test, async |monitor, _| {
         assert_eq!(monitor.run_until_closed(async { 1 }).await, Ok(1));
+        let failed = async { Err::<(), _>(std::io::Error::other("failed")) };
+        assert!(
+            monitor
+                .run_io(failed)
+                .await
+                .unwrap_err()
+                .close_reason()
+                .is_none()
+        );
         let mut never = pin!(monitor.run_until_closed(pending::<()>()));
         let context = &mut Context::from_waker(Waker::noop());
         assert!(never.as_mut().poll(context).is_pending());
+    })
+}
+
+fn scripted(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run(|| {
+        let (monitor, remote) = Monitor::for_test();
+        let closed = monitor.closed();
+        remote.half_close();
+        assert!(monitor.is_closed());
+        drop((closed, remote.clone()));
+        let config = hangup::MonitorConfig::new().half_close(hangup::HalfClose::Allow);
+        let (other, _) = hangup::test_util::scripted(tokio::io::empty());
+        let (stream, remote) = hangup::test_util::scripted_with_config(tokio::io::empty(), &config);
+        remote.half_close();
+        drop(other);
+        remote.hang_up(CloseReason::Reset);
+        assert!(stream.is_closed());
     })
 }
 

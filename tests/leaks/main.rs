@@ -12,6 +12,7 @@ mod http;
 mod items;
 mod loopback;
 mod outbox;
+mod planted;
 mod serve;
 #[path = "../support/mod.rs"]
 mod support;
@@ -71,6 +72,11 @@ fn main() -> ExitCode {
             })
         })
         .collect();
+    trials.extend(
+        planted::PLANTED
+            .iter()
+            .map(|&(name, run)| Trial::test(name, move || Ok(run(LeakTest::new().times(50))?))),
+    );
     trials.push(Trial::test("items", || {
         let names: Vec<&str> = cases().map(|case| case.0).collect();
         Ok(items::check(&names)?)

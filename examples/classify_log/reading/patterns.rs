@@ -3,7 +3,12 @@
 use super::table::{How, Meaning, Role, Row, Table};
 use aho_corasick::{AhoCorasick, Match};
 use regex_automata::meta::Regex;
+use regex_automata::util::syntax;
 use regex_automata::{Input, MatchKind, PatternSet};
+
+/// The room for the states of the regular expressions' automaton, which are made as lines need them. Those of all
+/// lines of the tests take 5 MB.
+const CACHE: usize = 32 << 20;
 
 /// The rows: those with a text in one automaton, those with a regular expression in another.
 #[derive(Debug)]
@@ -37,9 +42,14 @@ impl Patterns {
             .expect("the texts of patterns.tsv fit in one automaton");
         let expressions: Vec<_> = shapes.iter().map(|row| row.pattern).collect();
         // Every expression that matches counts, not only the first.
-        let all = Regex::config().match_kind(MatchKind::All);
+        let config = Regex::config()
+            .match_kind(MatchKind::All)
+            .utf8_empty(false)
+            .hybrid_cache_capacity(CACHE);
         let regex = Regex::builder()
-            .configure(all)
+            .configure(config)
+            // With the letters of all scripts the automaton gives up on a line that has one beyond ASCII.
+            .syntax(syntax::Config::new().unicode(false).utf8(false))
             .build_many(&expressions)
             .expect("patterns.tsv has regular expressions");
         Self {

@@ -134,7 +134,7 @@ impl Target {
                 self.descriptor
                     .set_u32(libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, millis);
             }
-            _ => {}
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket => {}
         }
     }
 
