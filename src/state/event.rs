@@ -17,6 +17,7 @@ pub(crate) enum Event {
     /// broken pipe.
     HungUp,
     /// Both directions were shut down, ours perhaps past the wrapper, on the socket itself.
+    #[allow(dead_code, reason = "only Linux tells it apart")]
     BothFinished,
     /// The connection is over, and what ended it cannot be asked any more: the end of an orderly
     /// shutdown, or an error that somebody has read already.

@@ -14,3 +14,5 @@ mod scenarios;
 mod stalled_response;
 #[cfg(feature = "tonic")]
 mod tonic;
+#[cfg(feature = "axum")]
+mod upgrades;
