@@ -168,8 +168,8 @@ pub use observe::tracing;
 pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
 pub use stream::{
-    Addressed, DirectIo, MonitoredListener, MonitoredStream, OwnedReadHalf, OwnedWriteHalf,
-    ReadHalf, ReuniteError, Transport, WrapError, WriteHalf,
+    Addressed, Connections, DirectIo, MonitoredListener, MonitoredStream, OwnedReadHalf,
+    OwnedWriteHalf, ReadHalf, ReuniteError, Transport, WrapError, WriteHalf,
 };
 pub use transfer::{
     CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,

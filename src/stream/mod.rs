@@ -7,6 +7,7 @@
 mod accept;
 mod addresses;
 mod connect;
+mod connections;
 mod direct_io;
 mod half_close;
 mod layer;
@@ -24,6 +25,7 @@ mod wrap_error;
 #[cfg(any(feature = "tls", feature = "tonic"))]
 pub(crate) use accept::AcceptRetry;
 pub use addresses::Addressed;
+pub use connections::Connections;
 pub use layer::Transport;
 pub use listener::MonitoredListener;
 pub use monitored_stream::MonitoredStream;

@@ -7,6 +7,8 @@ mod support;
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "axum")]
+mod axum_listeners;
 mod axum_tls;
 mod bodies;
 mod scenarios;
