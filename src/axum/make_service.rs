@@ -92,6 +92,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
         let extensions = request.extensions_mut();
+        extensions.insert(self.monitor.clone());
         extensions.insert(ConnectInfo(self.monitor.clone()));
         extensions.insert(ConnectInfo(Peer {
             monitor: self.monitor.clone(),

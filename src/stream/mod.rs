@@ -10,6 +10,8 @@ mod connect;
 mod connections;
 mod direct_io;
 mod half_close;
+#[cfg(feature = "hyper-client")]
+mod hyper_client;
 mod layer;
 mod link;
 mod listener;

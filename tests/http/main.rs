@@ -11,6 +11,10 @@ mod axum;
 mod axum_listeners;
 mod axum_tls;
 mod bodies;
+#[cfg(feature = "hyper-client")]
+mod hyper_client;
 mod scenarios;
 #[cfg(feature = "tonic")]
 mod tonic;
+#[cfg(all(feature = "axum", feature = "tower"))]
+mod tower;
