@@ -55,6 +55,67 @@ use std::io;
 /// Where a durable outbox keeps its messages.
 ///
 /// Its calls block, and are made one at a time, off the runtime's workers.
+///
+/// A store has to promise four things. The outbox promises no more than the store does:
+///
+/// 1. When [`append`](Self::append) returns `Ok`, the batch survives whatever the store is meant to survive.
+/// 2. When it returns an error, [`recover`](Self::recover) returns none of the batch. A store that cannot know that says so
+///    in the error, because the sender may send the message again.
+/// 3. [`recover`](Self::recover) returns the messages in the order of their numbers, as they were given.
+/// 4. [`next_number`](Self::next_number) never falls, also when every message was removed.
+///
+/// | the outbox | calls |
+/// |---|---|
+/// | starts | `next_number`, then `recover_page` until it is empty |
+/// | accepts important messages | `append`, with all that wait together |
+/// | has confirmations, up to 100 ms old | `remove`, with many at once |
+/// | sets a message aside | `bury` |
+/// | ends | the rest of `remove`, and drops the store |
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::Store;
+/// use std::collections::BTreeMap;
+/// use std::io;
+///
+/// /// Keeps messages in memory: for a test.
+/// #[derive(Default)]
+/// struct Memory {
+///     messages: BTreeMap<u64, Bytes>,
+///     next: u64,
+/// }
+///
+/// impl Store for Memory {
+///     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+///         Ok(self.messages.clone().into_iter().collect())
+///     }
+///
+///     fn next_number(&mut self) -> io::Result<u64> {
+///         Ok(self.next)
+///     }
+///
+///     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
+///         for (number, message) in batch {
+///             self.messages.insert(*number, message.clone());
+///             self.next = number + 1;
+///         }
+///         Ok(())
+///     }
+///
+///     fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
+///         self.messages.retain(|number, _| !numbers.contains(number));
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> io::Result<()> {
+/// let mut store = Memory::default();
+/// store.append(&[(0, Bytes::from("door opened")), (1, Bytes::from("door closed"))])?;
+/// store.remove(&[0, 1])?;
+/// assert_eq!((store.recover()?.len(), store.next_number()?), (0, 2));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Store: Send + 'static {
     /// What is kept, in the order of the numbers.
     ///
@@ -156,6 +217,45 @@ pub enum Fsync {
 }
 
 /// A message that can be kept on disk.
+///
+/// `Bytes`, `Vec<u8>` and `String` are records. For a type of one's own, a format that can be extended is worth its bytes: a
+/// store outlives the version of the program that wrote it, and the next version has to read its records.
+///
+/// A record that [`from_bytes`](Self::from_bytes) refuses does not stop the outbox: it becomes
+/// [`Unsendable`](super::Unsendable), with its bytes.
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::Record;
+/// use std::error::Error;
+///
+/// #[derive(Debug, PartialEq)]
+/// struct Event {
+///     door: u32,
+///     text: String,
+/// }
+///
+/// impl Record for Event {
+///     fn to_bytes(&self) -> Bytes {
+///         format!("1 {} {}", self.door, self.text).into() // 1 is the version of the format
+///     }
+///
+///     fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
+///         let line = String::from_utf8(bytes.into())?;
+///         match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
+///             ["1", door, text] => Ok(Self { door: door.parse()?, text: text.into() }),
+///             _ => Err(format!("not an event of version 1: {line:?}").into()),
+///         }
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+/// let event = Event { door: 7, text: "opened by hand".into() };
+/// assert_eq!(Event::from_bytes(event.to_bytes())?, event);
+/// assert!(Event::from_bytes(Bytes::from("2 7 opened")).is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub trait Record: Sized {
     /// The message as bytes.
     fn to_bytes(&self) -> Bytes;
