@@ -12,14 +12,39 @@ use std::task::{Context, Poll};
 /// Future of [`MonitoredStream::closed`](crate::MonitoredStream::closed) and
 /// [`Monitor::closed`](crate::Monitor::closed).
 ///
-/// It resolves to the [`CloseReason`], at once if the stream is over already, and again if it is
-/// polled again. It borrows nothing, keeps no socket open, and may be moved to any task or thread; the
-/// stream's drop resolves it with [`CloseReason::Dropped`], so it never waits for ever.
+/// It resolves to the [`CloseReason`]: at once if the stream is over already, and with the same reason again if it is
+/// polled after that. It borrows nothing, keeps no socket open, and may be moved to any task or thread. The drop of the
+/// stream resolves it with [`CloseReason::Dropped`], so it never waits forever.
+///
+/// It needs no runtime: any executor can poll it.
 ///
 /// # Cancel safety
 ///
-/// It may be dropped and made anew at any time: nothing is lost. In a loop around `select!` it is
-/// cheaper to make it once and to pass `&mut closed`.
+/// Cancel safe: it may be dropped and created again at any time, and nothing is lost. In a loop around `select!` it is
+/// cheaper to create it once and to pass `&mut closed`.
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredStream};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let mut closed = stream.closed();
+/// let mut ticks = 0;
+/// let mut clock = tokio::time::interval(Duration::from_secs(1));
+/// let reason = loop {
+///     tokio::select! {
+///         reason = &mut closed => break reason,
+///         _ = clock.tick() => ticks += 1, // does not cost a registration for each tick
+///     }
+///     if ticks == 3 {
+///         stream.abort();
+///     }
+/// };
+/// assert_eq!((reason, ticks), (CloseReason::Aborted, 3));
+/// # }
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Closed {
     shared: Arc<SharedState>,

@@ -53,7 +53,15 @@ struct Handshake {
     stream: io::Result<ServerStream>,
 }
 
-/// A handshake that failed.
+/// A handshake that failed: the argument of the callback of
+/// [`on_failed_handshake`](TlsListener::on_failed_handshake).
+///
+/// | `reason` | usual cause |
+/// |---|---|
+/// | [`PeerClosed`](CloseReason::PeerClosed), [`Reset`](CloseReason::Reset) | a port scanner, a health check, a client that gave up |
+/// | [`Tls`](CloseReason::Tls) | a client without a common version or cipher, or plain HTTP on this port |
+/// | [`TlsAlert`](CloseReason::TlsAlert) | the client refused our certificate |
+/// | [`TimedOut`](CloseReason::TimedOut) | longer than [`handshake_timeout`](TlsListener::handshake_timeout) |
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FailedHandshake {
