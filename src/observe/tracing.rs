@@ -21,6 +21,9 @@
 //! The bytes are those of the moment of the close: what had arrived by then and is read later is not among
 //! them.
 //!
+//! On Windows there is one more event, of the level `WARN`: the socket driver could not be opened, and the streams of a
+//! runtime are polled every 50 ms.
+//!
 //! Without a subscriber for it nothing is asked of the system; a stream costs two looks at the clock and a
 //! small allocation more, a tenth of a microsecond. A read and a write cost nothing.
 //!
@@ -101,6 +104,17 @@ impl Origin {
             true => report!(Level::DEBUG),
         }
     }
+}
+
+/// Windows does not let the watcher of a runtime be notified.
+#[cfg(all(windows, not(hangup_fallback)))]
+pub(crate) fn polls_instead(error: &std::io::Error) {
+    event!(
+        target: TARGET,
+        Level::WARN,
+        %error,
+        "cannot open \\Device\\Afd: the streams of this runtime are polled every 50 ms",
+    );
 }
 
 impl fmt::Debug for Origin {

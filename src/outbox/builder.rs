@@ -88,8 +88,9 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// How much the outbox holds: the sizes of its messages in bytes, and their number. Default: 16 MiB and
-    /// 65 536 messages. [`overflow`](Self::overflow) says what happens beyond that.
+    /// How much the outbox holds in memory: the sizes of its messages in bytes, and their number. Default: 16 MiB and
+    /// 65 536 messages. [`overflow`](Self::overflow) says what happens beyond that; important messages of a
+    /// [durable](Self::durable) outbox stay on disk.
     ///
     /// [`spawn`](Self::spawn) refuses zero.
     ///
@@ -416,8 +417,8 @@ impl<T: Message> Builder<T> {
     /// Receives each message that cannot be sent, see [`Unsendable`], and says whether a store keeps it.
     /// Default: the store keeps it as a dead letter. It is counted in [`OutboxStatus::unsendable`](super::OutboxStatus::unsendable).
     ///
-    /// The handler is called from [`spawn`](Self::spawn) and from the outbox's task. It must not
-    /// block.
+    /// The handler is called from [`spawn`](Self::spawn), from the outbox's task, and from the thread that calls the
+    /// store. It must not block.
     ///
     /// ```
     /// use hangup::outbox::{UnsendableAction, Outbox};
@@ -441,7 +442,7 @@ impl<T: Message> Builder<T> {
         mut self,
         handler: impl FnMut(Unsendable<T>) -> UnsendableAction + Send + 'static,
     ) -> Self {
-        self.settings.unsendable = OnUnsendable(Box::new(handler));
+        self.settings.unsendable = Some(OnUnsendable(Box::new(handler)));
         self
     }
 
@@ -472,6 +473,10 @@ impl<T: Message> Builder<T> {
     /// confirmed: an accepted message is delivered even if the program crashes. Messages that the store
     /// holds already are delivered first, in their order. See `DiskStore` (feature `durable`) for the
     /// promises. A thread of the outbox calls the store, because its calls block.
+    ///
+    /// What does not fit into the [`capacity`](Self::capacity) is only in the store, and comes into memory as room
+    /// appears, in order. [`Receipt`](super::Receipt)s that are held keep their messages in memory; drop those that do
+    /// not matter. While messages are only in the store, best-effort messages may use half of the capacity.
     ///
     /// Messages that a [`shutdown`](Outbox::shutdown) leaves stay in the store, and the next outbox on that
     /// store delivers them.

@@ -4,8 +4,8 @@ use super::activity::Activity;
 use super::file::Slot;
 use super::limits::Limits;
 use super::report::Report;
-use super::stream_state::StreamState;
 use super::{LimitReason, prefix::Prefix};
+use crate::http::Progress;
 use crate::monitor::Monitor;
 use crate::state::sync::{Mutex, lock};
 use std::fmt;
@@ -154,7 +154,7 @@ pub(super) struct ConnectionState {
     command: AtomicU8,
     commanded: Notify,
     /// The state of an HTTP/2 request between the call of the service and the start of its task.
-    next_stream: Mutex<Option<Arc<StreamState>>>,
+    next_stream: Mutex<Option<Arc<Progress>>>,
 }
 
 impl ConnectionState {
@@ -201,11 +201,11 @@ impl ConnectionState {
         self.server.report.limit(reason, self.remote);
     }
 
-    pub(super) fn put_stream(&self, stream: Arc<StreamState>) {
+    pub(super) fn put_stream(&self, stream: Arc<Progress>) {
         *lock(&self.next_stream) = Some(stream);
     }
 
-    pub(super) fn take_stream(&self) -> Option<Arc<StreamState>> {
+    pub(super) fn take_stream(&self) -> Option<Arc<Progress>> {
         lock(&self.next_stream).take()
     }
 }

@@ -143,6 +143,8 @@
 //! What the monitor of the connection reports (a stalled or a dead client, a reset) is a
 //! [`CloseReason`](crate::CloseReason), and no limit.
 //!
+//! Where an answer differs from nginx's, `docs/beside-nginx.md` says why.
+//!
 //! # What a hostile peer can do
 //!
 //! `docs/security.md` lists each resource with its bound, its setting and its test.
@@ -151,6 +153,8 @@ mod activity;
 mod byte_stream;
 mod connection;
 mod file;
+#[cfg(feature = "tls")]
+mod handshakes;
 mod host;
 mod hyper_service;
 mod io;
@@ -168,11 +172,11 @@ mod service;
 mod shutdown;
 mod signals;
 mod stream;
-mod stream_state;
 mod summary;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;
+mod victims;
 
 pub use connection::Connection;
 pub use file::{FileBody, FileSource, FolderResponse, ServeFolder, file};

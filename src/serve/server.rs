@@ -72,6 +72,7 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// | what | default | method |
 /// |---|---|---|
 /// | time for a TLS handshake | 10 s | [`TlsListener::handshake_timeout`](crate::tls::TlsListener::handshake_timeout) |
+/// | TLS handshakes at once | 1024 | [`TlsListener::max_handshakes`](crate::tls::TlsListener::max_handshakes) |
 /// | time for a request's head | 10 s | [`head_timeout`](Self::head_timeout) |
 /// | time of an idle keep-alive connection | 60 s | [`keep_alive_timeout`](Self::keep_alive_timeout) |
 /// | rate of a request's body | 16 KiB in 30 s | [`request_body_rate`](Self::request_body_rate) |

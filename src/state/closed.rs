@@ -1,7 +1,7 @@
 //! The future that resolves when a stream is over.
 
-use super::shared::SharedState;
-use super::slab::Key;
+use super::keyed_list::Key;
+use super::shared::{AnyState, SharedState};
 use crate::errors::CloseReason;
 use std::fmt;
 use std::future::Future;
@@ -47,25 +47,29 @@ use std::task::{Context, Poll};
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Closed {
-    shared: Arc<SharedState>,
-    /// The place of our waker in the shared's list.
+    shared: Arc<AnyState>,
+    /// The place of our waker in the list of the state.
     key: Option<Key>,
 }
 
 impl Closed {
-    pub(crate) fn new(shared: Arc<SharedState>) -> Self {
+    pub(crate) fn new(shared: Arc<AnyState>) -> Self {
         Self { shared, key: None }
+    }
+
+    fn state(&self) -> &SharedState {
+        (*self.shared).as_ref()
     }
 
     /// Whether the stream is over. One atomic load.
     pub(crate) fn is_over(&self) -> bool {
-        self.shared.is_closed()
+        self.state().is_closed()
     }
 
     /// The reason, if the stream is over. One atomic load while it is not.
     #[cfg(feature = "codec")]
     pub(crate) fn reason(&self) -> Option<CloseReason> {
-        self.shared.close_reason()
+        self.state().close_reason()
     }
 }
 
@@ -74,7 +78,9 @@ impl Future for Closed {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = &mut *self;
-        this.shared.poll_closed(&mut this.key, cx.waker())
+        (*this.shared)
+            .as_ref()
+            .poll_closed(&mut this.key, cx.waker())
     }
 }
 
@@ -87,7 +93,7 @@ impl Clone for Closed {
 impl Drop for Closed {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.shared.forget(key);
+            self.state().forget(key);
         }
     }
 }
@@ -95,7 +101,7 @@ impl Drop for Closed {
 impl fmt::Debug for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closed")
-            .field("reason", &self.shared.close_reason())
+            .field("reason", &self.state().close_reason())
             .finish()
     }
 }

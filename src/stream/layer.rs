@@ -3,8 +3,8 @@
 use super::monitored_stream::MonitoredStream;
 use crate::errors::CloseReason;
 use crate::policy::ReadAhead;
-use crate::state::{Closed, DetectedBy, Event, SharedState};
-use crate::watcher::Registration;
+use crate::state::{Closed, DetectedBy, Event};
+use crate::watcher::{Registration, Socket};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -35,7 +35,7 @@ pin_project! {
 /// the socket.
 struct Below {
     registration: Option<Registration>,
-    shared: Arc<SharedState>,
+    shared: Arc<Socket>,
 }
 
 impl Drop for Below {

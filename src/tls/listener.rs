@@ -43,7 +43,18 @@ pub struct TlsListener {
     patience: Duration,
     limit: usize,
     handshakes: JoinSet<Handshake>,
-    failed: Option<Box<dyn FnMut(FailedHandshake) + Send + Sync>>,
+    failed: Option<OnFailedHandshake>,
+}
+
+/// What the program wants to hear of failed handshakes.
+pub(crate) type OnFailedHandshake = Box<dyn FnMut(FailedHandshake) + Send + Sync>;
+
+/// The settings of a [`TlsListener`], for who makes its handshakes elsewhere.
+#[cfg(feature = "serve")]
+pub(crate) struct HandshakeSettings {
+    pub(crate) timeout: Duration,
+    pub(crate) max: usize,
+    pub(crate) failed: Option<OnFailedHandshake>,
 }
 
 /// A handshake that has ended.
@@ -71,6 +82,17 @@ pub struct FailedHandshake {
     pub error: io::Error,
     /// Why the connection closed.
     pub reason: CloseReason,
+}
+
+impl FailedHandshake {
+    pub(crate) fn new(peer: SocketAddr, error: io::Error, monitor: &Monitor) -> Self {
+        let reason = monitor.close_reason();
+        Self {
+            peer,
+            reason: reason.unwrap_or_else(|| CloseReason::from(&error)),
+            error,
+        }
+    }
 }
 
 impl TlsListener {
@@ -158,7 +180,8 @@ impl TlsListener {
     /// How many handshakes may be in progress at a time, at least one. Default: 1024.
     ///
     /// This bounds the memory that clients hold which connect and stay silent. If they take all places, other clients
-    /// wait, for as long as a handshake may take.
+    /// wait, for as long as a handshake may take. Under `hangup::serve` they do not wait: the oldest
+    /// handshake is aborted to make room.
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
@@ -190,7 +213,8 @@ impl TlsListener {
         self
     }
 
-    /// Calls `failed` for each failed handshake, from within [`accept`](Self::accept).
+    /// Calls `failed` for each failed handshake, from within [`accept`](Self::accept), or from the connection's task
+    /// under `hangup::serve`. It should be quick.
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
@@ -399,10 +423,15 @@ impl TlsListener {
         }
     }
 
-    /// The listener below, what makes the handshakes, and how long one may take.
+    /// The listener below, what makes the handshakes, and the settings for them.
     #[cfg(feature = "serve")]
-    pub(crate) fn into_parts(self) -> (MonitoredListener, TlsAcceptor, Duration) {
-        (self.listener, self.acceptor, self.patience)
+    pub(crate) fn into_parts(self) -> (MonitoredListener, TlsAcceptor, HandshakeSettings) {
+        let settings = HandshakeSettings {
+            timeout: self.patience,
+            max: self.limit,
+            failed: self.failed,
+        };
+        (self.listener, self.acceptor, settings)
     }
 
     fn begin(&mut self, stream: MonitoredStream<TcpStream>, peer: SocketAddr) {
@@ -437,12 +466,7 @@ impl TlsListener {
             Ok(stream) => Some((stream, peer)),
             Err(error) => {
                 if let Some(failed) = &mut self.failed {
-                    let told = monitor.close_reason();
-                    failed(FailedHandshake {
-                        peer,
-                        reason: told.unwrap_or_else(|| CloseReason::from(&error)),
-                        error,
-                    });
+                    failed(FailedHandshake::new(peer, error, &monitor));
                 }
                 None
             }

@@ -69,10 +69,13 @@
 //! [`Tls`]: crate::CloseReason::Tls
 //! [`Reset`]: crate::CloseReason::Reset
 
+mod addresses;
 mod listener;
 mod watchable;
 
 pub use listener::{FailedHandshake, TlsListener};
+#[cfg(feature = "serve")]
+pub(crate) use listener::{HandshakeSettings, OnFailedHandshake};
 pub use tokio_rustls;
 pub use watchable::ByTls;
 

@@ -481,6 +481,17 @@ impl Store for DiskStore {
             .map_err(|problem| self.error(problem))
     }
 
+    fn totals(&mut self) -> io::Result<(u64, u64)> {
+        let Counts {
+            messages,
+            dead_letters,
+            bytes,
+            ..
+        } = self.counts;
+        let heads = (messages + dead_letters).saturating_mul(HEAD as u64);
+        Ok((messages, bytes.saturating_sub(heads)))
+    }
+
     fn next_number(&mut self) -> io::Result<u64> {
         Ok(self.counts.next)
     }
