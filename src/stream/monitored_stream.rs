@@ -537,7 +537,7 @@ impl<S> MonitoredStream<S> {
     }
 
     #[cfg(feature = "test-util")]
-    pub(crate) fn shared(&self) -> &Arc<SharedState> {
+    pub(crate) fn shared(&self) -> &Arc<Socket> {
         &self.link.shared
     }
 

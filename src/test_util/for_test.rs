@@ -2,7 +2,8 @@
 
 use super::remote::Remote;
 use crate::monitor::Monitor;
-use crate::state::{HalfClose, SharedState};
+use crate::state::HalfClose;
+use crate::watcher::Socket;
 use std::sync::Arc;
 
 impl Monitor {
@@ -22,7 +23,7 @@ impl Monitor {
     /// ```
     #[must_use]
     pub fn for_test() -> (Self, Remote) {
-        let shared = Arc::new(SharedState::new(HalfClose::default()));
-        (Self::new(shared.clone(), None), Remote::new(shared))
+        let shared = Arc::new(Socket::unwatched(HalfClose::default()));
+        (Self::new(shared.clone()), Remote::new(shared))
     }
 }

@@ -1,6 +1,6 @@
 //! Testing your handler: streams and monitors whose peer is the test.
 //!
-//! May use `stream`, `monitor` and `state`. No other room uses it.
+//! May use `stream`, `monitor`, `watcher` and `state`. No other room uses it.
 //!
 //! The feature `test-util` belongs to the dev-dependencies of a program:
 //!

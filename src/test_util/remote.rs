@@ -1,7 +1,8 @@
 //! The peer of a test.
 
 use crate::errors::CloseReason;
-use crate::state::{DetectedBy, Event, SharedState};
+use crate::state::{DetectedBy, Event};
+use crate::watcher::Socket;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,11 +11,11 @@ use std::sync::Arc;
 /// Dropping it does nothing.
 #[derive(Clone)]
 pub struct Remote {
-    shared: Arc<SharedState>,
+    shared: Arc<Socket>,
 }
 
 impl Remote {
-    pub(super) fn new(shared: Arc<SharedState>) -> Self {
+    pub(super) fn new(shared: Arc<Socket>) -> Self {
         Self { shared }
     }
 

@@ -62,7 +62,7 @@ impl Holdings {
             if now.descriptors <= descriptors || Instant::now() > deadline {
                 return now;
             }
-            thread::sleep(Duration::from_millis(5));
+            thread::park_timeout(Duration::from_millis(5));
         }
     }
 }
