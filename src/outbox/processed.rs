@@ -55,6 +55,26 @@ pub enum Processed {
 }
 
 /// What confirmed a message.
+///
+/// ```
+/// use hangup::outbox::{ConfirmedBy, Outbox};
+/// use tokio::net::{TcpListener, TcpStream};
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[cfg(target_os = "linux")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new).spawn()?;
+/// let receipt = outbox.send("door 7 opened").await?;
+/// // No program accepts the connection: the peer's kernel alone confirms.
+/// assert_eq!(receipt.await?.confirmed_by(), ConfirmedBy::Tcp);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(target_os = "linux"))]
+/// # fn main() {}
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConfirmedBy {

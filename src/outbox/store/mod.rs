@@ -117,18 +117,18 @@ use std::io;
 /// # }
 /// ```
 pub trait Store: Send + 'static {
-    /// What is kept, in the order of the numbers.
+    /// Returns all kept messages, in the order of their numbers.
     ///
     /// # Errors
     ///
     /// If it cannot be read.
     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>>;
 
-    /// The kept messages whose number is at least `from`, in the order of the numbers, with `max_bytes` of messages
-    /// in all, or one message. Empty if there is none: so a backlog that does not fit into memory is read page by
+    /// Returns the next kept messages whose number is at least `from`, in the order of their numbers: as many as fit into
+    /// `max_bytes`, but at least one if there is one. With it a backlog that does not fit into memory is read page by
     /// page.
     ///
-    /// The default takes them out of [`recover`](Self::recover).
+    /// The default calls [`recover`](Self::recover), and so reads everything each time.
     ///
     /// # Errors
     ///
@@ -159,15 +159,16 @@ pub trait Store: Send + 'static {
         Ok((kept.len() as u64, bytes.sum()))
     }
 
-    /// Above all the numbers that were ever given to [`append`](Self::append): numbers go on from here, so
-    /// that none names two messages.
+    /// Returns a number above all that were ever given to [`append`](Self::append). The outbox continues from there, so
+    /// that no number names two messages.
     ///
     /// # Errors
     ///
     /// If it cannot be read.
     fn next_number(&mut self) -> io::Result<u64>;
 
-    /// Keeps a batch: all of it or nothing, and for good when it returns. The numbers grow.
+    /// Keeps a batch of numbers and messages: all of it or nothing. When it returns `Ok`, the batch is safe. The numbers grow
+    /// within a batch and from batch to batch, and may have gaps.
     ///
     /// # Errors
     ///
@@ -175,17 +176,18 @@ pub trait Store: Send + 'static {
     /// were removed: the outbox does as [`Builder::overflow`](super::Builder::overflow) says.
     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()>;
 
-    /// Forgets messages. Those that it does not have are passed over.
+    /// Removes messages. Numbers that the store does not have are ignored.
     ///
     /// # Errors
     ///
-    /// If they cannot be forgotten; they will be delivered once more then.
+    /// If they cannot be removed. The outbox tries again later; messages that are still there at the next start are
+    /// delivered once more.
     fn remove(&mut self, numbers: &[u64]) -> io::Result<()>;
 
-    /// Makes a kept message a dead letter: it is not recovered any more, and stays until it is
-    /// [removed](Self::remove_dead_letters). A number that the store does not have is passed over.
+    /// Makes a kept message a dead letter: it is no longer recovered, and stays until it is
+    /// [removed](Self::remove_dead_letters). A number that the store does not have is ignored.
     ///
-    /// The default store has no place for dead letters.
+    /// By default a store has no dead letters.
     ///
     /// # Errors
     ///
@@ -205,7 +207,7 @@ pub trait Store: Send + 'static {
         Ok(Vec::new())
     }
 
-    /// Removes dead letters. Those that it does not have are passed over.
+    /// Removes dead letters. Numbers that the store does not have are ignored.
     ///
     /// # Errors
     ///
@@ -216,17 +218,23 @@ pub trait Store: Send + 'static {
     }
 }
 
-/// When a store on disk waits until the disk has what was written (`fsync(2)`). What that promises,
-/// [`DiskStore`] says.
+/// When a store on disk waits until the disk has what was written (`fsync(2)`). [`DiskStore`] says what each choice
+/// promises.
+///
+/// | choose | if |
+/// |---|---|
+/// | `Each` | an accepted message must survive a power cut |
+/// | `Never` | the machine has a battery, or losing power may lose messages; sends are as fast as without a disk |
 #[cfg(feature = "durable")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Fsync {
-    /// Before a message counts as accepted: it survives a power cut. Sends that wait together share it.
+    /// Before a message counts as accepted: an accepted message survives a power cut. Sends that wait at the same time share
+    /// one wait for the disk.
     #[default]
     Each,
-    /// Never: the operating system writes when it likes to. An accepted message survives the end of the
-    /// process, and not a power cut.
+    /// Never: the operating system chooses when to write. An accepted message survives the end of the process, and not a
+    /// power cut.
     Never,
 }
 
@@ -274,11 +282,11 @@ pub trait Record: Sized {
     /// The message as bytes.
     fn to_bytes(&self) -> Bytes;
 
-    /// The message back.
+    /// The message from its bytes.
     ///
     /// # Errors
     ///
-    /// If the bytes are none that [`to_bytes`](Self::to_bytes) made.
+    /// If [`to_bytes`](Self::to_bytes) does not make such bytes. The error's message becomes the reason of a dead letter.
     fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>>;
 }
 
