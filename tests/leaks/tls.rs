@@ -201,7 +201,10 @@ fn left(test: LeakTest<'_>, until: Until) -> Result<Report, LeakError> {
         let (ours, peer) = both.loopback.open().await;
         let client = ClientConnection::new(both.connector.config().clone(), localhost()).unwrap();
         let (accepted, ()) = soon("the handshake", async {
-            tokio::join!(accept(&both.acceptor, ours), leave(client, peer, until))
+            tokio::join!(
+                Box::pin(accept(&both.acceptor, ours)),
+                Box::pin(leave(client, peer, until))
+            )
         })
         .await;
         assert_eq!(accepted.is_ok(), until == Until::Finished);
