@@ -21,6 +21,10 @@
 //! The bytes are those of the moment of the close: what had arrived by then and is read later is not among
 //! them.
 //!
+//! An outbox tells, with its name as the field `outbox`: that it is connected (`INFO`), that its connection was lost or
+//! not made (`INFO`, with `reason` and `attempt`), that it gave up (`WARN`), that a message cannot be sent (`WARN`, with
+//! `number`), and that its store failed (`WARN`).
+//!
 //! Without a subscriber for it nothing is asked of the system; a stream costs two looks at the clock and a
 //! small allocation more, a tenth of a microsecond. A read and a write cost nothing.
 //!

@@ -39,6 +39,7 @@ fn to(address: SocketAddr) -> Builder<Bytes> {
         .dead_peer_timeout(LONG)
         .ack_timeout(LONG)
         .max_reply(1 << 10)
+        .name("leaks")
         .max_attempts(1000)
         .on_unsendable(|_| UnsendableAction::Discard)
         .backoff(Backoff::exponential(millis(1), millis(4)).unwrap())
