@@ -25,6 +25,9 @@
 //! not made (`INFO`, with `reason` and `attempt`), that it gave up (`WARN`), that a message cannot be sent (`WARN`, with
 //! `number`), and that its store failed (`WARN`).
 //!
+//! On Windows there is one more event, of the level `WARN`: the socket driver could not be opened, and the streams of a
+//! runtime are polled every 50 ms.
+//!
 //! Without a subscriber for it nothing is asked of the system; a stream costs two looks at the clock and a
 //! small allocation more, a tenth of a microsecond. A read and a write cost nothing.
 //!
@@ -105,6 +108,17 @@ impl Origin {
             true => report!(Level::DEBUG),
         }
     }
+}
+
+/// Windows does not let the watcher of a runtime be notified.
+#[cfg(all(windows, not(hangup_fallback)))]
+pub(crate) fn polls_instead(error: &std::io::Error) {
+    event!(
+        target: TARGET,
+        Level::WARN,
+        %error,
+        "cannot open \\Device\\Afd: the streams of this runtime are polled every 50 ms",
+    );
 }
 
 impl fmt::Debug for Origin {

@@ -4,6 +4,27 @@ use std::fmt;
 
 /// What a [`shutdown`](super::Outbox::shutdown) leaves. Every call of `shutdown` on the same outbox
 /// reports the same messages.
+///
+/// ```
+/// use hangup::outbox::Outbox;
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+/// drop(outbox.send("door opened").await?);
+/// drop(outbox.send("door closed").await?);
+///
+/// // Nobody listens there, so nothing is delivered within the time.
+/// let report = outbox.shutdown(Duration::from_millis(20)).await;
+/// assert!(!report.is_complete());
+/// assert_eq!(report.undelivered(), ["door opened", "door closed"]);
+/// assert!(report.is_store_closed()); // it has no store
+/// # Ok(())
+/// # }
+/// ```
 pub struct ShutdownReport<T> {
     pub(crate) undelivered: Vec<T>,
     pub(crate) on_disk: u64,
@@ -20,6 +41,21 @@ impl<T> ShutdownReport<T> {
     }
 
     /// The messages of [`undelivered`](Self::undelivered).
+    ///
+    /// ```
+    /// # use hangup::outbox::Outbox;
+    /// # use std::time::Duration;
+    /// # use tokio::net::TcpStream;
+    /// # use tokio_util::codec::LinesCodec;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+    /// # drop(outbox.send("door opened").await?);
+    /// let mut left = outbox.shutdown(Duration::ZERO).await.into_undelivered();
+    /// assert_eq!(left.pop(), Some("door opened"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_undelivered(self) -> Vec<T> {
         self.undelivered
     }

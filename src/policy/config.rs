@@ -87,6 +87,22 @@ impl MonitorConfig {
     /// A peer that falls below it closes the stream with
     /// [`CloseReason::Stalled`](crate::CloseReason::Stalled): a pending call of the stream is woken and
     /// fails with it. What a policy measures, and how to choose one: [`StallPolicy`].
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
+    /// use std::time::Duration;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let policy = StallPolicy::new(1024, Duration::from_secs(10));
+    /// let (io, _peer) = tokio::io::duplex(64); // the peer never reads
+    /// let config = MonitorConfig::new().stall(policy);
+    /// let mut stream = MonitoredStream::unwatched_with_config(io, &config);
+    /// let error = stream.write_all(&[0; 1000]).await.unwrap_err();
+    /// assert_eq!(CloseReason::from(&error), CloseReason::Stalled);
+    /// # }
+    /// ```
     #[must_use]
     pub fn stall(mut self, policy: StallPolicy) -> Self {
         self.stall = Some(policy);
@@ -165,9 +181,14 @@ impl MonitorConfig {
     ///
     /// # Other systems
     ///
-    /// macOS, FreeBSD, NetBSD, DragonFly and Windows get keepalive with the same times and no user timeout. The bound
-    /// holds for an idle connection; with data in flight or a zero window the system's own limit decides. None of that
-    /// was run. On other systems, which cannot set these times, wrapping a TCP stream fails with [`Unsupported`].
+    /// macOS, FreeBSD, NetBSD and DragonFly get keepalive with the same times and no user timeout. The bound holds for an
+    /// idle connection; with data in flight or a zero window the system's own limit decides. None of that was run.
+    ///
+    /// Windows gets keepalive with the same times, and `TCP_MAXRT` of *P* for data in flight, as its documentation describes
+    /// them. Versions that do not let the number of probes be set (before Windows 10, version 1703) send ten in the
+    /// same time. It was run under Wine, which accepts keepalive and refuses `TCP_MAXRT`, and on no dead peer.
+    ///
+    /// On other systems, which cannot set these times, wrapping a TCP stream fails with [`Unsupported`].
     ///
     /// # Which streams
     ///

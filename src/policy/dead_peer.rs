@@ -92,7 +92,22 @@ impl Timers {
             .with_time(self.idle)
             .with_interval(self.interval)
             .with_retries(self.probes);
-        socket.set_tcp_keepalive(&keepalive)
+        let set = socket.set_tcp_keepalive(&keepalive);
+        #[cfg(windows)]
+        if set.is_err() {
+            // The number of probes can be set since Windows 10, version 1703. Otherwise it is 10.
+            let keepalive = socket2::TcpKeepalive::new()
+                .with_time(self.idle)
+                .with_interval(self.interval * self.probes / 10);
+            return socket.set_tcp_keepalive(&keepalive);
+        }
+        set
+    }
+
+    /// How long the peer may be silent.
+    #[cfg(windows)]
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     #[cfg(not(any(

@@ -8,6 +8,11 @@ use rustix::fd::{AsFd, BorrowedFd};
 /// `unix::pipe::{Sender, Receiver}`, `ChildStdin`, `ChildStdout`, `ChildStderr`, `Stdout`, and wrappers over
 /// them. With the feature `tls`, so are the streams of tokio-rustls, which implement `AsRawFd` alone.
 ///
+/// On Windows only sockets are watchable. A named pipe and a child's standard input and output are handles of files, which
+/// have no `AsSocket`, so the compiler refuses them: use
+/// [`with_signal`](crate::MonitoredStream::with_signal) with the end of the child, or
+/// [`unwatched`](crate::MonitoredStream::unwatched), which learns of the end by the next read or write.
+///
 /// `AsRawFd` is not enough. It is a safe trait that may return any number, and a watched descriptor is acted
 /// upon: [`abort`](crate::Monitor::abort) resets its connection. A [`BorrowedFd`] can only come from the owner of
 /// the descriptor.
@@ -45,6 +50,7 @@ use rustix::fd::{AsFd, BorrowedFd};
     message = "`{Self}` has no descriptor that can be watched",
     label = "neither `AsFd` (`AsSocket` on Windows) nor a watchable TLS stream",
     note = "use `MonitoredStream::with_signal` or `MonitoredStream::unwatched` for a stream without a descriptor",
+    note = "Windows' named pipes and the standard streams of its child processes are no sockets",
     note = "the streams of tokio-rustls need hangup's feature `tls`"
 )]
 pub trait Watchable<By = ByDescriptor> {

@@ -1,7 +1,5 @@
 //! A half-close that may last as long as something moves: `HalfClose::AllowFor`, and the option of a copy.
 
-#![cfg(unix)]
-
 use crate::support::{Pair, Peer, Tcp4, reason, soon};
 use hangup::{
     CloseReason, CopyOptions, HalfClose, MonitorConfig, MonitoredStream, Status, copy_bidirectional,

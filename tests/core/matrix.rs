@@ -3,9 +3,7 @@
 //! Each scenario is written once; the table at the end of the file runs it in every combination. The
 //! numbers in comments are those of the invariants in `docs/architecture.md`.
 
-#![cfg(unix)]
-
-use crate::support::{Pair, Peer, reason, soon};
+use crate::support::{BROKEN_PIPE, CONNECTION_RESET, Pair, Peer, lacks, reason, soon};
 use futures::FutureExt;
 use futures_test::task::new_count_waker;
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, Status};
@@ -26,16 +24,6 @@ fn half_close_allowed<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
     let (ours, peer) = P::pair();
     let config = MonitorConfig::new().half_close(HalfClose::Allow);
     (MonitoredStream::with_config(ours, &config).unwrap(), peer)
-}
-
-/// Whether this build hears of a FIN behind unread data. The fallback peeks, and data is in the way.
-const SEES_BEHIND_DATA: bool = cfg!(not(hangup_fallback));
-
-fn skip_behind_data(scenario: &str) -> bool {
-    if !SEES_BEHIND_DATA {
-        println!("skipped: {scenario}: the fallback watcher does not see behind unread data");
-    }
-    !SEES_BEHIND_DATA
 }
 
 /// Everything that is left to read, and how the reading ended: the error of a read comes once.
@@ -84,7 +72,7 @@ async fn fin_before_the_stream_is_wrapped<P: Pair>() {
 }
 
 async fn fin_behind_unread_data<P: Pair>() {
-    if skip_behind_data("fin_behind_unread_data") {
+    if lacks("unread_data", "fin_behind_unread_data") {
         return;
     }
     let (mut stream, mut peer) = watched::<P>();
@@ -97,7 +85,7 @@ async fn fin_behind_unread_data<P: Pair>() {
 }
 
 async fn fin_behind_a_pipelined_request<P: Pair>() {
-    if skip_behind_data("fin_behind_a_pipelined_request") {
+    if lacks("unread_data", "fin_behind_a_pipelined_request") {
         return;
     }
     let (mut stream, mut peer) = watched::<P>();
@@ -119,10 +107,13 @@ async fn reset<P: Pair>() {
     assert_eq!(reason(&stream.monitor()).await, CloseReason::Reset);
     assert_refused(&mut stream, &CloseReason::Reset).await;
     // (4): the watcher has read the socket's error, and the reads tell it all the same.
-    assert_eq!(drain(&mut stream).await, (0, Some(libc::ECONNRESET)));
+    assert_eq!(drain(&mut stream).await, (0, Some(CONNECTION_RESET)));
 }
 
 async fn reset_with_a_reader<P: Pair>() {
+    if lacks("reset_of_reads", "reset_with_a_reader") {
+        return;
+    }
     let (mut stream, peer) = watched::<P>();
     soon("a write", stream.write_all(b"unread")).await.unwrap();
     let monitor = stream.monitor();
@@ -132,12 +123,15 @@ async fn reset_with_a_reader<P: Pair>() {
     peer.reset();
     assert_eq!(
         soon("the reader", reader).await.unwrap(),
-        (0, Some(libc::ECONNRESET))
+        (0, Some(CONNECTION_RESET))
     );
     assert_eq!(reason(&monitor).await, CloseReason::Reset);
 }
 
 async fn reset_behind_a_full_receive_buffer<P: Pair>() {
+    if lacks("reset_of_reads", "reset_behind_a_full_receive_buffer") {
+        return;
+    }
     let (mut stream, mut peer) = watched::<P>();
     let (mut bare, mut bare_peer) = P::pair();
     soon("a write", stream.write_all(b"unread")).await.unwrap();
@@ -220,8 +214,7 @@ async fn fin_then_reset<P: Pair>() {
         println!("skipped: fin_then_reset: a Unix socket forgets that the FIN came first");
         return;
     }
-    if cfg!(hangup_fallback) {
-        println!("skipped: fin_then_reset: the fallback does not tell a reset after a FIN apart");
+    if lacks("reset_after_fin", "fin_then_reset") {
         return;
     }
     // Whether the watcher looks after the FIN, or only when the reset has come too.
@@ -292,7 +285,7 @@ async fn our_shutdown_then_the_peers_fin<P: Pair>() {
     assert_eq!(monitor.probe(), Status::Open);
     // (8): a write after our own shutdown is our mistake, and says nothing of the peer.
     let error = soon("a write", stream.write(b"more")).await.unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::EPIPE));
+    assert_eq!(error.raw_os_error(), Some(BROKEN_PIPE));
     assert_eq!(monitor.status(), Status::Open);
     let mut all = String::new();
     peer.read_to_string(&mut all).unwrap();
@@ -322,10 +315,7 @@ async fn our_own_end_of_reading<P: Pair>() {
         );
         return;
     }
-    if cfg!(hangup_fallback) {
-        println!(
-            "skipped: our_own_end_of_reading: the fallback does not tell it from the peer's FIN"
-        );
+    if lacks("own_end_of_reading", "our_own_end_of_reading") {
         return;
     }
     let (mut stream, mut peer) = watched::<P>();
@@ -450,6 +440,7 @@ macro_rules! matrix {
         mod $runtime {
             matrix!(@pair tcp4, Tcp4, $flavor, $($scenario)*);
             matrix!(@pair tcp6, Tcp6, $flavor, $($scenario)*);
+            #[cfg(unix)]
             matrix!(@pair unix, Unix, $flavor, $($scenario)*);
         }
     };

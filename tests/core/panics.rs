@@ -1,7 +1,5 @@
 //! A waker that panics, and a status that somebody holds, harm nobody else.
 
-#![cfg(unix)]
-
 use crate::support::{Pair, Peer, Tcp4, soon};
 use futures_test::task::new_count_waker;
 use hangup::{CloseReason, MonitoredStream, Status};

@@ -2,8 +2,6 @@
 //!
 //! The numbers in comments are those of the invariants in `docs/architecture.md`.
 
-#![cfg(unix)]
-
 use crate::support::{reason, soon};
 use futures_test::task::new_count_waker;
 use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
@@ -338,7 +336,7 @@ fn a_runtime_without_timers() {
         .build()
         .unwrap();
     let refused = runtime.block_on(async {
-        let (ours, _peer) = <crate::support::Unix as crate::support::Pair>::pair();
+        let (ours, _peer) = <crate::support::Tcp4 as crate::support::Pair>::pair();
         MonitoredStream::with_config(ours, &config()).unwrap_err()
     });
     assert_eq!(refused.kind(), ErrorKind::Unsupported);

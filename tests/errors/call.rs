@@ -62,7 +62,10 @@ fn the_call_decides_what_a_code_means() {
         ("EMFILE", Call::LookUp, LocalResources),
         ("EINTR", Call::LookUp, Interrupted),
     ] {
-        let Some(error) = os(name) else { continue };
+        // Windows has no EPERM: what stands for it is of the file system.
+        let Some(error) = os(name).filter(|_| !(cfg!(windows) && name == "EPERM")) else {
+            continue;
+        };
         assert_eq!(classify_call(&error, call), class, "{name} from {call:?}");
         let nested = io::Error::other(io::Error::other(os(name).unwrap()));
         assert_eq!(classify_call(&nested, call), class, "{name} from {call:?}");

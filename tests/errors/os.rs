@@ -73,6 +73,10 @@ fn linux_has_the_look_up_numbers_of_libc() {
     }
 }
 
+/// Windows: a server's share or its printer queue that cannot be reached is no mistake of the program's, and std
+/// calls it `NotFound`. A call that this program cancelled is no time-out of the network, as std calls it.
+const STD_DIFFERS: [&str; 2] = ["ERROR_BAD_NETPATH", "ERROR_OPERATION_ABORTED"];
+
 /// An error with a code and one that a library made with the same kind mean the same, so far as a kind
 /// means anything.
 #[test]
@@ -81,7 +85,7 @@ fn codes_and_their_kinds_mean_the_same() {
         println!("skipped: no table for this platform");
         return;
     };
-    let mut compared = 0;
+    let (mut compared, mut differ) = (0, Vec::new());
     for code in -1_000..100_000 {
         let Some(error) = OsError::from_code(code, platform) else {
             continue;
@@ -90,15 +94,13 @@ fn codes_and_their_kinds_mean_the_same() {
         assert_eq!(classify(&with_code), error.class(), "{error}");
         let of_kind = classify(&with_code.kind().into());
         if of_kind != ErrorClass::Other {
-            assert_eq!(
-                of_kind,
-                error.class(),
-                "{error} is of kind {}",
-                with_code.kind()
-            );
             compared += 1;
+            if of_kind != error.class() && !STD_DIFFERS.contains(&error.name()) {
+                differ.push(format!("{error} is of kind {}", with_code.kind()));
+            }
         }
     }
+    assert_eq!(differ, [""; 0]);
     // 22 on Linux; a table that is not searched would compare nothing.
     assert!(compared >= 15, "only {compared} codes have a kind");
 }

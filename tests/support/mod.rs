@@ -5,10 +5,14 @@
 
 mod alone;
 mod pair;
+mod platform;
 pub(crate) mod tls;
 
 pub(crate) use alone::alone;
-pub(crate) use pair::{Pair, Peer, Tcp4, Tcp6, Unix};
+#[cfg(unix)]
+pub(crate) use pair::Unix;
+pub(crate) use pair::{Pair, Peer, Tcp4, Tcp6};
+pub(crate) use platform::{BROKEN_PIPE, CONNECTION_RESET, lacks};
 
 use hangup::{CloseReason, Monitor, Status};
 use std::future::Future;

@@ -5,8 +5,12 @@ use socket2::SockRef;
 use std::fmt::Debug;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener};
+#[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd};
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket as AsRawFd, AsSocket as AsFd};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -53,6 +57,7 @@ impl Peer for std::net::TcpStream {
     }
 }
 
+#[cfg(unix)]
 impl Peer for UnixStream {
     /// A Unix socket resets its peer when it is closed with unread data (`unix_release_sock` in
     /// net/unix/af_unix.c): the caller has sent it some.
@@ -95,8 +100,10 @@ impl Pair for Tcp6 {
 }
 
 /// A Unix stream socket.
+#[cfg(unix)]
 pub(crate) struct Unix;
 
+#[cfg(unix)]
 impl Pair for Unix {
     type Ours = tokio::net::UnixStream;
     type Peer = UnixStream;

@@ -152,9 +152,6 @@ impl<T: Message> Settings<T> {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }
         }
-        self.monitor_config().timers().map(drop).map_err(|error| {
-            let what = format!("hangup: `dead_peer_timeout`: {error}");
-            io::Error::new(error.kind(), what)
-        })
+        self.monitor_config().timers().map(drop)
     }
 }

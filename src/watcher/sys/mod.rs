@@ -59,6 +59,11 @@ cfg_if::cfg_if! {
         mod kqueue;
         mod nested;
         pub(super) use kqueue::Notifier;
+    } else if #[cfg(all(windows, not(hangup_fallback)))] {
+        mod afd;
+        mod tick;
+        mod windows;
+        pub(super) use windows::Notifier;
     } else {
         mod tick;
         pub(super) use tick::Notifier;

@@ -26,6 +26,13 @@ cfg_if::cfg_if! {
         mod ended;
         mod portable;
         pub(in crate::watcher) use portable::Target;
+    } else if #[cfg(windows)] {
+        #[path = "windows.rs"]
+        mod examine;
+        mod ended;
+        mod portable;
+        pub(in crate::watcher) use examine::poll_fd;
+        pub(in crate::watcher) use portable::Target;
     } else {
         #[path = "poll.rs"]
         mod examine;

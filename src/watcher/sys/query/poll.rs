@@ -1,4 +1,4 @@
-//! Windows and the rest: what poll(2) says of one socket.
+//! The rest: what poll(2) says of one socket.
 
 #![allow(unsafe_code)]
 
@@ -41,11 +41,7 @@ pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
         }
     }
     if flags.contains(PollFlags::HUP) {
-        // Windows tells a FIN so, the others the end of both directions.
-        return match cfg!(windows) {
-            true => Event::Fin.into(),
-            false => ended_without_error(fd).into(),
-        };
+        return ended_without_error(fd).into();
     }
     if flags.contains(PollFlags::RDNORM) {
         match recv(fd, &mut [0_u8; 1], RecvFlags::PEEK) {

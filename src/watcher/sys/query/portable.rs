@@ -87,6 +87,12 @@ impl Target {
     /// Left to the system.
     pub(in crate::watcher) fn bound_orphan(self, _: Duration) {}
 
+    /// Has the system reset the connection when data stays unacknowledged for `within`.
+    #[cfg(windows)]
+    pub(in crate::watcher) fn limit_retransmission(self, within: Duration) {
+        super::examine::limit_retransmission(self.raw, within);
+    }
+
     /// Whether the system holds input that nobody has read yet.
     pub(in crate::watcher) fn has_unread(self) -> bool {
         self.lend(|fd| rustix::io::ioctl_fionread(fd).is_ok_and(|bytes| bytes > 0))

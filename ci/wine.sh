@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Builds the library and its core tests for Windows, and runs them under Wine.
+#
+#   bash ci/wine.sh                    builds, and runs all of it
+#   bash ci/wine.sh core closed::      one test program; what follows goes to it
+#
+# It needs wine64 and gcc-mingw-w64-x86-64 (Debian's packages), and `rustup target add x86_64-pc-windows-gnu`.
+# Wine is not Windows: docs/platforms.md says which results are of Wine alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source ci/checks
+
+target=x86_64-pc-windows-gnu
+wine=$(command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null) || missing wine64 "apt-get install wine64"
+command -v x86_64-w64-mingw32-gcc >/dev/null ||
+    missing x86_64-w64-mingw32-gcc "apt-get install gcc-mingw-w64-x86-64"
+rustup target list --installed 2>/dev/null | grep -qx "$target" ||
+    missing_toolchain "$target" "rustup target add $target"
+
+root=$PWD
+export CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")/wine"
+room=$CARGO_TARGET_DIR/package
+mkdir -p "$room"
+
+# A package of its own: the features and dependencies of the library, and of the development's dependencies only
+# those of these tests.
+programs=(core errors outbox)
+dev='bytes|fastrand|futures|futures-test|libc|proptest|quinn|rcgen|tempfile|tokio|tokio-rustls|tokio-test|tokio-util'
+{
+    echo '[workspace]'
+    awk -v dev="^($dev) = " '
+        /^\[/ { section = $0; keep = section ~ /^\[(package|features|dependencies|dev-dependencies|target\.'"'"'cfg\((any\(unix, )?windows.*\.dependencies)\]$/ ; if (keep) print; next }
+        !keep || /^(readme|include) = / { next }
+        section == "[dev-dependencies]" && $0 !~ dev { next }
+        { print }
+        section == "[package]" && /^name = / { print "autotests = false\nautoexamples = false\nautobenches = false" }
+    ' Cargo.toml
+    printf '[lib]\npath = "%s/src/lib.rs"\n' "$root"
+    for program in "${programs[@]}"; do
+        printf '[[test]]\nname = "%s"\npath = "%s/tests/%s/main.rs"\n' "$program" "$root" "$program"
+    done
+    sed -n '/^\[profile\.dev\]/,/^$/p; /^\[profile\.dev\.package\."\*"\]/,/^$/p' Cargo.toml
+    printf '[lints.rust]\nunexpected_cfgs = { level = "warn", check-cfg = ["cfg(docsrs)", "cfg(hangup_fallback)"] }\n'
+} >"$room/Cargo.toml"
+# The versions are those of the project; what is not needed here is taken out of the copy.
+cp Cargo.lock "$room/Cargo.lock"
+
+build=(cargo test --manifest-path "$room/Cargo.toml" --target "$target" --features outbox,ring --no-run)
+for program in "${programs[@]}"; do build+=(--test "$program"); done
+"${build[@]}"
+
+# Wine before 9 lacks a library from which Rust's standard library takes random numbers.
+mkdir -p "$CARGO_TARGET_DIR/bin"
+if [[ ! -e $CARGO_TARGET_DIR/bin/bcryptprimitives.dll ]]; then
+    x86_64-w64-mingw32-gcc -O2 -shared -o "$CARGO_TARGET_DIR/bin/bcryptprimitives.dll" -x c - -ladvapi32 <<'C'
+__declspec(dllimport) unsigned char __stdcall SystemFunction036(void *, unsigned long); /* RtlGenRandom */
+__declspec(dllexport) int __stdcall ProcessPrng(unsigned char *bytes, unsigned long long count) {
+    return SystemFunction036(bytes, (unsigned long)count);
+}
+C
+fi
+export HANGUP_WINE=1 WINEPREFIX="$CARGO_TARGET_DIR/prefix" WINEDEBUG=-all WINEPATH="$CARGO_TARGET_DIR/bin"
+mkdir -p "$WINEPREFIX"
+trap '"$wine"server -k 2>/dev/null || true' EXIT
+
+run() { # PROGRAM, ARGUMENTS
+    local program=$1 built
+    shift
+    built=$(ls -t "$CARGO_TARGET_DIR/$target/debug/deps/$program"-*.exe | head -1)
+    timeout 600 "$wine" "$built" "$@"
+}
+if (($#)); then
+    run "$@"
+else
+    for program in "${programs[@]}"; do run "$program"; done
+fi
