@@ -29,7 +29,7 @@ dev='bytes|fastrand|futures|futures-test|libc|proptest|quinn|rcgen|tempfile|toki
 {
     echo '[workspace]'
     awk -v dev="^($dev) = " '
-        /^\[/ { section = $0; keep = section ~ /^\[(package|features|dependencies|dev-dependencies|target\.'"'"'cfg\((any\(unix, )?windows.*\.dependencies)\]$/ ; if (keep) print; next }
+        /^\[/ { section = $0; keep = section ~ /^\[(package|features|dependencies|dev-dependencies|target\.'"'"'cfg\((any\(unix, )?windows.*\.(dev-)?dependencies)\]$/ ; if (keep) print; next }
         !keep || /^(readme|include) = / { next }
         section == "[dev-dependencies]" && $0 !~ dev { next }
         { print }
@@ -47,7 +47,9 @@ cp Cargo.lock "$room/Cargo.lock"
 
 build=(cargo test --manifest-path "$room/Cargo.toml" --target "$target" --features outbox,ring --no-run)
 for program in "${programs[@]}"; do build+=(--test "$program"); done
+build+=(--lib)
 "${build[@]}"
+programs+=(hangup)
 
 # Wine before 9 lacks a library from which Rust's standard library takes random numbers.
 mkdir -p "$CARGO_TARGET_DIR/bin"
@@ -71,6 +73,16 @@ run() { # PROGRAM, ARGUMENTS
 }
 if (($#)); then
     run "$@"
-else
-    for program in "${programs[@]}"; do run "$program"; done
+    exit
 fi
+log=$(mktemp)
+trap 'rm -f "$log"; "$wine"server -k 2>/dev/null || true' EXIT
+for program in "${programs[@]}"; do
+    began=$SECONDS
+    if ! run "$program" --show-output >"$log" 2>&1; then
+        cat "$log"
+        exit 1
+    fi
+    grep -E '^(skipped|test result|FIN to closed|handles)' "$log" | sort | uniq -c | sed 's/^ *1 //' || true
+    echo "wine: $program passed in $((SECONDS - began)) s"
+done

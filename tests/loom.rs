@@ -144,6 +144,7 @@ mod errors {
 
 #[path = "../src/state"]
 mod state {
+    mod atomic;
     pub(crate) mod closed;
     pub(crate) mod counters;
     pub(crate) mod event;

@@ -1,6 +1,7 @@
 //! What a connection is doing: whether a request is under way, and since when not.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use crate::state::AtomicU64;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::time::Instant;
 
 /// Times are milliseconds since the connection began.

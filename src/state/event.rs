@@ -17,6 +17,10 @@ pub(crate) enum Event {
     /// broken pipe.
     HungUp,
     /// Both directions were shut down, ours perhaps past the wrapper, on the socket itself.
+    #[cfg_attr(
+        any(not(any(target_os = "linux", target_os = "android")), hangup_fallback),
+        allow(dead_code, reason = "only Linux tells")
+    )]
     BothFinished,
     /// The connection is over, and what ended it cannot be asked any more: the end of an orderly
     /// shutdown, or an error that somebody has read already.

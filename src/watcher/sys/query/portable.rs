@@ -63,7 +63,7 @@ impl Target {
     /// A write finds a broken pipe when both directions are over: after a reset on TCP, after the peer's close
     /// on others.
     pub(in crate::watcher) fn broken_pipe(self) -> Event {
-        self.lend(|fd| ended_without_error(fd))
+        self.lend(ended_without_error)
     }
 
     /// The accepted bytes: how much of them has left is not known here.
