@@ -38,7 +38,7 @@
 //! * [`stream.closed()`](MonitoredStream::closed) is a future that resolves to the [`CloseReason`]. It
 //!   borrows nothing, and any number of tasks may await it.
 //! * [`stream.monitor()`](MonitoredStream::monitor) is a cloneable handle for other tasks and threads:
-//!   [`run_until_closed`](Monitor::run_until_closed) bounds a future,
+//!   [`run_until_closed`](Monitor::run_until_closed) and [`run_io`](Monitor::run_io) bound a future,
 //!   [`cancellation_token`](Monitor::cancellation_token) cancels what takes a token,
 //!   [`grace_period`](Monitor::grace_period) keeps work alive that a client may reconnect to,
 //!   [`subscribe`](Monitor::subscribe) is a watch channel, [`probe`](Monitor::probe) serves producers that
@@ -105,6 +105,7 @@
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
 //! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |
 //! | `serve` | an HTTP server with limits, by hyper: for axum, tower and hyper; files by sendfile(2) |
+//! | `test-util` | streams and monitors whose peer is the test, for the tests of handlers |
 //! | `tls` | TLS by tokio-rustls, monitored from before the handshake; `ring`, `aws-lc-rs` and `tls12` choose its cryptography |
 //! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; implies `http` |
 //! | `tracing` | a [`tracing`](https://docs.rs/tracing) event at the end of each stream, in the span in which it began |
@@ -139,6 +140,8 @@ pub mod http;
 pub mod outbox;
 #[cfg(feature = "serve")]
 pub mod serve;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tonic")]
@@ -155,7 +158,7 @@ mod watcher;
 pub use errors::{CloseReason, Failure};
 #[cfg(feature = "codec")]
 pub use monitor::SinkError;
-pub use monitor::{Grace, GraceExpired, Monitor};
+pub use monitor::{Grace, GraceExpired, GraceToken, Monitor, RunError};
 #[cfg(any(feature = "codec", feature = "http"))]
 pub use monitor::{UntilClosed, UntilClosedExt};
 #[cfg(feature = "metrics")]
@@ -164,7 +167,10 @@ pub use observe::metrics;
 pub use observe::tracing;
 pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
-pub use stream::{MonitoredListener, MonitoredStream, Transport};
+pub use stream::{
+    Addressed, DirectIo, MonitoredListener, MonitoredStream, OwnedReadHalf, OwnedWriteHalf,
+    ReadHalf, ReuniteError, Transport, WrapError, WriteHalf,
+};
 pub use transfer::{
     CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
 };

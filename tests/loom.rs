@@ -3,12 +3,9 @@
 //! The cell is compiled here once more, from its source, with loom's locks and atomics in the place
 //! of std's, so it is alone in its program. Nothing bounds the search: each model is explored to its end.
 //!
-//! Loom runs its threads in turns on one, and switches between them in its own operations only. So
-//! * no std lock may be held over one of them: tokio's watch channel, which [`SharedState`] publishes to
-//!   under the channel's lock, has a stand-in here that does the same under a lock of loom's;
-//! * loom does not see the `OnceLock`s. Where a model has one thread only that may fill them, it
-//!   switches while they are being filled: that is, after the filler has looked at the cell and
-//!   before the close can find what is filled in.
+//! Loom runs its threads in turns on one, and switches between them in its own operations only. So no std lock
+//! may be held over one of them: tokio's watch channel, which the cell publishes to under the channel's lock, has a
+//! stand-in here that does the same under a lock of loom's.
 
 #![allow(dead_code, unreachable_pub)] // the files below are parts of a library
 
@@ -29,28 +26,11 @@ extern crate tokio_util as real_tokio_util;
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU8, Ordering};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
-    use std::cell::Cell;
 
-    thread_local! {
-        /// Whether to switch while a `OnceLock` is being filled. A second filler would block for ever.
-        pub(crate) static SWITCHES: Cell<bool> = const { Cell::new(false) };
-    }
-
-    fn switch() {
-        if SWITCHES.get() {
-            loom::thread::yield_now();
-        }
-    }
-
-    #[derive(Debug)]
+    #[derive(Debug, Clone, Default)]
     pub(crate) struct CancellationToken(real_tokio_util::sync::CancellationToken);
 
     impl CancellationToken {
-        pub(crate) fn new() -> Self {
-            switch();
-            Self(real_tokio_util::sync::CancellationToken::new())
-        }
-
         pub(crate) fn child_token(&self) -> Self {
             Self(self.0.child_token())
         }
@@ -69,7 +49,7 @@ mod sync {
     }
 
     pub(crate) mod watch {
-        use super::{Mutex, lock, switch};
+        use super::{Mutex, lock};
         use std::sync::Arc;
 
         #[derive(Debug, Clone)]
@@ -79,7 +59,6 @@ mod sync {
 
         impl<T> Sender<T> {
             pub(crate) fn new(value: T) -> Self {
-                switch();
                 Self(Arc::new(Mutex::new(value)))
             }
 
@@ -101,6 +80,8 @@ mod sync {
     }
 }
 
+// The cell is no part of the library's interface, and loom has to replace its atomics and locks: it is
+// compiled here from its source.
 #[path = "../src/observe"]
 mod observe {
     mod end;
@@ -142,6 +123,7 @@ mod errors {
     pub(crate) use hangup::CloseReason;
 }
 
+// As above.
 #[path = "../src/state"]
 mod state {
     mod atomic;
@@ -155,12 +137,12 @@ mod state {
         use super::status::Status;
         use crate::sync::watch;
 
-        pub(crate) fn publish(channel: &watch::Sender<Status>, status: Status) {
+        pub(crate) fn publish(channel: watch::Sender<Status>, status: Status) {
             channel.send_if_modified(|published| published.advance(status));
         }
     }
+    pub(crate) mod keyed_list;
     pub(crate) mod shared;
-    pub(crate) mod slab;
     pub(crate) mod status;
     pub(crate) use crate::sync;
 }
@@ -172,12 +154,6 @@ use state::shared::SharedState;
 use state::status::Status;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
-    explore_with(false, model);
-}
-
-/// As `explore`; with `switches` for models in which one thread only subscribes or asks for a token.
-fn explore_with(switches: bool, model: impl Fn() + Send + Sync + 'static) {
-    sync::SWITCHES.set(switches);
     loom::model(model);
 }
 
@@ -384,24 +360,22 @@ fn the_flag_comes_with_the_reason() {
 /// Invariants 1 and 2: the channel ends with the last status, whoever published last.
 #[test]
 fn the_channel_ends_with_the_close() {
-    for switches in [false, true] {
-        explore_with(switches, || {
-            let shared = shared(HalfClose::Allow);
-            let filers = [
-                spawn(&shared, |shared| {
-                    shared.apply(Event::EndOfInput, DetectedBy::Read)
-                }),
-                spawn(&shared, |shared| {
-                    shared.apply(Event::Reset { after_fin: false }, DetectedBy::Read);
-                }),
-            ];
-            let channel = shared.subscribe();
-            for filer in filers {
-                filer.join().unwrap();
-            }
-            assert_eq!(channel.get(), Status::Closed(CloseReason::Reset));
-        });
-    }
+    explore(|| {
+        let shared = shared(HalfClose::Allow);
+        let filers = [
+            spawn(&shared, |shared| {
+                shared.apply(Event::EndOfInput, DetectedBy::Read)
+            }),
+            spawn(&shared, |shared| {
+                shared.apply(Event::Reset { after_fin: false }, DetectedBy::Read);
+            }),
+        ];
+        let channel = shared.subscribe();
+        for filer in filers {
+            filer.join().unwrap();
+        }
+        assert_eq!(channel.get(), Status::Closed(CloseReason::Reset));
+    });
 }
 
 /// Invariant 2: two who subscribe first at a time share the channel that the close finds.
@@ -424,17 +398,15 @@ fn the_first_subscribers_share_a_channel() {
 /// Invariant 2.
 #[test]
 fn a_token_is_cancelled_by_the_close() {
-    for switches in [false, true] {
-        explore_with(switches, || {
-            let shared = shared(HalfClose::Close);
-            let filer = spawn(&shared, |shared| {
-                shared.apply(Event::EndOfInput, DetectedBy::Read)
-            });
-            let token = shared.token();
-            filer.join().unwrap();
-            assert!(token.is_cancelled());
+    explore(|| {
+        let shared = shared(HalfClose::Close);
+        let filer = spawn(&shared, |shared| {
+            shared.apply(Event::EndOfInput, DetectedBy::Read)
         });
-    }
+        let token = shared.token();
+        filer.join().unwrap();
+        assert!(token.is_cancelled());
+    });
 }
 
 /// Invariant 2, for a FIN that is held: a writer that registers has seen it, or is woken.

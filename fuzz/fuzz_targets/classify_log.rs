@@ -7,6 +7,7 @@ use hangup::errors::Platform;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
+// An example is no library that a fuzz target could use.
 #[path = "../../examples/classify_log/reading/mod.rs"]
 mod reading;
 

@@ -64,12 +64,12 @@ mod state {
         use super::status::Status;
         use tokio::sync::watch;
 
-        pub(crate) fn publish(channel: &watch::Sender<Status>, status: Status) {
+        pub(crate) fn publish(channel: watch::Sender<Status>, status: Status) {
             channel.send_if_modified(|published| published.advance(status));
         }
     }
+    pub(crate) mod keyed_list;
     pub(crate) mod shared;
-    pub(crate) mod slab;
     pub(crate) mod status;
     pub(crate) mod sync;
 }

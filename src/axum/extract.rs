@@ -3,6 +3,7 @@
 use super::Peer;
 use crate::http::Exchange;
 use crate::monitor::Monitor;
+use ::axum::extract::connect_info::MockConnectInfo;
 use ::axum::extract::{ConnectInfo, FromRequestParts};
 use ::axum::http::StatusCode;
 use ::axum::http::request::Parts;
@@ -15,7 +16,8 @@ use std::fmt;
 /// # Rejection
 ///
 /// [`NotMonitored`], if the server is neither a [`Server`](crate::serve::Server) nor serves by
-/// `into_make_service_with_connect_info` of `Monitor` or [`Peer`].
+/// `into_make_service_with_connect_info` of `Monitor` or [`Peer`]. In a test axum's
+/// [`MockConnectInfo`](::axum::extract::connect_info::MockConnectInfo) of either stands in for it.
 impl<S: Sync> FromRequestParts<S> for Monitor {
     type Rejection = NotMonitored;
 
@@ -35,6 +37,12 @@ pub(super) fn monitor(parts: &Parts) -> Option<Monitor> {
     if let Some(connection) = parts.extensions.get::<crate::serve::Connection>() {
         return Some(connection.monitor().clone());
     }
+    if let Some(MockConnectInfo(monitor)) = parts.extensions.get() {
+        return Some(Monitor::clone(monitor));
+    }
+    if let Some(MockConnectInfo(Peer { monitor, .. })) = parts.extensions.get() {
+        return Some(monitor.clone());
+    }
     None
 }
 
@@ -43,7 +51,8 @@ pub(super) fn monitor(parts: &Parts) -> Option<Monitor> {
 /// # Rejection
 ///
 /// [`NotMonitored`], if the server is neither a [`Server`](crate::serve::Server) of TCP nor serves by
-/// `into_make_service_with_connect_info::<Peer>()`.
+/// `into_make_service_with_connect_info::<Peer>()`, nor is there a
+/// [`MockConnectInfo`](::axum::extract::connect_info::MockConnectInfo) of one.
 impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = NotMonitored;
 
@@ -62,6 +71,9 @@ fn peer(parts: &Parts) -> Option<Peer> {
             monitor: connection.monitor().clone(),
             address: connection.remote_addr()?,
         });
+    }
+    if let Some(MockConnectInfo(peer)) = parts.extensions.get() {
+        return Some(Peer::clone(peer));
     }
     None
 }

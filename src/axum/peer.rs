@@ -19,6 +19,26 @@ pub struct Peer {
     pub address: SocketAddr,
 }
 
+impl Peer {
+    /// A peer, for axum's `MockConnectInfo` in the test of a handler.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use axum::extract::connect_info::MockConnectInfo;
+    /// use hangup::MonitoredStream;
+    /// use hangup::axum::Peer;
+    ///
+    /// let stream = MonitoredStream::unwatched(tokio::io::empty());
+    /// let peer = Peer::new(stream.monitor(), ([192, 0, 2, 1], 50_000).into());
+    /// assert_eq!(peer.address.port(), 50_000);
+    /// let router: Router = Router::new().layer(MockConnectInfo(peer));
+    /// # drop(router);
+    /// ```
+    pub fn new(monitor: Monitor, address: SocketAddr) -> Self {
+        Self { monitor, address }
+    }
+}
+
 impl Connected<IncomingStream<'_, MonitoredListener>> for Monitor {
     fn connect_info(stream: IncomingStream<'_, MonitoredListener>) -> Self {
         stream.io().monitor()

@@ -22,7 +22,7 @@ use std::io::{self, ErrorKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Call {
-    /// Connecting to a peer, by whatever protocol.
+    /// Connecting to a peer, with any protocol.
     ///
     /// A local condition may be gone by the next attempt, so it is worth another one: ports or a device
     /// in use (`EADDRINUSE`, `EADDRNOTAVAIL`, `EBUSY`) are [`LocalResources`]; an interface or a protocol
@@ -43,7 +43,7 @@ pub enum Call {
     Read,
     /// Writing to a connection. A device that is gone (`ENODEV`, `ENXIO`) is [`Network`].
     Write,
-    /// Looking up a name. Whatever the connection to the name server says is [`Resolution`].
+    /// Looking up a name. An error of the connection to the name server is [`Resolution`] too.
     LookUp,
 }
 

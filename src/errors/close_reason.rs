@@ -13,6 +13,35 @@ use std::io::{self, ErrorKind};
 /// [`Closed`](crate::Closed) future, the watch channel and the error of a refused write tell the
 /// same one.
 ///
+/// # What a program does with it
+///
+/// Most programs stop producing, whatever the reason, and write it into their log. Some look closer:
+///
+/// ```
+/// use hangup::CloseReason;
+///
+/// fn log_level(reason: &CloseReason) -> &'static str {
+///     match reason {
+///         // The user closed the page, or the transfer was over.
+///         CloseReason::PeerClosed | CloseReason::Finished | CloseReason::Reset => "debug",
+///         // The network or the client is in trouble.
+///         CloseReason::TimedOut | CloseReason::Unreachable | CloseReason::Stalled => "info",
+///         // A client that does not speak our protocol, or an attack that cuts the connection.
+///         CloseReason::Truncated | CloseReason::Tls | CloseReason::TlsAlert => "warn",
+///         // Our own side, or something unexpected.
+///         reason if reason.is_local() => "debug",
+///         _ => "warn",
+///     }
+/// }
+///
+/// assert_eq!(log_level(&CloseReason::Reset), "debug");
+/// assert_eq!(log_level(&CloseReason::Truncated), "warn");
+/// assert_eq!(log_level(&CloseReason::Dropped), "debug");
+/// ```
+///
+/// A sender that keeps its messages asks [`class`](Self::class) whether to send again. A metric uses
+/// [`name`](Self::name).
+///
 /// # Round trip through [`io::Error`]
 ///
 /// A write on a closed stream fails with an [`io::Error`] that carries the reason. Its
@@ -50,14 +79,19 @@ pub enum CloseReason {
     /// The peer's FIN came after our own shutdown: the orderly end.
     Finished,
     /// The peer reset the connection: what we sent last may not have reached its program.
+    ///
+    /// This is no sign of an abnormal end by itself. A peer's kernel also sends a reset when its program closes the socket
+    /// with input that it has not read (RFC 2525, section 2.17), as a browser does when the user leaves a page.
     Reset,
-    /// The peer stopped answering, and the operating system's timer ran out; or its TLS handshake took
-    /// longer than it may.
+    /// The peer stopped answering, and a timer of the operating system expired: keepalive or the user timeout, see
+    /// [`dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout), or the retransmissions, after about 15 minutes on
+    /// Linux (`tcp_retries2`, tcp(7)). Also a TLS handshake that took too long.
     TimedOut,
-    /// The network or the host cannot be reached any more.
+    /// The network or the host cannot be reached any more: a router or our own kernel answered instead of the peer
+    /// (`ENETUNREACH`, `EHOSTUNREACH`). An established connection closes with it only after the system has given up.
     Unreachable,
-    /// The peer is alive and does not drain what we send: less than the
-    /// [`StallPolicy`](crate::StallPolicy) asks for.
+    /// The peer is connected and takes what we send too slowly: at a lower rate than the
+    /// [`StallPolicy`](crate::StallPolicy) asks for. Only streams with a policy close with it.
     Stalled,
     /// The input ended in the middle of something: a TLS stream without its close_notify.
     Truncated,

@@ -24,19 +24,28 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Failure {
+    /// Behind one pointer, as a [`CloseReason`](crate::CloseReason) lies in every stream.
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Parts {
     kind: ErrorKind,
     code: Option<i32>,
     class: ErrorClass,
-    message: Arc<str>,
+    message: Box<str>,
 }
 
 impl Failure {
     pub(super) fn new(error: &io::Error, class: ErrorClass) -> Self {
-        Self {
+        let parts = Parts {
             kind: error.kind(),
             code: error.raw_os_error(),
             class,
             message: error.to_string().into(),
+        };
+        Self {
+            parts: Arc::new(parts),
         }
     }
 
@@ -50,7 +59,7 @@ impl Failure {
     /// assert!(matches!(reason, CloseReason::Failed(failure) if failure.kind() == ErrorKind::StorageFull));
     /// ```
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.parts.kind
     }
 
     /// The operating system's code (`errno` on Unix), if the error had one.
@@ -63,7 +72,7 @@ impl Failure {
     /// assert_eq!(failure.code(), Some(1));
     /// ```
     pub fn code(&self) -> Option<i32> {
-        self.code
+        self.parts.code
     }
 
     /// What the error means for a sender.
@@ -78,12 +87,12 @@ impl Failure {
     /// assert_eq!(failure.class(), ErrorClass::Permission);
     /// ```
     pub fn class(&self) -> ErrorClass {
-        self.class
+        self.parts.class
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.parts.message)
     }
 }

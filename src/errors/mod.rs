@@ -1,11 +1,11 @@
-//! Which errors mean the connection: the tables of the systems' error codes, and the questions to them.
-//! Uses std, and tokio for the type of its time-out; nothing else of this crate.
-//! Used by the streams, the listeners and the outbox, and by any program that has to judge an error.
+//! Classifies errors: tables of the systems' error codes, and functions that say what an error means for a sender.
+//! Uses std, and tokio for the type of its timeout; nothing else of this crate.
+//! Used by the streams, the listeners and the outbox, and by any program that has to react to an error.
 //!
-//! A sender that fails has one question: is the message to be sent again on a new connection, is the
-//! call to be made again on this one, or is it a bug? [`classify`] answers it for an [`io::Error`](std::io::Error),
-//! [`classify_error`] for any error, and [`classify_call`] where the failed call is known. The
-//! [`ErrorClass`] says what to do.
+//! A send that fails raises one question: should the program send the message again on a new connection, make the call
+//! again on this one, or report a bug? [`classify`] answers it for an [`io::Error`](std::io::Error),
+//! [`classify_error`] for any error, and [`classify_call`] if the failed call is known. The [`ErrorClass`] says what
+//! to do.
 //!
 //! ```
 //! use hangup::errors::{classify, is_connection_error, is_not_ready};
@@ -26,44 +26,66 @@
 //! assert_eq!(after(io::ErrorKind::PermissionDenied.into()), "give up");
 //! ```
 //!
+//! # Why a table is needed
+//!
+//! [`io::ErrorKind`](std::io::ErrorKind) is too coarse, and it differs between systems. About twenty codes mean that a
+//! connection is lost, and std gives a kind of their own to about half of them; the others are `Uncategorized`, which no
+//! program can match. The same number means different things on different systems: 104 is a reset on Linux and nothing
+//! on Windows, where a reset is 10054. And a local error (no descriptors left, `EMFILE`) must not be taken for a lost
+//! connection: a program that reconnects then needs one descriptor more.
+//!
+//! ```
+//! use hangup::errors::{ErrorClass, Platform, classify_os};
+//!
+//! assert_eq!(classify_os(101, Platform::Linux), ErrorClass::Network); // ENETUNREACH
+//! assert_eq!(classify_os(24, Platform::Linux), ErrorClass::LocalResources); // EMFILE
+//! assert_eq!(classify_os(10054, Platform::Windows), ErrorClass::Disconnected); // WSAECONNRESET
+//! ```
+//!
+//! # Which function
+//!
+//! | you have | call |
+//! |---|---|
+//! | an [`io::Error`](std::io::Error) | [`classify`] |
+//! | it, and know that `connect`, `bind`, `accept`, `read`, `write` or a look-up failed | [`classify_call`] |
+//! | an error of a library, a `Box<dyn Error>` | [`classify_error`]; [`Classifier::well_known`] if it is one of those |
+//! | a number from a log, perhaps of another system | [`classify_os`], or [`OsError`] for its name too |
+//! | a [`CloseReason`] | its [`class`](CloseReason::class) |
+//!
 //! # How an error is read
 //!
-//! From the outside in: the first error of the chain that says something decides. Besides
-//! [`source`](std::error::Error::source) the chain has the payload of an [`io::Error`](std::io::Error) and the error in a `Box` or
-//! an `Arc`, which `source` skips.
+//! From the outside in: the first error of the chain that says something decides. The chain consists of each error's
+//! [`source`](std::error::Error::source), and of two things that `source` skips: the payload of an
+//! [`io::Error`](std::io::Error), and the error in a `Box` or an `Arc`.
 //!
-//! * An [`io::Error`](std::io::Error) with an OS code: by this platform's table ([`classify_os`]); a code that it does
-//!   not have, by the kind that std gives it.
-//! * One without a code: by its [`kind`](std::io::Error::kind). `Other` and `InvalidData` say nothing by
-//!   themselves: the errors inside are asked.
+//! * An [`io::Error`](std::io::Error) with an OS code: this platform's table decides ([`classify_os`]). If the table does
+//!   not have the code, the kind that std gives it decides.
+//! * An [`io::Error`](std::io::Error) without a code: its [`kind`](std::io::Error::kind) decides. `Other` and
+//!   `InvalidData` say nothing by themselves, so the errors inside decide.
 //! * A [`CloseReason`]: its [`class`](crate::CloseReason::class).
 //! * tokio's `Elapsed`: a timeout.
-//! * **A name that does not resolve.** On Unix std gives no code and a kind that cannot be named, with
-//!   `getaddrinfo`'s words behind "failed to lookup address information": that beginning is what is
-//!   looked for. Whatever made the look-up fail, out of memory too, is
-//!   [`Resolution`](ErrorClass::Resolution) then. Where the look-up failed for want of something of the
-//!   system (`EAI_SYSTEM`), std gives the `errno` instead, and on Windows the code
-//!   (`WSAHOST_NOT_FOUND`): the table says.
-//! * **rustls**, without depending on it: by the name of the error's variant, as its `Debug` prints it.
-//!   The names that another library may use too count only within an `io::Error` of kind `InvalidData`,
-//!   which is how tokio-rustls gives them. An input that ends without close_notify is known by the
-//!   beginning of its message.
+//! * **A name that does not resolve.** On Unix std's error has no code and a kind that no program can name. Its message
+//!   starts with "failed to lookup address information", and that start is recognized. Every cause of the failure, also
+//!   a lack of memory, is then [`Resolution`](ErrorClass::Resolution). If a system call failed (`EAI_SYSTEM`), the error
+//!   has the `errno`, and on Windows a code such as `WSAHOST_NOT_FOUND`; the table decides about both.
+//! * **rustls**, without a dependency on it: the name of the error's variant decides, as `Debug` prints it. Names that
+//!   another library may use too count only inside an `io::Error` of the kind `InvalidData`, in which tokio-rustls wraps
+//!   them. An input that ends without close_notify is recognized by the start of its message.
 //!
 //! # What it cannot know
 //!
-//! * An error that hides what is inside it: one without a `source`, such as h2's own errors outside of
-//!   hyper, or thiserror's `transparent` around an `io::Error`, which passes on the source and hides the
-//!   error.
-//! * An error that a library makes up, with no system call behind it: hyper's when the peer's FIN came
-//!   before the answer, reqwest's when its own timer ran out.
-//! * `rustls::Error`'s `General` and `Other`, and other TLS libraries, except for Schannel's codes on
+//! * The cause of an error that hides it: an error without a `source`, such as h2's own errors outside of hyper, or
+//!   thiserror's `transparent` around an `io::Error`, which passes on the source and hides the error itself.
+//! * The meaning of an error that a library creates without a failed system call: hyper's when the peer's FIN comes
+//!   before the answer, reqwest's when its own timer expires.
+//! * `rustls::Error`'s `General` and `Other`, and the errors of other TLS libraries, except for Schannel's codes on
 //!   Windows.
-//! * Where a code came from: `ENOSPC` of a file and of a socket are the same. [`classify_call`] is told.
-//! * That the timer of [`set_read_timeout`](std::net::TcpStream::set_read_timeout) ran out: on Unix that
-//!   is `EAGAIN`, as of a socket without data, and so [`NotReady`](ErrorClass::NotReady).
+//! * Which call returned a code: `ENOSPC` of a file and of a socket are the same. [`classify_call`] takes the call.
+//! * That the timer of [`set_read_timeout`](std::net::TcpStream::set_read_timeout) expired. On Unix the error is
+//!   `EAGAIN`, as for a socket without data, and so the class is [`NotReady`](ErrorClass::NotReady).
 //!
-//! [`Classifier::well_known`] knows the first two kinds for hyper, h2, reqwest, tungstenite, tonic, quinn,
-//! redis and tokio-postgres. For others a [`Classifier`] takes rules, typed and exact:
+//! [`Classifier::well_known`] covers the first two points for hyper, h2, reqwest, tungstenite, tonic, quinn,
+//! redis and tokio-postgres. For other libraries, add rules for their types to a [`Classifier`]:
 //!
 //! ```
 //! use hangup::errors::{Classifier, ErrorClass};
@@ -79,9 +101,9 @@
 //!
 //! # Cost
 //!
-//! Nothing here allocates or locks, and an error with an OS code takes one search in a table. An error
-//! that no rule knows is asked for the beginning of its `Debug` output, and the innermost one without a
-//! code for that of its `Display`: what these do is their own.
+//! Nothing here allocates or locks. An error with an OS code takes one search in a table. For an error that no rule
+//! knows, the start of its `Debug` output is read, and for the innermost error without a code the start of its
+//! `Display` output. What these two implementations cost is up to them.
 
 mod builtin;
 mod call;

@@ -4,13 +4,16 @@ use super::body_error::{BodyError, body_error};
 use super::gone::Gone;
 use super::gone_reason::GoneReason;
 use super::request::Request;
+use super::stall_body::StallBody;
 use crate::monitor::Monitor;
+use crate::policy::StallPolicy;
 use crate::state::Closed;
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -235,6 +238,45 @@ impl ExchangeGuard {
         };
         followed.mark_if_answered();
         followed
+    }
+
+    /// As [`body`](Self::body), and gives the response up when its client takes less than `policy` asks for.
+    ///
+    /// The exchange then ends with [`GoneReason::Stalled`], and what `body` holds is freed: see [`StallBody`].
+    ///
+    /// # Errors
+    ///
+    /// There is no current runtime, or it has no timer. The exchange is then cancelled.
+    ///
+    /// ```
+    /// use hangup::http::{Exchange, GoneReason};
+    /// use hangup::{MonitoredStream, StallPolicy};
+    /// use http_body_util::Full;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// let policy = StallPolicy::new(1024, Duration::from_secs(30));
+    /// let _body = guard.body_with_policy(Full::from("for nobody"), policy)?;
+    /// // The client of this HTTP/2 stream never opens its window, so HTTP asks for nothing.
+    /// assert_eq!(exchange.gone().await, GoneReason::Stalled);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn body_with_policy<B>(
+        self,
+        body: B,
+        policy: StallPolicy,
+    ) -> io::Result<ExchangeBody<StallBody<B>>>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let shared = self.shared.clone();
+        let stalled = move || shared.end(GoneReason::Stalled);
+        Ok(self.body(StallBody::with_hook(body, policy, stalled)?))
     }
 
     /// Marks the request as answered, for a response without a body, or with one that HTTP drops without polling it (a

@@ -14,6 +14,10 @@ pub enum GoneReason {
     /// Only this request was cancelled, and the connection is still open: the client reset the HTTP/2 stream, or the
     /// server dropped the handler or the response, after a timeout for example.
     Cancelled,
+    /// The client takes this response too slowly, or not at all: the [`StallPolicy`](crate::StallPolicy) of a
+    /// [`StallBody`](super::StallBody) or of a [`producer_with_policy`](super::producer_with_policy) gave it up. The
+    /// connection is still open.
+    Stalled,
     /// HTTP took the whole response.
     ///
     /// It may still be in flight: [`Monitor::wait_acknowledged`](crate::Monitor::wait_acknowledged) waits for that.
@@ -25,6 +29,7 @@ impl fmt::Display for GoneReason {
         match self {
             Self::Connection(reason) => reason.fmt(f),
             Self::Cancelled => f.write_str("request cancelled"),
+            Self::Stalled => f.write_str("client stalled"),
             Self::Answered => f.write_str("request answered"),
         }
     }

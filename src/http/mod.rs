@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`UntilClosed`](crate::UntilClosed) | a body, or a stream of events, that ends when the connection closes |
 //! | [`producer`] | a bounded queue from a thread that computes or blocks to a body; its sender learns when nobody receives any more |
+//! | [`StallBody`], [`producer_with_policy`] | a bound for one response: what it holds is freed when the client takes too little of it |
 //! | [`Exchange`] | one request and its response: one future, [`Gone`], for the end of the connection or of the request |
 //!
 //! For axum see [`hangup::axum`](crate::axum), for tonic [`hangup::tonic`](crate::tonic); each is a feature of
@@ -53,9 +54,12 @@
 //! (`RST_STREAM`) and keeps the rest; the connection stays open, and so does its monitor. The HTTP library signals
 //! the end of a request by dropping what it no longer needs: the handler's future, or the response body.
 //! [`Exchange`] combines both signals. An HTTP/2 server always reads its connection, so unread data never hides a
-//! disconnect from it. Like any server, it cannot detect a client that stays connected without reading. A
-//! [`StallPolicy`](crate::StallPolicy) of the connection does not either, because HTTP/2 has flow control of its
-//! own and the client still answers pings.
+//! disconnect from it.
+//!
+//! A client that stays connected and does not read one stream leaves that stream's window closed. No
+//! [`StallPolicy`](crate::StallPolicy) of the connection applies, because HTTP/2 has flow control of its own and the
+//! client still answers pings. A policy of the response does: [`StallBody`], [`producer_with_policy`], and
+//! [`ExchangeGuard::body_with_policy`].
 //!
 //! # What the library does by itself
 //!
@@ -73,12 +77,23 @@ mod body_error;
 mod exchange;
 mod gone;
 mod gone_reason;
+mod judged;
+mod parts;
 mod producer;
+mod progress;
 mod request;
+mod stall_body;
+mod stall_stream;
 mod until_closed;
 
 pub use body_error::BodyError;
 pub use exchange::{Exchange, ExchangeBody, ExchangeGuard};
 pub use gone::Gone;
 pub use gone_reason::GoneReason;
+#[cfg(feature = "serve")]
+pub(crate) use parts::Parts;
 pub use producer::{Producer, ProducerError, ProducerStream, producer};
+#[cfg(feature = "serve")]
+pub(crate) use progress::Progress;
+pub use stall_body::StallBody;
+pub use stall_stream::{StallStream, producer_with_policy};

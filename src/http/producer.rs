@@ -58,7 +58,7 @@ pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, ProducerStre
         receiver,
         shared: shared.clone(),
     };
-    (Producer { sender, shared }, items)
+    (Producer::new(sender, shared), items)
 }
 
 /// The sending end of a [`producer`] queue.
@@ -71,6 +71,10 @@ pub struct Producer<T> {
 }
 
 impl<T> Producer<T> {
+    pub(super) fn new(sender: mpsc::Sender<T>, shared: Arc<Request>) -> Self {
+        Self { sender, shared }
+    }
+
     /// Sends an item, and waits until there is room for it.
     ///
     /// # Errors

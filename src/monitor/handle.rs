@@ -1,7 +1,7 @@
 //! The cloneable handle on one stream.
 
 use crate::errors::CloseReason;
-use crate::state::{Closed, DetectedBy, Event, SharedState, Status, Transfer};
+use crate::state::{Closed, DetectedBy, Event, Status, Transfer};
 use crate::watcher::Socket;
 use std::fmt;
 use std::future::Future;
@@ -35,14 +35,17 @@ use tokio_util::sync::CancellationToken;
 /// ```
 #[derive(Clone)]
 pub struct Monitor {
-    shared: Arc<SharedState>,
-    /// `None` for a stream without a descriptor.
-    socket: Option<Arc<Socket>>,
+    shared: Arc<Socket>,
 }
 
 impl Monitor {
-    pub(crate) fn new(shared: Arc<SharedState>, socket: Option<Arc<Socket>>) -> Self {
-        Self { shared, socket }
+    pub(crate) fn new(shared: Arc<Socket>) -> Self {
+        Self { shared }
+    }
+
+    /// `None` for a stream without a descriptor.
+    fn socket(&self) -> Option<&Arc<Socket>> {
+        Some(&self.shared).filter(|socket| socket.is_watched())
     }
 
     /// A future that resolves with the reason when the stream closes. It borrows nothing.
@@ -184,7 +187,7 @@ impl Monitor {
     /// # }
     /// ```
     pub fn probe(&self) -> Status {
-        if let Some(socket) = &self.socket
+        if let Some(socket) = self.socket()
             && !self.is_closed()
         {
             socket.examine(DetectedBy::Probe);
@@ -212,10 +215,7 @@ impl Monitor {
     pub fn transfer(&self) -> Transfer {
         let counters = &self.shared.counters;
         // In this order: what is acknowledged was accepted before.
-        let acknowledged = self
-            .socket
-            .as_ref()
-            .and_then(|socket| socket.acknowledged());
+        let acknowledged = self.socket().and_then(|socket| socket.acknowledged());
         Transfer {
             read: counters.read(),
             accepted: counters.accepted(),
@@ -245,13 +245,13 @@ impl Monitor {
     /// Whether the number of acknowledged bytes is unknown for good.
     pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
         let unknowable = |socket: &Arc<Socket>| socket.is_acknowledgement_unknowable();
-        self.socket.as_ref().is_none_or(unknowable)
+        self.socket().is_none_or(unknowable)
     }
 
     /// Two numbers, one of which grows when bytes move towards the peer: into the stream, or out of the
     /// system's memory.
     pub(crate) fn moved(&self) -> (u64, u64) {
-        let drained = self.socket.as_ref().map_or(0, |socket| socket.drained());
+        let drained = self.socket().map_or(0, |socket| socket.drained());
         (self.shared.counters.accepted(), drained)
     }
 
@@ -267,7 +267,7 @@ impl Monitor {
 
     /// How many bytes the system holds for the peer, where it tells.
     pub(crate) fn owed(&self) -> Option<u64> {
-        self.socket.as_ref()?.owed()
+        self.socket()?.owed()
     }
 
     /// Runs `future` until it completes or the stream closes, whichever comes first.
@@ -377,7 +377,7 @@ impl Monitor {
     /// # }
     /// ```
     pub fn abort(&self) {
-        match &self.socket {
+        match self.socket() {
             Some(socket) => socket.abort(Event::Aborted, DetectedBy::Us),
             None => self.shared.apply(Event::Aborted, DetectedBy::Us),
         }
@@ -412,7 +412,7 @@ impl fmt::Debug for Monitor {
         f.debug_struct("Monitor")
             .field("status", &self.status())
             .field("transfer", &self.transfer())
-            .field("watched", &self.socket.is_some())
+            .field("watched", &self.shared.is_watched())
             .finish()
     }
 }

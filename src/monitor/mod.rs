@@ -6,14 +6,20 @@
 
 mod acknowledged;
 mod grace;
+mod grace_period;
+mod grace_token;
 mod handle;
+mod run_error;
+mod run_io;
 #[cfg(feature = "codec")]
 mod sink_error;
 #[cfg(any(feature = "codec", feature = "http"))]
 mod until_closed;
 
 pub use grace::{Grace, GraceExpired};
+pub use grace_token::GraceToken;
 pub use handle::Monitor;
+pub use run_error::RunError;
 #[cfg(feature = "codec")]
 pub use sink_error::SinkError;
 #[cfg(any(feature = "codec", feature = "http"))]

@@ -41,6 +41,19 @@ impl Backoff {
     /// # Errors
     ///
     /// `first` is shorter than a millisecond, or longer than `longest`; or `longest` is longer than a day.
+    ///
+    /// ```
+    /// use hangup::outbox::{Backoff, BackoffError};
+    /// use std::time::Duration;
+    ///
+    /// let (short, long) = (Duration::from_millis(50), Duration::from_secs(5));
+    /// let first = Backoff::exponential(short, long)?.into_iter().next();
+    /// assert!(first.is_some_and(|delay| delay >= short / 2 && delay <= short));
+    ///
+    /// let swapped = Backoff::exponential(long, short).unwrap_err();
+    /// assert_eq!(swapped.to_string(), "the first delay, 5s, is longer than the longest, 50ms");
+    /// # Ok::<_, BackoffError>(())
+    /// ```
     pub fn exponential(first: Duration, longest: Duration) -> Result<Self, BackoffError> {
         if first < Self::SHORTEST {
             Err(BackoffError::FirstTooShort(first))

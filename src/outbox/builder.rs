@@ -52,13 +52,45 @@ impl<T: Message> Builder<T> {
 
     /// What counts as a confirmation. Default: [`Confirm::Acknowledged`], which any peer can do.
     /// [`Confirm::ByPeer`] promises more: prefer it if the protocol has replies.
+    ///
+    /// ```
+    /// use hangup::outbox::{Confirm, ConfirmedBy, Outbox, Processed};
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use futures::{SinkExt, StreamExt};
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move {
+    /// #     let stream = listener.accept().await.unwrap().0;
+    /// #     let mut lines = tokio_util::codec::Framed::new(stream, LinesCodec::new());
+    /// #     while let Some(Ok(_)) = lines.next().await {
+    /// #         lines.send("ok").await.unwrap();
+    /// #     }
+    /// # });
+    /// // The peer replies "ok" to each message, in their order. The messages have no ids.
+    /// let by_count = Confirm::by_number(
+    ///     || LinesCodec::new_with_max_length(80),
+    ///     |reply: String| (reply == "ok").then_some(Processed::Oldest(1)),
+    /// );
+    /// let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new)
+    ///     .confirm(by_count)
+    ///     .spawn()?;
+    /// let receipt = outbox.send("door opened").await?;
+    /// assert_eq!(receipt.await?.confirmed_by(), ConfirmedBy::Reply);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn confirm(mut self, confirm: Confirm<T>) -> Self {
         self.confirm = confirm;
         self
     }
 
-    /// How much the outbox holds: the sizes of its messages in bytes, and their number. Default: 16 MiB and
-    /// 65 536 messages. [`overflow`](Self::overflow) says what happens beyond that.
+    /// How much the outbox holds in memory: the sizes of its messages in bytes, and their number. Default: 16 MiB and
+    /// 65 536 messages. [`overflow`](Self::overflow) says what happens beyond that; important messages of a
+    /// [durable](Self::durable) outbox stay on disk.
     ///
     /// [`spawn`](Self::spawn) refuses zero.
     ///
@@ -385,8 +417,8 @@ impl<T: Message> Builder<T> {
     /// Receives each message that cannot be sent, see [`Unsendable`], and says whether a store keeps it.
     /// Default: the store keeps it as a dead letter. It is counted in [`OutboxStatus::unsendable`](super::OutboxStatus::unsendable).
     ///
-    /// The handler is called from [`spawn`](Self::spawn) and from the outbox's task. It must not
-    /// block.
+    /// The handler is called from [`spawn`](Self::spawn), from the outbox's task, and from the thread that calls the
+    /// store. It must not block.
     ///
     /// ```
     /// use hangup::outbox::{UnsendableAction, Outbox};
@@ -410,7 +442,7 @@ impl<T: Message> Builder<T> {
         mut self,
         handler: impl FnMut(Unsendable<T>) -> UnsendableAction + Send + 'static,
     ) -> Self {
-        self.settings.unsendable = OnUnsendable(Box::new(handler));
+        self.settings.unsendable = Some(OnUnsendable(Box::new(handler)));
         self
     }
 
@@ -442,11 +474,42 @@ impl<T: Message> Builder<T> {
     /// holds already are delivered first, in their order. See `DiskStore` (feature `durable`) for the
     /// promises. A thread of the outbox calls the store, because its calls block.
     ///
+    /// What does not fit into the [`capacity`](Self::capacity) is only in the store, and comes into memory as room
+    /// appears, in order. [`Receipt`](super::Receipt)s that are held keep their messages in memory; drop those that do
+    /// not matter. While messages are only in the store, best-effort messages may use half of the capacity.
+    ///
     /// Messages that a [`shutdown`](Outbox::shutdown) leaves stay in the store, and the next outbox on that
     /// store delivers them.
     ///
     /// [`Confirm::Acknowledged`] weakens this promise: the store forgets a message when the peer's TCP has it,
     /// whether or not the peer's program has read it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "durable")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use hangup::outbox::{DiskStore, Fsync, Outbox, Store};
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("hangup-builder-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let path = directory.join("outbox");
+    /// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .durable(DiskStore::open(&path, Fsync::Each)?)
+    ///     .spawn()?;
+    /// drop(outbox.send("door opened".to_owned()).await?); // it is on disk now
+    /// assert!(outbox.shutdown(Duration::ZERO).await.is_store_closed());
+    ///
+    /// let kept = DiskStore::open(&path, Fsync::Each)?.recover()?;
+    /// assert_eq!(kept.len(), 1);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "durable"))]
+    /// # fn main() {}
+    /// ```
     pub fn durable(self, store: impl Store) -> Self
     where
         T: Record,
@@ -456,6 +519,51 @@ impl<T: Message> Builder<T> {
 
     /// As [`durable`](Self::durable), for a store whose calls return at once, one in memory for instance: the
     /// outbox's task calls it, without a thread.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{Outbox, Store};
+    /// use std::collections::BTreeMap;
+    /// use std::io;
+    /// use std::sync::{Arc, Mutex};
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// /// Survives the outbox, and not the process.
+    /// #[derive(Clone, Default)]
+    /// struct Memory(Arc<Mutex<BTreeMap<u64, Bytes>>>);
+    ///
+    /// impl Store for Memory {
+    ///     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+    ///         Ok(self.0.lock().unwrap().clone().into_iter().collect())
+    ///     }
+    ///     fn next_number(&mut self) -> io::Result<u64> {
+    ///         Ok(self.0.lock().unwrap().last_key_value().map_or(0, |(number, _)| number + 1))
+    ///     }
+    ///     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
+    ///         self.0.lock().unwrap().extend(batch.iter().cloned());
+    ///         Ok(())
+    ///     }
+    ///     fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
+    ///         self.0.lock().unwrap().retain(|number, _| !numbers.contains(number));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = Memory::default();
+    /// let connect = || TcpStream::connect("127.0.0.1:9");
+    /// let outbox = Outbox::<String>::builder(connect, LinesCodec::new)
+    ///     .durable_nonblocking(store.clone())
+    ///     .spawn()?;
+    /// drop(outbox.send("door opened".to_owned()).await?);
+    /// outbox.shutdown(Duration::ZERO).await;
+    /// assert_eq!(store.0.lock().unwrap()[&0], "door opened");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn durable_nonblocking(self, store: impl Store) -> Self
     where
         T: Record,

@@ -59,6 +59,34 @@ impl Connection {
     ///
     /// The acknowledged bytes are those of the stream below: known for TLS above a
     /// `MonitoredStream<TcpStream>`, and unknown for a `MonitoredStream` above TLS.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::outbox::{Connection, Outbox};
+    /// use std::time::Duration;
+    /// use tokio::io::{AsyncReadExt, BufStream};
+    /// use tokio::net::{TcpListener, TcpStream};
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let connect = move || async move {
+    ///     let tcp = MonitoredStream::new(TcpStream::connect(address).await?)?;
+    ///     let monitor = tcp.monitor();
+    ///     Ok(Connection::over(BufStream::new(tcp), monitor)) // TLS in place of the buffer
+    /// };
+    /// let outbox = Outbox::builder(connect, LinesCodec::new).spawn()?;
+    /// drop(outbox.send("door opened").await?);
+    /// let (mut peer, _) = listener.accept().await?;
+    /// let mut line = [0; 12];
+    /// peer.read_exact(&mut line).await?;
+    /// assert_eq!(&line, b"door opened\n");
+    /// # outbox.shutdown(Duration::ZERO).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn over<S>(stream: S, monitor: Monitor) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + 'static,

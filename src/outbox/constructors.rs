@@ -50,6 +50,42 @@ impl<T: Message> Outbox<T> {
 
     /// As [`builder`](Self::builder), with an encoder that sees the [`Envelope`]: the message's number and
     /// the attempt. See [`Confirm::by_number`](super::Confirm::by_number) for an example.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use hangup::outbox::{Envelope, Outbox};
+    /// use std::io;
+    /// use tokio::io::AsyncReadExt;
+    /// use tokio::net::{TcpListener, TcpStream};
+    /// use tokio_util::codec::Encoder;
+    ///
+    /// /// One line for each attempt: its number, the count of attempts, the text.
+    /// struct Numbered;
+    ///
+    /// impl Encoder<Envelope<&'static str>> for Numbered {
+    ///     type Error = io::Error;
+    ///
+    ///     fn encode(&mut self, envelope: Envelope<&str>, bytes: &mut BytesMut) -> io::Result<()> {
+    ///         let Envelope { number, attempt, message, .. } = envelope;
+    ///         bytes.extend_from_slice(format!("{number}/{attempt} {message}\n").as_bytes());
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let connect = move || TcpStream::connect(address);
+    /// let outbox = Outbox::builder_with_envelope(connect, || Numbered).spawn()?;
+    /// drop(outbox.send("door opened").await?);
+    /// let (mut peer, _) = listener.accept().await?;
+    /// let mut line = [0; 16];
+    /// peer.read_exact(&mut line).await?;
+    /// assert_eq!(&line, b"0/1 door opened\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder_with_envelope<F, R, C, E>(
         connect: F,
         mut encoder: impl FnMut() -> E + Send + 'static,

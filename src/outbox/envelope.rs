@@ -1,5 +1,7 @@
 //! A message as the encoder sees it.
 
+use tokio::time::Instant;
+
 /// A message with what the outbox knows about it, for an encoder that puts that on the wire. See
 /// [`Outbox::builder_with_envelope`](super::Outbox::builder_with_envelope).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,9 @@ pub struct Envelope<T> {
     /// 1 when the message is written for the first time in this outbox, 2 when it is written again. Stays at
     /// 65 535.
     pub attempt: u32,
+    /// When [`send`](super::Outbox::send) accepted the message, by tokio's clock: the same in each attempt. For a
+    /// message that came back from a store, when it came back into memory.
+    pub first_sent: Instant,
     /// The message.
     pub message: T,
 }

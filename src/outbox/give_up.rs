@@ -10,6 +10,30 @@ use std::sync::Arc;
 /// [`Builder::give_up_on`](super::Builder::give_up_on),
 /// [`Builder::give_up_after`](super::Builder::give_up_after) and a [back-off](super::Builder::backoff) that
 /// ends decide when that happens.
+///
+/// ```
+/// use hangup::errors::ErrorClass;
+/// use hangup::outbox::{Outbox, UndeliveredReason};
+/// use std::io::{self, ErrorKind};
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let connect = || async {
+///     Err::<TcpStream, _>(io::Error::new(ErrorKind::InvalidInput, "the address is malformed"))
+/// };
+/// let outbox = Outbox::builder(connect, LinesCodec::new).spawn()?;
+/// let undelivered = outbox.send("door opened").await?.await.unwrap_err();
+/// let UndeliveredReason::GaveUp(why) = undelivered.reason() else {
+///     panic!("{undelivered}");
+/// };
+/// assert_eq!(why.kind(), ErrorKind::InvalidInput);
+/// assert_eq!(why.class(), ErrorClass::Misuse);
+/// assert_eq!(why.to_string(), "the address is malformed");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GiveUpReason {
     class: ErrorClass,
@@ -32,6 +56,17 @@ impl GiveUpReason {
     }
 
     /// The kind of the last error.
+    ///
+    /// ```
+    /// use hangup::outbox::GiveUpReason;
+    /// use std::io::ErrorKind;
+    ///
+    /// /// Whether an operator can mend it without a new version of the program.
+    /// fn is_set_up_wrongly(why: &GiveUpReason) -> bool {
+    ///     matches!(why.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+    /// }
+    /// # let _ = is_set_up_wrongly;
+    /// ```
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
     }

@@ -36,16 +36,69 @@ impl<T> OutboxError<T> {
     }
 
     /// The message.
+    ///
+    /// ```
+    /// # use hangup::outbox::Outbox;
+    /// # use tokio::net::TcpStream;
+    /// # use tokio_util::codec::LinesCodec;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let builder = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new);
+    /// # let outbox = builder.capacity(4, 1).spawn()?;
+    /// let error = outbox.try_send("door opened").unwrap_err();
+    /// assert_eq!(*error.message(), "door opened");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn message(&self) -> &T {
         &self.message
     }
 
     /// Why the outbox did not accept the message.
+    ///
+    /// ```
+    /// # use hangup::outbox::{Outbox, RefusedReason};
+    /// # use tokio::net::TcpStream;
+    /// # use tokio_util::codec::LinesCodec;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+    /// outbox.shutdown(std::time::Duration::ZERO).await;
+    /// let error = outbox.send("door opened").await.unwrap_err();
+    /// assert_eq!(*error.reason(), RefusedReason::ShutDown);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reason(&self) -> &RefusedReason {
         &self.reason
     }
 
     /// Gives the message back.
+    ///
+    /// ```
+    /// # use hangup::outbox::{Outbox, OutboxError, RefusedReason};
+    /// # use tokio::net::TcpStream;
+    /// # use tokio_util::codec::LinesCodec;
+    /// /// Leaves a message for later if the outbox is full.
+    /// fn send_or_keep(outbox: &Outbox<String>, text: String) -> Result<Option<String>, OutboxError<String>> {
+    ///     match outbox.try_send(text) {
+    ///         Ok(receipt) => {
+    ///             drop(receipt);
+    ///             Ok(None)
+    ///         }
+    ///         Err(error) if *error.reason() == RefusedReason::Full => Ok(Some(error.into_message())),
+    ///         Err(error) => Err(error),
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let builder = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new);
+    /// # let outbox = builder.capacity(100, 1).spawn()?;
+    /// assert_eq!(send_or_keep(&outbox, "door opened".into())?, None);
+    /// assert_eq!(send_or_keep(&outbox, "door closed".into())?, Some("door closed".into()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_message(self) -> T {
         self.message
     }
@@ -124,6 +177,45 @@ impl NotStoredReason {
     }
 
     /// The kind of the error: [`StorageFull`](io::ErrorKind::StorageFull) if the disk is full.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{Outbox, RefusedReason, Store};
+    /// use std::io::{self, ErrorKind};
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// /// A store whose disk is full.
+    /// struct Full;
+    ///
+    /// impl Store for Full {
+    ///     fn append(&mut self, _: &[(u64, Bytes)]) -> io::Result<()> {
+    ///         Err(ErrorKind::StorageFull.into())
+    ///     }
+    /// #     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+    /// #         Ok(Vec::new())
+    /// #     }
+    /// #     fn next_number(&mut self) -> io::Result<u64> {
+    /// #         Ok(0)
+    /// #     }
+    /// #     fn remove(&mut self, _: &[u64]) -> io::Result<()> {
+    /// #         Ok(())
+    /// #     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> io::Result<()> {
+    /// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .durable(Full)
+    ///     .spawn()?;
+    /// let error = outbox.send("door opened".to_owned()).await.unwrap_err();
+    /// let RefusedReason::NotStored(why) = error.reason() else {
+    ///     panic!("{error}");
+    /// };
+    /// assert_eq!(why.kind(), ErrorKind::StorageFull);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
     }

@@ -128,6 +128,22 @@ impl<T: Message> Outbox<T> {
     /// # Errors
     ///
     /// As [`try_send`](Self::try_send).
+    ///
+    /// ```
+    /// use hangup::outbox::{Importance, Outbox, UndeliveredReason};
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+    /// let within = Importance::important_for(Duration::from_millis(50));
+    /// let receipt = outbox.try_send_with("door opened", within)?;
+    /// assert_eq!(*receipt.await.unwrap_err().reason(), UndeliveredReason::Expired);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_send_with(
         &self,
         message: T,

@@ -4,29 +4,73 @@ use std::fmt;
 
 /// What a [`shutdown`](super::Outbox::shutdown) leaves. Every call of `shutdown` on the same outbox
 /// reports the same messages.
+///
+/// ```
+/// use hangup::outbox::Outbox;
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+/// drop(outbox.send("door opened").await?);
+/// drop(outbox.send("door closed").await?);
+///
+/// // Nobody listens there, so nothing is delivered within the time.
+/// let report = outbox.shutdown(Duration::from_millis(20)).await;
+/// assert!(!report.is_complete());
+/// assert_eq!(report.undelivered(), ["door opened", "door closed"]);
+/// assert!(report.is_store_closed()); // it has no store
+/// # Ok(())
+/// # }
+/// ```
 pub struct ShutdownReport<T> {
     pub(crate) undelivered: Vec<T>,
+    pub(crate) on_disk: u64,
     pub(crate) store_closed: bool,
 }
 
 impl<T> ShutdownReport<T> {
     /// The messages that were neither confirmed nor dropped, in the order in which they were sent. Some of
-    /// them may have arrived. In a durable outbox the important ones stay in the store, and the next outbox on that
+    /// them may have arrived. Those that are only in the store are not among them: see [`on_disk`](Self::on_disk). In
+    /// a durable outbox the important ones stay in the store, and the next outbox on that
     /// store sends them.
     pub fn undelivered(&self) -> &[T] {
         &self.undelivered
     }
 
     /// The messages of [`undelivered`](Self::undelivered).
+    ///
+    /// ```
+    /// # use hangup::outbox::Outbox;
+    /// # use std::time::Duration;
+    /// # use tokio::net::TcpStream;
+    /// # use tokio_util::codec::LinesCodec;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+    /// # drop(outbox.send("door opened").await?);
+    /// let mut left = outbox.shutdown(Duration::ZERO).await.into_undelivered();
+    /// assert_eq!(left.pop(), Some("door opened"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_undelivered(self) -> Vec<T> {
         self.undelivered
     }
 
-    /// Whether no message was left. Messages that had expired, or that the encoder or the peer had refused,
+    /// Messages that were only in the store, because memory had no room for them. They stay there, after those of
+    /// [`undelivered`](Self::undelivered).
+    pub fn on_disk(&self) -> u64 {
+        self.on_disk
+    }
+
+    /// Whether no message was left, in memory or on disk. Messages that had expired, or that the encoder or the peer had refused,
     /// were settled before and do not count: [`OutboxStatus::dropped`](super::OutboxStatus::dropped) counts
     /// those.
     pub fn is_complete(&self) -> bool {
-        self.undelivered.is_empty()
+        self.undelivered.is_empty() && self.on_disk == 0
     }
 
     /// Whether the store has written everything and is closed; `true` without a store. `false` if a call of the
@@ -41,6 +85,7 @@ impl<T> fmt::Debug for ShutdownReport<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ShutdownReport")
             .field("undelivered", &self.undelivered.len())
+            .field("on_disk", &self.on_disk)
             .field("store_closed", &self.store_closed)
             .finish()
     }

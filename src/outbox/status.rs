@@ -12,13 +12,18 @@ use tokio::time::Instant;
 pub struct OutboxStatus {
     /// The state of the connection.
     pub link: Link,
-    /// Messages in the outbox: not yet written, or not yet confirmed.
+    /// Messages in the outbox, in memory or only in its store: not yet written, or not yet confirmed.
     pub queued: usize,
     /// Those of them that are written on this connection and not yet confirmed.
     pub unconfirmed: usize,
-    /// The sizes of all messages in the outbox, in bytes.
+    /// The sizes of the messages in memory, in bytes.
     pub bytes: usize,
-    /// The age of the oldest message in the outbox.
+    /// Messages that are only in the store of a [durable](super::Builder::durable) outbox, because memory has no
+    /// room for them.
+    pub on_disk: u64,
+    /// The sizes of their records, in bytes.
+    pub on_disk_bytes: u64,
+    /// The age of the oldest message in memory. A message that came back from the store has been there since.
     pub oldest: Option<Duration>,
     /// Messages confirmed so far.
     pub delivered: u64,

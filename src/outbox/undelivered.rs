@@ -6,6 +6,24 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The outbox accepted a message and did not deliver it. The error gives the message back.
+///
+/// ```
+/// use hangup::outbox::{Importance, Outbox, UndeliveredReason};
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+/// let importance = Importance::important_for(Duration::from_millis(20));
+/// let error = outbox.send_with("door opened", importance).await?.await.unwrap_err();
+/// assert_eq!(*error.reason(), UndeliveredReason::Expired);
+/// assert_eq!(*error.message(), "door opened");
+/// assert_eq!(error.to_string(), "message not delivered: its time ran out");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct UndeliveredError<T> {
     message: T,
@@ -28,6 +46,24 @@ impl<T> UndeliveredError<T> {
     }
 
     /// Gives the message back.
+    ///
+    /// ```
+    /// # use hangup::outbox::{Importance, Outbox};
+    /// # use std::time::Duration;
+    /// # use tokio::net::TcpStream;
+    /// # use tokio_util::codec::LinesCodec;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+    /// # let importance = Importance::important_for(Duration::from_millis(20));
+    /// # let receipt = outbox.send_with("door opened", importance).await?;
+    /// if let Err(error) = receipt.await {
+    ///     let message = error.into_message();
+    ///     assert_eq!(message, "door opened"); // send it another way
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_message(self) -> T {
         self.message
     }

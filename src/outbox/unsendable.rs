@@ -10,6 +10,52 @@ use std::sync::Arc;
 /// [durable](super::Builder::durable) outbox it becomes a [`DeadLetter`](super::DeadLetter) of the store, unless
 /// the handler returns [`UnsendableAction::Discard`]. A store without dead letters keeps it as it was, and the
 /// next outbox on that store tries it again.
+///
+/// ```
+/// use hangup::outbox::{Outbox, UnsendableAction, UnsendableReason};
+/// use std::sync::mpsc;
+/// use tokio::net::{TcpListener, TcpStream};
+/// use tokio_util::bytes::BytesMut;
+/// use tokio_util::codec::Encoder;
+///
+/// /// Lines of at most 20 bytes.
+/// struct Short;
+///
+/// impl Encoder<String> for Short {
+///     type Error = std::io::Error;
+///
+///     fn encode(&mut self, line: String, bytes: &mut BytesMut) -> std::io::Result<()> {
+///         if line.len() > 20 {
+///             return Err(std::io::Error::other("the line is too long"));
+///         }
+///         bytes.extend_from_slice(line.as_bytes());
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let (set_aside, letters) = mpsc::channel();
+/// let outbox = Outbox::builder(move || TcpStream::connect(address), || Short)
+///     .on_unsendable(move |letter| {
+///         let _ = set_aside.send(letter);
+///         UnsendableAction::Keep
+///     })
+///     .spawn()?;
+/// let receipt = outbox.send("a line that is longer than that".to_owned()).await?;
+/// assert!(receipt.await.is_err());
+///
+/// let letter = letters.recv()?;
+/// assert_eq!(letter.number(), 0);
+/// assert_eq!(letter.message().map(String::len), Some(31));
+/// assert_eq!(letter.bytes(), None); // a record of a store that cannot be decoded has these
+/// assert!(matches!(letter.reason(), UnsendableReason::EncodeFailed(_)));
+/// assert_eq!(outbox.status().unsendable, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Unsendable<T> {
     pub(crate) number: u64,
     pub(crate) message: Option<T>,
@@ -24,6 +70,20 @@ impl<T> Unsendable<T> {
     }
 
     /// The message; `None` if its record could not be decoded.
+    ///
+    /// ```
+    /// use hangup::outbox::Unsendable;
+    ///
+    /// /// For a log that must not have the message itself.
+    /// fn describe(letter: &Unsendable<String>) -> String {
+    ///     let length = match letter.message() {
+    ///         Some(text) => text.len(),
+    ///         None => letter.bytes().map_or(0, |record| record.len()),
+    ///     };
+    ///     format!("message {}, {length} bytes: {}", letter.number(), letter.reason())
+    /// }
+    /// # let _ = describe;
+    /// ```
     pub fn message(&self) -> Option<&T> {
         self.message.as_ref()
     }

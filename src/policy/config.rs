@@ -87,6 +87,22 @@ impl MonitorConfig {
     /// A peer that falls below it closes the stream with
     /// [`CloseReason::Stalled`](crate::CloseReason::Stalled): a pending call of the stream is woken and
     /// fails with it. What a policy measures, and how to choose one: [`StallPolicy`].
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
+    /// use std::time::Duration;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let policy = StallPolicy::new(1024, Duration::from_secs(10));
+    /// let (io, _peer) = tokio::io::duplex(64); // the peer never reads
+    /// let config = MonitorConfig::new().stall(policy);
+    /// let mut stream = MonitoredStream::unwatched_with_config(io, &config);
+    /// let error = stream.write_all(&[0; 1000]).await.unwrap_err();
+    /// assert_eq!(CloseReason::from(&error), CloseReason::Stalled);
+    /// # }
+    /// ```
     #[must_use]
     pub fn stall(mut self, policy: StallPolicy) -> Self {
         self.stall = Some(policy);

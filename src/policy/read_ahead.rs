@@ -123,6 +123,20 @@ impl<S> ReadAhead<S> {
         Some(Ok(()))
     }
 
+    /// Whether a read finds something here.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.input.is_empty() || self.error.is_some()
+    }
+
+    /// Copies the input into `buf` and leaves it here; `false` if there is none.
+    pub(crate) fn peek(&self, buf: &mut ReadBuf<'_>) -> bool {
+        let (first, second) = self.input.as_slices();
+        for part in [first, second] {
+            buf.put_slice(&part[..part.len().min(buf.remaining())]);
+        }
+        !self.input.is_empty()
+    }
+
     /// A read is pending, or none is.
     pub(crate) fn park(&mut self, reader: Option<&Waker>) {
         match (&mut self.reader, reader) {

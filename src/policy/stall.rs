@@ -97,6 +97,14 @@ impl StallPolicy {
     /// At least `bytes` in each `window`.
     ///
     /// No bytes at all count as one byte. A window is at least twelve milliseconds, and at most a year.
+    ///
+    /// ```
+    /// use hangup::StallPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let least = StallPolicy::new(0, Duration::ZERO);
+    /// assert_eq!((least.bytes(), least.window()), (1, Duration::from_millis(12)));
+    /// ```
     pub fn new(bytes: u64, window: Duration) -> Self {
         Self {
             bytes: bytes.max(1),

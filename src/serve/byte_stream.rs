@@ -1,6 +1,8 @@
 //! What a server's stream can do, beside reading and writing.
 
 use crate::stream::MonitoredStream;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+use crate::stream::SocketWrite;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll};

@@ -4,8 +4,8 @@ use super::activity::Activity;
 use super::file::Slot;
 use super::limits::Limits;
 use super::report::Report;
-use super::stream_state::StreamState;
 use super::{LimitReason, prefix::Prefix};
+use crate::http::Progress;
 use crate::monitor::Monitor;
 use crate::state::sync::{Mutex, lock};
 use std::fmt;
@@ -45,11 +45,68 @@ impl Connection {
     }
 
     /// The connection's monitor.
+    ///
+    /// ```
+    /// use axum::{Extension, Router, routing::get};
+    /// use hangup::serve::Connection;
+    ///
+    /// /// Computes for a client that may leave: stops when it does.
+    /// async fn report(Extension(connection): Extension<Connection>) -> String {
+    ///     let monitor = connection.monitor();
+    ///     let mut lines = 0;
+    ///     while lines < 1000 && !monitor.is_closed() {
+    ///         lines += 1;
+    ///         tokio::task::yield_now().await;
+    ///     }
+    ///     format!("{lines} lines\n")
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// # let listener = hangup::MonitoredListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let router = Router::new().route("/", get(report));
+    /// # tokio::spawn(hangup::serve::serve(listener, router).into_future());
+    /// # let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// # client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+    /// # let mut response = String::new();
+    /// # client.read_to_string(&mut response).await?;
+    /// assert!(response.ends_with("1000 lines\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn monitor(&self) -> &Monitor {
         &self.state.monitor
     }
 
     /// The client's address; `None` for a Unix socket.
+    ///
+    /// ```
+    /// use axum::{Extension, Router, routing::get};
+    /// use hangup::serve::Connection;
+    ///
+    /// async fn who(Extension(connection): Extension<Connection>) -> String {
+    ///     match connection.remote_addr() {
+    ///         Some(address) => address.to_string(),
+    ///         None => "a Unix socket".to_owned(),
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// # let listener = hangup::MonitoredListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(hangup::serve::serve(listener, Router::new().route("/", get(who))).into_future());
+    /// # let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// # client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+    /// # let mut response = String::new();
+    /// # client.read_to_string(&mut response).await?;
+    /// assert!(response.ends_with(&client.local_addr()?.to_string()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.state.remote
     }
@@ -95,7 +152,7 @@ pub(super) struct ConnectionState {
     command: AtomicU8,
     commanded: Notify,
     /// An HTTP/2 request that was passed on, and whose task is not begun yet.
-    next_stream: Mutex<Option<Arc<StreamState>>>,
+    next_stream: Mutex<Option<Arc<Progress>>>,
 }
 
 impl ConnectionState {
@@ -142,11 +199,11 @@ impl ConnectionState {
         self.server.report.limit(reason, self.remote);
     }
 
-    pub(super) fn put_stream(&self, stream: Arc<StreamState>) {
+    pub(super) fn put_stream(&self, stream: Arc<Progress>) {
         *lock(&self.next_stream) = Some(stream);
     }
 
-    pub(super) fn take_stream(&self) -> Option<Arc<StreamState>> {
+    pub(super) fn take_stream(&self) -> Option<Arc<Progress>> {
         lock(&self.next_stream).take()
     }
 }

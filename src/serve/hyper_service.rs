@@ -27,6 +27,32 @@ pub struct HyperService<S> {
 
 impl<S> HyperService<S> {
     /// Wraps `service`.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use hangup::serve::{HyperService, RequestBody, serve};
+    /// use http::{Request, Response};
+    /// use hyper::service::service_fn;
+    /// use std::convert::Infallible;
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let echo = service_fn(|request: Request<RequestBody>| async move {
+    ///     Ok::<_, Infallible>(Response::new(request.uri().path().to_owned()))
+    /// });
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let server = serve(listener, HyperService::new(echo));
+    /// # tokio::spawn(server.into_future());
+    /// # let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// # client.write_all(b"GET /hello HTTP/1.0\r\n\r\n").await?;
+    /// # let mut response = String::new();
+    /// # client.read_to_string(&mut response).await?;
+    /// assert!(response.ends_with("/hello"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(service: S) -> Self {
         Self { service }
     }

@@ -13,10 +13,33 @@ use tokio::net::TcpStream;
 /// Where the connections of a [`Server`](super::Server) come from: a [`MonitoredListener`], a
 /// [`TlsListener`](crate::tls::TlsListener), or a `UnixListener`.
 ///
-/// A listener that systemd has opened is one of these too: [`MonitoredListener::from_listener`] of
-/// `TcpListener::from_std`.
+/// | listener | the client's address | HTTP/2 |
+/// |---|---|---|
+/// | [`MonitoredListener`] | yes | with [`h2c`](super::Server::h2c) |
+/// | [`TlsListener`](crate::tls::TlsListener) | yes | by ALPN |
+/// | `tokio::net::UnixListener` | no: file permissions decide who may connect | with [`h2c`](super::Server::h2c) |
 ///
-/// The trait is sealed: a server relies on more than these methods could say.
+/// The trait is sealed, because a server needs more of a listener than a few public methods could express.
+///
+/// A socket that systemd has opened (socket activation) becomes a listener by
+/// [`MonitoredListener::from_listener`]:
+///
+/// ```
+/// use hangup::MonitoredListener;
+/// use hangup::serve::serve;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let inherited = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let address = inherited.local_addr()?;
+/// inherited.set_nonblocking(true)?; // tokio needs that
+/// let listener = MonitoredListener::from_listener(tokio::net::TcpListener::from_std(inherited)?);
+/// assert_eq!(listener.local_addr()?, address);
+/// let server = serve(listener, axum::Router::<()>::new());
+/// # drop(server);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Listener: sealed::IntoAccept {}
 
 impl<L: sealed::IntoAccept> Listener for L {}

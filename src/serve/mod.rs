@@ -55,6 +55,8 @@
 //! A middleware that keeps the length of a body and changes its bytes is found out too late to read the file: the
 //! connection ends with an error, and no wrong byte is sent. [`FileBody::read`] is for those.
 //!
+//! Where an answer differs from nginx's, `docs/beside-nginx.md` says why.
+//!
 //! # What a hostile peer can do
 //!
 //! Each resource, its bound, its setting and its test are in `docs/security.md`.
@@ -63,6 +65,8 @@ mod activity;
 mod byte_stream;
 mod connection;
 mod file;
+#[cfg(feature = "tls")]
+mod handshakes;
 mod host;
 mod hyper_service;
 mod io;
@@ -80,11 +84,11 @@ mod service;
 mod shutdown;
 mod signals;
 mod stream;
-mod stream_state;
 mod summary;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;
+mod victims;
 
 pub use connection::Connection;
 pub use file::{FileBody, FileSource, FolderResponse, ServeFolder, file};

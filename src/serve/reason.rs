@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitReason {
-    /// The TLS handshake failed or took too long:
-    /// [`TlsListener::handshake_timeout`](crate::tls::TlsListener::handshake_timeout).
+    /// The TLS handshake failed, took too long
+    /// ([`TlsListener::handshake_timeout`](crate::tls::TlsListener::handshake_timeout)), or was the oldest of too
+    /// many ([`TlsListener::max_handshakes`](crate::tls::TlsListener::max_handshakes)).
     #[cfg(feature = "tls")]
     Handshake,
     /// A request's head did not arrive in time: [`head_timeout`](super::Server::head_timeout).

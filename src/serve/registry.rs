@@ -3,10 +3,13 @@
 use super::LimitReason;
 use super::connection::{Command, ConnectionState};
 use super::prefix::Prefix;
+use super::victims::Victims;
 use crate::state::sync::{Mutex, lock};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::sync::Arc;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// The connections whose socket is open.
 #[derive(Default)]
@@ -20,7 +23,15 @@ pub(super) struct Registry {
 struct Table {
     next: u64,
     connections: HashMap<u64, Arc<ConnectionState>>,
-    per_address: HashMap<Prefix, usize>,
+    victims: Victims,
+    per_address: HashMap<Prefix, OfAddress>,
+}
+
+/// The connections of one address.
+#[derive(Default)]
+struct OfAddress {
+    ids: HashSet<u64>,
+    victims: Victims,
 }
 
 impl Registry {
@@ -48,7 +59,7 @@ impl Registry {
             table.next += 1;
             table.connections.insert(id, connection.clone());
             if let Some(prefix) = prefix {
-                *table.per_address.entry(prefix).or_default() += 1;
+                table.per_address.entry(prefix).or_default().ids.insert(id);
             }
             Entry {
                 registry: self.clone(),
@@ -102,27 +113,49 @@ impl Registry {
 
 impl Table {
     fn of_address(&self, prefix: Prefix) -> usize {
-        self.per_address.get(&prefix).copied().unwrap_or(0)
+        self.per_address
+            .get(&prefix)
+            .map_or(0, |address| address.ids.len())
     }
 
     /// Takes the oldest connection without a request out, among those of an address or among all.
     fn evict(&mut self, among: Option<Prefix>) -> Option<Arc<ConnectionState>> {
-        let candidates = self.connections.iter().filter_map(|(id, connection)| {
-            let of_address = among.is_none() || connection.prefix() == among;
-            let since = connection.activity.idle_since()?;
-            of_address.then_some((since, *id))
-        });
-        let (_, id) = candidates.min()?;
-        self.remove(id)
+        let now = Instant::now();
+        let connections = &self.connections;
+        let idle_since = |id: &u64| connections.get(id)?.activity.idle_since();
+        let id = match among {
+            None => {
+                let idle = || {
+                    connections
+                        .keys()
+                        .filter_map(|id| Some((idle_since(id)?, *id)))
+                };
+                self.victims.next(now, idle, |id| idle_since(&id))
+            }
+            Some(prefix) => {
+                let address = self.per_address.get_mut(&prefix)?;
+                let mut victims = mem::take(&mut address.victims);
+                let idle = || {
+                    address
+                        .ids
+                        .iter()
+                        .filter_map(|id| Some((idle_since(id)?, *id)))
+                };
+                let id = victims.next(now, idle, |id| idle_since(&id));
+                address.victims = victims;
+                id
+            }
+        };
+        self.remove(id?)
     }
 
     fn remove(&mut self, id: u64) -> Option<Arc<ConnectionState>> {
         let connection = self.connections.remove(&id)?;
         if let Some(prefix) = connection.prefix()
-            && let Some(count) = self.per_address.get_mut(&prefix)
+            && let Some(address) = self.per_address.get_mut(&prefix)
         {
-            *count -= 1;
-            if *count == 0 {
+            address.ids.remove(&id);
+            if address.ids.is_empty() {
                 self.per_address.remove(&prefix);
             }
         }

@@ -13,12 +13,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// The body of a request that a [`Server`](super::Server) passes on: hyper's
-/// [`Incoming`](hyper::body::Incoming), with a bound.
+/// The body of a request that a [`Server`](super::Server) passes to the service: hyper's
+/// [`Incoming`](hyper::body::Incoming), with a lowest rate.
 ///
-/// While it is waited for it has to arrive at the rate of
-/// [`request_body_rate`](super::Server::request_body_rate), or it fails with an [`io::Error`] of kind
-/// [`TimedOut`](ErrorKind::TimedOut). Time in which the program does not ask for it does not count.
+/// While the service waits for it, the body has to arrive at the rate of
+/// [`request_body_rate`](super::Server::request_body_rate). A slower body fails with an [`io::Error`] of the kind
+/// [`TimedOut`](ErrorKind::TimedOut). Time in which the service does not poll it does not count.
+///
+/// It has no limit of its length: axum's extractors have one (2 MB, `DefaultBodyLimit`), and other services use
+/// `http_body_util::Limited`. A service that answers without reading the whole body makes hyper close an HTTP/1.1
+/// connection after the response.
 pub struct RequestBody {
     body: Incoming,
     connection: Arc<ConnectionState>,

@@ -2,7 +2,7 @@
 
 use super::connection::{ConnectionState, RequestGuard};
 use super::file::Polling;
-use super::stream_state::StreamState;
+use crate::http::{Parts, Progress};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -10,9 +10,6 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-
-/// The most that an HTTP/2 stream is handed at a time: what a slow client takes of it shows as progress.
-const PART: usize = 16 << 10;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -36,18 +33,15 @@ pin_project! {
 
 /// What only HTTP/2 needs.
 struct StreamBody {
-    state: Arc<StreamState>,
-    /// The length of the part that hyper has.
-    handed: usize,
-    rest: Bytes,
+    progress: Arc<Progress>,
+    parts: Parts,
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn new(body: B, guard: RequestGuard, stream: Option<Arc<StreamState>>) -> Self {
-        let stream = stream.map(|state| StreamBody {
-            state,
-            handed: 0,
-            rest: Bytes::new(),
+    pub(super) fn new(body: B, guard: RequestGuard, stream: Option<Arc<Progress>>) -> Self {
+        let stream = stream.map(|progress| StreamBody {
+            progress,
+            parts: Parts::default(),
         });
         Self {
             content: Content::Service { body },
@@ -104,19 +98,18 @@ where
         let Some(stream) = this.stream else {
             return this.content.poll(cx, connection);
         };
-        stream.state.asked(std::mem::take(&mut stream.handed));
-        if stream.rest.is_empty() {
+        stream.progress.asked(stream.parts.asked());
+        if stream.parts.is_empty() {
             match this.content.poll(cx, connection) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => stream.rest = data,
+                    Ok(data) => stream.parts.put(data),
                     Err(other) => return Poll::Ready(Some(Ok(other))),
                 },
                 polled => return polled,
             }
         }
-        let part = stream.rest.split_to(stream.rest.len().min(PART));
-        stream.handed = part.len();
-        stream.state.handed();
+        let part = stream.parts.next();
+        stream.progress.handed();
         Poll::Ready(Some(Ok(Frame::data(part))))
     }
 
@@ -129,28 +122,19 @@ where
             && self
                 .stream
                 .as_ref()
-                .is_none_or(|stream| stream.rest.is_empty())
+                .is_none_or(|stream| stream.parts.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let rest = self
-            .stream
-            .as_ref()
-            .map_or(0, |stream| stream.rest.len() as u64);
         let hint = match &self.content {
             Content::Service { body } => body.size_hint(),
             Content::Message { text } => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }
         };
-        if rest == 0 {
-            return hint;
+        match &self.stream {
+            Some(stream) => stream.parts.size_hint(hint),
+            None => hint,
         }
-        let mut with_rest = SizeHint::new();
-        if let Some(upper) = hint.upper().and_then(|upper| upper.checked_add(rest)) {
-            with_rest.set_upper(upper);
-        }
-        with_rest.set_lower(hint.lower().saturating_add(rest));
-        with_rest
     }
 }

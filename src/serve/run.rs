@@ -9,19 +9,18 @@ use super::summary::Drained;
 use super::task::{self, Versions};
 use super::{LimitReason, Listener, RequestBody, Summary};
 use crate::policy::MonitorConfig;
+use crate::stream::{AcceptRetry, is_of_one_connection};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use std::error::Error;
 use std::future::{Future, pending, poll_fn};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
-
-/// How long to wait before the next accept if there was no room for a connection.
-const NO_ROOM: Duration = Duration::from_millis(50);
 
 /// How long aborted connections have to end. They do at once, unless a handler blocks its worker.
 const ABORT: Duration = Duration::from_secs(1);
@@ -50,34 +49,34 @@ where
     let registry = Arc::new(Registry::default());
     let mut connections = 0;
     let mut accept = listener.into_accept(setup);
+    let mut retry = AcceptRetry::default();
     let mut failing = None;
     loop {
-        let accepted = tokio::select! {
+        let next = poll_fn(|cx| {
+            let accept = |cx: &mut Context<'_>| {
+                let accepted = accept.poll_accept(cx);
+                if let Poll::Ready(Err(error)) = &accepted
+                    && !is_of_one_connection(error)
+                {
+                    let kind = (error.kind(), error.raw_os_error());
+                    if failing.replace(kind) != Some(kind) {
+                        #[cfg(feature = "tracing")]
+                        ::tracing::warn!(
+                            target: crate::observe::tracing::TARGET,
+                            "no connection can be accepted: {error}",
+                        );
+                        accept.accept_failed(error);
+                    }
+                    registry.make_room();
+                }
+                accepted
+            };
+            retry.poll(cx, accept, |_| {})
+        });
+        let (accepted, remote) = tokio::select! {
             biased;
             () = stop.graceful() => break,
-            accepted = poll_fn(|cx| accept.poll_accept(cx)) => accepted,
-        };
-        let (accepted, remote) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) if is_of_one_connection(&error) => continue,
-            Err(error) => {
-                let kind = (error.kind(), error.raw_os_error());
-                if failing != Some(kind) {
-                    failing = Some(kind);
-                    #[cfg(feature = "tracing")]
-                    ::tracing::warn!(
-                        target: crate::observe::tracing::TARGET,
-                        "no connection can be accepted: {error}",
-                    );
-                    accept.accept_failed(&error);
-                }
-                registry.make_room();
-                tokio::select! {
-                    biased;
-                    () = stop.graceful() => break,
-                    () = tokio::time::sleep(NO_ROOM) => continue,
-                }
-            }
+            accepted = next => accepted,
         };
         failing = None;
         let monitor = <L::Accept as Accept>::monitor(&accepted);
@@ -112,17 +111,6 @@ fn setup(server: &ServerState, versions: Versions, nodelay: bool) -> Setup {
             false => vec![b"http/1.1".to_vec()],
         },
     }
-}
-
-/// The client has left before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionAborted
-            | ErrorKind::ConnectionRefused
-            | ErrorKind::ConnectionReset
-            | ErrorKind::NotConnected
-    )
 }
 
 async fn drain(registry: &Registry, stop: &mut Stop, timeout: Duration) -> Drained {

@@ -2,8 +2,8 @@
 
 use super::connection::{Connection, ConnectionState, RequestGuard};
 use super::response_body::ResponseBody;
-use super::stream_state::StreamState;
 use super::{LimitReason, RequestBody, host};
+use crate::http::Progress;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
@@ -46,7 +46,7 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (guard, room) = RequestGuard::new(self.connection.clone());
         let stream = (request.version() == Version::HTTP_2).then(|| {
-            let stream = Arc::new(StreamState::default());
+            let stream = Arc::new(Progress::default());
             self.connection.put_stream(stream.clone());
             stream
         });
@@ -94,7 +94,7 @@ pin_project! {
         #[pin]
         step: Step<S, F>,
         guard: Option<RequestGuard>,
-        stream: Option<Arc<StreamState>>,
+        stream: Option<Arc<Progress>>,
     }
 }
 

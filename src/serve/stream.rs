@@ -7,7 +7,7 @@
 
 use super::LimitReason;
 use super::connection::{Command, ConnectionState};
-use super::stream_state::StreamState;
+use crate::http::Progress;
 use crate::policy::{Stall, Step};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -57,7 +57,7 @@ pin_project! {
     struct StreamTask<F> {
         #[pin]
         task: Option<F>,
-        stream: Arc<StreamState>,
+        stream: Arc<Progress>,
         stall: Stall,
         connection: Arc<ConnectionState>,
     }
@@ -75,8 +75,8 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
                 this.stall.done(Step::Write);
                 return Poll::Pending;
             }
-            let sent = || this.stream.sent();
-            if this.stall.pending(Step::Write, cx, sent).is_none() {
+            let taken = || this.stream.taken();
+            if this.stall.pending(Step::Write, cx, taken).is_none() {
                 return Poll::Pending;
             }
             this.connection.limit(LimitReason::StreamStalled);

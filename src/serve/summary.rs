@@ -11,6 +11,35 @@ pub(super) struct Drained {
 }
 
 /// What a [`Server`](super::Server) has done, and how its shutdown went.
+///
+/// ```
+/// use axum::Router;
+/// use hangup::MonitoredListener;
+/// use hangup::serve::{LimitReason, serve};
+/// use std::time::Duration;
+/// use tokio::io::AsyncReadExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let server = serve(listener, Router::new())
+///     .head_timeout(Duration::from_millis(50))
+///     .graceful_shutdown(async { drop(stopped.await) });
+/// let server = tokio::spawn(server.into_future());
+///
+/// // A client that sends nothing.
+/// let mut client = tokio::net::TcpStream::connect(address).await?;
+/// let _ = client.read_to_end(&mut Vec::new()).await;
+/// stop.send(()).unwrap();
+/// let summary = server.await??;
+/// assert_eq!(summary.connections(), 1);
+/// assert_eq!((summary.finished(), summary.aborted()), (0, 0)); // none was open at the shutdown
+/// assert_eq!(summary.limits(), [(LimitReason::HeadTimeout, 1)]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     connections: u64,

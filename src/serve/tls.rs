@@ -1,5 +1,6 @@
 //! TLS connections: the handshake is the connection's own task, under the server's limits.
 
+use super::handshakes::{Handshakes, Place};
 use super::listener::{Protocol, Setup, sealed};
 use crate::monitor::Monitor;
 use crate::stream::{MonitoredListener, MonitoredStream};
@@ -9,7 +10,6 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -18,18 +18,27 @@ use tokio_rustls::TlsAcceptor;
 pub struct TlsAccept {
     listener: MonitoredListener,
     acceptor: TlsAcceptor,
-    timeout: Duration,
+    handshakes: Arc<Handshakes>,
+}
+
+/// A connection whose handshake is still to be made.
+#[expect(unnameable_types, reason = "a type of the sealed trait")]
+pub struct TlsAccepted {
+    stream: MonitoredStream<TcpStream>,
+    peer: SocketAddr,
+    acceptor: TlsAcceptor,
+    place: Place,
 }
 
 impl sealed::IntoAccept for TlsListener {
     type Accept = TlsAccept;
 
     fn into_accept(self, setup: Setup) -> TlsAccept {
-        let (listener, acceptor, timeout) = self.into_parts();
+        let (listener, acceptor, settings) = self.into_parts();
         TlsAccept {
             listener: listener.or(&setup.monitor, setup.nodelay),
             acceptor: with_alpn(acceptor, setup.alpn),
-            timeout,
+            handshakes: Arc::new(Handshakes::new(settings)),
         }
     }
 }
@@ -45,37 +54,52 @@ fn with_alpn(acceptor: TlsAcceptor, protocols: Vec<Vec<u8>>) -> TlsAcceptor {
 }
 
 impl sealed::Accept for TlsAccept {
-    type Accepted = (MonitoredStream<TcpStream>, TlsAcceptor, Duration);
+    type Accepted = TlsAccepted;
     type Stream = ServerStream;
 
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Self::Accepted, Option<SocketAddr>)>> {
-        let (stream, address) = ready!(self.listener.poll_accept(cx))?;
-        let accepted = (stream, self.acceptor.clone(), self.timeout);
-        Poll::Ready(Ok((accepted, Some(address))))
+        let (stream, peer) = ready!(self.listener.poll_accept(cx))?;
+        let accepted = TlsAccepted {
+            place: self.handshakes.begin(stream.monitor()),
+            stream,
+            peer,
+            acceptor: self.acceptor.clone(),
+        };
+        Poll::Ready(Ok((accepted, Some(peer))))
     }
 
     fn accept_failed(&self, error: &io::Error) {
         self.listener.report_accept_error(error);
     }
 
-    fn monitor((stream, ..): &Self::Accepted) -> Monitor {
-        stream.monitor()
+    fn monitor(accepted: &Self::Accepted) -> Monitor {
+        accepted.stream.monitor()
     }
 
-    async fn handshake(
-        (stream, acceptor, timeout): Self::Accepted,
-    ) -> io::Result<(ServerStream, Protocol)> {
+    async fn handshake(accepted: Self::Accepted) -> io::Result<(ServerStream, Protocol)> {
+        let TlsAccepted {
+            stream,
+            peer,
+            acceptor,
+            place,
+        } = accepted;
+        let monitor = stream.monitor();
+        let timeout = place.timeout();
         let handshake = crate::tls::accept(&acceptor, stream);
-        let Ok(stream) = tokio::time::timeout(timeout, handshake).await else {
-            return Err(io::Error::new(
-                ErrorKind::TimedOut,
-                format!("hangup: no TLS handshake within {timeout:?}"),
-            ));
+        let stream = match tokio::time::timeout(timeout, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(place.failed(peer, error, &monitor)),
+            Err(_) => {
+                let error = io::Error::new(
+                    ErrorKind::TimedOut,
+                    format!("hangup: no TLS handshake within {timeout:?}"),
+                );
+                return Err(place.failed(peer, error, &monitor));
+            }
         };
-        let stream = stream?;
         let protocol = match stream.get_ref().get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
@@ -88,6 +112,15 @@ impl fmt::Debug for TlsAccept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsAccept")
             .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TlsAccepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsAccepted")
+            .field("peer", &self.peer)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! The future that resolves when a stream is over.
 
-use super::shared::SharedState;
-use super::slab::Key;
+use super::keyed_list::Key;
+use super::shared::{AnyState, SharedState};
 use crate::errors::CloseReason;
 use std::fmt;
 use std::future::Future;
@@ -12,35 +12,64 @@ use std::task::{Context, Poll};
 /// Future of [`MonitoredStream::closed`](crate::MonitoredStream::closed) and
 /// [`Monitor::closed`](crate::Monitor::closed).
 ///
-/// It resolves to the [`CloseReason`], at once if the stream is over already, and again if it is
-/// polled again. It borrows nothing, keeps no socket open, and may be moved to any task or thread; the
-/// stream's drop resolves it with [`CloseReason::Dropped`], so it never waits for ever.
+/// It resolves to the [`CloseReason`]: at once if the stream is over already, and with the same reason again if it is
+/// polled after that. It borrows nothing, keeps no socket open, and may be moved to any task or thread. The drop of the
+/// stream resolves it with [`CloseReason::Dropped`], so it never waits forever.
+///
+/// It needs no runtime: any executor can poll it.
 ///
 /// # Cancel safety
 ///
-/// It may be dropped and made anew at any time: nothing is lost. In a loop around `select!` it is
-/// cheaper to make it once and to pass `&mut closed`.
+/// Cancel safe: it may be dropped and created again at any time, and nothing is lost. In a loop around `select!` it is
+/// cheaper to create it once and to pass `&mut closed`.
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredStream};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let mut closed = stream.closed();
+/// let mut ticks = 0;
+/// let mut clock = tokio::time::interval(Duration::from_secs(1));
+/// let reason = loop {
+///     tokio::select! {
+///         reason = &mut closed => break reason,
+///         _ = clock.tick() => ticks += 1, // does not cost a registration for each tick
+///     }
+///     if ticks == 3 {
+///         stream.abort();
+///     }
+/// };
+/// assert_eq!((reason, ticks), (CloseReason::Aborted, 3));
+/// # }
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Closed {
-    shared: Arc<SharedState>,
-    /// The place of our waker in the shared's list.
+    shared: Arc<AnyState>,
+    /// The place of our waker in the list of the state.
     key: Option<Key>,
 }
 
 impl Closed {
-    pub(crate) fn new(shared: Arc<SharedState>) -> Self {
+    pub(crate) fn new(shared: Arc<AnyState>) -> Self {
         Self { shared, key: None }
+    }
+
+    fn state(&self) -> &SharedState {
+        (*self.shared).as_ref()
     }
 
     /// Whether the stream is over. One atomic load.
     pub(crate) fn is_over(&self) -> bool {
-        self.shared.is_closed()
+        self.state().is_closed()
     }
 
     /// The reason, if the stream is over. One atomic load while it is not.
     #[cfg(feature = "codec")]
     pub(crate) fn reason(&self) -> Option<CloseReason> {
-        self.shared.close_reason()
+        self.state().close_reason()
     }
 }
 
@@ -49,7 +78,9 @@ impl Future for Closed {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = &mut *self;
-        this.shared.poll_closed(&mut this.key, cx.waker())
+        (*this.shared)
+            .as_ref()
+            .poll_closed(&mut this.key, cx.waker())
     }
 }
 
@@ -62,7 +93,7 @@ impl Clone for Closed {
 impl Drop for Closed {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.shared.forget(key);
+            self.state().forget(key);
         }
     }
 }
@@ -70,7 +101,7 @@ impl Drop for Closed {
 impl fmt::Debug for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closed")
-            .field("reason", &self.shared.close_reason())
+            .field("reason", &self.state().close_reason())
             .finish()
     }
 }

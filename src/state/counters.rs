@@ -4,9 +4,31 @@ use super::atomic::AtomicU64;
 use crate::observe::Bytes;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// How many bytes a stream has carried.
+/// How many bytes a stream has carried. [`Monitor::transfer`](crate::Monitor::transfer) returns it, while the stream
+/// lives and after it is over.
 ///
-/// Valid while the stream lives and after it is over.
+/// ```
+/// use hangup::MonitoredListener;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (mut stream, _) = listener.accept().await?;
+/// client.write_all(b"GET").await?;
+/// stream.read_exact(&mut [0; 3]).await?;
+/// stream.write_all(b"hello").await?;
+/// let monitor = stream.monitor();
+/// drop(stream);
+///
+/// let transfer = monitor.transfer();
+/// assert_eq!((transfer.read, transfer.accepted), (3, 5));
+/// // Some(5) if the peer's kernel acknowledged it before the drop; None where the system does not say.
+/// assert!(transfer.acknowledged.is_none_or(|bytes| bytes <= 5));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Transfer {
@@ -14,21 +36,20 @@ pub struct Transfer {
     pub read: u64,
     /// Bytes that the wrapped stream took from writes. For a socket: bytes that the kernel took.
     pub accepted: u64,
-    /// Accepted bytes that the peer's TCP has acknowledged; `None` where that is not known.
+    /// Accepted bytes that the peer's TCP has acknowledged; `None` if that is not known.
     ///
-    /// Never more than `accepted`, and exact: what `TCP_INFO` and `SIOCOUTQ` tell (tcp(7)) of the
-    /// socket, at the moment of the question, or when the stream was dropped if it is. Known on Linux
-    /// (4.19 or later) for a stream that is TCP itself and was wrapped before anything was sent. Not
-    /// known above TLS, where the socket carries other bytes than the stream, nor for Unix sockets. (0
-    /// of 0 is known of all.)
+    /// The number is exact and never more than `accepted`. It comes from `TCP_INFO` and `SIOCOUTQ` (tcp(7)), at the moment
+    /// of the question, or from the moment of the drop if the stream is dropped.
     ///
-    /// Once known it never becomes unknown, and it never decreases. After a write past the wrapper the last
-    /// number that was known is told.
+    /// * Known on Linux 4.19 or later, for a stream that is TCP itself and was wrapped before anything was sent.
+    /// * Not known above TLS, where the socket carries other bytes than the stream, nor for Unix sockets. As long as
+    ///   nothing was sent it is 0 for every stream.
+    /// * Once known it never becomes unknown, and it never decreases. After a write past the wrapper it stays at the last
+    ///   number that was known.
     ///
-    /// Acknowledged is not processed: the bytes are in the memory of the peer's kernel, and a program
-    /// that dies there has not read them. Nor is it all that arrived: a kernel may put an
-    /// acknowledgement off for a moment (RFC 1122, section 4.2.3.2), and a reset that comes meanwhile
-    /// acknowledges nothing.
+    /// Acknowledged bytes are not necessarily processed: they are in the memory of the peer's kernel, and a program that
+    /// dies there has not read them. And bytes may have arrived without being acknowledged: a kernel may delay an
+    /// acknowledgement for a moment (RFC 1122, section 4.2.3.2), and a reset in that moment acknowledges nothing.
     pub acknowledged: Option<u64>,
 }
 

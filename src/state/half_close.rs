@@ -4,9 +4,40 @@ use std::time::Duration;
 
 /// What a FIN means while we are still sending.
 ///
-/// A FIN says that the peer will send no more. Whether it still reads cannot be seen: half-close
-/// (`shutdown(SHUT_WR)`) and close look the same on the wire until something that we send is
-/// answered by a reset (RFC 9293, section 3.6).
+/// A FIN says that the peer will send no more. It does not say whether the peer still reads: a half-close
+/// (`shutdown(SHUT_WR)`) and a close look the same on the wire until a reset answers something that we send
+/// (RFC 9293, section 3.6). So the protocol has to decide:
+///
+/// | the protocol | choose |
+/// |---|---|
+/// | HTTP, server-sent events, WebSocket, gRPC, Redis, MQTT | [`Close`](Self::Close), the default |
+/// | a client that pipes a file into `nc` and waits for the answer; rsh; the body of an HTTP/1.0 upload | [`Allow`](Self::Allow) |
+/// | a relay that has to pass half-closes on | [`AllowFor`](Self::AllowFor) |
+///
+/// ```
+/// use hangup::{HalfClose, MonitorConfig, MonitoredListener};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let config = MonitorConfig::new().half_close(HalfClose::Allow);
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
+/// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (mut stream, _) = listener.accept().await?;
+///
+/// client.write_all(b"all of my input").await?;
+/// client.shutdown().await?; // "now answer"
+/// let mut input = String::new();
+/// stream.read_to_string(&mut input).await?;
+/// stream.write_all(b"the answer").await?;
+/// drop(stream);
+///
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await?;
+/// assert_eq!(answer, "the answer");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum HalfClose {
@@ -19,8 +50,8 @@ pub enum HalfClose {
     /// A FIN gives [`Status::PeerFinished`](crate::Status::PeerFinished) and writes go on. Only a
     /// reset, an error or the end of our own sending closes the stream.
     ///
-    /// For protocols whose client sends all, half-closes and waits for the answer. A client that is
-    /// gone is detected only by the reset that answers the next write: where nothing is written, never.
+    /// For protocols whose client sends everything, half-closes and waits for the answer. A client that is gone is
+    /// detected only by the reset that answers the next write. If nothing is written, it is never detected.
     Allow,
     /// As [`Allow`](Self::Allow), for as long as bytes move towards the peer: the stream closes with
     /// [`CloseReason::PeerClosed`](crate::CloseReason::PeerClosed) after a period of this length in which it

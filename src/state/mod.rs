@@ -10,19 +10,19 @@ mod closed;
 mod counters;
 mod event;
 mod half_close;
+mod keyed_list;
 mod machine;
 mod publish;
 mod shared;
-mod slab;
 mod status;
 pub(crate) mod sync;
 
-#[cfg(feature = "serve")]
+#[cfg(feature = "http")]
 pub(crate) use atomic::AtomicU64;
 pub use closed::Closed;
 pub use counters::Transfer;
 pub(crate) use event::{DetectedBy, Event};
 pub use half_close::HalfClose;
+pub(crate) use keyed_list::{Key, KeyedList};
 pub(crate) use shared::SharedState;
-pub(crate) use slab::{Key, Slab};
 pub use status::Status;

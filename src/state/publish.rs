@@ -37,9 +37,9 @@ struct Work {
 type Publication = (watch::Sender<Status>, Status);
 
 /// Has `status` published, if the channel does not carry a later one by then.
-pub(crate) fn publish(channel: &watch::Sender<Status>, status: Status) {
+pub(crate) fn publish(channel: watch::Sender<Status>, status: Status) {
     let mut work = lock(&WORK);
-    work.waiting.push_back((channel.clone(), status));
+    work.waiting.push_back((channel, status));
     let enough = work.idle >= work.waiting.len() || work.threads >= THREADS;
     work.threads += usize::from(!enough);
     drop(work);

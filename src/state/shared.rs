@@ -31,9 +31,9 @@
 use super::counters::Counters;
 use super::event::{DetectedBy, Event};
 use super::half_close::HalfClose;
+use super::keyed_list::{Key, KeyedList};
 use super::machine::State;
 use super::publish::publish;
-use super::slab::{Key, Slab};
 use super::status::Status;
 use super::sync::{AtomicU8, Mutex, MutexGuard, Ordering};
 use crate::errors::CloseReason;
@@ -41,7 +41,6 @@ use crate::observe::lifecycle::Lifecycle;
 use crate::observe::{End, call_foreign};
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 use std::task::{Poll, Waker};
 use tokio::sync::watch;
@@ -68,6 +67,9 @@ const ON_CLOSE: u8 = if Lifecycle::RECORDED {
     CLOSED
 };
 
+/// A state alone, or in one allocation with what belongs to its stream.
+pub(crate) type AnyState = dyn AsRef<SharedState> + Send + Sync + UnwindSafe + RefUnwindSafe;
+
 #[derive(Debug)]
 pub(crate) struct SharedState {
     flags: AtomicU8,
@@ -77,10 +79,6 @@ pub(crate) struct SharedState {
     cell: Mutex<Cell>,
     pub(crate) counters: Counters,
     pub(crate) lifecycle: Lifecycle,
-    /// Made for the first subscriber: most streams have none.
-    watch: OnceLock<watch::Sender<Status>>,
-    /// Made for the first who asks.
-    token: OnceLock<CancellationToken>,
 }
 
 #[derive(Debug)]
@@ -88,25 +86,46 @@ struct Cell {
     state: State,
     /// Who noticed what closed the stream.
     detected_by: Option<DetectedBy>,
-    /// What the watcher has to say, in order, while a call is under way.
-    deferred: Vec<Deferred>,
+    /// The end was of our own making, and no read that waits hears of it from the system.
+    ends_reads: bool,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
-    /// How many bytes had been read when that task parked behind a FIN.
+    /// The tasks that await [`Closed`](crate::Closed).
+    waiters: KeyedList<Waker>,
+    /// Made when it is needed.
+    extras: Option<Box<Extras>>,
+}
+
+/// What most streams do without.
+#[derive(Debug, Default)]
+struct Extras {
+    watch: Option<watch::Sender<Status>>,
+    token: Option<CancellationToken>,
+    /// What the watcher has to say, in order, while a call is under way.
+    deferred: Vec<Deferred>,
+    /// How many bytes had been read when the writer parked behind a FIN.
     parked_at: u64,
     /// The task whose read is pending, where only we can tell it of an end that we made.
     reader: Option<Waker>,
-    /// The end was of our own making, and no read that waits hears of it from the system.
-    ends_reads: bool,
     /// Woken once, when the peer has finished and the stream goes on.
     half_close: Option<Waker>,
-    /// The tasks that await [`Closed`](crate::Closed).
-    waiters: Slab<Waker>,
+}
+
+impl Cell {
+    fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
 }
 
 // A panic leaves nothing half-made behind: every change is made under the lock, and no foreign code runs there.
 impl UnwindSafe for SharedState {}
 impl RefUnwindSafe for SharedState {}
+
+impl AsRef<Self> for SharedState {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
 
 /// What waits for the end of the call that is under way.
 #[derive(Debug)]
@@ -123,18 +142,13 @@ impl SharedState {
             cell: Mutex::new(Cell {
                 state: State::new(half_close),
                 detected_by: None,
-                deferred: Vec::new(),
-                writer: None,
-                parked_at: 0,
-                reader: None,
                 ends_reads: false,
-                half_close: None,
-                waiters: Slab::new(),
+                writer: None,
+                waiters: KeyedList::new(),
+                extras: None,
             }),
             counters: Counters::default(),
             lifecycle: Lifecycle::new(),
-            watch: OnceLock::new(),
-            token: OnceLock::new(),
         }
     }
 
@@ -218,31 +232,38 @@ impl SharedState {
     /// Takes in what was seen from outside of the stream: now, or when the call that is under way
     /// has ended.
     pub(crate) fn observe(&self, event: Event, by: DetectedBy) {
-        let mut cell = self.lock();
-        // A loop that probes while a call lasts sees the same thing again and again.
-        let again = |last: &Deferred| matches!(last, Deferred::Event(last, _) if *last == event);
-        if !cell.deferred.last().is_some_and(again) {
-            cell.deferred.push(Deferred::Event(event, by));
-        }
-        if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY == 0 {
-            self.catch_up(cell);
-        }
+        self.after_call(Deferred::Event(event, by));
     }
 
     /// Wakes `waker` when no call is under way: now, or at the end of the present one.
-    pub(crate) fn after_call(&self, waker: Waker) {
+    pub(crate) fn wake_after_call(&self, waker: Waker) {
+        self.after_call(Deferred::Wake(waker));
+    }
+
+    fn after_call(&self, deferred: Deferred) {
         let mut cell = self.lock();
-        cell.deferred.push(Deferred::Wake(waker));
+        // The end of a call that sees the flag waits for the lock, and finds the list complete.
         if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY == 0 {
-            self.catch_up(cell);
+            return self.catch_up(cell, Some(deferred));
+        }
+        let list = &mut cell.extras().deferred;
+        // A loop that probes while a call lasts sees the same thing again and again.
+        let again = matches!(
+            (list.last(), &deferred),
+            (Some(Deferred::Event(last, _)), Deferred::Event(event, _)) if last == event
+        );
+        if !again {
+            list.push(deferred);
         }
     }
 
-    /// Takes in what was put off. No call is under way, or it is at its end.
-    fn catch_up(&self, mut cell: MutexGuard<'_, Cell>) {
+    /// Takes in what was put off, and `last`. No call is under way, or it is at its end.
+    fn catch_up(&self, mut cell: MutexGuard<'_, Cell>, last: Option<Deferred>) {
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
+        let extras = cell.extras.as_mut();
+        let deferred = extras.map(|extras| mem::take(&mut extras.deferred));
         let (mut events, mut wakers) = (Vec::new(), Vec::new());
-        for deferred in mem::take(&mut cell.deferred) {
+        for deferred in deferred.into_iter().flatten().chain(last) {
             match deferred {
                 Deferred::Event(event, by) => events.push((event, by)),
                 Deferred::Wake(waker) => wakers.push(waker),
@@ -275,29 +296,35 @@ impl SharedState {
             drop(cell);
             return wake(writer);
         }
-        let (mut writer, mut reader, mut waiters) = (None, None, Slab::new());
-        // A half-close begins, or will never begin.
-        let half_close = cell.half_close.take();
+        let (mut writer, mut reader, mut waiters) = (None, None, KeyedList::new());
+        let (mut half_close, mut token, mut watch) = (None, None, None);
         let closed = cell.state.status().is_closed();
         if closed {
             // Invariant 2: the flag, then the wakers.
             self.flags.fetch_or(ON_CLOSE, Ordering::AcqRel);
             writer = cell.writer.take();
-            reader = cell.reader.take().filter(|_| cell.ends_reads);
             mem::swap(&mut waiters, &mut cell.waiters);
+        }
+        let ends_reads = cell.ends_reads;
+        if let Some(extras) = &mut cell.extras {
+            // A half-close begins, or will never begin.
+            half_close = extras.half_close.take();
+            reader = extras.reader.take_if(|_| closed);
+            token = extras.token.clone().filter(|_| closed);
+            watch = extras.watch.clone();
         }
         let status = cell.state.status().clone();
         // A waker may run anything, even a poll of this very cell: the lock goes first.
         drop(cell);
         wake(writer);
-        wake(reader);
+        wake(reader.filter(|_| ends_reads));
         wake(half_close.filter(|_| !closed));
         wake(waiters.into_values());
-        if closed && let Some(token) = self.token.get() {
+        if let Some(token) = token {
             call_foreign(|| token.cancel());
         }
         // Last, and by another thread: whoever looks at the channel holds its lock.
-        if let Some(watch) = self.watch.get() {
+        if let Some(watch) = watch {
             publish(watch, status);
         }
         if self.flags.load(Ordering::Acquire) & (REPORT_PENDING | BUSY) == REPORT_PENDING {
@@ -326,7 +353,7 @@ impl SharedState {
     /// Wakes a writer that waits for the reader to come to a FIN, if the reader has come nearer.
     fn reader_advanced(&self) {
         let mut cell = self.lock();
-        if cell.parked_at == self.counters.read() {
+        if cell.extras().parked_at == self.counters.read() {
             return;
         }
         self.flags.fetch_and(!FIN_AHEAD, Ordering::AcqRel);
@@ -342,7 +369,7 @@ impl SharedState {
             self.reader_advanced();
         }
         if left & DEFERRED != 0 {
-            self.catch_up(self.lock());
+            self.catch_up(self.lock(), None);
         }
         if left & REPORT_PENDING != 0 {
             self.report_end();
@@ -353,7 +380,7 @@ impl SharedState {
     pub(crate) fn on_half_close(&self, waker: Waker) {
         let mut cell = self.lock();
         match cell.state.status() {
-            Status::Open => cell.half_close = Some(waker),
+            Status::Open => cell.extras().half_close = Some(waker),
             Status::Closed(_) => {}
             Status::PeerFinished => {
                 drop(cell);
@@ -431,7 +458,7 @@ impl SharedState {
         match reason {
             Some(reason) if cell.state.refuses_writes() => return Err(reason),
             Some(_) => {
-                cell.parked_at = self.counters.read();
+                cell.extras().parked_at = self.counters.read();
                 self.flags.fetch_or(FIN_AHEAD, Ordering::AcqRel);
             }
             None => {}
@@ -464,7 +491,7 @@ impl SharedState {
                 false => Ok(()),
             };
         }
-        let replaced = match &mut cell.reader {
+        let replaced = match &mut cell.extras().reader {
             Some(reader) if reader.will_wake(waker) => None,
             reader => reader.replace(waker.clone()),
         };
@@ -474,28 +501,27 @@ impl SharedState {
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
-        let status = self.status();
+        let mut cell = self.lock();
+        let status = cell.state.status().clone();
         if status.is_closed() {
             // It will not change any more, and the stream's own channel may be about to be told.
+            drop(cell);
             return watch::Sender::new(status).subscribe();
         }
-        let watch = self
-            .watch
-            .get_or_init(|| watch::Sender::new(status.clone()));
-        let receiver = watch.subscribe();
-        // A change since the first line may have found no channel to publish to.
-        let now = self.status();
-        if now != status {
-            publish(watch, now);
-        }
-        receiver
+        let watch = &mut cell.extras().watch;
+        watch
+            .get_or_insert_with(|| watch::Sender::new(status))
+            .subscribe()
     }
 
     /// A token that the close cancels. A child: to cancel it is its owner's affair.
     pub(crate) fn token(&self) -> CancellationToken {
-        let token = self.token.get_or_init(CancellationToken::new);
-        // As in `subscribe`.
-        if self.is_closed() {
+        let mut cell = self.lock();
+        let closed = cell.state.status().is_closed();
+        let token = cell.extras().token.get_or_insert_default().clone();
+        // The tasks that the token wakes may run anything.
+        drop(cell);
+        if closed {
             token.cancel();
         }
         token.child_token()

@@ -45,7 +45,7 @@ impl AcceptRetry {
 }
 
 /// Whether the error is of the connection that was accepted, and says nothing about the next one.
-fn is_of_one_connection(error: &io::Error) -> bool {
+pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionAborted

@@ -2,7 +2,7 @@
 
 use crate::monitor::Monitor;
 use crate::policy::timer;
-use crate::state::{HalfClose, SharedState};
+use crate::state::HalfClose;
 use crate::watcher::Socket;
 use std::io;
 use std::sync::{Arc, Weak};
@@ -29,21 +29,19 @@ impl HalfCloseTimer {
     }
 
     /// Has the timer start when the peer of the stream has finished.
-    pub(super) fn attach(self, shared: &Arc<SharedState>, socket: Option<&Arc<Socket>>) {
+    pub(super) fn attach(self, shared: &Arc<Socket>) {
         let start = Start {
             timer: self,
             shared: Arc::downgrade(shared),
-            socket: socket.map(Arc::downgrade),
         };
         shared.on_half_close(Waker::from(Arc::new(start)));
     }
 }
 
-/// The waker that starts the timer. Weak handles: the shared state owns the waker.
+/// The waker that starts the timer. A weak handle: the shared state owns the waker.
 struct Start {
     timer: HalfCloseTimer,
-    shared: Weak<SharedState>,
-    socket: Option<Weak<Socket>>,
+    shared: Weak<Socket>,
 }
 
 impl Wake for Start {
@@ -51,8 +49,7 @@ impl Wake for Start {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        let socket = self.socket.as_ref().and_then(Weak::upgrade);
-        let monitor = Monitor::new(shared, socket);
+        let monitor = Monitor::new(shared);
         let period = self.timer.period;
         self.timer.runtime.spawn(async move {
             loop {

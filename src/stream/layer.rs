@@ -3,8 +3,8 @@
 use super::monitored_stream::MonitoredStream;
 use crate::errors::CloseReason;
 use crate::policy::ReadAhead;
-use crate::state::{Closed, DetectedBy, Event, SharedState};
-use crate::watcher::Registration;
+use crate::state::{Closed, DetectedBy, Event};
+use crate::watcher::{Registration, Socket};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -35,7 +35,7 @@ pin_project! {
 /// the socket.
 struct Below {
     registration: Option<Registration>,
-    shared: Arc<SharedState>,
+    shared: Arc<Socket>,
 }
 
 impl Drop for Below {
@@ -160,11 +160,48 @@ impl<S> MonitoredStream<S> {
 
 impl<S> Transport<S> {
     /// The stream below.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// let stream = stream.layer(async |transport| Ok(tokio::io::BufStream::new(transport))).await?;
+    /// let tcp = stream.get_ref().get_ref().get_ref(); // of the stream, the buffer, the transport
+    /// assert_eq!(tcp.peer_addr()?, client.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_ref(&self) -> &S {
         &self.io
     }
 
     /// The stream below. What is read and written through it passes the protocol above by.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+    /// let upper = stream.layer(async |mut transport| {
+    ///     transport.get_mut().write_all(b"220 ready\r\n").await?; // before the protocol begins
+    ///     Ok(BufStream::new(transport))
+    /// });
+    /// let stream = upper.await?;
+    /// let mut greeting = [0; 11];
+    /// client.read_exact(&mut greeting).await?;
+    /// assert_eq!(&greeting, b"220 ready\r\n");
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.io
     }

@@ -3,7 +3,7 @@
 use super::stalled::attend;
 use crate::errors::CloseReason;
 use crate::policy::{MonitorConfig, ReadAhead, Stall, Step};
-use crate::state::{Closed, DetectedBy, Event, SharedState};
+use crate::state::{Closed, DetectedBy, Event};
 use crate::watcher::{Registration, Socket};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 /// What ties the wrapped stream to its shared.
 pub(crate) struct Link {
     pub(crate) registration: Option<Registration>,
-    pub(crate) shared: Arc<SharedState>,
+    pub(crate) shared: Arc<Socket>,
     /// The stall policy, if there is one.
     pub(super) stall: Option<Box<Stall>>,
 }
@@ -27,7 +27,7 @@ pub(super) fn stall(config: &MonitorConfig) -> io::Result<Option<Box<Stall>>> {
 
 impl Link {
     pub(crate) fn socket(&self) -> Option<&Arc<Socket>> {
-        self.registration.as_ref().map(Registration::socket)
+        Some(&self.shared).filter(|socket| socket.is_watched())
     }
 
     /// Moves what is unread to the side, if that was asked for: its end may be behind it.
@@ -98,7 +98,7 @@ impl Link {
 
     /// Why a write of the stream is refused now, if it is.
     #[cold]
-    fn refusal(&self) -> Option<CloseReason> {
+    pub(super) fn refusal(&self) -> Option<CloseReason> {
         self.shared.refusal(|| self.reads_fin())
     }
 
@@ -143,7 +143,7 @@ impl Link {
             stall.done(step);
             return polled;
         }
-        let socket = self.registration.as_ref().map(Registration::socket);
+        let socket = Some(&self.shared).filter(|socket| socket.is_watched());
         let drained = || match socket {
             Some(socket) => socket.drained(),
             None => self.shared.counters.accepted(),
@@ -172,6 +172,14 @@ impl Link {
             return Poll::Ready(Err(reason.into()));
         }
         Poll::Pending
+    }
+
+    /// A write waits for room. The close wakes it; ready if it will never be let through.
+    pub(super) fn waits_to_write(&self, cx: &Context<'_>) -> Poll<CloseReason> {
+        match self.shared.park_writer(cx.waker(), || self.reads_fin()) {
+            Ok(()) => Poll::Pending,
+            Err(reason) => Poll::Ready(reason),
+        }
     }
 
     /// What the result of a write, flush or shutdown means, where a protocol above the socket may say more
@@ -244,7 +252,7 @@ impl Link {
             }
             Poll::Ready(Err(error)) => self.failed(error, DetectedBy::Write),
             Poll::Pending => {
-                if let Err(reason) = self.shared.park_writer(cx.waker(), || self.reads_fin()) {
+                if let Poll::Ready(reason) = self.waits_to_write(cx) {
                     return Poll::Ready(Err(reason.into()));
                 }
             }
@@ -326,7 +334,7 @@ impl Drop for Link {
     fn drop(&mut self) {
         // The watcher lets go first: what it still saw of the socket is the peer's doing.
         #[cfg(feature = "metrics")]
-        let monitor = crate::monitor::Monitor::new(self.shared.clone(), self.socket().cloned());
+        let monitor = crate::monitor::Monitor::new(self.shared.clone());
         // What is left for the peer goes on without us, and not for longer than the policy says.
         if let (Some(stall), Some(socket)) = (&self.stall, self.socket()) {
             socket.bound_orphan(stall.window());

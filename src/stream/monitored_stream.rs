@@ -2,10 +2,11 @@
 
 use super::half_close::HalfCloseTimer;
 use super::link::{Link, stall};
+use super::wrap_error::WrapError;
 use crate::errors::CloseReason;
 use crate::monitor::Monitor;
 use crate::policy::{MonitorConfig, ReadAhead};
-use crate::state::{Closed, SharedState};
+use crate::state::Closed;
 use crate::watcher::{Registration, Socket, Watchable};
 use pin_project_lite::pin_project;
 use rustix::fd::BorrowedFd;
@@ -135,7 +136,7 @@ impl<S> MonitoredStream<S> {
     ///   descriptor;
     /// * an error of the operating system, for example because a limit is reached.
     ///
-    /// On an error `io` is dropped, which closes its connection.
+    /// On an error `io` is dropped, which closes its connection: [`try_new`](Self::try_new) gives it back.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -155,10 +156,24 @@ impl<S> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        Self::wrap(io, &MonitorConfig::default(), None)
+        Ok(Self::try_new(io)?)
     }
 
-    fn wrap<By>(io: S, config: &MonitorConfig, ahead: Option<Box<ReadAhead<S>>>) -> io::Result<Self>
+    pub(super) fn wrap<By>(
+        io: S,
+        config: &MonitorConfig,
+        ahead: Option<Box<ReadAhead<S>>>,
+    ) -> Result<Self, WrapError<S>>
+    where
+        S: Watchable<By>,
+    {
+        match Self::watch(&io, config) {
+            Ok(link) => Ok(Self { link, ahead, io }),
+            Err(error) => Err(WrapError::new(error, io)),
+        }
+    }
+
+    fn watch<By>(io: &S, config: &MonitorConfig) -> io::Result<Link>
     where
         S: Watchable<By>,
     {
@@ -166,33 +181,28 @@ impl<S> MonitoredStream<S> {
         let stall = stall(config)?;
         let fin_delay = config.new_fin_delay()?;
         let half_close = HalfCloseTimer::new(config.policy())?;
-        let shared = Arc::new(SharedState::new(config.policy()));
+        let descriptor = io.descriptor();
+        let shared = Arc::new(Socket::new(descriptor, config.policy(), fin_delay)?);
         // The watcher defers what it observes until the lifecycle has begun.
         let call = shared.enter();
-        let descriptor = io.descriptor();
-        let registration = Registration::new(descriptor, &shared, fin_delay)?;
-        let socket = registration.socket();
-        if let Some(timers) = timers.filter(|_| socket.can_vanish()) {
+        let registration = Registration::new(descriptor, &shared)?;
+        if let Some(timers) = timers.filter(|_| shared.can_vanish()) {
             timers.arm(descriptor)?;
             #[cfg(windows)]
             socket.limit_retransmission(timers.patience());
         }
-        if socket.can_vanish() {
+        if shared.can_vanish() {
             config.limit_unsent(descriptor)?;
         }
-        begin_lifecycle(&shared, Some((socket, descriptor)));
+        begin_lifecycle(&shared, Some(descriptor));
         if let Some(timer) = half_close {
-            timer.attach(&shared, Some(socket));
+            timer.attach(&shared);
         }
         drop(call);
-        Ok(Self {
-            link: Link {
-                registration: Some(registration),
-                shared,
-                stall,
-            },
-            ahead,
-            io,
+        Ok(Link {
+            registration: Some(registration),
+            shared,
+            stall,
         })
     }
 }
@@ -227,13 +237,7 @@ impl<S: AsyncWrite> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        if config.unread_limit().is_some() || config.is_fin_delayed() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "hangup: write_only takes no configuration with read_ahead or fin_delay: both read the stream",
-            ));
-        }
-        Self::wrap(io, config, None)
+        Ok(Self::try_write_only(io, config)?)
     }
 }
 
@@ -270,10 +274,7 @@ impl<S: AsyncRead> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        let (limit, looks) = (config.unread_limit(), config.is_fin_delayed());
-        let ahead =
-            (limit.is_some() || looks).then(|| Box::new(ReadAhead::new(limit.unwrap_or(0), looks)));
-        Self::wrap(io, config, ahead)
+        Ok(Self::try_with_config(io, config)?)
     }
 }
 
@@ -328,10 +329,10 @@ impl<S> MonitoredStream<S> {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
         let timer = HalfCloseTimer::new(config.policy());
         let timer = timer.unwrap_or_else(|error| panic!("{error}"));
-        let shared = Arc::new(SharedState::new(config.policy()));
+        let shared = Arc::new(Socket::unwatched(config.policy()));
         begin_lifecycle(&shared, None);
         if let Some(timer) = timer {
-            timer.attach(&shared, None);
+            timer.attach(&shared);
         }
         Self {
             link: Link {
@@ -358,7 +359,7 @@ impl<S> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn monitor(&self) -> Monitor {
-        Monitor::new(self.link.shared.clone(), self.link.socket().cloned())
+        Monitor::new(self.link.shared.clone())
     }
 
     /// Resolves when the stream is over, with the reason. The future borrows nothing.
@@ -535,6 +536,11 @@ impl<S> MonitoredStream<S> {
         self.io
     }
 
+    #[cfg(feature = "test-util")]
+    pub(crate) fn shared(&self) -> &Arc<Socket> {
+        &self.link.shared
+    }
+
     pub(crate) fn into_parts(self) -> (Link, Option<Box<ReadAhead<S>>>, S) {
         (self.link, self.ahead, self.io)
     }
@@ -585,13 +591,13 @@ impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
 }
 
 /// Reports the beginning of the stream to `tracing` and `metrics`, if they are on.
-fn begin_lifecycle(shared: &Arc<SharedState>, watched: Option<(&Arc<Socket>, BorrowedFd<'_>)>) {
+fn begin_lifecycle(shared: &Arc<Socket>, descriptor: Option<BorrowedFd<'_>>) {
     let peer = || {
-        let (_, descriptor) = watched?;
+        let descriptor = descriptor?;
         SockRef::from(&descriptor).peer_addr().ok()?.as_socket()
     };
     let transfer = || {
-        let monitor = Monitor::new(shared.clone(), watched.map(|(socket, _)| socket.clone()));
+        let monitor = Monitor::new(shared.clone());
         move || monitor.transfer().into()
     };
     shared.lifecycle.begin(peer, transfer);

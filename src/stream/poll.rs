@@ -1,6 +1,8 @@
 //! Reads and writes: each goes to the wrapped stream, and its result to the link.
 
 use super::monitored_stream::MonitoredStream;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+use super::socket::DirectIo;
 use crate::policy::Step;
 use crate::state::{DetectedBy, Event};
 use std::io::{self, IoSlice};
@@ -8,48 +10,31 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-use {std::io::ErrorKind, std::os::fd::AsFd, std::task::ready, tokio::io::Interest};
+use {std::io::ErrorKind, std::task::ready};
 
-/// A socket of tokio's, which tells when it has room.
+/// A stream, or a write half, on whose socket the kernel may be asked to write.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-pub(crate) trait Socket: AsyncWrite + AsFd + Unpin {
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+pub(crate) trait SocketWrite: AsyncWrite + Unpin {
+    type Socket: DirectIo;
 
-    /// Calls `send`, and forgets that there was room if it says "would block".
-    fn try_write_io<T>(&self, send: impl FnOnce() -> io::Result<T>) -> io::Result<T>;
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-macro_rules! socket {
-    ($($socket:ty),*) => {$(
-        impl Socket for $socket {
-            fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Self::poll_write_ready(self, cx)
-            }
-
-            fn try_write_io<T>(&self, send: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-                self.try_io(Interest::WRITABLE, send)
-            }
-        }
-    )*};
-}
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-socket!(tokio::net::TcpStream, tokio::net::UnixStream);
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-impl<S> MonitoredStream<S> {
     /// A write that is done by `send`, which is called when the socket has room.
-    pub(crate) fn poll_write_with(
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: impl FnMut(&Self::Socket) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>>;
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+impl<S: DirectIo> SocketWrite for MonitoredStream<S> {
+    type Socket = S;
+
+    fn poll_write_with(
         &mut self,
         cx: &mut Context<'_>,
         mut send: impl FnMut(&S) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>>
-    where
-        S: Socket,
-    {
-        let Self { link, ahead, io } = self;
-        link.write(ahead, Pin::new(io), cx, |io, cx| {
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(self).poll_write_by(cx, |io, cx| {
             loop {
                 ready!(io.poll_write_ready(cx))?;
                 match io.try_write_io(|| send(&io)) {
@@ -61,33 +46,50 @@ impl<S> MonitoredStream<S> {
     }
 }
 
-impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
-    fn poll_read(
+/// What a read does with the input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    Taken,
+    /// It stays for the next read (`MSG_PEEK`).
+    Seen,
+}
+
+impl<S> MonitoredStream<S> {
+    /// A read that is done by `read`: it takes the input, or only looks at it.
+    pub(super) fn poll_read_by(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
+        input: Input,
+        read: impl FnOnce(Pin<&mut S>, &mut Context<'_>, &mut ReadBuf<'_>) -> Poll<io::Result<()>>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
         let _call = this.link.shared.enter();
         let filled = buf.filled().len();
         let room = buf.remaining() > 0;
         if let Some(ahead) = this.ahead {
-            if let Some(read) = ahead.read(buf) {
-                let bytes = buf.filled().len() - filled;
-                this.link.shared.counters.add_read(bytes);
-                return Poll::Ready(read);
+            match input {
+                Input::Taken => {
+                    if let Some(read) = ahead.read(buf) {
+                        let bytes = buf.filled().len() - filled;
+                        this.link.shared.counters.add_read(bytes);
+                        return Poll::Ready(read);
+                    }
+                }
+                Input::Seen if ahead.peek(buf) => return Poll::Ready(Ok(())),
+                Input::Seen => {}
             }
             ahead.park(None);
         }
-        match this.io.poll_read(cx, buf) {
+        match read(this.io, cx, buf) {
             Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
                 Poll::Ready(this.link.end_of_file(Event::EndOfInput))
             }
             Poll::Ready(Ok(())) => {
-                this.link
-                    .shared
-                    .counters
-                    .add_read(buf.filled().len() - filled);
+                if input == Input::Taken {
+                    let bytes = buf.filled().len() - filled;
+                    this.link.shared.counters.add_read(bytes);
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(this.link.read_failed(error))),
@@ -100,6 +102,26 @@ impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
             }
         }
     }
+
+    /// A write that is done by `write`, unless it is refused.
+    pub(super) fn poll_write_by(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let this = self.project();
+        this.link.write(this.ahead, this.io, cx, write)
+    }
+}
+
+impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_read_by(cx, buf, Input::Taken, S::poll_read)
+    }
 }
 
 impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
@@ -108,9 +130,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        this.link
-            .write(this.ahead, this.io, cx, |io, cx| io.poll_write(cx, buf))
+        self.poll_write_by(cx, |io, cx| io.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -118,10 +138,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        this.link.write(this.ahead, this.io, cx, |io, cx| {
-            io.poll_write_vectored(cx, bufs)
-        })
+        self.poll_write_by(cx, |io, cx| io.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

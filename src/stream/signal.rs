@@ -2,7 +2,8 @@
 
 use super::monitored_stream::MonitoredStream;
 use crate::errors::CloseReason;
-use crate::state::{DetectedBy, Event, SharedState};
+use crate::state::{DetectedBy, Event};
+use crate::watcher::Socket;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ impl<S> MonitoredStream<S> {
 
 /// Closes the stream if its task is dropped before the signal has come: that is, with its runtime.
 struct EndsWithRuntime {
-    shared: Arc<SharedState>,
+    shared: Arc<Socket>,
 }
 
 impl Drop for EndsWithRuntime {

@@ -43,7 +43,18 @@ pub struct TlsListener {
     patience: Duration,
     limit: usize,
     handshakes: JoinSet<Handshake>,
-    failed: Option<Box<dyn FnMut(FailedHandshake) + Send + Sync>>,
+    failed: Option<OnFailedHandshake>,
+}
+
+/// What the program wants to hear of failed handshakes.
+pub(crate) type OnFailedHandshake = Box<dyn FnMut(FailedHandshake) + Send + Sync>;
+
+/// The settings of a [`TlsListener`], for who makes its handshakes elsewhere.
+#[cfg(feature = "serve")]
+pub(crate) struct HandshakeSettings {
+    pub(crate) timeout: Duration,
+    pub(crate) max: usize,
+    pub(crate) failed: Option<OnFailedHandshake>,
 }
 
 /// A handshake that has ended.
@@ -53,7 +64,15 @@ struct Handshake {
     stream: io::Result<ServerStream>,
 }
 
-/// A handshake that failed.
+/// A handshake that failed: the argument of the callback of
+/// [`on_failed_handshake`](TlsListener::on_failed_handshake).
+///
+/// | `reason` | usual cause |
+/// |---|---|
+/// | [`PeerClosed`](CloseReason::PeerClosed), [`Reset`](CloseReason::Reset) | a port scanner, a health check, a client that gave up |
+/// | [`Tls`](CloseReason::Tls) | a client without a common version or cipher, or plain HTTP on this port |
+/// | [`TlsAlert`](CloseReason::TlsAlert) | the client refused our certificate |
+/// | [`TimedOut`](CloseReason::TimedOut) | longer than [`handshake_timeout`](TlsListener::handshake_timeout) |
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FailedHandshake {
@@ -63,6 +82,17 @@ pub struct FailedHandshake {
     pub error: io::Error,
     /// Why the connection closed.
     pub reason: CloseReason,
+}
+
+impl FailedHandshake {
+    pub(crate) fn new(peer: SocketAddr, error: io::Error, monitor: &Monitor) -> Self {
+        let reason = monitor.close_reason();
+        Self {
+            peer,
+            reason: reason.unwrap_or_else(|| CloseReason::from(&error)),
+            error,
+        }
+    }
 }
 
 impl TlsListener {
@@ -150,7 +180,8 @@ impl TlsListener {
     /// How many handshakes may be in progress at a time, at least one. Default: 1024.
     ///
     /// This bounds the memory that clients hold which connect and stay silent. If they take all places, other clients
-    /// wait, for as long as a handshake may take.
+    /// wait, for as long as a handshake may take. Under `hangup::serve` they do not wait: the oldest
+    /// handshake is aborted to make room.
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
@@ -182,7 +213,8 @@ impl TlsListener {
         self
     }
 
-    /// Calls `failed` for each failed handshake, from within [`accept`](Self::accept).
+    /// Calls `failed` for each failed handshake, from within [`accept`](Self::accept), or from the connection's task
+    /// under `hangup::serve`. It should be quick.
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
@@ -237,6 +269,40 @@ impl TlsListener {
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped, no connection is lost.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut listener = TlsListener::new(listener, acceptor());
+    /// # let address = listener.local_addr()?;
+    /// # let stopped = async { drop(tokio::net::TcpStream::connect(address).await) };
+    /// tokio::select! {
+    ///     accepted = listener.accept() => {
+    ///         let (stream, peer) = accepted?;
+    ///         println!("{peer} speaks {:?}", stream.get_ref().get_ref().1.protocol_version());
+    ///     }
+    ///     () = stopped => {} // a shutdown, for instance: no connection is lost
+    /// }
+    /// assert!(listener.handshakes() <= 1);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub async fn accept(&mut self) -> io::Result<(ServerStream, SocketAddr)> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
@@ -246,6 +312,34 @@ impl TlsListener {
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use std::task::{Context, Waker};
+    ///
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut listener = TlsListener::new(listener, acceptor());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(listener.poll_accept(&mut cx).is_pending()); // nobody has connected
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
@@ -258,6 +352,39 @@ impl TlsListener {
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped, no connection is lost.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut listener = TlsListener::new(listener, acceptor());
+    /// let server = tokio::spawn(async move {
+    ///     loop {
+    ///         let (stream, peer) = listener.accept_retrying().await;
+    ///         println!("{peer}: {:?}", stream.monitor().transfer());
+    ///     }
+    /// });
+    /// # tokio::task::yield_now().await;
+    /// assert!(!server.is_finished()); // it ends only when its task does
+    /// server.abort();
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub async fn accept_retrying(&mut self) -> (ServerStream, SocketAddr) {
         let mut retry = AcceptRetry::default();
         let next = poll_fn(|cx| {
@@ -296,10 +423,15 @@ impl TlsListener {
         }
     }
 
-    /// The listener below, what makes the handshakes, and how long one may take.
+    /// The listener below, what makes the handshakes, and the settings for them.
     #[cfg(feature = "serve")]
-    pub(crate) fn into_parts(self) -> (MonitoredListener, TlsAcceptor, Duration) {
-        (self.listener, self.acceptor, self.patience)
+    pub(crate) fn into_parts(self) -> (MonitoredListener, TlsAcceptor, HandshakeSettings) {
+        let settings = HandshakeSettings {
+            timeout: self.patience,
+            max: self.limit,
+            failed: self.failed,
+        };
+        (self.listener, self.acceptor, settings)
     }
 
     fn begin(&mut self, stream: MonitoredStream<TcpStream>, peer: SocketAddr) {
@@ -334,12 +466,7 @@ impl TlsListener {
             Ok(stream) => Some((stream, peer)),
             Err(error) => {
                 if let Some(failed) = &mut self.failed {
-                    let told = monitor.close_reason();
-                    failed(FailedHandshake {
-                        peer,
-                        reason: told.unwrap_or_else(|| CloseReason::from(&error)),
-                        error,
-                    });
+                    failed(FailedHandshake::new(peer, error, &monitor));
                 }
                 None
             }
@@ -347,6 +474,31 @@ impl TlsListener {
     }
 
     /// Whether small writes leave at once: as [`MonitoredListener::nodelay`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")] {
+    /// use hangup::MonitoredListener;
+    /// use hangup::tls::TlsListener;
+    ///
+    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+    /// #         .with_safe_default_protocol_versions()
+    /// #         .unwrap()
+    /// #         .with_no_client_auth()
+    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
+    /// # }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let listener = TlsListener::new(listener, acceptor()).nodelay(true);
+    /// assert_eq!(listener.handshakes(), 0);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     #[must_use]
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.listener = self.listener.nodelay(nodelay);

@@ -69,10 +69,13 @@
 //! [`Tls`]: crate::CloseReason::Tls
 //! [`Reset`]: crate::CloseReason::Reset
 
+mod addresses;
 mod listener;
 mod watchable;
 
 pub use listener::{FailedHandshake, TlsListener};
+#[cfg(feature = "serve")]
+pub(crate) use listener::{HandshakeSettings, OnFailedHandshake};
 pub use tokio_rustls;
 pub use watchable::ByTls;
 
@@ -101,6 +104,36 @@ pub type ClientStream<S = TcpStream> = MonitoredStream<client::TlsStream<Transpo
 /// # Cancel safety
 ///
 /// Not cancel safe: the future owns the stream.
+///
+/// ```
+/// # #[cfg(feature = "ring")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use hangup::{CloseReason, MonitoredListener, tls};
+///
+/// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
+/// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
+/// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+/// #     let config = rustls::ServerConfig::builder_with_provider(provider)
+/// #         .with_safe_default_protocol_versions()
+/// #         .unwrap()
+/// #         .with_no_client_auth()
+/// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+/// #     TlsAcceptor::from(std::sync::Arc::new(config))
+/// # }
+/// let acceptor = acceptor();
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (stream, _) = listener.accept().await?;
+/// let monitor = stream.monitor();
+/// drop(client); // in the middle of the handshake
+/// let error = tls::accept(&acceptor, stream).await.unwrap_err();
+/// assert_eq!(monitor.close_reason(), Some(CloseReason::from(&error)));
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "ring"))]
+/// # fn main() {}
+/// ```
 pub async fn accept<S>(
     acceptor: &TlsAcceptor,
     stream: MonitoredStream<S>,

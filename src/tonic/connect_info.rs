@@ -33,11 +33,46 @@ pub struct ConnectInfo<I = TcpConnectInfo> {
 
 impl<I> ConnectInfo<I> {
     /// The monitor of the connection.
+    ///
+    /// ```
+    /// use hangup::tonic::ConnectInfo;
+    /// use hangup::{CloseReason, MonitoredListener};
+    /// use tonic::transport::server::Connected;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// let info: ConnectInfo = stream.connect_info();
+    /// drop(client);
+    /// assert_eq!(info.monitor().closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn monitor(&self) -> &Monitor {
         &self.monitor
     }
 
     /// tonic's own information about the wrapped stream.
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use hangup::MonitoredStream;
+    /// use tokio::net::UnixStream;
+    /// use tonic::transport::server::Connected;
+    ///
+    /// let (server, client) = UnixStream::pair()?;
+    /// let info = MonitoredStream::new(server)?.connect_info();
+    /// let credentials = info.inner().peer_cred.expect("a Unix socket has them");
+    /// assert_eq!(credentials.uid(), client.peer_cred()?.uid());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(unix))]
+    /// # fn main() {}
+    /// ```
     pub fn inner(&self) -> &I {
         &self.inner
     }

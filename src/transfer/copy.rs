@@ -135,6 +135,27 @@ where
 /// # Cancel safety
 ///
 /// As [`copy_bidirectional`]: not cancel safe.
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredStream, copy_bidirectional_with_sizes};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let (a, mut client) = tokio::io::duplex(1024);
+/// let (b, mut server) = tokio::io::duplex(1024);
+/// let (mut a, mut b) = (MonitoredStream::unwatched(a), MonitoredStream::unwatched(b));
+/// client.write_all(b"an upload").await?;
+/// drop(client);
+/// // Uploads are large and answers small.
+/// let copied = copy_bidirectional_with_sizes(&mut a, &mut b, 256 << 10, 4 << 10).await;
+/// assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
+/// let mut received = String::new();
+/// server.read_to_string(&mut received).await?;
+/// assert_eq!(received, "an upload");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn copy_bidirectional_with_sizes<A, B>(
     a: &mut MonitoredStream<A>,
     b: &mut MonitoredStream<B>,
@@ -188,6 +209,10 @@ impl Default for CopyOptions {
 
 impl CopyOptions {
     /// Those of [`copy_bidirectional`]: buffers of 16 KiB, and no limit on a half-close.
+    ///
+    /// ```
+    /// assert_eq!(hangup::CopyOptions::new(), hangup::CopyOptions::default());
+    /// ```
     pub const fn new() -> Self {
         Self {
             a_to_b: BUFFER,
@@ -202,6 +227,13 @@ impl CopyOptions {
     /// # Panics
     ///
     /// If a size is 0.
+    ///
+    /// ```
+    /// use hangup::CopyOptions;
+    ///
+    /// const UPLOADS: CopyOptions = CopyOptions::new().buffer_sizes(256 << 10, 4 << 10);
+    /// assert_ne!(UPLOADS, CopyOptions::new());
+    /// ```
     pub const fn buffer_sizes(mut self, a_to_b: usize, b_to_a: usize) -> Self {
         assert!(a_to_b > 0 && b_to_a > 0, "hangup: a copy needs a buffer");
         self.a_to_b = a_to_b;
@@ -217,6 +249,14 @@ impl CopyOptions {
     /// for one to two such periods, the stream that sent the FIN closes with
     /// [`CloseReason::PeerClosed`], and the copy ends. [`HalfClose::AllowFor`](crate::HalfClose::AllowFor)
     /// sets the same limit for each stream by itself.
+    ///
+    /// ```
+    /// use hangup::CopyOptions;
+    /// use std::time::Duration;
+    ///
+    /// const TUNNEL: CopyOptions = CopyOptions::new().half_close_timeout(Duration::from_secs(120));
+    /// assert_ne!(TUNNEL, CopyOptions::new());
+    /// ```
     pub const fn half_close_timeout(mut self, period: Duration) -> Self {
         self.half_close_timeout = Some(period);
         self
@@ -231,6 +271,24 @@ impl CopyOptions {
     /// # Cancel safety
     ///
     /// As [`copy_bidirectional`]: not cancel safe.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, CopyOptions, MonitoredStream};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (a, mut client) = tokio::io::duplex(64);
+    /// let (b, _server) = tokio::io::duplex(64);
+    /// let (mut a, mut b) = (MonitoredStream::unwatched(a), MonitoredStream::unwatched(b));
+    /// client.write_all(b"hello").await?;
+    /// drop(client);
+    /// let copied = CopyOptions::new().copy(&mut a, &mut b).await;
+    /// assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
+    /// assert_eq!((copied.a.transfer.read, copied.b.transfer.accepted), (5, 5));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn copy<A, B>(
         self,
         a: &mut MonitoredStream<A>,

@@ -23,6 +23,26 @@ impl<S> MonitoredStream<S> {
     /// # Cancel safety
     ///
     /// Cancel safe.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use hangup::MonitoredListener;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut stream, _) = listener.accept().await?;
+    /// stream.write_all(b"hello").await?;
+    /// stream.wait_acknowledged().await?;
+    /// assert_eq!(stream.monitor().transfer().acknowledged, Some(5));
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(target_os = "linux"))]
+    /// # fn main() {}
+    /// ```
     pub async fn wait_acknowledged(&self) -> io::Result<()> {
         self.monitor().wait_acknowledged().await
     }
@@ -50,6 +70,30 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
     /// # Cancel safety
     ///
     /// It may be dropped and called again: a shutdown that is done stays done.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use std::time::Duration;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let client = tokio::spawn(async move {
+    ///     let mut received = String::new();
+    ///     let mut client = tokio::net::TcpStream::connect(address).await?;
+    ///     client.read_to_string(&mut received).await?;
+    ///     std::io::Result::Ok(received)
+    /// });
+    /// let (mut stream, _) = listener.accept().await?;
+    /// stream.write_all(b"goodbye").await?;
+    /// let sent = stream.finish(Duration::from_secs(5)).await?;
+    /// assert_eq!(sent.accepted, 7);
+    /// assert_eq!(client.await??, "goodbye");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn finish(&mut self, within: Duration) -> io::Result<Transfer> {
         let _timer = timer::runtime("`finish`")?;
         let monitor = self.monitor();

@@ -1,8 +1,8 @@
 //! Sending a file without reading it.
 
-use crate::stream::MonitoredStream;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-use crate::stream::Socket;
+use crate::stream::SocketWrite;
+use crate::stream::{DirectIo, MonitoredStream, OwnedWriteHalf, WriteHalf};
 use crate::transfer::page_cache;
 use std::fs::{File, Metadata};
 use std::future::poll_fn;
@@ -10,10 +10,8 @@ use std::io::{self, ErrorKind};
 use std::ops::{Bound, RangeBounds};
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::io::AsyncWrite;
 #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback))))]
-use tokio::io::AsyncWrite as Socket;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWrite as SocketWrite;
 use tokio::runtime::Handle;
 
 #[cfg(unix)]
@@ -34,7 +32,7 @@ const FILL: usize = 256 << 10;
 /// What is read at a time where the kernel does not send by itself.
 const BUFFER: usize = 128 << 10;
 
-impl MonitoredStream<TcpStream> {
+impl<S: DirectIo> MonitoredStream<S> {
     /// Sends a range of a file, and returns the number of its bytes. It stops at once when the peer is gone.
     ///
     /// On Linux the kernel moves the bytes from its page cache into the socket (sendfile(2)), and the file is
@@ -109,14 +107,14 @@ impl MonitoredStream<TcpStream> {
     }
 }
 
-#[cfg(unix)]
-impl MonitoredStream<tokio::net::UnixStream> {
-    /// Sends a range of a file, and returns the number of its bytes: see
-    /// [the method of a TCP stream](MonitoredStream::<TcpStream>::send_file).
+impl<S: DirectIo> OwnedWriteHalf<S> {
+    /// Sends a range of a file while the other half reads: see [`MonitoredStream::send_file`].
+    ///
+    /// The kernel takes up to 1 MiB in one call, in which the other half waits for its turn.
     ///
     /// # Errors
     ///
-    /// Those of that method.
+    /// Those of [`MonitoredStream::send_file`].
     ///
     /// # Cancel safety
     ///
@@ -124,21 +122,21 @@ impl MonitoredStream<tokio::net::UnixStream> {
     ///
     /// ```
     /// use hangup::MonitoredStream;
-    /// use tokio::io::AsyncReadExt;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     /// use tokio::net::UnixStream;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> std::io::Result<()> {
-    /// # let path = std::env::temp_dir().join(format!("hangup-unix-file-{}", std::process::id()));
+    /// # let path = std::env::temp_dir().join(format!("hangup-owned-half-{}", std::process::id()));
     /// # std::fs::write(&path, "0123456789")?;
     /// let file = std::fs::File::open(&path)?;
     /// let (ours, mut peer) = UnixStream::pair()?;
-    /// let mut stream = MonitoredStream::new(ours)?;
-    /// assert_eq!(stream.send_file(&file, ..4).await?, 4);
-    /// drop(stream);
-    /// let mut received = String::new();
-    /// peer.read_to_string(&mut received).await?;
-    /// assert_eq!(received, "0123");
+    /// let (mut reader, mut writer) = MonitoredStream::new(ours)?.into_split();
+    ///
+    /// peer.write_all(b"go").await?;
+    /// let mut go = [0; 2];
+    /// let (read, sent) = tokio::join!(reader.read_exact(&mut go), writer.send_file(&file, ..4));
+    /// assert_eq!((read?, sent?), (2, 4));
     /// # std::fs::remove_file(&path)
     /// # }
     /// ```
@@ -152,10 +150,51 @@ impl MonitoredStream<tokio::net::UnixStream> {
     }
 }
 
-async fn send_part<S: Socket + Unpin>(
-    stream: &mut MonitoredStream<S>,
-    mut part: Part,
-) -> io::Result<u64> {
+impl<S: DirectIo> WriteHalf<'_, S> {
+    /// Sends a range of a file while the other half reads: see [`MonitoredStream::send_file`].
+    ///
+    /// The kernel takes up to 1 MiB in one call, in which the other half waits for its turn.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MonitoredStream::send_file`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a part of the range may have been sent.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("hangup-half-{}", std::process::id()));
+    /// # std::fs::write(&path, "0123456789")?;
+    /// let file = std::fs::File::open(&path)?;
+    /// let (ours, mut peer) = UnixStream::pair()?;
+    /// let mut stream = MonitoredStream::new(ours)?;
+    /// let (mut reader, mut writer) = stream.split();
+    ///
+    /// peer.write_all(b"go").await?;
+    /// let mut go = [0; 2];
+    /// let (read, sent) = tokio::join!(reader.read_exact(&mut go), writer.send_file(&file, ..4));
+    /// assert_eq!((read?, sent?), (2, 4));
+    /// # std::fs::remove_file(&path)
+    /// # }
+    /// ```
+    pub async fn send_file<F: AsFile>(
+        &mut self,
+        file: &F,
+        range: impl RangeBounds<u64>,
+    ) -> io::Result<u64> {
+        let part = Part::new(duplicate(file)?, &range)?;
+        send_part(self, part).await
+    }
+}
+
+async fn send_part<S: SocketWrite + Unpin>(stream: &mut S, mut part: Part) -> io::Result<u64> {
     let start = part.at;
     #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
     send_by_kernel(stream, &mut part).await?;
@@ -180,10 +219,7 @@ async fn send_part<S: Socket + Unpin>(
 
 /// Has the kernel send the part, as far as it does that for this file.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-async fn send_by_kernel<S: Socket>(
-    stream: &mut MonitoredStream<S>,
-    part: &mut Part,
-) -> io::Result<()> {
+async fn send_by_kernel<S: SocketWrite>(stream: &mut S, part: &mut Part) -> io::Result<()> {
     let Some(end) = part.end.filter(|_| page_cache::is_known(&part.file)) else {
         return Ok(());
     };
@@ -209,8 +245,8 @@ async fn send_by_kernel<S: Socket>(
 /// Has the kernel send what has room in the socket. `None`: it does not do that for this file, or with an
 /// error that a read of the file will tell.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-async fn send_cached<S: Socket>(
-    stream: &mut MonitoredStream<S>,
+async fn send_cached<S: SocketWrite>(
+    stream: &mut S,
     part: &Part,
     length: usize,
 ) -> io::Result<Option<usize>> {

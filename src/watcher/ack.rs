@@ -14,8 +14,9 @@ use crate::state::SharedState;
 pub(super) struct AckTracker {
     /// The two counts have been compared; whether they agreed.
     agreed: Option<bool>,
-    /// The last known number.
-    acknowledged: Option<u64>,
+    /// The last known number is that of `acknowledged`.
+    is_known: bool,
+    acknowledged: u64,
 }
 
 /// How often to compare again when a call changes the counts meanwhile.
@@ -42,7 +43,7 @@ impl AckTracker {
     /// Whether the number is unknown for good.
     pub(super) fn is_unknowable(&self, target: Option<Target>) -> bool {
         let tells = target.is_some_and(Target::tells_acknowledged);
-        self.agreed == Some(false) || self.acknowledged.is_none() && !tells
+        self.agreed == Some(false) || !self.is_known && !tells
     }
 
     fn update(
@@ -57,8 +58,11 @@ impl AckTracker {
         }
         let told = self.measure(shared, backlog, owed);
         // What was acknowledged stays so.
-        self.acknowledged = self.acknowledged.max(told);
-        self.acknowledged
+        if let Some(told) = told {
+            self.acknowledged = self.acknowledged.max(told);
+            self.is_known = true;
+        }
+        self.is_known.then_some(self.acknowledged)
     }
 
     fn measure(

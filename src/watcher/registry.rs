@@ -1,10 +1,9 @@
 //! The watcher of each runtime, and the sockets that it watches.
 
 use super::socket::Socket;
-use super::sys::{BATCH, Notifier, Target};
-use crate::policy::FinDelay;
+use super::sys::{BATCH, Notifier};
 use crate::state::sync::lock;
-use crate::state::{DetectedBy, Event, Key, SharedState, Slab};
+use crate::state::{DetectedBy, Event, Key, KeyedList};
 use rustix::fd::BorrowedFd;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -20,7 +19,7 @@ static WATCHERS: RwLock<Option<HashMap<Id, Arc<Watcher>>>> = RwLock::new(None);
 struct Watcher {
     notifier: Notifier,
     /// `None` after the runtime has shut down.
-    sockets: Mutex<Option<Slab<Arc<Socket>>>>,
+    sockets: Mutex<Option<KeyedList<Arc<Socket>>>>,
 }
 
 /// A socket's place in the watcher of its runtime. The first drop of its clones removes it.
@@ -32,15 +31,9 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Puts `fd` into the watcher of the current runtime.
-    pub(crate) fn new(
-        fd: BorrowedFd<'_>,
-        shared: &Arc<SharedState>,
-        fin_delay: Option<FinDelay>,
-    ) -> io::Result<Self> {
-        let target = Target::new(fd)?;
+    /// Puts `fd`, the descriptor of `socket`, into the watcher of the current runtime.
+    pub(crate) fn new(fd: BorrowedFd<'_>, socket: &Arc<Socket>) -> io::Result<Self> {
         let watcher = Watcher::current()?;
-        let socket = Arc::new(Socket::new(shared.clone(), target, fin_delay));
         let key = match lock(&watcher.sockets).as_mut() {
             Some(sockets) => sockets.insert(socket.clone()),
             None => return Err(gone()),
@@ -48,7 +41,7 @@ impl Registration {
         // From here on the drop undoes everything, however far it went.
         let registration = Self {
             watcher,
-            socket,
+            socket: socket.clone(),
             key,
         };
         match registration.watcher.notifier.add(fd, key.to_bits()) {
@@ -59,10 +52,6 @@ impl Registration {
                 Err(error)
             }
         }
-    }
-
-    pub(crate) fn socket(&self) -> &Arc<Socket> {
-        &self.socket
     }
 }
 
@@ -107,7 +96,7 @@ impl Watcher {
         // Two threads may both create one; the second one is dropped unused.
         let made = Arc::new(Self {
             notifier: Notifier::new()?,
-            sockets: Mutex::new(Some(Slab::new())),
+            sockets: Mutex::new(Some(KeyedList::new())),
         });
         let mut write = WATCHERS.write().unwrap_or_else(PoisonError::into_inner);
         let watchers = write.get_or_insert_default();
@@ -136,8 +125,8 @@ impl Watcher {
             tokens.clear();
             self.notifier.wait(&mut tokens).await?;
             if let Some(sockets_by_key) = lock(&self.sockets).as_ref() {
-                // A late token names nothing: its key has another generation.
-                let keys = tokens.iter().copied().map(Key::from_bits);
+                // A late token names nothing: no key is used twice.
+                let keys = tokens.iter().copied().filter_map(Key::from_bits);
                 sockets.extend(keys.filter_map(|key| sockets_by_key.get(key).cloned()));
             }
             for socket in sockets.drain(..) {
@@ -164,10 +153,8 @@ impl Drop for WatcherEnd {
         }
         drop(watchers);
         let sockets = mem::take(&mut *lock(&self.watcher.sockets));
-        for socket in sockets.into_iter().flat_map(Slab::into_values) {
-            socket
-                .shared()
-                .apply(Event::RuntimeShutdown, DetectedBy::Us);
+        for socket in sockets.into_iter().flat_map(KeyedList::into_values) {
+            socket.apply(Event::RuntimeShutdown, DetectedBy::Us);
         }
     }
 }

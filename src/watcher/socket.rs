@@ -1,19 +1,28 @@
-//! One watched socket: its descriptor while it is open, and what the kernel says about it.
+//! One stream as its handles and the watcher share it: what is known about it, its descriptor while that is open, and
+//! what the kernel says about it.
 
 use super::ack::AckTracker;
 use super::sys::{Observation, Target};
 use crate::policy::{DelayStep, FinDelay};
 use crate::state::sync::lock;
-use crate::state::{Closed, DetectedBy, Event, SharedState};
+use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState};
+use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
+use std::num::NonZeroI32;
+use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-/// One watched socket.
+/// One stream, in one allocation: its state, and its socket, if it has one that is watched.
+///
+/// A shared state by itself would need an allocation, a counter and a pointer more for each stream.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    shared: Arc<SharedState>,
+    state: SharedState,
+    /// Whether there is a descriptor to watch.
+    is_watched: bool,
     /// Whether the peer may vanish without a FIN or a reset.
     can_vanish: bool,
     /// Whether a reset of ours wakes the reads that wait for the socket.
@@ -27,7 +36,7 @@ struct Descriptor {
     /// `None` once the stream is about to close it (invariant 3).
     target: Option<Target>,
     /// The socket's error, taken by [`Socket::examine`] and not yet returned by a read (invariant 4).
-    error: Option<i32>,
+    error: Option<NonZeroI32>,
     /// What that error meant. Later questions find the error gone, and must give the same answer.
     verdict: Option<Event>,
     acks: AckTracker,
@@ -43,23 +52,39 @@ struct Reset(Arc<Socket>);
 impl Wake for Reset {
     fn wake(self: Arc<Self>) {
         let Self(socket) = &*self;
-        lock(&socket.descriptor).reset(&socket.shared);
+        lock(&socket.descriptor).reset(&socket.state);
     }
 }
 
 impl Socket {
-    pub(super) fn new(
-        shared: Arc<SharedState>,
-        target: Target,
+    /// Asks what `fd` is, and refuses what never reports the end of a peer.
+    pub(crate) fn new(
+        fd: BorrowedFd<'_>,
+        half_close: HalfClose,
+        fin_delay: Option<FinDelay>,
+    ) -> io::Result<Self> {
+        let target = Target::new(fd)?;
+        Ok(Self::with_target(Some(target), half_close, fin_delay))
+    }
+
+    /// A stream that learns of its end from its own calls alone.
+    pub(crate) fn unwatched(half_close: HalfClose) -> Self {
+        Self::with_target(None, half_close, None)
+    }
+
+    fn with_target(
+        target: Option<Target>,
+        half_close: HalfClose,
         fin_delay: Option<FinDelay>,
     ) -> Self {
         Self {
-            shared,
-            can_vanish: target.can_vanish(),
-            reset_wakes: target.reset_wakes(),
-            tells_owed_bytes: target.tells_owed_bytes(),
+            state: SharedState::new(half_close),
+            is_watched: target.is_some(),
+            can_vanish: target.is_some_and(Target::can_vanish),
+            reset_wakes: target.is_some_and(Target::reset_wakes),
+            tells_owed_bytes: target.is_some_and(Target::tells_owed_bytes),
             descriptor: Mutex::new(Descriptor {
-                target: Some(target),
+                target,
                 error: None,
                 verdict: None,
                 acks: AckTracker::default(),
@@ -69,8 +94,8 @@ impl Socket {
         }
     }
 
-    pub(super) fn shared(&self) -> &SharedState {
-        &self.shared
+    pub(crate) fn is_watched(&self) -> bool {
+        self.is_watched
     }
 
     pub(crate) fn can_vanish(&self) -> bool {
@@ -115,12 +140,12 @@ impl Socket {
         // After the lock: a waker may run anything, even a probe of this socket.
         drop(descriptor);
         match wait {
-            DelayStep::Over => self.shared.observe(event, by),
+            DelayStep::Over => self.observe(event, by),
             DelayStep::Lasts => {}
             DelayStep::Begins(within, runtime) => {
-                self.shared.delay_fin();
+                self.delay_fin();
                 let socket = Arc::downgrade(self);
-                let closed = Closed::new(self.shared.clone());
+                let closed = Closed::new(self.clone());
                 runtime.spawn(async move {
                     if tokio::time::timeout(within, closed).await.is_err()
                         && let Some(socket) = socket.upgrade()
@@ -146,7 +171,7 @@ impl Socket {
     /// The error that [`examine`](Self::examine) took out of the socket, once, if a read would have returned it.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         let code = lock(&self.descriptor).error.take()?;
-        let error = io::Error::from_raw_os_error(code);
+        let error = io::Error::from_raw_os_error(code.get());
         // A broken pipe is a reset after a FIN, and after a FIN reads return EOF.
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
     }
@@ -164,7 +189,7 @@ impl Socket {
 
     /// How many of the accepted bytes the peer has acknowledged, now or when the stream was dropped.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
-        lock(&self.descriptor).acknowledged(&self.shared)
+        lock(&self.descriptor).acknowledged(&self.state)
     }
 
     /// Whether it is not known, and never will be, how many bytes the peer has acknowledged.
@@ -176,7 +201,7 @@ impl Socket {
     /// A number that grows by each byte that leaves the system's memory for the peer, where the system tells;
     /// elsewhere by each accepted byte.
     pub(crate) fn drained(&self) -> u64 {
-        let accepted = self.shared.counters.accepted();
+        let accepted = self.counters.accepted();
         match lock(&self.descriptor).target {
             Some(target) => target.drained(accepted),
             None => accepted,
@@ -215,11 +240,6 @@ impl Socket {
         }
     }
 
-    /// Takes in what was seen from outside of the stream.
-    pub(crate) fn observe(&self, event: Event, by: DetectedBy) {
-        self.shared.observe(event, by);
-    }
-
     /// Whether the system holds input that nobody has read yet; `false` where it does not tell.
     pub(crate) fn has_unread(&self) -> bool {
         lock(&self.descriptor)
@@ -232,25 +252,44 @@ impl Socket {
     /// the connection is reset.
     pub(crate) fn abort(self: &Arc<Self>, event: Event, by: DetectedBy) {
         // In this order: a task that learns of the close may drop the stream, and the drop then resets it.
-        self.shared.begin_reset();
-        self.shared.apply(event, by);
-        self.shared
-            .after_call(Waker::from(Arc::new(Reset(self.clone()))));
+        self.begin_reset();
+        self.apply(event, by);
+        self.wake_after_call(Waker::from(Arc::new(Reset(self.clone()))));
     }
 
     /// Detaches the descriptor, and passes it to `last` for one last use. Nothing uses it afterwards.
     pub(super) fn detach(&self, last: impl FnOnce(Target)) {
         let mut descriptor = lock(&self.descriptor);
         // The count stays available after the drop.
-        descriptor.acknowledged(&self.shared);
-        if self.shared.is_reset() {
-            descriptor.reset(&self.shared);
+        descriptor.acknowledged(&self.state);
+        if self.is_reset() {
+            descriptor.reset(&self.state);
         }
         if let Some(target) = descriptor.target.take() {
             last(target);
         }
     }
 }
+
+/// What is known about the stream: every handle asks it.
+impl Deref for Socket {
+    type Target = SharedState;
+
+    #[inline]
+    fn deref(&self) -> &SharedState {
+        &self.state
+    }
+}
+
+impl AsRef<SharedState> for Socket {
+    fn as_ref(&self) -> &SharedState {
+        &self.state
+    }
+}
+
+// As `SharedState`: every change is made under a lock, and no foreign code runs there.
+impl UnwindSafe for Socket {}
+impl RefUnwindSafe for Socket {}
 
 impl Descriptor {
     /// What the kernel says, now or when it reported the error that it reports once. The error is stored before
@@ -265,7 +304,7 @@ impl Descriptor {
         }
         let Observation { event, error } = self.target?.examine();
         if error.is_some() {
-            self.error = error;
+            self.error = error.and_then(NonZeroI32::new);
             self.verdict = event.clone();
         }
         event
@@ -302,7 +341,7 @@ impl Descriptor {
 mod tests {
     use super::*;
     use crate::errors::CloseReason;
-    use crate::state::{HalfClose, Status};
+    use crate::state::Status;
     use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::net::UnixStream;
 
@@ -310,19 +349,17 @@ mod tests {
     #[test]
     fn a_detached_socket_is_not_asked_about() {
         let (ours, peer) = UnixStream::pair().unwrap();
-        let target = Target::new(ours.as_fd()).unwrap();
-        let shared = Arc::new(SharedState::new(HalfClose::Close));
-        let socket = Arc::new(Socket::new(shared.clone(), target, None));
-        let another = Arc::new(Socket::new(shared.clone(), target, None));
+        let new = || Arc::new(Socket::new(ours.as_fd(), HalfClose::Close, None).unwrap());
+        let (socket, another) = (new(), new());
         drop(peer);
         let mut last = None;
         socket.detach(|target| last = Some(target.raw()));
         assert_eq!(last, Some(ours.as_raw_fd()));
         socket.detach(|_| unreachable!("it was detached before"));
         socket.examine(DetectedBy::Probe);
-        assert_eq!(shared.status(), Status::Open);
+        assert_eq!(socket.status(), Status::Open);
         // There was something to detect.
         another.examine(DetectedBy::Probe);
-        assert_eq!(shared.close_reason(), Some(CloseReason::PeerClosed));
+        assert_eq!(another.close_reason(), Some(CloseReason::PeerClosed));
     }
 }

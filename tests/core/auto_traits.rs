@@ -20,15 +20,25 @@ fn auto_traits() {
     owner::<MonitoredStream<TcpStream>>();
     owner::<Transport<TcpStream>>();
     owner::<MonitoredListener>();
+    owner::<OwnedReadHalf<TcpStream>>();
+    owner::<OwnedWriteHalf<TcpStream>>();
+    owner::<ReadHalf<'static, TcpStream>>();
+    owner::<WriteHalf<'static, TcpStream>>();
+    owner::<ReuniteError<TcpStream>>();
     #[cfg(feature = "codec")]
     {
         owner::<UntilClosed<TcpStream>>();
         value::<SinkError<CloseReason>>();
     }
+    #[cfg(feature = "test-util")]
+    handle::<test_util::Remote>();
     value::<CloseReason>();
     value::<CopyOptions>();
     value::<CopyOutcome>();
     value::<Failure>();
+    value::<RunError<CloseReason>>();
+    owner::<RunError>();
+    owner::<WrapError<TcpStream>>();
     value::<HalfClose>();
     value::<CopySide>();
     value::<StallPolicy>();
@@ -47,6 +57,9 @@ fn unwind_safety() {
     safe::<Monitor>();
     safe::<Closed>();
     safe::<Grace>();
+    safe::<GraceToken>();
+    safe::<OwnedReadHalf<TcpStream>>();
+    safe::<OwnedWriteHalf<TcpStream>>();
     safe::<tokio::io::ReadHalf<TcpStream>>();
     safe::<tokio::io::ReadHalf<MonitoredStream<TcpStream>>>();
     safe::<tokio::io::WriteHalf<MonitoredStream<TcpStream>>>();
@@ -98,9 +111,9 @@ fn sizes() {
         wrapper, 48,
         "the wrapper: two handles, a key, the policy, the side buffer"
     );
-    assert_eq!(size_of::<Monitor>(), 16);
+    assert_eq!(size_of::<Monitor>(), 8);
     assert_eq!(size_of::<Closed>(), 24);
-    assert_eq!(size_of::<CloseReason>(), 32);
+    assert_eq!(size_of::<CloseReason>(), 16);
 }
 
 #[cfg(feature = "outbox")]

@@ -102,6 +102,25 @@ async fn fires_without_a_handle() {
     soon("the token", token.cancelled()).await;
 }
 
+/// Tokens are handles. A derived one cannot be: it is cancelled with the last of them.
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_or_token_ends_it() {
+    let stream = stream();
+    let grace = stream.monitor().grace_period(PERIOD).unwrap();
+    let (token, other) = (grace.cancellation_token(), grace.cancellation_token());
+    let derived = token.child_token();
+    token.cancel();
+    assert!(!other.is_cancelled(), "each token is cancelled alone");
+    let derived_from_other = other.child_token();
+    assert!(derived.is_cancelled() && !derived_from_other.is_cancelled());
+    let waiting = tokio::spawn(other.cancelled_owned());
+    drop((grace, token));
+    sleep(PERIOD).await;
+    assert!(!derived_from_other.is_cancelled(), "the task has one left");
+    waiting.abort();
+    soon("the end", derived_from_other.cancelled()).await;
+}
+
 /// No task while a connection is open, and one during the period.
 #[tokio::test(start_paused = true)]
 async fn what_it_costs() {

@@ -14,8 +14,10 @@ mod bad_input;
 mod closed;
 #[cfg(feature = "codec")]
 mod codec;
+mod construct;
 mod copy;
 mod delivered;
+mod direct_io;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod foreign_descriptor;
 mod forwarding;
@@ -33,6 +35,7 @@ mod panics;
 mod recorder;
 mod send_file;
 mod signal;
+mod split;
 mod stall;
 mod stalled_sockets;
 mod unread;

@@ -8,6 +8,7 @@ mod support;
 mod call;
 mod chain;
 mod facts;
+mod find;
 mod os;
 mod real;
 mod tls;

@@ -1,5 +1,6 @@
 //! How the example `classify_log` reads a line.
 
+// An example is no library that a test could use.
 #[path = "../../examples/classify_log/reading/mod.rs"]
 mod reading;
 
@@ -409,6 +410,8 @@ fn lines_of_many_languages_and_servers() {
 fn lines_of_public_bug_reports() {
     assert_all_read(include_str!("../data/log_lines_field.tsv"));
     assert_all_read(include_str!("../data/log_lines_held_out.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_2.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_3.tsv"));
 }
 
 /// A line of a log is an alarm only if it reports an error, whatever it mentions.

@@ -14,6 +14,8 @@ mod dashboard;
 mod detection;
 mod dev_zero;
 mod file_server;
+#[cfg(feature = "tls")]
+mod leaks;
 mod log_lines;
 mod proxy;
 #[cfg(feature = "outbox")]

@@ -10,5 +10,7 @@ mod axum;
 mod axum_tls;
 mod bodies;
 mod scenarios;
+#[cfg(feature = "axum")]
+mod stalled_response;
 #[cfg(feature = "tonic")]
 mod tonic;

@@ -10,7 +10,7 @@ use hangup::{
 use heapdelta::{LeakError, LeakTest, Report};
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
 pub(crate) const CASES: &[Case] = &[
@@ -32,6 +32,10 @@ pub(crate) const CASES: &[Case] = &[
     ("pipe", pipe),
     ("listen", listen),
     ("split", split),
+    ("direct_io", direct_io),
+    ("halves", halves),
+    ("wrap_again", wrap_again),
+    ("connect", connect),
     ("traced", traced),
     ("counted", counted),
     ("classify", classify),
@@ -269,6 +273,98 @@ fn split(test: LeakTest<'_>) -> Result<Report, LeakError> {
     })
 }
 
+fn direct_io(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (mut stream, mut peer) = loopback.open().await;
+        assert_eq!(stream.peer_addr().unwrap(), peer.local_addr().unwrap());
+        assert_eq!(stream.local_addr().unwrap(), peer.peer_addr().unwrap());
+        stream.set_nodelay(true).unwrap();
+        assert!(stream.nodelay().unwrap());
+        stream.writable().await.unwrap();
+        assert_eq!(stream.try_write(b"x").unwrap(), 1);
+        let parts = [io::IoSlice::new(b"x")];
+        assert_eq!(stream.try_write_vectored(&parts).unwrap(), 1);
+        peer.write_all(b"xx").await.unwrap();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        soon("readiness", stream.ready(both)).await.unwrap();
+        soon("input", stream.readable()).await.unwrap();
+        assert!(stream.peek(&mut [0]).await.unwrap() > 0);
+        assert!(stream.try_read(&mut [0; 2]).unwrap() > 0);
+        // One that is not polled to its end.
+        let mut waits = std::pin::pin!(stream.readable());
+        let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = waits.as_mut().poll(context);
+    })
+}
+
+fn halves(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (mut stream, mut peer) = loopback.open().await;
+        peer.write_all(b"xxx").await.unwrap();
+        {
+            let (mut reader, mut writer) = stream.split();
+            assert!(!reader.monitor().is_closed() && !writer.monitor().is_closed());
+            soon("input", reader.readable()).await.unwrap();
+            assert!(reader.peek(&mut [0]).await.unwrap() > 0);
+            assert_eq!(reader.try_read(&mut [0]).unwrap(), 1);
+            soon("room", writer.writable()).await.unwrap();
+            assert_eq!(writer.try_write(b"x").unwrap(), 1);
+            writer
+                .try_write_vectored(&[io::IoSlice::new(b"x")])
+                .unwrap();
+            let file = tempfile::tempfile().unwrap();
+            assert_eq!(writer.send_file(&file, ..).await.unwrap(), 0);
+        }
+        let (mut reader, mut writer) = stream.into_split();
+        assert!(!reader.monitor().is_closed() && !writer.monitor().is_closed());
+        soon("input", reader.readable()).await.unwrap();
+        assert!(reader.peek(&mut [0]).await.unwrap() > 0);
+        assert_eq!(reader.try_read(&mut [0]).unwrap(), 1);
+        soon("room", writer.writable()).await.unwrap();
+        assert_eq!(writer.try_write(b"x").unwrap(), 1);
+        writer
+            .try_write_vectored(&[io::IoSlice::new(b"x")])
+            .unwrap();
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(writer.send_file(&file, ..).await.unwrap(), 0);
+        let (other_reader, other_writer) = loopback.open().await.0.into_split();
+        let (reader, other_writer) = reader.reunite(other_writer).unwrap_err().into_halves();
+        other_writer.forget();
+        drop(other_reader);
+        let (_reader, writer) = reader.reunite(writer).unwrap().into_split();
+        drop(writer);
+    })
+}
+
+/// What cannot be wrapped comes back, and is wrapped after all.
+fn wrap_again(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (ours, _peer) = loopback.pair().await;
+        let impossible = MonitorConfig::new().dead_peer_timeout(Duration::ZERO);
+        let error = MonitoredStream::try_with_config(ours, &impossible).unwrap_err();
+        assert_eq!(error.error().kind(), io::ErrorKind::InvalidInput);
+        let (_, ours) = error.into_parts();
+        let reads = MonitorConfig::new().read_ahead(1024);
+        let error = MonitoredStream::try_write_only(ours, &reads).unwrap_err();
+        MonitoredStream::try_new(error.into_inner()).unwrap();
+    })
+}
+
+fn connect(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(
+        async || tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        async |listener| {
+            let address = listener.local_addr().unwrap();
+            let config = MonitorConfig::new();
+            let one = MonitoredStream::connect(address).await.unwrap();
+            let other = MonitoredStream::connect_with(address, &config, None)
+                .await
+                .unwrap();
+            drop((listener.accept().await, listener.accept().await, one, other));
+        },
+    )
+}
+
 /// With a subscriber, whose event at the end of each stream is written to nowhere.
 fn traced(test: LeakTest<'_>) -> Result<Report, LeakError> {
     let subscriber = tracing_subscriber::fmt().with_writer(io::sink).finish();
@@ -290,6 +386,8 @@ fn classify(test: LeakTest<'_>) -> Result<Report, LeakError> {
         assert!(class.is_connection() && !class.advice().to_string().is_empty());
         assert!(errors::is_connection_error(&reset) && !errors::is_not_ready(&reset));
         assert_eq!(errors::classify_error(&reset), class);
+        let wrapped = io::Error::other(io::Error::from(CloseReason::Stalled));
+        assert_eq!(CloseReason::find(&wrapped), Some(CloseReason::Stalled));
         assert_eq!(errors::classify_os(104, Platform::Linux), class);
         let classifier = Classifier::new().rule(|_: &std::fmt::Error| ErrorClass::Tls);
         assert_eq!(classifier.classify(&reset), class);

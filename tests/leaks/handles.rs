@@ -5,6 +5,7 @@ use crate::loopback::Loopback;
 use crate::support::soon;
 use hangup::{CloseReason, Monitor, MonitoredStream, Status};
 use heapdelta::{LeakError, LeakTest, Report};
+use std::any::Any;
 use std::future::pending;
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -17,9 +18,14 @@ pub(crate) const CASES: &[Case] = &[
     ("closed_that_is_not_awaited", closed_that_is_not_awaited),
     ("subscribe", subscribe),
     ("tokens", tokens),
+    ("scripted", scripted),
     ("run_until_closed", run_until_closed),
     ("grace_that_is_ended", grace_that_is_ended),
     ("grace_that_is_dropped", grace_that_is_dropped),
+    (
+        "grace_that_is_dropped_in_its_period",
+        grace_that_is_dropped_in_its_period,
+    ),
     ("grace_that_is_resumed", grace_that_is_resumed),
     ("grace_that_expires", grace_that_expires),
     (
@@ -35,7 +41,7 @@ struct Open {
 }
 
 /// Measures what is done with the monitor of an open connection.
-fn on_an_open_one(
+pub(crate) fn on_an_open_one(
     test: LeakTest<'_>,
     mut operation: impl AsyncFnMut(&Monitor, &MonitoredStream<TcpStream>),
 ) -> Result<Report, LeakError> {
@@ -98,9 +104,35 @@ fn tokens(test: LeakTest<'_>) -> Result<Report, LeakError> {
 fn run_until_closed(test: LeakTest<'_>) -> Result<Report, LeakError> {
     on_an_open_one(test, async |monitor, _| {
         assert_eq!(monitor.run_until_closed(async { 1 }).await, Ok(1));
+        let failed = async { Err::<(), _>(std::io::Error::other("failed")) };
+        assert!(
+            monitor
+                .run_io(failed)
+                .await
+                .unwrap_err()
+                .close_reason()
+                .is_none()
+        );
         let mut never = pin!(monitor.run_until_closed(pending::<()>()));
         let context = &mut Context::from_waker(Waker::noop());
         assert!(never.as_mut().poll(context).is_pending());
+    })
+}
+
+fn scripted(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run(|| {
+        let (monitor, remote) = Monitor::for_test();
+        let closed = monitor.closed();
+        remote.half_close();
+        assert!(monitor.is_closed());
+        drop((closed, remote.clone()));
+        let config = hangup::MonitorConfig::new().half_close(hangup::HalfClose::Allow);
+        let (other, _) = hangup::test_util::scripted(tokio::io::empty());
+        let (stream, remote) = hangup::test_util::scripted_with_config(tokio::io::empty(), &config);
+        remote.half_close();
+        drop(other);
+        remote.hang_up(CloseReason::Reset);
+        assert!(stream.is_closed());
     })
 }
 
@@ -116,10 +148,38 @@ fn grace_that_is_ended(test: LeakTest<'_>) -> Result<Report, LeakError> {
     })
 }
 
+/// The handle and its tokens, in both orders; a derived token goes last, and keeps nothing.
 fn grace_that_is_dropped(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let mut token_first = false;
     on_an_open_one(test, async |monitor, _| {
         let grace = monitor.grace_period(LONG).unwrap();
-        drop(grace.cancellation_token());
+        let token = grace.cancellation_token();
+        let derived = token.child_token();
+        token_first = !token_first;
+        let (first, last): (Box<dyn Any>, Box<dyn Any>) = match token_first {
+            true => (Box::new((token.clone(), token)), Box::new(grace)),
+            false => (Box::new((grace.clone(), grace)), Box::new(token)),
+        };
+        drop(first);
+        assert!(!derived.is_cancelled());
+        drop(last);
+        assert!(derived.is_cancelled());
+    })
+}
+
+/// The connection is over, and a task waits for a client that nobody waits for any more.
+fn grace_that_is_dropped_in_its_period(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(Loopback::new, async |loopback| {
+        let (stream, _peer) = loopback.open().await;
+        let token = stream
+            .monitor()
+            .grace_period(LONG)
+            .unwrap()
+            .cancellation_token();
+        drop(stream);
+        drop(token);
+        // The task that was aborted ends when it is polled.
+        tokio::task::yield_now().await;
     })
 }
 
@@ -141,7 +201,7 @@ fn grace_that_expires(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let grace = stream.monitor().grace_period(Duration::ZERO).unwrap();
         let token = grace.cancellation_token();
         drop(stream);
-        soon("the end of the period", token.cancelled()).await;
+        soon("the end of the period", token.cancelled_owned()).await;
     })
 }
 
@@ -156,7 +216,7 @@ fn handles_dropped_in_every_order(test: LeakTest<'_>) -> Result<Report, LeakErro
         assert!(closed.as_mut().poll(context).is_pending());
         let watch = monitor.subscribe();
         let token = monitor.cancellation_token();
-        let mut handles: Vec<Box<dyn std::any::Any>> = vec![
+        let mut handles: Vec<Box<dyn Any>> = vec![
             Box::new(stream),
             Box::new(monitor.clone()),
             Box::new(closed),

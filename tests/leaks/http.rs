@@ -8,12 +8,13 @@ use axum::routing::get;
 use bytes::Bytes;
 use futures::StreamExt;
 use hangup::axum::{Peer, follow};
-use hangup::http::{Exchange, GoneReason, Producer, producer};
+use hangup::http::{Exchange, GoneReason, Producer, StallBody, producer, producer_with_policy};
 use hangup::tonic::{ConnectInfo, Incoming};
-use hangup::{MonitoredListener, MonitoredStream, UntilClosedExt};
+use hangup::{MonitoredListener, MonitoredStream, StallPolicy, UntilClosedExt};
 use heapdelta::{LeakError, LeakTest, Report};
 use http_body_util::{BodyExt, Full};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -32,6 +33,7 @@ pub(crate) const CASES: &[Case] = &[
         producer_on_a_connection_that_closes,
     ),
     ("producer_in_a_thread", producer_in_a_thread),
+    ("responses_that_are_not_read", responses_that_are_not_read),
     ("axum_request", axum_request),
     ("axum_client_that_leaves", axum_client_that_leaves),
     ("axum_pipelined_head", axum_pipelined_head),
@@ -41,6 +43,28 @@ pub(crate) const CASES: &[Case] = &[
 fn connection() -> (MonitoredStream<DuplexStream>, DuplexStream) {
     let (ours, peer) = tokio::io::duplex(64);
     (MonitoredStream::unwatched(ours), peer)
+}
+
+/// Responses with a policy: given up, taken, and dropped before either.
+fn responses_that_are_not_read(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let (stream, _peer) = connection();
+        let monitor = stream.monitor();
+        let policy = StallPolicy::new(1, Duration::from_millis(12));
+        let (exchange, guard) = Exchange::new(&monitor);
+        let unread = guard
+            .body_with_policy(Full::<Bytes>::from("unread"), policy)
+            .unwrap();
+        let (mut producer, items) = producer_with_policy(&monitor, 1, policy).unwrap();
+        producer.send(0).await.unwrap();
+        assert_eq!(soon("a stall", producer.gone()).await, GoneReason::Stalled);
+        assert_eq!(soon("a stall", exchange.gone()).await, GoneReason::Stalled);
+        drop((unread, items));
+        let policy = StallPolicy::new(1, Duration::from_secs(60));
+        let taken = StallBody::new(Full::<Bytes>::from("taken"), policy).unwrap();
+        assert_eq!(taken.collect().await.unwrap().to_bytes(), "taken");
+        drop(StallBody::new(Full::<Bytes>::from("dropped"), policy).unwrap());
+    })
 }
 
 fn exchange_that_is_answered(test: LeakTest<'_>) -> Result<Report, LeakError> {

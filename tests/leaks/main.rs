@@ -12,6 +12,7 @@ mod http;
 mod items;
 mod loopback;
 mod outbox;
+mod planted;
 mod serve;
 #[path = "../support/mod.rs"]
 mod support;
@@ -43,12 +44,6 @@ fn cases() -> impl Iterator<Item = &'static Case> {
     .flatten()
 }
 
-/// Leaks that are known and not mended: `--ignored` runs them, and they fail.
-const KNOWN: &[&str] = &[
-    // A grace period whose handles and tokens are all dropped stays with its connection until that closes.
-    "grace_that_is_dropped",
-];
-
 /// Runs one, and tells how much a call leaves.
 fn measure(&(name, run): &Case) -> Result<(), LeakError> {
     let long = std::env::var_os("LEAKS").is_some_and(|mode| mode == "long");
@@ -75,9 +70,13 @@ fn main() -> ExitCode {
             Trial::test(case.0, move || {
                 measure(case).map_err(|error| format!("{error}").into())
             })
-            .with_ignored_flag(KNOWN.contains(&case.0))
         })
         .collect();
+    trials.extend(
+        planted::PLANTED
+            .iter()
+            .map(|&(name, run)| Trial::test(name, move || Ok(run(LeakTest::new().times(50))?))),
+    );
     trials.push(Trial::test("items", || {
         let names: Vec<&str> = cases().map(|case| case.0).collect();
         Ok(items::check(&names)?)

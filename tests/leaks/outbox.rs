@@ -19,6 +19,7 @@ pub(crate) const CASES: &[Case] = &[
     ("outbox_message_of_many", outbox_message_of_many),
     ("outbox_confirmed_by_the_peer", outbox_confirmed_by_the_peer),
     ("store_on_disk", store_on_disk),
+    ("store_that_is_salvaged", store_that_is_salvaged),
     ("outbox_that_is_durable", outbox_that_is_durable),
 ];
 
@@ -68,6 +69,7 @@ fn outbox_that_delivers(test: LeakTest<'_>) -> Result<Report, LeakError> {
         );
         let report = soon("the end", outbox.shutdown(LONG)).await;
         assert!(report.is_complete() && report.is_store_closed());
+        assert_eq!(report.on_disk(), 0);
         assert!(report.undelivered().is_empty() && report.into_undelivered().is_empty());
     })
 }
@@ -233,6 +235,7 @@ fn store_on_disk(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let mut store = options.open(folder.file()).unwrap();
         assert!(store.recover().unwrap().is_empty());
         assert!(store.recover_page(0, 1 << 16).unwrap().is_empty());
+        assert_eq!(store.totals().unwrap(), (0, 0));
         let number = store.next_number().unwrap();
         let message = Bytes::from_static(b"hello");
         store
@@ -257,6 +260,36 @@ fn store_on_disk(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let (store, _) = options.salvage(folder.file()).unwrap();
         drop(store);
         options.clone().read_only(true).open(folder.file()).unwrap()
+    })
+}
+
+/// The database's first page is overwritten, so that the messages are put into a new one.
+fn store_that_is_salvaged(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    let folder = Folder::new("leaks-salvage");
+    let mut number = 0;
+    test.times(10).warmup(5).run(|| {
+        let _ = std::fs::remove_file(folder.file());
+        let mut store = DiskStore::open(folder.file(), Fsync::Never).unwrap();
+        number += 1;
+        let message = Bytes::from_static(b"hello");
+        store
+            .append(&[(number, message.clone()), (number + 1, message)])
+            .unwrap();
+        drop(store);
+        let mut bytes = std::fs::read(folder.file()).unwrap();
+        bytes[4096..8192].fill(0xff);
+        std::fs::write(folder.file(), &bytes).unwrap();
+        assert!(DiskStore::open(folder.file(), Fsync::Never).is_err());
+        let (store, found) = DiskStore::salvage(folder.file(), Fsync::Never).unwrap();
+        let Salvage::Salvaged {
+            messages, damaged, ..
+        } = found
+        else {
+            panic!("{found:?}")
+        };
+        assert_eq!(messages, 2);
+        std::fs::remove_file(damaged).unwrap();
+        store
     })
 }
 

@@ -15,13 +15,17 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::server::NoServerSessionStorage;
-use tokio_rustls::rustls::{ClientConfig, ServerConfig};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub(crate) const CASES: &[Case] = &[
     ("tls_handshake", tls_handshake),
     ("tls_listener", tls_listener),
     ("tls_handshake_that_is_cut", tls_handshake_that_is_cut),
+    ("tls_left_after_connect", tls_left_after_connect),
+    ("tls_left_after_client_hello", tls_left_after_client_hello),
+    ("tls_left_before_finished", tls_left_before_finished),
+    ("tls_left_after_finished", tls_left_after_finished),
     (
         "tls_handshake_that_is_dropped",
         tls_handshake_that_is_dropped,
@@ -127,7 +131,7 @@ fn tls_listener(test: LeakTest<'_>) -> Result<Report, LeakError> {
     })
 }
 
-/// The client leaves before its hello, within it, and after it.
+/// The client leaves before its hello, and within it.
 fn tls_handshake_that_is_cut(test: LeakTest<'_>) -> Result<Report, LeakError> {
     let mut calls = 0;
     test.times(20).run_async_with(both, async |both| {
@@ -142,6 +146,89 @@ fn tls_handshake_that_is_cut(test: LeakTest<'_>) -> Result<Report, LeakError> {
             .await
             .unwrap_err()
     })
+}
+
+/// How far a client comes before it leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// The socket is open, and nothing was sent.
+    Connected,
+    /// The whole ClientHello was sent.
+    Hello,
+    /// The server's flight was read, and the Finished is made and not sent.
+    Flight,
+    /// The Finished was sent, and no data.
+    Finished,
+}
+
+/// What the client has to send now.
+fn to_send(client: &mut ClientConnection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut bytes).unwrap();
+    }
+    bytes
+}
+
+/// A client that comes so far, and leaves.
+async fn leave(mut client: ClientConnection, mut socket: TcpStream, until: Until) {
+    if until == Until::Connected {
+        return;
+    }
+    socket.write_all(&to_send(&mut client)).await.unwrap();
+    if until == Until::Hello {
+        return;
+    }
+    let mut flight = [0; 4096];
+    while client.is_handshaking() {
+        let count = socket.read(&mut flight).await.unwrap();
+        assert_ne!(count, 0, "the server goes on");
+        let mut read = &flight[..count];
+        while !read.is_empty() {
+            client.read_tls(&mut read).unwrap();
+            client.process_new_packets().unwrap();
+        }
+    }
+    let finished = to_send(&mut client);
+    assert!(!finished.is_empty());
+    if until == Until::Finished {
+        socket.write_all(&finished).await.unwrap();
+    }
+}
+
+fn left(test: LeakTest<'_>, until: Until) -> Result<Report, LeakError> {
+    test.times(20).run_async_with(both, async |both| {
+        let (ours, peer) = both.loopback.open().await;
+        let client = ClientConnection::new(both.connector.config().clone(), localhost()).unwrap();
+        let (accepted, ()) = soon("the handshake", async {
+            tokio::join!(
+                Box::pin(accept(&both.acceptor, ours)),
+                Box::pin(leave(client, peer, until))
+            )
+        })
+        .await;
+        assert_eq!(accepted.is_ok(), until == Until::Finished);
+        if let Ok(mut stream) = accepted {
+            // A FIN without a close_notify.
+            soon("the end", stream.read(&mut [0])).await.unwrap_err();
+        }
+    })
+}
+
+fn tls_left_after_connect(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    left(test, Until::Connected)
+}
+
+fn tls_left_after_client_hello(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    left(test, Until::Hello)
+}
+
+fn tls_left_before_finished(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    left(test, Until::Flight)
+}
+
+fn tls_left_after_finished(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    left(test, Until::Finished)
 }
 
 /// Either side gives up in the middle.

@@ -14,6 +14,7 @@
 #![cfg(feature = "outbox")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+// The network of the example `robot`: an example is no library that a test could use.
 #[path = "../../examples/robot/cuts.rs"]
 mod cuts;
 #[cfg(target_os = "linux")]

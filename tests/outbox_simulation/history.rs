@@ -6,6 +6,7 @@ use crate::network::Network;
 use crate::store::Disk;
 use fastrand::Rng;
 use hangup::outbox::*;
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -29,6 +30,8 @@ pub(crate) struct Summary {
     pub(crate) connections: u64,
     pub(crate) restarts: u64,
     pub(crate) crashes: u64,
+    /// Steps at which messages were only in the store.
+    pub(crate) paged: u64,
     pub(crate) simulated: Duration,
 }
 
@@ -39,6 +42,7 @@ impl Summary {
         self.connections += other.connections;
         self.restarts += other.restarts;
         self.crashes += other.crashes;
+        self.paged += other.paged;
         self.simulated += other.simulated;
     }
 }
@@ -271,12 +275,12 @@ impl History {
     }
 
     /// What must hold at every step.
-    fn check(&self) {
+    fn check(&mut self) {
         let status = self.outbox.status();
-        assert!(
-            self.is_durable() || status.queued <= self.capacity,
-            "{status:?}"
-        );
+        let in_memory = status.queued as u64 - status.on_disk;
+        assert!(in_memory <= self.capacity as u64, "{status:?}");
+        self.summary.paged += u64::from(status.on_disk > 0);
+        assert!(self.is_durable() || status.on_disk == 0, "{status:?}");
         assert!(status.unconfirmed <= self.in_flight, "{status:?}");
         let over = matches!(status.link, Link::GaveUp(_) | Link::Closed);
         assert!(!over, "{:?}", status.link);
@@ -323,6 +327,7 @@ impl History {
     }
 }
 
+/// Starts the outbox, again and again if its store cannot be read.
 fn start(
     network: &Network,
     checks: &Checks,
@@ -330,6 +335,20 @@ fn start(
     capacity: usize,
     in_flight: usize,
 ) -> (Outbox<Note>, JoinHandle<()>) {
+    loop {
+        if let Ok(outbox) = try_start(network, checks, disk, capacity, in_flight) {
+            return outbox;
+        }
+    }
+}
+
+fn try_start(
+    network: &Network,
+    checks: &Checks,
+    disk: Option<&Disk>,
+    capacity: usize,
+    in_flight: usize,
+) -> io::Result<(Outbox<Note>, JoinHandle<()>)> {
     let (network, checks) = (network.clone(), checks.clone());
     let connect = move || network.connect(&checks);
     let delays = [1, 20, 100, 500].map(Duration::from_millis);
@@ -349,6 +368,6 @@ fn start(
     if let Some(disk) = disk {
         builder = builder.durable_nonblocking(disk.open());
     }
-    let (outbox, task) = builder.build().unwrap();
-    (outbox, tokio::spawn(task))
+    let (outbox, task) = builder.build()?;
+    Ok((outbox, tokio::spawn(task)))
 }

@@ -16,18 +16,24 @@ struct Inner {
     next: u64,
     removed: Vec<(u64, Bytes)>,
     fine: bool,
+    /// How many records it may have.
+    capacity: usize,
     /// How often the machine has started. An outbox of an earlier start writes nothing any more.
     start: u64,
     rng: Rng,
 }
 
 impl Disk {
-    pub(crate) fn new(rng: Rng) -> Self {
+    pub(crate) fn new(mut rng: Rng) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             records: BTreeMap::new(),
             next: 0,
             removed: Vec::new(),
             fine: false,
+            capacity: match rng.u8(0..4) {
+                0 => rng.usize(1..30),
+                _ => usize::MAX,
+            },
             start: 0,
             rng,
         })))
@@ -77,11 +83,37 @@ impl Store for SimStore {
         self.inner(0, |inner| inner.records.clone().into_iter().collect())
     }
 
+    fn recover_page(&mut self, from: u64, max_bytes: usize) -> io::Result<Vec<(u64, Bytes)>> {
+        self.inner(10, |inner| {
+            let mut bytes = 0;
+            let kept = inner.records.range(from..);
+            let page = kept.take_while(|(_, record)| {
+                let first = bytes == 0;
+                bytes += record.len();
+                first || bytes <= max_bytes
+            });
+            page.map(|(number, record)| (*number, record.clone()))
+                .collect()
+        })
+    }
+
+    fn totals(&mut self) -> io::Result<(u64, u64)> {
+        self.inner(0, |inner| {
+            let bytes = inner.records.values().map(|record| record.len() as u64);
+            (inner.records.len() as u64, bytes.sum())
+        })
+    }
+
     fn next_number(&mut self) -> io::Result<u64> {
         self.inner(0, |inner| inner.next)
     }
 
     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
+        if self.inner(0, |inner| {
+            inner.records.len() + batch.len() > inner.capacity
+        })? {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
         self.inner(10, |inner| {
             for (number, record) in batch {
                 assert!(*number >= inner.next, "{number} is given twice");

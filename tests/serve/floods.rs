@@ -2,15 +2,18 @@
 
 use crate::client::Client;
 use crate::files::{Folder, numbered};
+use crate::support::tls::Setup;
 use crate::support::{alone, soon};
+use crate::tls::get_over_tls;
 use crate::{Running, endless};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use bytes::Bytes;
 use futures::StreamExt;
-use hangup::StallPolicy;
-use hangup::serve::ServeFolder;
+use hangup::serve::{ServeFolder, serve};
+use hangup::tls::TlsListener;
+use hangup::{MonitoredListener, StallPolicy};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
@@ -157,6 +160,40 @@ async fn connections_that_are_reset() {
     }
     assert!(honest.await.unwrap() < PATIENCE);
     descriptors_are_back(before).await;
+}
+
+/// TLS clients that say nothing: more than there may be handshakes.
+#[tokio::test]
+async fn silent_handshakes() {
+    if !alone("floods::silent_handshakes") {
+        return;
+    }
+    let (connector, acceptor) = Setup::default().make();
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = TlsListener::new(listener, acceptor).max_handshakes(100);
+    let router = Router::new().route("/", get(async || "hello"));
+    let server = tokio::spawn(serve(listener, router).into_future());
+    // What the runtime opens once is open now.
+    get_over_tls(&connector, address).await;
+    let before = descriptors();
+    let mut silent = Vec::new();
+    for _ in 0..400 {
+        silent.push(Client::connect(address).await);
+    }
+    let mut slowest = Duration::ZERO;
+    for _ in 0..40 {
+        let begun = Instant::now();
+        assert!(get_over_tls(&connector, address).await.ends_with("hello"));
+        slowest = slowest.max(begun.elapsed());
+    }
+    println!("silent handshakes: the slowest honest answer took {slowest:?}");
+    assert!(slowest < PATIENCE, "{slowest:?}");
+    // Beside the clients' own.
+    descriptors_are_back(before + silent.len() + 100).await;
+    drop(silent);
+    descriptors_are_back(before).await;
+    server.abort();
 }
 
 /// HTTP/2 connections whose windows never open.

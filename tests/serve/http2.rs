@@ -2,17 +2,14 @@
 
 use crate::client::Client;
 use crate::support::soon;
-use crate::support::tls::Setup;
 use crate::{Running, endless};
 use axum::Router;
 use axum::http;
 use axum::routing::get;
 use bytes::Bytes;
 use h2::client::SendRequest;
-use hangup::serve::{LimitReason, serve};
-use hangup::tls::TlsListener;
-use hangup::{MonitoredListener, StallPolicy};
-use std::future::IntoFuture;
+use hangup::StallPolicy;
+use hangup::serve::LimitReason;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -34,7 +31,7 @@ async fn connect(address: SocketAddr, window: u32) -> (SendRequest<Bytes>, JoinH
     (requests, tokio::spawn(async { drop(connection.await) }))
 }
 
-async fn ask(
+pub(crate) async fn ask(
     requests: &SendRequest<Bytes>,
     path: &str,
 ) -> Result<http::Response<h2::RecvStream>, h2::Error> {
@@ -168,80 +165,4 @@ async fn an_idle_connection_hears_goodbye() {
     assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
     assert_eq!(server.limit().await, LimitReason::KeepAliveTimeout);
     soon("the end of the connection", connection).await.unwrap();
-}
-
-/// Over TLS the version is agreed on, and the server offers what it speaks.
-#[tokio::test]
-async fn versions_over_tls() {
-    for (http1_only, offered, agreed) in [
-        (false, vec!["h2", "http/1.1"], Some("h2")),
-        (false, vec!["http/1.1"], Some("http/1.1")),
-        (false, vec![], None),
-        (true, vec!["h2", "http/1.1"], Some("http/1.1")),
-    ] {
-        let (connector, acceptor) = Setup {
-            client_protocols: offered
-                .iter()
-                .map(|name| name.as_bytes().to_vec())
-                .collect(),
-            ..Setup::default()
-        }
-        .make();
-        let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/", get(async || "hello"));
-        let server = serve(TlsListener::new(listener, acceptor), router);
-        let server = if http1_only {
-            server.http1_only()
-        } else {
-            server
-        };
-        let server = tokio::spawn(server.into_future());
-        let stream = TcpStream::connect(address).await.unwrap();
-        let stream = connector
-            .connect("localhost".try_into().unwrap(), stream)
-            .await
-            .unwrap();
-        let alpn = stream.get_ref().1.alpn_protocol().map(|name| name.to_vec());
-        assert_eq!(alpn.as_deref(), agreed.map(str::as_bytes));
-        if agreed == Some("h2") {
-            let (requests, connection) = h2::client::handshake(stream).await.unwrap();
-            let connection = tokio::spawn(connection);
-            assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
-            connection.abort();
-        } else {
-            use tokio::io::{AsyncReadExt, AsyncWriteExt};
-            let mut stream = stream;
-            let request = "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-            stream.write_all(request.as_bytes()).await.unwrap();
-            let mut response = String::new();
-            soon("the response", stream.read_to_string(&mut response))
-                .await
-                .unwrap();
-            assert!(response.ends_with("hello"), "{response}");
-        }
-        server.abort();
-    }
-}
-
-/// A client that says nothing instead of its part of the handshake.
-#[tokio::test]
-async fn a_silent_handshake() {
-    let (_, acceptor) = Setup::default().make();
-    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let listener =
-        TlsListener::new(listener, acceptor).handshake_timeout(Duration::from_millis(300));
-    let (limits, mut limit) = unbounded_channel();
-    let server = serve(listener, Router::new()).on_limit(move |event| {
-        let _ = limits.send(event.reason);
-    });
-    let server = tokio::spawn(server.into_future());
-    let client = Client::connect(address).await;
-    assert_eq!(
-        soon("the limit", limit.recv()).await,
-        Some(LimitReason::Handshake)
-    );
-    assert_eq!(client.ended().await, b"");
-    server.abort();
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+mod beside_nginx;
 mod client;
 mod drain;
 mod files;
@@ -10,8 +12,13 @@ mod floods;
 mod http2;
 mod limits;
 mod property;
+#[cfg(unix)]
+mod signals;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
+#[cfg(unix)]
+mod unix;
 
 use axum::Router;
 use bytes::Bytes;
@@ -69,6 +76,12 @@ impl Running {
             .await
             .unwrap()
             .unwrap()
+    }
+
+    /// Waits for its end, and gives its account.
+    pub(crate) async fn ended(self) -> Summary {
+        let ended = support::soon("the end of the server", self.server).await;
+        ended.unwrap().unwrap()
     }
 
     /// Begins the shutdown.

@@ -11,6 +11,7 @@ mod errors {
     pub(crate) use hangup::CloseReason;
 }
 
+// The state machine is no part of the library's interface, and is compiled here from its source.
 #[path = "../../src/state"]
 mod state {
     pub(crate) mod event;

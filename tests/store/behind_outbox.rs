@@ -7,6 +7,7 @@ use super::small_disk::on_small_disk;
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt, future};
 use hangup::outbox::*;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,20 +19,20 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 const LONG: Duration = Duration::from_secs(30);
 
-async fn within<F: Future>(future: F) -> F::Output {
+pub(super) async fn within<F: Future>(future: F) -> F::Output {
     let output = tokio::time::timeout(LONG, future).await;
     output.expect("within 30 s")
 }
 
-fn numbered(number: u64) -> Bytes {
+pub(super) fn numbered(number: u64) -> Bytes {
     Bytes::copy_from_slice(&number.to_be_bytes())
 }
 
-fn number(message: impl AsRef<[u8]>) -> u64 {
+pub(super) fn number(message: impl AsRef<[u8]>) -> u64 {
     u64::from_be_bytes(message.as_ref()[..8].try_into().unwrap())
 }
 
-fn to(address: SocketAddr) -> Builder<Bytes> {
+pub(super) fn to(address: SocketAddr) -> Builder<Bytes> {
     let millis = Duration::from_millis;
     Outbox::builder(
         move || TcpStream::connect(address),
@@ -45,20 +46,20 @@ fn to(address: SocketAddr) -> Builder<Bytes> {
     .backoff(Backoff::exponential(millis(1), millis(10)).unwrap())
 }
 
-async fn listener() -> (TcpListener, SocketAddr) {
+pub(super) async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
-type Frames = Framed<TcpStream, LengthDelimitedCodec>;
+pub(super) type Frames = Framed<TcpStream, LengthDelimitedCodec>;
 
-async fn accept(listener: &TcpListener) -> Frames {
+pub(super) async fn accept(listener: &TcpListener) -> Frames {
     let (stream, _) = within(listener.accept()).await.unwrap();
     Framed::new(stream, LengthDelimitedCodec::new())
 }
 
-async fn next(frames: &mut Frames) -> u64 {
+pub(super) async fn next(frames: &mut Frames) -> u64 {
     number(within(frames.next()).await.expect("a frame").unwrap())
 }
 
@@ -73,7 +74,7 @@ struct Script {
     /// The next one fails.
     fails: bool,
     appended: Vec<Vec<u64>>,
-    held: Vec<u64>,
+    held: BTreeMap<u64, Bytes>,
     closed: bool,
 }
 
@@ -102,7 +103,8 @@ struct Kept(Scripted);
 
 impl Store for Kept {
     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
-        Ok(Vec::new())
+        let held = self.0.script(|script| script.held.clone());
+        Ok(held.into_iter().collect())
     }
 
     fn next_number(&mut self) -> io::Result<u64> {
@@ -121,14 +123,14 @@ impl Store for Kept {
         if std::mem::take(&mut script.fails) {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "no room"));
         }
-        script.held.extend(numbers);
+        script.held.extend(batch.iter().cloned());
         Ok(())
     }
 
     fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
         let (script, changed) = &*self.0.0;
         let mut script = script.lock().unwrap();
-        script.held.retain(|held| !numbers.contains(held));
+        script.held.retain(|number, _| !numbers.contains(number));
         changed.notify_all();
         Ok(())
     }
@@ -190,7 +192,7 @@ async fn waiting_sends_share_a_commit_and_nothing_is_written_before_it() {
     }
     tokio::task::spawn_blocking({
         let store = store.clone();
-        move || store.until(|script| script.held == [201])
+        move || store.until(|script| script.held.keys().eq(&[201]))
     })
     .await
     .unwrap();
@@ -198,7 +200,7 @@ async fn waiting_sends_share_a_commit_and_nothing_is_written_before_it() {
     let left = within(outbox.shutdown(Duration::ZERO)).await;
     assert_eq!(left.undelivered(), [numbered(101)]);
     store.script(|script| {
-        assert_eq!(script.held, [201]);
+        assert!(script.held.keys().eq(&[201]));
         assert!(script.closed);
     });
 }
@@ -217,9 +219,10 @@ async fn what_the_store_refuses_comes_back_and_the_outbox_goes_on() {
     let (mut first, mut second) = (sending(&outbox, 1), sending(&outbox, 2));
     assert!(futures::poll!(&mut first).is_pending());
     assert!(futures::poll!(&mut second).is_pending());
-    // No room for a third one, until one of them comes back.
+    // Memory has no room for a third one: it goes only to the store.
     let mut third = sending(&outbox, 3);
     assert!(futures::poll!(&mut third).is_pending());
+    assert_eq!(outbox.status().on_disk, 1);
     store.allow(10);
     let error = within(first).await.unwrap_err();
     assert_eq!(*error.message(), numbered(1));
@@ -228,11 +231,16 @@ async fn what_the_store_refuses_comes_back_and_the_outbox_goes_on() {
     };
     assert_eq!(why.kind(), io::ErrorKind::StorageFull);
     assert_eq!(why.to_string(), "no room");
-    // The second one was in the same batch or in the next.
-    let second = within(second).await;
-    let mut want: Vec<u64> = second.iter().map(|_| 2).collect();
-    drop(within(third).await.unwrap());
-    want.push(3);
+    // The others were in the same batch or in the next.
+    let mut want = Vec::new();
+    for (number, other) in [(2, second), (3, third)] {
+        match within(other).await {
+            Ok(_) => want.push(number),
+            Err(error) => assert_eq!(*error.message(), numbered(number)),
+        }
+    }
+    drop(within(outbox.send(numbered(4))).await.unwrap());
+    want.push(4);
     for want in want {
         assert_eq!(next(&mut peer).await, want);
     }
@@ -254,7 +262,7 @@ async fn try_send_cannot_wait() {
     assert!(futures::poll!(&mut flush).is_pending());
     store.allow(1);
     within(flush).await.unwrap();
-    assert_eq!(store.script(|script| script.held.clone()), [100]);
+    assert!(store.script(|script| script.held.keys().eq(&[100])));
 }
 
 #[tokio::test]

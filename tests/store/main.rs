@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+mod backlog;
 mod behind_outbox;
 mod directory;
 mod disk_store;
 mod file;
 mod format;
 mod kill;
+mod paging;
 mod power_cut;
 #[cfg(target_os = "linux")]
 mod refusals;

@@ -117,3 +117,52 @@ async fn a_handshake_that_never_ends() {
     }
     assert!(monitor.is_closed());
 }
+
+#[tokio::test]
+async fn addresses_and_nodelay_through_each_layering() {
+    let (ours, peer) = Tcp4::pair();
+    let (local, remote) = (ours.local_addr().unwrap(), ours.peer_addr().unwrap());
+    let (ours, _peer) = handshake(ours, peer).await;
+    let above = MonitoredStream::new(ours).unwrap();
+    assert_eq!(above.local_addr().unwrap(), local);
+    assert_eq!(above.peer_addr().unwrap(), remote);
+    above.set_nodelay(true).unwrap();
+    assert!(above.get_ref().get_ref().0.nodelay().unwrap());
+
+    let (ours, peer) = Tcp4::pair();
+    let remote = ours.peer_addr().unwrap();
+    let (below, _peer) = handshake(MonitoredStream::new(ours).unwrap(), peer).await;
+    // A layer on both sides, as `hangup::tls` makes it, and one more.
+    let both = MonitoredStream::unwatched(below);
+    assert_eq!(both.peer_addr().unwrap(), remote);
+    both.set_nodelay(true).unwrap();
+    assert!(both.nodelay().unwrap());
+}
+
+/// The peer reads to the end, which TLS tells from a truncation, and its answer still comes.
+#[tokio::test]
+async fn the_drop_of_a_write_half_ends_tls_in_order() {
+    let (ours, peer) = Tcp4::pair();
+    let (ours, mut peer) = handshake(ours, peer).await;
+    let stream = MonitoredStream::new(ours).unwrap();
+    let monitor = stream.monitor();
+    let (mut reader, mut writer) = stream.into_split();
+    let write = async {
+        writer.write_all(b"all").await.unwrap();
+        writer.flush().await.unwrap();
+        drop(writer);
+    };
+    let answer = async {
+        let mut heard = String::new();
+        peer.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "all");
+        peer.write_all(b"thanks").await.unwrap();
+        peer.shutdown().await.unwrap();
+    };
+    let mut heard = String::new();
+    let read = reader.read_to_string(&mut heard);
+    let (_, (), read) = soon("both", async { tokio::join!(write, answer, read) }).await;
+    read.unwrap();
+    assert_eq!(heard, "thanks");
+    assert_eq!(reason(&monitor).await, CloseReason::Finished);
+}

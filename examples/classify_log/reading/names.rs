@@ -19,7 +19,12 @@ fn name(word: &str, platform: Platform) -> Option<OsError> {
     if of_windows.iter().any(|prefix| word.starts_with(prefix)) {
         return OsError::from_name(word, Platform::Windows);
     }
-    if word.starts_with('E') {
+    // The longest is ENOTRECOVERABLE. Most words that begin like a name are none.
+    if word.len() > 15 {
+        return None;
+    }
+    let is_name = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
+    if word.starts_with('E') && word.bytes().all(is_name) {
         return OsError::from_name(word, platform).or_else(|| anywhere(word));
     }
     // An atom of Erlang. A shorter one may be any word.

@@ -71,12 +71,14 @@ fn is_called(row: &OsError, name: &str, platform: Platform) -> bool {
     if row.name() == name {
         return true;
     }
+    if platform != Platform::Windows {
+        return false;
+    }
     let without_wsa = row.name().strip_prefix("WSA");
     // WSA_IO_PENDING is ERROR_IO_PENDING.
     let of_system = row.name().strip_prefix("ERROR");
-    platform == Platform::Windows
-        && (without_wsa == Some(name)
-            || of_system.is_some_and(|rest| name.strip_prefix("WSA") == Some(rest)))
+    without_wsa == Some(name)
+        || of_system.is_some_and(|rest| name.strip_prefix("WSA") == Some(rest))
 }
 
 /// The platform's own tables. Each is in the order of its codes, and no code is in both.

@@ -1,5 +1,6 @@
 //! What is behind the lock: the buffer, who waits for what, and the phase of the outbox.
 
+use super::backlog::Backlog;
 use super::store_jobs::StoreJobs;
 use crate::outbox::give_up::GiveUpReason;
 use crate::outbox::message::Message;
@@ -27,8 +28,12 @@ pub(crate) struct Core<T> {
     pub(crate) task: TaskWaker,
     /// The last time that was read. The task reads it while it runs, which is never long.
     pub(crate) now: u64,
-    /// Senders that wait for room.
+    /// Senders that wait for room in memory.
     pub(crate) waiters: WaitQueue<Waker>,
+    /// Senders that wait until the store has written others.
+    pub(crate) store_waiters: WaitQueue<Waker>,
+    /// What is in the store and not in memory.
+    pub(crate) backlog: Backlog<T>,
     pub(crate) handles: usize,
     /// The way to the store, until the outbox has ended.
     pub(crate) store: Option<StoreJobs<T>>,
@@ -156,6 +161,8 @@ impl<T: Message> Core<T> {
             task: TaskWaker::default(),
             now: 0,
             waiters: WaitQueue::new(),
+            store_waiters: WaitQueue::new(),
+            backlog: Backlog::new(),
             handles: 0,
             store: None,
             ended: None,
@@ -271,13 +278,55 @@ impl<T: Message> Core<T> {
         confirmed > 0 && limit < number
     }
 
+    /// A new message is dropped for want of room. Its receipt reports it.
+    pub(crate) fn overflowed(&mut self, number: u64, message: T, deferred: &mut Deferred<T>) {
+        self.counts.dropped += 1;
+        self.changed = true;
+        deferred.wakers.extend(self.receipts.remove(&number));
+        self.failed
+            .insert(number, (message, UndeliveredReason::Overflowed));
+    }
+
     /// Messages were settled: senders that wait may have room now.
     pub(crate) fn room_changed(&mut self, deferred: &mut Deferred<T>) {
         self.changed = true;
         if !self.waiters.is_empty() {
             self.waiters
-                .grant(self.buffer.room(), self.now, &mut deferred.wakers);
+                .grant(self.room(), self.now, &mut deferred.wakers);
         }
+        if !self.store_waiters.is_empty() {
+            self.store_waiters
+                .grant(self.store_room(), self.now, &mut deferred.wakers);
+        }
+    }
+
+    /// How many bytes and how many messages more fit into memory. A half is for messages that come from the store,
+    /// while there are any: the others come after them and must not keep them out.
+    pub(crate) fn room(&self) -> (usize, usize) {
+        if self.backlog.is_empty() {
+            self.buffer.room()
+        } else {
+            self.buffer.half_room()
+        }
+    }
+
+    /// How many bytes and how many messages more may be on their way to the store.
+    pub(crate) fn store_room(&self) -> (usize, usize) {
+        self.backlog.room(self.buffer.capacity())
+    }
+
+    /// The senders that wait for the store, or for memory.
+    pub(crate) fn waiters(&mut self, for_store: bool) -> &mut WaitQueue<Waker> {
+        if for_store {
+            &mut self.store_waiters
+        } else {
+            &mut self.waiters
+        }
+    }
+
+    /// Nothing is left to be delivered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buffer.is_empty() && self.backlog.is_empty()
     }
 
     /// What may be written.
@@ -290,7 +339,7 @@ impl<T: Message> Core<T> {
         Budget {
             bytes,
             in_flight: self.in_flight,
-            below: stored.min(alone),
+            below: stored.min(alone).min(self.backlog.barrier()),
         }
     }
 
@@ -346,6 +395,7 @@ impl<T: Message> Core<T> {
         let wakers = receipts.into_iter().map(|(_, waker)| waker);
         deferred.wakers.extend(wakers);
         self.waiters.wake_all(&mut deferred.wakers);
+        self.store_waiters.wake_all(&mut deferred.wakers);
         deferred.wakers.extend(self.task.waker.take());
     }
 
@@ -363,15 +413,22 @@ impl<T: Message> Core<T> {
                 deferred.messages.push(message);
             }
         });
+        for (number, message) in self.backlog.receipts.drain() {
+            deferred.wakers.extend(receipts.remove(&number));
+            failed.insert(number, (message, reason.clone()));
+        }
     }
 
     pub(crate) fn status(&self, now: Instant, started: Instant) -> OutboxStatus {
         let age = |since| (now - started).saturating_sub(Duration::from_nanos(since));
+        let on_disk = self.backlog.held();
         OutboxStatus {
             link: self.link.clone(),
-            queued: self.buffer.len(),
+            queued: self.buffer.len() + on_disk.count as usize,
             unconfirmed: self.buffer.written(),
             bytes: self.buffer.bytes(),
+            on_disk: on_disk.count,
+            on_disk_bytes: on_disk.bytes,
             oldest: self.buffer.oldest().map(age),
             delivered: self.counts.delivered,
             resent: self.counts.resent,

@@ -71,7 +71,7 @@ impl<T: Message> OutboxShared<T> {
 
     /// Reads the clock, if senders wait.
     fn read_clock(&self, core: &mut Core<T>) {
-        if !core.waiters.is_empty() {
+        if !core.waiters.is_empty() || !core.store_waiters.is_empty() {
             core.now = self.nanos(Instant::now());
         }
     }

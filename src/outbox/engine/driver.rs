@@ -2,7 +2,6 @@
 
 use super::core::{Deferred, OutboxEnd, Refusal};
 use super::housekeeping::{Housekeeping, Interrupt};
-use super::on_unsendable::OnUnsendable;
 use super::session::{BATCH, Session, SessionEnd, is_ack_timeout};
 use super::settings::{Connect, GiveUpOn, Limits, NewDelays, NewEncoder, Settings};
 use super::shared::OutboxShared;
@@ -42,7 +41,6 @@ pub(crate) struct Driver<T: Message> {
     replies: Option<Box<dyn Replies>>,
     monitor_config: MonitorConfig,
     give_up_on: GiveUpOn,
-    unsendable: OnUnsendable<T>,
     new_delays: NewDelays,
     delays: Box<dyn Iterator<Item = Duration> + Send>,
     limits: Limits,
@@ -89,7 +87,6 @@ impl<T: Message> Driver<T> {
             replies,
             monitor_config,
             give_up_on: settings.give_up_on,
-            unsendable: settings.unsendable,
             delays: new_delays(),
             new_delays,
             limits: settings.limits,
@@ -259,7 +256,6 @@ impl<T: Message> Driver<T> {
             parts,
             encode,
             replies,
-            &mut self.unsendable,
             &self.limits,
             self.batch,
         );
@@ -326,7 +322,7 @@ impl<T: Message> Driver<T> {
     /// A message that no connection survives.
     fn set_aside(&mut self, number: u64, attempts: u32) {
         let message = self.shared.lock().buffer.get(number).cloned();
-        let discard = self.unsendable.hand_over(Unsendable {
+        let discard = self.shared.hand_over(Unsendable {
             number,
             message,
             bytes: None,

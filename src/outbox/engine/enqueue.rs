@@ -94,11 +94,22 @@ impl<T: Message> OutboxShared<T> {
             return Err(Declined { offer, reason });
         }
         let size = offer.terms.size as usize;
-        let reason = match core.buffer.fit(size) {
+        if let Some(to_store) = offer.to_store.take() {
+            return self.accept_stored(core, offer, to_store, in_turn, deferred);
+        }
+        let fit = match core.buffer.fit(size) {
+            Fit::Now if !fits(core.room(), size) => Fit::Later,
+            fit => fit,
+        };
+        let reason = match fit {
             Fit::Never => Some(RefusedReason::TooLarge),
             Fit::Now if in_turn || !core.waiters.is_contended() => None,
             Fit::Now | Fit::Later => match self.overflow {
                 Overflow::Wait | Overflow::Refuse => Some(RefusedReason::Full),
+                // Dropping more from memory would not bring what is on disk sooner.
+                Overflow::DropOldest if !core.backlog.is_empty() => {
+                    return Ok(drop_newest(core, offer, deferred));
+                }
                 Overflow::DropNewest => return Ok(drop_newest(core, offer, deferred)),
                 Overflow::DropOldest => {
                     while core.buffer.fit(size) == Fit::Later {
@@ -113,9 +124,74 @@ impl<T: Message> OutboxShared<T> {
         if let Some(reason) = reason {
             return Err(Declined { offer, reason });
         }
-        let asleep = core.task.waker.is_some();
+        self.read_terms(core, &mut offer);
+        let expires = offer.terms.expires;
+        let number = core.buffer.push(offer.message, offer.terms);
+        core.changed = true;
+        let wake =
+            core.task.wants_messages || expires.is_some_and(|expires| expires < core.task.armed);
+        if wake {
+            deferred.wakers.extend(core.task.waker.take());
+        }
+        Ok(number)
+    }
+
+    /// Accepts a message that goes to the store: into memory too, if there is room and nothing that is only in the
+    /// store comes before it.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the offer comes back to be made again"
+    )]
+    fn accept_stored(
+        &self,
+        core: &mut Core<T>,
+        mut offer: Offer<T>,
+        mut to_store: ToStore<T>,
+        in_turn: bool,
+        deferred: &mut Deferred<T>,
+    ) -> Result<u64, Declined<T>> {
+        let size = offer.terms.size as usize;
+        let fit = core.buffer.fit(size);
+        let waits = core.store_waiters.is_contended() && !in_turn;
+        let reason = match fit {
+            Fit::Never => Some(RefusedReason::TooLarge),
+            _ if waits || !fits(core.store_room(), to_store.size()) => Some(RefusedReason::Full),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            offer.to_store = Some(to_store);
+            return Err(Declined { offer, reason });
+        }
+        self.read_terms(core, &mut offer);
+        let number = if fit == Fit::Now && core.backlog.is_empty() {
+            core.buffer.push(offer.message, offer.terms)
+        } else {
+            let number = core.buffer.skip();
+            core.backlog.push(number, to_store.size());
+            if offer.terms.receipt {
+                core.backlog.receipts.insert(number, offer.message.clone());
+            }
+            if let Some(expires) = offer.terms.expires {
+                core.backlog.expires.insert(number, expires);
+            }
+            to_store.message = Some(offer.message);
+            number
+        };
+        core.changed = true;
+        core.storing += 1;
+        if let Some(store) = &core.store {
+            store.append(number, to_store);
+            if store.on_task {
+                deferred.wakers.extend(core.task.waker.take());
+            }
+        }
+        Ok(number)
+    }
+
+    /// Sets what depends on the time and on the number.
+    fn read_terms(&self, core: &mut Core<T>, offer: &mut Offer<T>) {
         let limit = offer.importance.limit();
-        if asleep || limit.is_some() {
+        if core.task.waker.is_some() || limit.is_some() {
             core.now = self.nanos(Instant::now());
         }
         let terms = &mut offer.terms;
@@ -127,21 +203,6 @@ impl<T: Message> OutboxShared<T> {
         if matches!(self.ids, Ids::Numbers) {
             terms.id = core.buffer.next_number();
         }
-        let number = core.buffer.push(offer.message, *terms);
-        core.changed = true;
-        let mut wake = core.task.wants_messages
-            || terms
-                .expires
-                .is_some_and(|expires| expires < core.task.armed);
-        if let (Some(to_store), Some(store)) = (offer.to_store, &core.store) {
-            store.append(number, to_store);
-            core.storing += 1;
-            wake = store.on_task;
-        }
-        if asleep && wake {
-            deferred.wakers.extend(core.task.waker.take());
-        }
-        Ok(number)
     }
 
     #[allow(
@@ -198,10 +259,18 @@ impl<T: Message> OutboxShared<T> {
         mut offer: Offer<T>,
         record: bytes::Bytes,
     ) -> Result<u64, OutboxError<T>> {
-        let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) = ToStore::new(record);
+        let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
+            ToStore::new(record, offer.terms.receipt);
         offer.to_store = Some(to_store);
+        let has_receipt = offer.terms.receipt;
         let number = self.enter(offer).await?;
-        match stored.await {
+        let mut unclaimed = Unclaimed {
+            shared: self,
+            number: has_receipt.then_some(number),
+        };
+        let stored = stored.await;
+        unclaimed.number = None;
+        match stored {
             Ok(stored) => stored.map(|()| number),
             // It was dropped on overflow, or the outbox ended before it went to the store.
             Err(_) => Ok(number),
@@ -210,17 +279,23 @@ impl<T: Message> OutboxShared<T> {
 
     /// Accepts the message when there is room.
     async fn enter(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
+        let for_store = offer.to_store.is_some();
         match self.try_accept(offer, false) {
             Err(Declined {
                 offer,
                 reason: RefusedReason::Full,
-            }) if self.overflow == Overflow::Wait => Box::pin(self.wait(offer)).await,
+            }) if for_store || self.overflow == Overflow::Wait => Box::pin(self.wait(offer)).await,
             accepted => Ok(accepted?),
         }
     }
 
     async fn wait(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
-        let waiting = Waiting::new(self, offer.terms.size as usize);
+        let to_store = offer.to_store.as_ref();
+        let (for_store, size) = match to_store {
+            Some(to_store) => (true, to_store.size()),
+            None => (false, offer.terms.size as usize),
+        };
+        let waiting = Waiting::new(self, for_store, size);
         let mut offer = Some(offer);
         poll_fn(|cx| {
             let Some(next) = offer.take() else {
@@ -229,9 +304,12 @@ impl<T: Message> OutboxShared<T> {
             let mut deferred = Deferred::new();
             let accepted = {
                 let mut core = self.lock();
-                let room = core.buffer.room();
+                let room = match for_store {
+                    true => core.store_room(),
+                    false => core.room(),
+                };
                 let turn = core
-                    .waiters
+                    .waiters(for_store)
                     .poll(waiting.ticket, room, || cx.waker().clone());
                 match core.phase.refused() {
                     None if !turn => {
@@ -257,6 +335,25 @@ impl<T: Message> OutboxShared<T> {
     }
 }
 
+/// Whether a message of this size fits.
+fn fits((bytes, count): (usize, usize), size: usize) -> bool {
+    size <= bytes && count > 0
+}
+
+/// A message that is being stored, and whose receipt nobody has yet.
+struct Unclaimed<'a, T: Message> {
+    shared: &'a OutboxShared<T>,
+    number: Option<u64>,
+}
+
+impl<T: Message> Drop for Unclaimed<'_, T> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.shared.forget_receipt(number);
+        }
+    }
+}
+
 /// Drops the message. Its receipt reports it.
 fn drop_newest<T: Message>(core: &mut Core<T>, offer: Offer<T>, deferred: &mut Deferred<T>) -> u64 {
     let number = core.buffer.skip();
@@ -274,13 +371,18 @@ fn drop_newest<T: Message>(core: &mut Core<T>, offer: Offer<T>, deferred: &mut D
 /// A sender that waits for room. Its drop gives up its place.
 struct Waiting<'a, T: Message> {
     shared: &'a OutboxShared<T>,
+    for_store: bool,
     ticket: u64,
 }
 
 impl<'a, T: Message> Waiting<'a, T> {
-    fn new(shared: &'a OutboxShared<T>, size: usize) -> Self {
-        let ticket = shared.lock().waiters.enter(size);
-        Self { shared, ticket }
+    fn new(shared: &'a OutboxShared<T>, for_store: bool, size: usize) -> Self {
+        let ticket = shared.lock().waiters(for_store).enter(size);
+        Self {
+            shared,
+            for_store,
+            ticket,
+        }
     }
 }
 
@@ -289,8 +391,9 @@ impl<T: Message> Drop for Waiting<'_, T> {
         let mut deferred = Deferred::new();
         {
             let mut core = self.shared.lock();
-            core.waiters.leave(self.ticket);
-            if !core.waiters.is_empty() {
+            let waiters = core.waiters(self.for_store);
+            waiters.leave(self.ticket);
+            if !waiters.is_empty() {
                 core.now = self.shared.nanos(Instant::now());
                 core.room_changed(&mut deferred);
                 // The task watches over what was granted.

@@ -74,11 +74,28 @@ impl<T: Message> Housekeeping<T> {
             if let Some(interrupt) = interrupt(&mut core, now) {
                 return Poll::Ready(interrupt);
             }
+            let now_nanos = core.now;
+            let Core {
+                backlog,
+                buffer,
+                store,
+                ..
+            } = &mut *core;
+            if let Some(store) = store
+                && let Some(page) = backlog.next_page(buffer, now_nanos)
+            {
+                store.load(page);
+                if store.on_task {
+                    continue;
+                }
+            }
+            let reload = core.backlog.retry.filter(|&retry| retry > now_nanos);
+            let reload = reload.and_then(|retry| shared.time(retry));
             let expiry = self.sweep(shared, &mut core, deferred, now);
             let passed = pass_on(shared, &mut core, deferred);
             let watched = shared.is_watched();
             let changed = core.changed;
-            let publish = match (watched, changed, core.buffer.is_empty()) {
+            let publish = match (watched, changed, core.is_empty()) {
                 (true, true, _) => Some(self.published + PUBLISH),
                 (true, false, false) => Some(self.published + AGE),
                 (true, false, true) | (false, ..) => None,
@@ -94,7 +111,7 @@ impl<T: Message> Housekeeping<T> {
                 Phase::Draining(deadline) => Some(deadline),
                 Phase::Open | Phase::Suspended(_) | Phase::Over(_) => None,
             };
-            let times = [at, expiry, publish, drained, stored, passed];
+            let times = [at, expiry, publish, drained, stored, passed, reload];
             let next = times.into_iter().flatten().min();
             let task = &mut core.task;
             task.wants_messages = wants_messages || (watched && !changed);
@@ -164,20 +181,25 @@ fn pass_on<T: Message>(
     core: &mut Core<T>,
     deferred: &mut Deferred<T>,
 ) -> Option<Instant> {
-    if core.waiters.is_empty() {
+    if core.waiters.is_empty() && core.store_waiters.is_empty() {
         return None;
     }
     let patience = PATIENCE.as_nanos() as u64;
-    if core.waiters.pass_on(core.now, patience) {
+    let passed = core.waiters.pass_on(core.now, patience);
+    if core.store_waiters.pass_on(core.now, patience) || passed {
         core.room_changed(deferred);
     }
-    let oldest = core.waiters.oldest_grant()?;
+    let grants = [
+        core.waiters.oldest_grant(),
+        core.store_waiters.oldest_grant(),
+    ];
+    let oldest = grants.into_iter().flatten().min()?;
     shared.time(oldest.saturating_add(patience))
 }
 
 fn interrupt<T: Message>(core: &mut Core<T>, now: Instant) -> Option<Interrupt> {
     match core.phase {
-        Phase::Draining(_) if core.buffer.is_empty() => return Some(Interrupt::Drained),
+        Phase::Draining(_) if core.is_empty() => return Some(Interrupt::Drained),
         Phase::Draining(deadline) if deadline <= now => return Some(Interrupt::Over),
         Phase::Over(_) => return Some(Interrupt::Over),
         Phase::Open | Phase::Draining(_) | Phase::Suspended(_) => {}

@@ -2,11 +2,13 @@
 //! It uses the queue, the store, and the plain types beside it.
 //! The public handles use it: the builder, the sender, the sink and the receipt.
 
+mod backlog;
 mod core;
 mod dequeue;
 mod driver;
 mod enqueue;
 mod housekeeping;
+mod load;
 pub(crate) mod on_unsendable;
 mod session;
 pub(crate) mod settings;

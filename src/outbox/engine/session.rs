@@ -2,7 +2,6 @@
 
 use super::core::{Deferred, Refusal};
 use super::housekeeping::{Housekeeping, Interrupt};
-use super::on_unsendable::OnUnsendable;
 use super::settings::{Encode, Limits};
 use super::shared::OutboxShared;
 use crate::errors::CloseReason;
@@ -98,7 +97,6 @@ pub(crate) struct Session<'a, T: Message> {
     encode: Encode<T>,
     /// `None` where the peer's TCP confirms.
     replies: Option<&'a mut dyn Replies>,
-    unsendable: &'a mut OnUnsendable<T>,
     limits: &'a Limits,
     /// How many bytes of messages go into a batch.
     pub(crate) batch: usize,
@@ -145,7 +143,6 @@ impl<'a, T: Message> Session<'a, T> {
         parts: Parts,
         encode: Encode<T>,
         replies: Option<&'a mut dyn Replies>,
-        unsendable: &'a mut OnUnsendable<T>,
         limits: &'a Limits,
         batch: usize,
     ) -> Self {
@@ -157,7 +154,6 @@ impl<'a, T: Message> Session<'a, T> {
             closed,
             encode,
             replies,
-            unsendable,
             limits,
             batch,
             output: BytesMut::new(),
@@ -416,6 +412,7 @@ impl<'a, T: Message> Session<'a, T> {
         let Taken {
             number,
             attempt,
+            since,
             message,
         } = taken;
         let length = self.output.len();
@@ -423,6 +420,7 @@ impl<'a, T: Message> Session<'a, T> {
         let envelope = Envelope {
             number,
             attempt: attempt.into(),
+            first_sent: self.shared.instant(since),
             message,
         };
         let (encode, output) = (&mut self.encode, &mut self.output);
@@ -448,7 +446,7 @@ impl<'a, T: Message> Session<'a, T> {
     /// The encoder failed on a message.
     fn set_aside(&mut self, number: u64, message: T, error: &io::Error) {
         let why: Arc<str> = error.to_string().into();
-        let discard = self.unsendable.hand_over(Unsendable {
+        let discard = self.shared.hand_over(Unsendable {
             number,
             message: Some(message),
             bytes: None,

@@ -7,7 +7,6 @@ use crate::outbox::envelope::Envelope;
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
 use crate::outbox::store::Store;
-use crate::outbox::unsendable::UnsendableAction;
 use crate::policy::MonitorConfig;
 use bytes::{Bytes, BytesMut};
 use std::error::Error;
@@ -22,6 +21,8 @@ pub(crate) type Encode<T> = Box<dyn FnMut(Envelope<T>, &mut BytesMut) -> io::Res
 pub(crate) type NewEncoder<T> = Box<dyn FnMut() -> Encode<T> + Send>;
 pub(crate) type NewDelays = Box<dyn FnMut() -> Box<dyn Iterator<Item = Duration> + Send> + Send>;
 pub(crate) type GiveUpOn = Box<dyn FnMut(&io::Error) -> bool + Send>;
+
+pub(crate) type FromBytes<T> = fn(Bytes) -> Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Systems whose keepalive can be set; elsewhere a limit would make every connection fail.
 const KEEPALIVE: bool = cfg!(any(
@@ -46,7 +47,8 @@ pub(crate) struct Settings<T: Message> {
     pub(crate) give_up_on: GiveUpOn,
     pub(crate) limits: Limits,
     pub(crate) dead_peer_timeout: Option<Duration>,
-    pub(crate) unsendable: OnUnsendable<T>,
+    /// Taken by the start.
+    pub(crate) unsendable: Option<OnUnsendable<T>>,
     pub(crate) linger: Duration,
     pub(crate) durable: Option<Durable<T>>,
 }
@@ -67,7 +69,7 @@ pub(crate) struct Durable<T> {
     pub(crate) store: Box<dyn Store>,
     pub(crate) calls: StoreCalls,
     pub(crate) to_bytes: fn(&T) -> Bytes,
-    pub(crate) from_bytes: fn(Bytes) -> Result<T, Box<dyn Error + Send + Sync>>,
+    pub(crate) from_bytes: FromBytes<T>,
 }
 
 /// Who calls the store.
@@ -100,7 +102,7 @@ impl<T: Message> Settings<T> {
                 max_attempts: None,
             },
             dead_peer_timeout: KEEPALIVE.then_some(Duration::from_secs(30)),
-            unsendable: OnUnsendable(Box::new(|_| UnsendableAction::Keep)),
+            unsendable: None,
             linger: Duration::from_secs(10),
             durable: None,
         }
@@ -147,9 +149,6 @@ impl<T: Message> Settings<T> {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }
         }
-        self.monitor_config().timers().map(drop).map_err(|error| {
-            let what = format!("hangup: `dead_peer_timeout`: {error}");
-            io::Error::new(error.kind(), what)
-        })
+        self.monitor_config().timers().map(drop)
     }
 }

@@ -1,8 +1,9 @@
 //! What the handles, the receipts and the task share.
 
 use super::core::{Core, Deferred, OutboxEnd, Phase};
-use super::settings::Settings;
-use super::store_jobs::StoreJobs;
+use super::on_unsendable::OnUnsendable;
+use super::settings::{FromBytes, Settings};
+use super::store_jobs::{StoreJobs, Waiting};
 use crate::outbox::confirm::Ids;
 use crate::outbox::give_up::GiveUpReason;
 use crate::outbox::message::Message;
@@ -12,6 +13,7 @@ use crate::outbox::queue::buffer::{Buffer, Settled};
 use crate::outbox::shutdown::ShutdownReport;
 use crate::outbox::status::{Link, OutboxStatus};
 use crate::outbox::undelivered::UndeliveredError;
+use crate::outbox::unsendable::Unsendable;
 use bytes::Bytes;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,12 +36,20 @@ pub(crate) struct OutboxShared<T> {
     linger: Duration,
     /// How many sends there were.
     pub(crate) sent: AtomicUsize,
+    unsendable: Mutex<OnUnsendable<T>>,
     /// Makes the record of a message, if the outbox is durable.
     pub(crate) to_bytes: Option<fn(&T) -> Bytes>,
+    /// Makes a message of a record.
+    pub(crate) from_bytes: Option<FromBytes<T>>,
 }
 
 impl<T: Message> OutboxShared<T> {
-    pub(crate) fn new(settings: &Settings<T>, ids: Ids<T>, confirmed_by: ConfirmedBy) -> Self {
+    pub(crate) fn new(
+        settings: &Settings<T>,
+        unsendable: OnUnsendable<T>,
+        ids: Ids<T>,
+        confirmed_by: ConfirmedBy,
+    ) -> Self {
         let started = Instant::now();
         let buffer = Buffer::new(settings.max_bytes, settings.max_count);
         let core = Core::new(buffer, settings.in_flight);
@@ -53,8 +63,17 @@ impl<T: Message> OutboxShared<T> {
             started,
             linger: settings.linger,
             sent: AtomicUsize::new(0),
+            unsendable: Mutex::new(unsendable),
             to_bytes: durable.map(|durable| durable.to_bytes),
+            from_bytes: durable.map(|durable| durable.from_bytes),
         }
+    }
+
+    /// Hands a message that cannot be sent to the user's handler. Whether the store may forget it.
+    pub(crate) fn hand_over(&self, letter: Unsendable<T>) -> bool {
+        let mut unsendable = self.unsendable.lock();
+        let unsendable = unsendable.as_deref_mut();
+        unsendable.is_ok_and(|unsendable| unsendable.hand_over(letter))
     }
 
     pub(crate) fn is_durable(&self) -> bool {
@@ -68,46 +87,71 @@ impl<T: Message> OutboxShared<T> {
         core.store = Some(store);
     }
 
-    /// The store has written `count` messages, of which this is the last one.
-    pub(crate) fn stored(&self, count: usize, last: u64) {
-        let waker = {
-            let mut core = self.lock();
-            core.storing = core.storing.saturating_sub(count);
-            core.stored = last + 1;
-            let wants_messages = core.task.wants_messages;
-            core.task.waker.take_if(|_| wants_messages)
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// The store has not written these messages, the last of which is `last`. Returns those that are still
-    /// held.
-    pub(crate) fn not_stored(
-        &self,
-        numbers: impl ExactSizeIterator<Item = u64>,
-        last: u64,
-    ) -> Vec<Option<T>> {
-        let count = numbers.len();
-        let mut messages = Vec::with_capacity(count);
+    /// The store has written these messages.
+    pub(crate) fn stored(&self, messages: &[Waiting<T>]) {
         let mut deferred = Deferred::new();
         {
             let mut core = self.lock();
-            for number in numbers {
-                let mut message = None;
-                core.buffer.refuse(number, &mut |settled: Settled<T>| {
-                    message = Some(settled.message);
-                });
-                messages.push(message);
+            for waiting in messages {
+                core.storing = core.storing.saturating_sub(1);
+                core.stored = waiting.number + 1;
+                if waiting.message.is_some() {
+                    core.backlog.stored(waiting.size);
+                }
+            }
+            core.room_changed(&mut deferred);
+            let wakes = core.task.wants_messages || !core.backlog.is_empty();
+            deferred.wakers.extend(core.task.waker.take_if(|_| wakes));
+        }
+        deferred.run();
+    }
+
+    /// The store has not written this message. Returns it, if it is still held.
+    pub(crate) fn not_stored(&self, waiting: &mut Waiting<T>) -> Option<T> {
+        let mut deferred = Deferred::new();
+        let mut message = waiting.message.take();
+        {
+            let mut core = self.lock();
+            core.storing = core.storing.saturating_sub(1);
+            core.stored = waiting.number + 1;
+            if message.is_some() {
+                let copy = core.backlog.not_stored(waiting.number, waiting.size);
+                deferred.messages.extend(copy);
+            } else {
+                core.buffer
+                    .refuse(waiting.number, &mut |settled: Settled<T>| {
+                        message = Some(settled.message);
+                    });
             }
             core.room_changed(&mut deferred);
             // The last message that was held may be gone.
             deferred.wakers.extend(core.task.waker.take());
         }
-        self.stored(count, last);
         deferred.run();
-        messages
+        message
+    }
+
+    /// The store had no room for a message, which is dropped.
+    pub(crate) fn overflowed(&self, number: u64, message: T) {
+        let mut deferred = Deferred::new();
+        self.lock().overflowed(number, message, &mut deferred);
+        deferred.run();
+    }
+
+    /// Drops the oldest important message of memory below `limit`: one that is not written on this connection,
+    /// or any. Returns its number.
+    pub(crate) fn evict_important(&self, limit: u64, written_too: bool) -> Option<u64> {
+        let mut deferred = Deferred::new();
+        let mut evicted = None;
+        {
+            let mut core = self.lock();
+            core.settle(&mut deferred, None, |buffer, mut settle| {
+                evicted = buffer.evict_important(limit, written_too, &mut settle);
+            });
+            deferred.wakers.extend(core.task.waker.take());
+        }
+        deferred.run();
+        evicted
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core<T>> {
@@ -123,6 +167,11 @@ impl<T: Message> OutboxShared<T> {
     /// The time at which the buffer's clock shows this.
     pub(crate) fn time(&self, nanos: u64) -> Option<Instant> {
         self.started.checked_add(Duration::from_nanos(nanos))
+    }
+
+    /// As [`time`](Self::time), for a time that this clock has shown.
+    pub(crate) fn instant(&self, nanos: u64) -> Instant {
+        self.time(nanos).unwrap_or(self.started)
     }
 
     pub(crate) fn add_handle(&self) {
@@ -159,12 +208,14 @@ impl<T: Message> OutboxShared<T> {
         if let Some((message, reason)) = core.failed.remove(&number) {
             return Poll::Ready(Err(UndeliveredError::new(message, reason)));
         }
-        let Some(message) = core.buffer.get(number) else {
+        let held = core.buffer.get(number);
+        let Some(message) = held.or_else(|| core.backlog.receipts.get(&number)) else {
             return Poll::Ready(Ok(self.confirmed_by));
         };
         if let Some(reason) = core.phase.undelivered() {
             let message = message.clone();
             core.buffer.forget_receipt(number);
+            core.backlog.receipts.remove(&number);
             return Poll::Ready(Err(UndeliveredError::new(message, reason)));
         }
         core.receipts.insert(number, cx.waker().clone());
@@ -175,13 +226,14 @@ impl<T: Message> OutboxShared<T> {
         let mut core = self.lock();
         core.buffer.forget_receipt(number);
         // The usual case: no hash of the number is computed.
-        if core.receipts.is_empty() && core.failed.is_empty() {
+        if core.receipts.is_empty() && core.failed.is_empty() && core.backlog.receipts.is_empty() {
             return;
         }
         let waker = core.receipts.remove(&number);
         let failed = core.failed.remove(&number);
+        let on_disk = core.backlog.receipts.remove(&number);
         drop(core);
-        drop((waker, failed));
+        drop((waker, failed, on_disk));
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<OutboxStatus> {
@@ -299,14 +351,14 @@ impl<T: Message> OutboxShared<T> {
                 matches!(closed, Ok(Err(_)))
             }
         };
-        let undelivered = self
-            .lock()
-            .buffer
-            .iter()
-            .map(|(_, message)| message.clone())
-            .collect();
+        let core = self.lock();
+        let on_disk = core.backlog.held().count;
+        let held = core.buffer.iter();
+        let undelivered = held.map(|(_, message)| message.clone()).collect();
+        drop(core);
         ShutdownReport {
             undelivered,
+            on_disk,
             store_closed,
         }
     }
@@ -327,4 +379,5 @@ fn drain<T: Message>(core: &mut Core<T>, within: Duration, deferred: &mut Deferr
     };
     deferred.wakers.extend(core.task.waker.take());
     core.waiters.wake_all(&mut deferred.wakers);
+    core.store_waiters.wake_all(&mut deferred.wakers);
 }

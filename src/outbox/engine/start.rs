@@ -1,16 +1,15 @@
 //! How an outbox starts: its values are checked, its store is read, its task is made.
 
-use super::core::Core;
+use super::backlog::Amount;
 use super::driver::Driver;
+use super::on_unsendable::OnUnsendable;
 use super::settings::{Durable, Settings, StoreCalls};
 use super::shared::OutboxShared;
 use super::store_writer::StoreWriter;
-use crate::outbox::confirm::{Confirm, Ids};
-use crate::outbox::message::{Importance, Message};
-use crate::outbox::unsendable::{Unsendable, UnsendableReason};
-use crate::outbox::user_code;
+use crate::outbox::confirm::Confirm;
+use crate::outbox::message::Message;
+use crate::outbox::unsendable::UnsendableAction;
 use crate::policy::timer;
-use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 
@@ -22,84 +21,39 @@ pub(crate) fn start<T: Message>(
     settings.check()?;
     let confirmed_by = confirm.confirmed_by();
     let (ids, replies) = confirm.into_parts();
-    let shared = Arc::new(OutboxShared::new(&settings, ids, confirmed_by));
+    let unsendable = settings.unsendable.take();
+    let unsendable = unsendable.unwrap_or(OnUnsendable(Box::new(|_| UnsendableAction::Keep)));
+    let shared = Arc::new(OutboxShared::new(&settings, unsendable, ids, confirmed_by));
     let durable = settings.durable.take();
     let writer = match durable {
-        Some(durable) => recover(&shared, durable, &mut settings)?,
+        Some(durable) => recover(&shared, durable)?,
         None => None,
     };
     let driver = Driver::new(settings, replies, shared.clone(), writer);
     Ok((shared, driver))
 }
 
-/// Puts the messages of the store into the queue. Returns what calls the store, unless a thread does.
+/// Puts the first messages of the store into the queue, as many as fit. Returns what calls the store, unless a thread does.
 fn recover<T: Message>(
     shared: &Arc<OutboxShared<T>>,
     mut durable: Durable<T>,
-    settings: &mut Settings<T>,
 ) -> io::Result<Option<StoreWriter<T>>> {
-    let recovered = durable.store.recover()?;
+    let (count, bytes) = durable.store.totals()?;
     let next = durable.store.next_number()?;
-    let mut discarded = Vec::new();
-    let mut buried = Vec::new();
-    for (number, record) in recovered {
-        let decoded = user_code::guard("`Record::from_bytes`", || {
-            let message = (durable.from_bytes)(record.clone()).map_err(user_code::io_error)?;
-            hold(shared, &mut shared.lock(), number, message)
-        });
-        if let Err(error) = decoded {
-            if settings
-                .unsendable
-                .hand_over(letter(number, record, &error))
-            {
-                discarded.push(number);
-            } else {
-                buried.push((number, error.to_string()));
-            }
-            shared.lock().counts.unsendable += 1;
-        }
+    {
+        let mut core = shared.lock();
+        core.buffer.skip_to(next);
+        core.stored = next;
+        core.backlog.start(Amount { count, bytes });
     }
-    shared.lock().buffer.skip_to(next);
     let on_task = durable.calls == StoreCalls::OnTask;
-    let (writer, jobs) = StoreWriter::new(durable.store, shared, on_task);
-    if !discarded.is_empty() {
-        jobs.remove(discarded);
-    }
-    for (number, reason) in buried {
-        jobs.bury(number, reason);
-    }
+    let (mut writer, jobs) = StoreWriter::new(durable.store, shared, on_task);
     shared.set_store(jobs);
+    writer.load_first()?;
     shared.publish();
     if on_task {
         return Ok(Some(writer));
     }
     writer.start()?;
     Ok(None)
-}
-
-/// Holds a message of the store under its number.
-fn hold<T: Message>(
-    shared: &OutboxShared<T>,
-    core: &mut Core<T>,
-    number: u64,
-    message: T,
-) -> io::Result<()> {
-    let Some(mut terms) = shared.terms(&message, Importance::Important, false) else {
-        let what = "the message is larger than 4 GiB";
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
-    };
-    if matches!(shared.ids, Ids::Numbers) {
-        terms.id = number;
-    }
-    core.buffer.push_at(number, message, terms);
-    Ok(())
-}
-
-fn letter<T>(number: u64, record: Bytes, error: &io::Error) -> Unsendable<T> {
-    Unsendable {
-        number,
-        message: None,
-        bytes: Some(record),
-        reason: UnsendableReason::DecodeFailed(error.to_string().into()),
-    }
 }

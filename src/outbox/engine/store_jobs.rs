@@ -1,5 +1,6 @@
 //! The way from the outbox to whoever calls its store.
 
+use super::backlog::Page;
 use crate::outbox::refused::OutboxError;
 use bytes::Bytes;
 use std::sync::mpsc::Sender;
@@ -9,11 +10,8 @@ use tokio::sync::{oneshot, watch};
 pub(crate) type Stored<T> = Result<(), OutboxError<T>>;
 
 pub(crate) enum Job<T> {
-    Append {
-        number: u64,
-        record: Bytes,
-        stored: oneshot::Sender<Stored<T>>,
-    },
+    Append { number: u64, to_store: ToStore<T> },
+    Load(Page),
     Remove(Vec<u64>),
     Bury(u64, String),
 }
@@ -22,13 +20,50 @@ pub(crate) enum Job<T> {
 pub(crate) struct ToStore<T> {
     record: Bytes,
     stored: oneshot::Sender<Stored<T>>,
+    /// The message, if it is not in memory besides.
+    pub(crate) message: Option<T>,
+    has_receipt: bool,
 }
 
 impl<T> ToStore<T> {
-    pub(crate) fn new(record: Bytes) -> (Self, oneshot::Receiver<Stored<T>>) {
+    pub(crate) fn new(record: Bytes, has_receipt: bool) -> (Self, oneshot::Receiver<Stored<T>>) {
         let (stored, receiver) = oneshot::channel();
-        (Self { record, stored }, receiver)
+        let to_store = Self {
+            record,
+            stored,
+            message: None,
+            has_receipt,
+        };
+        (to_store, receiver)
     }
+
+    /// The record, and who waits for it.
+    pub(crate) fn split(self, number: u64) -> (Bytes, Waiting<T>) {
+        let waiting = Waiting {
+            number,
+            size: self.record.len(),
+            message: self.message,
+            has_receipt: self.has_receipt,
+            stored: self.stored,
+        };
+        (self.record, waiting)
+    }
+
+    /// The size of the record.
+    pub(crate) fn size(&self) -> usize {
+        self.record.len()
+    }
+}
+
+/// A sender that waits until its message is stored.
+pub(crate) struct Waiting<T> {
+    pub(crate) number: u64,
+    /// The size of the record.
+    pub(crate) size: usize,
+    /// The message, if it is not in memory besides.
+    pub(crate) message: Option<T>,
+    pub(crate) has_receipt: bool,
+    pub(crate) stored: oneshot::Sender<Stored<T>>,
 }
 
 /// Sends jobs to the store's writer. The writer ends when this is dropped and all jobs are done.
@@ -50,13 +85,12 @@ impl<T> StoreJobs<T> {
 
     /// The numbers must grow from call to call.
     pub(crate) fn append(&self, number: u64, to_store: ToStore<T>) {
-        let ToStore { record, stored } = to_store;
         // If the writer is gone, the sender learns it from its dropped channel.
-        let _ = self.jobs.send(Job::Append {
-            number,
-            record,
-            stored,
-        });
+        let _ = self.jobs.send(Job::Append { number, to_store });
+    }
+
+    pub(crate) fn load(&self, page: Page) {
+        let _ = self.jobs.send(Job::Load(page));
     }
 
     pub(crate) fn remove(&self, numbers: Vec<u64>) {

@@ -3,19 +3,25 @@
 //! All messages that wait when a commit is done go into the next one. Confirmed messages are removed late, many
 //! at once: after a crash they are delivered once more.
 
+use super::backlog::Page;
+use super::core::Core;
+use super::load::Undecodable;
 use super::shared::OutboxShared;
-use super::store_jobs::{Job, StoreJobs, Stored};
+use super::store_jobs::{Job, StoreJobs, Waiting};
 use crate::outbox::message::Message;
+use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{NotStoredReason, OutboxError, RefusedReason};
 use crate::outbox::store::Store;
+use crate::outbox::unsendable::{Unsendable, UnsendableReason};
 use crate::outbox::user_code;
 use bytes::Bytes;
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The longest delay before confirmed messages leave the store.
@@ -41,10 +47,14 @@ pub(crate) struct StoreWriter<T: Message> {
     jobs: Receiver<Job<T>>,
     shared: Weak<OutboxShared<T>>,
     batch: Vec<(u64, Bytes)>,
-    senders: Vec<oneshot::Sender<Stored<T>>>,
+    /// Who waits for the messages of the batch.
+    waiting: Vec<Waiting<T>>,
     bytes: usize,
     removed: Vec<u64>,
     buried: Vec<(u64, String)>,
+    page: Option<Page>,
+    /// The store has no room for the batch, which waits until messages were removed.
+    is_full: bool,
     /// When `removed` leaves the store.
     due: Option<Instant>,
     retry: Duration,
@@ -65,10 +75,12 @@ impl<T: Message> StoreWriter<T> {
             jobs,
             shared: Arc::downgrade(shared),
             batch: Vec::new(),
-            senders: Vec::new(),
+            waiting: Vec::new(),
             bytes: 0,
             removed: Vec::new(),
             buried: Vec::new(),
+            page: None,
+            is_full: false,
             due: None,
             retry: FIRST_RETRY,
             _ended: ended,
@@ -85,6 +97,7 @@ impl<T: Message> StoreWriter<T> {
     }
 
     fn run(mut self) {
+        self.step(Instant::now());
         loop {
             let first = match self.due {
                 None => self.jobs.recv().map_err(RecvTimeoutError::from),
@@ -107,7 +120,7 @@ impl<T: Message> StoreWriter<T> {
     pub(crate) fn step(&mut self, now: Instant) -> Option<Instant> {
         loop {
             let mut empty = false;
-            while self.batch.len() < BATCH && self.bytes < BATCH_BYTES {
+            while self.is_full || (self.batch.len() < BATCH && self.bytes < BATCH_BYTES) {
                 match self.jobs.try_recv() {
                     Ok(job) => self.note(job, now),
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
@@ -117,6 +130,9 @@ impl<T: Message> StoreWriter<T> {
                 }
             }
             self.append();
+            if let Some(page) = self.page.take() {
+                self.load(page);
+            }
             for (number, reason) in std::mem::take(&mut self.buried) {
                 // If it fails, the next outbox on this store tries the message again.
                 let _ = call(&mut self.store, |store| store.bury(number, &reason));
@@ -125,30 +141,29 @@ impl<T: Message> StoreWriter<T> {
                 break;
             }
         }
-        if self.due.is_some_and(|due| due <= now) {
-            self.remove(now);
+        if self.due.is_some_and(|due| due <= now) && self.remove(now) && self.is_full {
+            self.is_full = false;
+            self.append();
         }
         self.due
     }
 
     fn note(&mut self, job: Job<T>, now: Instant) {
         match job {
-            Job::Append {
-                number,
-                record,
-                stored,
-            } => {
+            Job::Append { number, to_store } => {
+                let (record, waiting) = to_store.split(number);
                 self.bytes += record.len();
                 self.batch.push((number, record));
-                self.senders.push(stored);
+                self.waiting.push(waiting);
             }
+            Job::Load(page) => self.page = Some(page),
             Job::Bury(number, reason) => self.buried.push((number, reason)),
             Job::Remove(numbers) => {
                 self.removed.extend(numbers);
                 self.removed.truncate(MOST_REMOVED);
                 let due = *self.due.get_or_insert(now + LATE);
                 // After a failure the delay stays.
-                if self.removed.len() >= MANY && self.retry == FIRST_RETRY {
+                if (self.is_full || self.removed.len() >= MANY) && self.retry == FIRST_RETRY {
                     self.due = Some(due.min(now));
                 }
             }
@@ -156,37 +171,203 @@ impl<T: Message> StoreWriter<T> {
     }
 
     fn append(&mut self) {
-        let Some(&(last, _)) = self.batch.last() else {
+        if self.batch.is_empty() || self.is_full {
             return;
-        };
-        let result = call(&mut self.store, |store| store.append(&self.batch));
-        let numbers = self.batch.drain(..).map(|(number, _)| number);
+        }
         self.bytes = 0;
-        let Some(shared) = self.shared.upgrade() else {
-            self.senders.clear();
-            return;
-        };
-        match result {
+        match call(&mut self.store, |store| store.append(&self.batch)) {
             Ok(()) => {
-                shared.stored(self.senders.len(), last);
-                for sender in self.senders.drain(..) {
-                    let _ = sender.send(Ok(()));
+                self.batch.clear();
+                if let Some(shared) = self.shared.upgrade() {
+                    shared.stored(&self.waiting);
+                }
+                for waiting in self.waiting.drain(..) {
+                    let _ = waiting.stored.send(Ok(()));
                 }
             }
+            Err(error) if error.kind() == ErrorKind::QuotaExceeded => self.append_singly(),
             Err(error) => {
+                self.batch.clear();
                 let why = NotStoredReason::new(&error);
-                let messages = shared.not_stored(numbers, last);
-                for (sender, message) in self.senders.drain(..).zip(messages) {
-                    // A message that is gone was settled by a shutdown or a limit of time.
-                    let refused =
-                        |message| OutboxError::new(message, RefusedReason::NotStored(why.clone()));
-                    let _ = sender.send(message.map_or(Ok(()), |message| Err(refused(message))));
+                for waiting in std::mem::take(&mut self.waiting) {
+                    self.refuse(waiting, &RefusedReason::NotStored(why.clone()));
                 }
             }
         }
     }
 
-    fn remove(&mut self, now: Instant) {
+    /// The store has no room for the batch: as many messages of it as fit, and the overflow policy for the others.
+    fn append_singly(&mut self) {
+        let mut waiting = VecDeque::from(std::mem::take(&mut self.waiting));
+        let mut batch = VecDeque::from(std::mem::take(&mut self.batch));
+        self.remove(Instant::now());
+        while let (Some(next), Some(record)) = (waiting.pop_front(), batch.pop_front()) {
+            let result = call(&mut self.store, |store| {
+                store.append(std::slice::from_ref(&record))
+            });
+            match result {
+                Ok(()) => {
+                    if let Some(shared) = self.shared.upgrade() {
+                        shared.stored(std::slice::from_ref(&next));
+                    }
+                    let _ = next.stored.send(Ok(()));
+                }
+                Err(error) if error.kind() == ErrorKind::QuotaExceeded => {
+                    if !self.overflow(next, &record, &error, &mut waiting, &mut batch) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    let why = NotStoredReason::new(&error);
+                    self.refuse(next, &RefusedReason::NotStored(why));
+                }
+            }
+        }
+        self.bytes = batch.iter().map(|(_, record)| record.len()).sum();
+        self.batch = batch.into();
+        self.waiting = waiting.into();
+    }
+
+    /// Does with a message for which the store has no room what the overflow policy says. Returns whether the
+    /// messages after it can be tried.
+    fn overflow(
+        &mut self,
+        next: Waiting<T>,
+        record: &(u64, Bytes),
+        error: &io::Error,
+        waiting: &mut VecDeque<Waiting<T>>,
+        batch: &mut VecDeque<(u64, Bytes)>,
+    ) -> bool {
+        let Some(shared) = self.shared.upgrade() else {
+            return true;
+        };
+        let empty = call(&mut self.store, Store::totals).is_ok_and(|(count, _)| count == 0);
+        let refused = match shared.overflow {
+            // It never fits.
+            _ if empty => RefusedReason::NotStored(NotStoredReason::new(error)),
+            Overflow::Refuse => RefusedReason::Full,
+            Overflow::Wait if next.stored.is_closed() => RefusedReason::Full,
+            Overflow::Wait => {
+                waiting.push_front(next);
+                batch.push_front(record.clone());
+                self.is_full = true;
+                return false;
+            }
+            Overflow::DropOldest if self.drop_oldest(&shared, next.number) => {
+                waiting.push_front(next);
+                batch.push_front(record.clone());
+                return true;
+            }
+            Overflow::DropOldest | Overflow::DropNewest => {
+                self.drop_newest(&shared, next);
+                return true;
+            }
+        };
+        self.refuse(next, &refused);
+        true
+    }
+
+    /// Makes room in the store for the message `number`. Returns whether a message was dropped for it.
+    fn drop_oldest(&mut self, shared: &OutboxShared<T>, number: u64) -> bool {
+        if let Some(oldest) = shared.evict_important(number, false) {
+            return call(&mut self.store, |store| store.remove(&[oldest])).is_ok();
+        }
+        let from = shared.lock().backlog.from();
+        let page = call(&mut self.store, |store| store.recover_page(from, 1));
+        let first = page.ok().and_then(|page| page.into_iter().next());
+        if let Some((oldest, record)) = first.filter(|_| !shared.lock().backlog.is_empty()) {
+            shared.drop_from_backlog(oldest, record.len());
+            return call(&mut self.store, |store| store.remove(&[oldest])).is_ok();
+        }
+        match shared.evict_important(number, true) {
+            Some(oldest) => call(&mut self.store, |store| store.remove(&[oldest])).is_ok(),
+            None => false,
+        }
+    }
+
+    fn drop_newest(&self, shared: &OutboxShared<T>, mut next: Waiting<T>) {
+        let message = shared.not_stored(&mut next);
+        if let Some(message) = message.filter(|_| next.has_receipt) {
+            shared.overflowed(next.number, message);
+        }
+        if next.stored.send(Ok(())).is_err() {
+            // Nobody has its receipt.
+            shared.forget_receipt(next.number);
+        }
+    }
+
+    /// A message was not stored.
+    fn refuse(&self, mut waiting: Waiting<T>, reason: &RefusedReason) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let refused = |message| OutboxError::new(message, reason.clone());
+        // A message that is gone was settled by a shutdown or a limit of time.
+        let message = shared.not_stored(&mut waiting);
+        let _ = waiting
+            .stored
+            .send(message.map_or(Ok(()), |message| Err(refused(message))));
+    }
+
+    /// Takes in pages of the store until memory is full.
+    pub(crate) fn load_first(&mut self) -> io::Result<()> {
+        while let Some(shared) = self.shared.upgrade() {
+            let page = {
+                let mut core = shared.lock();
+                let Core {
+                    backlog, buffer, ..
+                } = &mut *core;
+                backlog.next_page(buffer, 0)
+            };
+            let Some(page) = page else {
+                return Ok(());
+            };
+            let records = call(&mut self.store, |store| {
+                store.recover_page(page.from, page.bytes)
+            })?;
+            self.take_in(&shared, page, records);
+        }
+        Ok(())
+    }
+
+    /// Takes a page of the store into memory, as much of it as fits.
+    pub(crate) fn load(&mut self, page: Page) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let records = call(&mut self.store, |store| {
+            store.recover_page(page.from, page.bytes)
+        });
+        let Ok(records) = records else {
+            return shared.not_loaded();
+        };
+        self.take_in(&shared, page, records);
+    }
+
+    fn take_in(&mut self, shared: &OutboxShared<T>, page: Page, records: Vec<(u64, Bytes)>) {
+        for undecodable in shared.load(page, records) {
+            let Undecodable {
+                number,
+                record,
+                error,
+            } = undecodable;
+            let reason = UnsendableReason::DecodeFailed(error.to_string().into());
+            let letter = Unsendable {
+                number,
+                message: None,
+                bytes: Some(record),
+                reason,
+            };
+            if shared.hand_over(letter) {
+                self.note(Job::Remove(vec![number]), Instant::now());
+            } else {
+                self.buried.push((number, error.to_string()));
+            }
+        }
+    }
+
+    /// Removes what is confirmed. Whether nothing is left of it.
+    fn remove(&mut self, now: Instant) -> bool {
         self.due = None;
         while !self.removed.is_empty() {
             let count = self.removed.len().min(MANY);
@@ -198,20 +379,21 @@ impl<T: Message> StoreWriter<T> {
                 self.removed.dedup();
                 self.due = Some(now + self.retry);
                 self.retry = LAST_RETRY.min(self.retry * 2);
-                return;
+                return false;
             }
             self.removed.truncate(rest);
             self.retry = FIRST_RETRY;
         }
         self.removed.shrink_to(MANY);
+        true
     }
 }
 
 /// Calls the store, unless it has panicked before.
-fn call(
+fn call<R>(
     store: &mut Option<Box<dyn Store>>,
-    call: impl FnOnce(&mut dyn Store) -> io::Result<()>,
-) -> io::Result<()> {
+    call: impl FnOnce(&mut dyn Store) -> io::Result<R>,
+) -> io::Result<R> {
     let Some(mut inner) = store.take() else {
         return Err(io::Error::other("hangup: the store panicked earlier"));
     };
@@ -237,7 +419,13 @@ impl<T: Message> Drop for StoreWriter<T> {
     fn drop(&mut self) {
         let now = Instant::now();
         self.step(now);
-        self.remove(now);
+        if self.remove(now) && std::mem::take(&mut self.is_full) {
+            self.append();
+        }
+        // What has no room is not accepted.
+        for waiting in std::mem::take(&mut self.waiting) {
+            self.refuse(waiting, &RefusedReason::ShutDown);
+        }
         // The store before the end is reported: it may hold a file.
         let store = self.store.take();
         let _ = user_code::guard("the store", || {

@@ -160,6 +160,28 @@ impl<T> Block<T> {
         }
     }
 
+    /// Moves the slots from `number` on into a block of their own. There is at least one.
+    pub(crate) fn split_off(&mut self, number: u64) -> Self {
+        let index = self.index_from(number);
+        let first = self.number(index);
+        let moved = (first - self.first) as u16;
+        let mut slots = self.slots.split_off(index);
+        for slot in &mut slots {
+            slot.offset -= moved;
+        }
+        let mut rest = Self {
+            first,
+            head: 0,
+            live: slots.iter().filter(|slot| slot.message.is_some()).count(),
+            slots,
+        };
+        rest.advance();
+        self.live -= rest.live;
+        self.head = self.head.min(self.slots.len());
+        self.slots.reserve_exact(BLOCK - self.slots.len());
+        rest
+    }
+
     /// Empties the block, for numbers from `first` on.
     pub(crate) fn renew(&mut self, first: u64) {
         self.first = first;

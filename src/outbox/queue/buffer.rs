@@ -52,6 +52,8 @@ pub(crate) struct Taken<T> {
     pub(crate) number: u64,
     /// 1 when it is written for the first time.
     pub(crate) attempt: u8,
+    /// When it was accepted.
+    pub(crate) since: u64,
     pub(crate) message: T,
 }
 
@@ -251,19 +253,85 @@ impl<T> Buffer<T> {
         self.bytes += terms.size as usize;
     }
 
-    fn index(&mut self, number: u64, id: u64) {
-        match &mut self.ids {
-            Ids::Growing(last) if *last <= id => *last = id,
-            Ids::Growing(_) => {
-                let held = self.blocks.iter().flat_map(Block::held);
-                let mut index: BTreeSet<_> = held.map(|(number, slot)| (slot.id, number)).collect();
-                index.insert((id, number));
-                self.ids = Ids::Index(index);
+    /// Holds a message under a number that was passed over: no held message has it, and no message from it on has
+    /// been written on this connection.
+    pub(crate) fn insert_at(&mut self, number: u64, message: T, terms: Terms) {
+        if number >= self.tail {
+            return self.push_at(number, message, terms);
+        }
+        debug_assert!(number >= self.cursor && number >= self.fresh);
+        if self.len == 0 {
+            self.ids = Ids::Growing(terms.id);
+        }
+        // Invariant 6: only the last block may be empty.
+        if self.blocks.back().is_some_and(|block| block.live == 0) {
+            self.blocks.pop_back();
+        }
+        let mut place = self.blocks.partition_point(|block| block.end() <= number);
+        if let Some(block) = self.blocks.get_mut(place)
+            && block.number(0) < number
+        {
+            let rest = block.split_off(number);
+            if block.live == 0 {
+                *block = rest;
+            } else {
+                place += 1;
+                if rest.live > 0 {
+                    self.blocks.insert(place, rest);
+                }
             }
+        }
+        self.index_between(place, number, terms.id);
+        self.earliest = self.earliest.min(terms.expires.unwrap_or(u64::MAX));
+        let mut after_gap = false;
+        let before = place.checked_sub(1).and_then(|it| self.blocks.get_mut(it));
+        let rejected = match before {
+            Some(block) => {
+                after_gap = !block.is_full();
+                block.push(number, message, &terms).err()
+            }
+            None => Some(message),
+        };
+        if let Some(message) = rejected {
+            let mut block = Block::new(number, after_gap);
+            let _ = block.push(number, message, &terms);
+            self.blocks.insert(place, block);
+        }
+        self.len += 1;
+        self.bytes += terms.size as usize;
+    }
+
+    /// Takes in the id of a message that goes between the blocks before `place` and those from it on.
+    fn index_between(&mut self, place: usize, number: u64, id: u64) {
+        let before = place.checked_sub(1).and_then(|it| self.blocks.get(it));
+        let after = self.blocks.get(place).and_then(|it| it.slots.first());
+        let grows = before.is_none_or(|block| block.last_id() <= id)
+            && after.is_none_or(|slot| id <= slot.id);
+        match &mut self.ids {
+            Ids::Growing(last) if grows => *last = if after.is_none() { id } else { *last },
+            Ids::Growing(_) => self.index_held(number, id),
             Ids::Index(index) => {
                 index.insert((id, number));
             }
         }
+    }
+
+    fn index(&mut self, number: u64, id: u64) {
+        match &mut self.ids {
+            Ids::Growing(last) if *last <= id => *last = id,
+            Ids::Growing(_) => self.index_held(number, id),
+            Ids::Index(index) => {
+                index.insert((id, number));
+            }
+        }
+    }
+
+    /// Ids have fallen with this message.
+    fn index_held(&mut self, number: u64, id: u64) {
+        let held = self.blocks.iter().flat_map(Block::held);
+        let mut index: BTreeSet<_> = held.map(|(number, slot)| (slot.id, number)).collect();
+        index.insert((id, number));
+        self.ids = Ids::Index(index);
     }
 
     /// Takes the messages that are to be written next. Returns how many of them had been written before.
@@ -309,6 +377,7 @@ impl<T> Buffer<T> {
                 batch.push(Taken {
                     number,
                     attempt: slot.attempts,
+                    since: slot.since,
                     message: message.clone(),
                 });
             }
@@ -356,6 +425,38 @@ impl<T> Buffer<T> {
         if let Some(number) = self.next_to_write().or_else(|| self.first()) {
             self.drop_unanswered(number, Outcome::Overflowed, settle);
         }
+    }
+
+    /// Drops the oldest message below `limit` that is not best effort, or the oldest such one that is not written
+    /// on this connection. Returns its number.
+    pub(crate) fn evict_important(
+        &mut self,
+        limit: u64,
+        written_too: bool,
+        settle: &mut (impl FnMut(Settled<T>) + ?Sized),
+    ) -> Option<u64> {
+        let least = if written_too { 0 } else { self.cursor };
+        let held = self.blocks.iter().flat_map(Block::held);
+        let (number, _) =
+            { held }.find(|&(number, slot)| number >= least && !slot.is_best_effort())?;
+        if number >= limit {
+            return None;
+        }
+        self.drop_unanswered(number, Outcome::Overflowed, settle);
+        Some(number)
+    }
+
+    /// Half of the room: how many bytes and how many messages fit into it now.
+    pub(crate) fn half_room(&self) -> (usize, usize) {
+        (
+            (self.max_bytes / 2).saturating_sub(self.bytes),
+            (self.max_len / 2).saturating_sub(self.len),
+        )
+    }
+
+    /// How many bytes and how many messages fit into the buffer at all.
+    pub(crate) fn capacity(&self) -> (usize, usize) {
+        (self.max_bytes, self.max_len)
     }
 
     /// Settles a message to which the peer may still reply.

@@ -8,6 +8,16 @@ use bytes::Bytes;
 ///
 /// It stays in the store, and is not delivered, until it is
 /// [removed](super::Store::remove_dead_letters).
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::DeadLetter;
+///
+/// let letter = DeadLetter::new(7, "the encoder failed: too long".into(), Bytes::from("door opened"));
+/// assert_eq!(letter.number(), 7);
+/// assert_eq!(letter.reason(), "the encoder failed: too long");
+/// assert_eq!(letter.message(), "door opened");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     number: u64,

@@ -166,6 +166,24 @@ impl DiskStore {
     /// # Errors
     ///
     /// See [`StoreProblem`]. A file that cannot be opened is not changed.
+    ///
+    /// ```
+    /// use hangup::outbox::{DiskStore, Fsync, StoreProblem};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-open-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let path = directory.join("outbox");
+    /// let store = DiskStore::open(&path, Fsync::Each)?;
+    /// let second = DiskStore::open(&path, Fsync::Each).unwrap_err();
+    /// assert!(matches!(second.problem(), StoreProblem::InUse));
+    ///
+    /// drop(store); // frees the lock
+    /// DiskStore::open(&path, Fsync::Each)?;
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open(path: impl AsRef<Path>, fsync: Fsync) -> Result<Self, StoreError> {
         StoreOptions::new().fsync(fsync).open(path)
     }
@@ -175,6 +193,25 @@ impl DiskStore {
     /// # Errors
     ///
     /// As [`open`](Self::open), but for a damaged file.
+    ///
+    /// ```
+    /// use hangup::outbox::{DiskStore, Fsync, Salvage};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-salvage-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let (store, salvage) = DiskStore::salvage(directory.join("outbox"), Fsync::Each)?;
+    /// match salvage {
+    ///     Salvage::Salvaged { messages, damaged, .. } => {
+    ///         eprintln!("{messages} messages saved; the damaged file is {}", damaged.display());
+    ///     }
+    ///     sound => assert_eq!(sound, Salvage::Sound),
+    /// }
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn salvage(path: impl AsRef<Path>, fsync: Fsync) -> Result<(Self, Salvage), StoreError> {
         StoreOptions::new().fsync(fsync).salvage(path)
     }
@@ -197,6 +234,26 @@ impl DiskStore {
     /// # Errors
     ///
     /// If the size of the file cannot be read.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{DiskStore, Fsync, Store};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-info-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let mut store = DiskStore::open(directory.join("outbox"), Fsync::Each)?;
+    /// store.append(&[(0, Bytes::from("door opened")), (1, Bytes::from("door closed"))])?;
+    /// store.bury(0, "the station does not know this door")?;
+    ///
+    /// let info = store.info()?;
+    /// assert_eq!((info.messages(), info.dead_letters()), (1, 1));
+    /// assert_eq!(info.next_number(), 2);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn info(&self) -> io::Result<StoreInfo> {
         Ok(StoreInfo::new(self.counts, self.file.size()?))
     }
@@ -422,6 +479,17 @@ impl Store for DiskStore {
     fn recover_page(&mut self, from: u64, max_bytes: usize) -> io::Result<Vec<(u64, Bytes)>> {
         self.read_page(from, max_bytes)
             .map_err(|problem| self.error(problem))
+    }
+
+    fn totals(&mut self) -> io::Result<(u64, u64)> {
+        let Counts {
+            messages,
+            dead_letters,
+            bytes,
+            ..
+        } = self.counts;
+        let heads = (messages + dead_letters).saturating_mul(HEAD as u64);
+        Ok((messages, bytes.saturating_sub(heads)))
     }
 
     fn next_number(&mut self) -> io::Result<u64> {

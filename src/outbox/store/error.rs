@@ -8,6 +8,27 @@ use std::path::{Path, PathBuf};
 pub(super) type Outcome<T> = Result<T, StoreProblem>;
 
 /// What is wrong with a store on disk: its path, and the problem. The message says what to do.
+///
+/// ```
+/// use hangup::outbox::{DiskStore, Fsync, StoreProblem};
+/// use std::io::{self, ErrorKind};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = std::env::temp_dir().join(format!("hangup-error-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// let path = directory.join("letter.txt");
+/// std::fs::write(&path, "Dear operator, this is not a store.")?;
+/// let error = DiskStore::open(&path, Fsync::Each).unwrap_err();
+/// assert_eq!(error.path(), path);
+/// assert!(matches!(error.problem(), StoreProblem::NotAStore));
+///
+/// // As an `io::Error` it keeps its kind, and can be taken out again.
+/// let error = io::Error::from(error);
+/// assert_eq!(error.kind(), ErrorKind::InvalidData);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct StoreError {
     path: PathBuf,

@@ -3,6 +3,27 @@
 use super::tables::Counts;
 
 /// What is in a [`DiskStore`](super::DiskStore): [`DiskStore::info`](super::DiskStore::info).
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::{DiskStore, Fsync, Store};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = std::env::temp_dir().join(format!("hangup-store-info-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// let mut store = DiskStore::open(directory.join("outbox"), Fsync::Each)?;
+/// assert_eq!(store.info()?.bytes(), 0);
+/// store.append(&[(0, Bytes::from(vec![0; 100]))])?;
+///
+/// let info = store.info()?;
+/// assert_eq!(info.bytes(), 160); // the head of a message takes 60
+/// assert!(info.file_size() > info.bytes());
+/// assert_eq!(info.next_number(), 1);
+/// # drop(store);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreInfo {
     counts: Counts,

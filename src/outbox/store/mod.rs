@@ -85,6 +85,19 @@ pub trait Store: Send + 'static {
         Ok(page)
     }
 
+    /// How many messages are kept, and roughly how many bytes they have.
+    ///
+    /// The default counts what [`recover`](Self::recover) returns.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    fn totals(&mut self) -> io::Result<(u64, u64)> {
+        let kept = self.recover()?;
+        let bytes = kept.iter().map(|(_, message)| message.len() as u64);
+        Ok((kept.len() as u64, bytes.sum()))
+    }
+
     /// Above all the numbers that were ever given to [`append`](Self::append): numbers go on from here, so
     /// that none names two messages.
     ///
@@ -97,7 +110,8 @@ pub trait Store: Send + 'static {
     ///
     /// # Errors
     ///
-    /// If it cannot be kept.
+    /// If it cannot be kept. [`QuotaExceeded`](io::ErrorKind::QuotaExceeded) says that it would fit if other messages
+    /// were removed: the outbox does as [`Builder::overflow`](super::Builder::overflow) says.
     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()>;
 
     /// Forgets messages. Those that it does not have are passed over.

@@ -15,6 +15,26 @@ impl StoreOptions {
     /// # Errors
     ///
     /// See [`StoreProblem`]. A file that cannot be opened is not changed.
+    ///
+    /// ```
+    /// use hangup::outbox::StoreOptions;
+    /// use std::io::ErrorKind;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-options-open-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let path = directory.join("outbox");
+    /// drop(StoreOptions::new().open(&path)?); // makes the file
+    /// let store = StoreOptions::new().open(&path)?;
+    /// assert_eq!(store.info()?.messages(), 0);
+    ///
+    /// let missing = StoreOptions::new().open(directory.join("no/such/folder")).unwrap_err();
+    /// assert_eq!(std::io::Error::from(missing).kind(), ErrorKind::NotFound);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<DiskStore, StoreError> {
         let path = path.as_ref();
         let opened = opening::open_file(path, self);
@@ -34,6 +54,36 @@ impl StoreOptions {
     /// # Errors
     ///
     /// As [`open`](Self::open), but for a damaged file.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{Salvage, Store, StoreOptions, StoreProblem};
+    /// use std::io::{Seek, SeekFrom, Write};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-options-salvage-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let path = directory.join("outbox");
+    /// let mut store = StoreOptions::new().open(&path)?;
+    /// store.append(&[(0, Bytes::from("door opened"))])?;
+    /// drop(store);
+    ///
+    /// // A disk returns something else than what was written.
+    /// let mut file = std::fs::OpenOptions::new().write(true).open(&path)?;
+    /// file.seek(SeekFrom::Start(4096))?;
+    /// file.write_all(&[0xff; 512])?;
+    /// drop(file);
+    ///
+    /// let error = StoreOptions::new().open(&path).unwrap_err();
+    /// assert!(matches!(error.problem(), StoreProblem::Damaged { whole: 1, .. }));
+    /// let (mut store, salvage) = StoreOptions::new().salvage(&path)?;
+    /// assert!(matches!(salvage, Salvage::Salvaged { messages: 1, .. }));
+    /// assert_eq!(store.recover()?, [(0, Bytes::from("door opened"))]);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn salvage(&self, path: impl AsRef<Path>) -> Result<(DiskStore, Salvage), StoreError> {
         let path = path.as_ref();
         match self.open(path) {
@@ -59,6 +109,50 @@ impl StoreOptions {
     ///
     /// See [`StoreProblem`]. [`OtherFormat`](StoreProblem::OtherFormat) for a store of the format before: it is
     /// converted in a file only.
+    ///
+    /// A partition or an encrypted file would implement [`StorageBackend`] like this; here is one over a plain file:
+    ///
+    /// ```
+    /// use hangup::outbox::{StorageBackend, Store, StoreOptions};
+    /// use std::fs::File;
+    /// use std::io;
+    ///
+    /// #[derive(Debug)]
+    /// struct OverFile(File);
+    ///
+    /// # #[cfg(unix)]
+    /// impl StorageBackend for OverFile {
+    ///     fn size(&self) -> io::Result<u64> {
+    ///         Ok(self.0.metadata()?.len())
+    ///     }
+    ///     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    ///         std::os::unix::fs::FileExt::read_exact_at(&self.0, buffer, offset)
+    ///     }
+    ///     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+    ///         std::os::unix::fs::FileExt::write_all_at(&self.0, data, offset)
+    ///     }
+    ///     fn set_size(&self, size: u64) -> io::Result<()> {
+    ///         self.0.set_len(size)
+    ///     }
+    ///     fn sync(&self) -> io::Result<()> {
+    ///         self.0.sync_data()
+    ///     }
+    /// }
+    ///
+    /// # #[cfg(unix)]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = std::env::temp_dir().join(format!("hangup-backend-{}", std::process::id()));
+    /// let mut options = File::options();
+    /// let file = options.read(true).write(true).create_new(true).open(&path)?;
+    /// let mut store = StoreOptions::new().open_backend(OverFile(file))?;
+    /// assert_eq!(store.recover()?, []);
+    /// # drop(store);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(unix))]
+    /// # fn main() {}
+    /// ```
     pub fn open_backend(&self, backend: impl StorageBackend) -> Result<DiskStore, StoreError> {
         match opening::open_backend(backend, self) {
             Ok(opened) => Ok(DiskStore::new(Path::new(""), self.clone(), opened)),

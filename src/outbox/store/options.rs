@@ -36,6 +36,11 @@ pub struct StoreOptions {
 
 impl StoreOptions {
     /// [`Fsync::Each`], mode `0600`, no limit of the disk space, read and write.
+    ///
+    /// ```
+    /// # use hangup::outbox::StoreOptions;
+    /// assert_eq!(StoreOptions::new(), StoreOptions::default());
+    /// ```
     pub fn new() -> Self {
         Self {
             fsync: Fsync::Each,
@@ -46,6 +51,14 @@ impl StoreOptions {
     }
 
     /// When the store waits until the disk has what was written. [`Fsync::Each`] by default.
+    ///
+    /// ```
+    /// use hangup::outbox::{Fsync, StoreOptions};
+    ///
+    /// // The messages survive a crash of the program, and not a power cut.
+    /// let options = StoreOptions::new().fsync(Fsync::Never);
+    /// assert_ne!(options, StoreOptions::new());
+    /// ```
     pub fn fsync(mut self, fsync: Fsync) -> Self {
         self.fsync = fsync;
         self
@@ -53,6 +66,26 @@ impl StoreOptions {
 
     /// The permissions of a new file (`chmod(2)`), before the umask. `0600` by default: messages are nobody
     /// else's. A file that is there keeps its own. Without effect on Windows.
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use hangup::outbox::StoreOptions;
+    /// use std::os::unix::fs::PermissionsExt;
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("hangup-mode-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let path = directory.join("outbox");
+    /// drop(StoreOptions::new().mode(0o640).open(&path)?); // a backup group may read it
+    /// let mode = std::fs::metadata(&path)?.permissions().mode();
+    /// assert_eq!(mode & 0o600, 0o600);
+    /// assert_eq!(mode & 0o007, 0);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(unix))]
+    /// # fn main() {}
+    /// ```
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
@@ -60,6 +93,27 @@ impl StoreOptions {
 
     /// Opens without changing the file: what a crash left is mended in memory only. Several processes may have
     /// a store open in this way at a time, and none besides for writing.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{Store, StoreOptions};
+    /// use std::io::ErrorKind;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-read-only-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let path = directory.join("outbox");
+    /// drop(StoreOptions::new().open(&path)?);
+    ///
+    /// let mut store = StoreOptions::new().read_only(true).open(&path)?;
+    /// assert_eq!(store.recover()?, []);
+    /// let error = store.append(&[(0, Bytes::from("door opened"))]).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ReadOnlyFilesystem);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
@@ -69,6 +123,24 @@ impl StoreOptions {
     ///
     /// Beyond it [`append`](super::Store::append) fails with [`StoreProblem::CapacityReached`](super::StoreProblem::CapacityReached). The file is
     /// larger: pages are filled to two thirds or more, and the file doubles when it grows.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{Store, StoreOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-capacity-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let mut store = StoreOptions::new().disk_capacity(200).open(directory.join("outbox"))?;
+    /// store.append(&[(0, Bytes::from(vec![0; 100]))])?; // counts as 160
+    /// assert!(store.append(&[(1, Bytes::from(vec![0; 100]))]).is_err());
+    /// store.remove(&[0])?;
+    /// store.append(&[(1, Bytes::from(vec![0; 100]))])?;
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn disk_capacity(mut self, bytes: u64) -> Self {
         self.disk_capacity = bytes;
         self

@@ -60,6 +60,15 @@ enum Way {
 
 impl FileBody {
     /// No bytes at all.
+    ///
+    /// ```
+    /// use hangup::serve::FileBody;
+    /// use http_body::Body;
+    ///
+    /// let body = FileBody::empty();
+    /// assert!(body.is_end_stream());
+    /// assert_eq!(body.size_hint().exact(), Some(0));
+    /// ```
     pub fn empty() -> Self {
         Self::from(Bytes::new())
     }
@@ -84,6 +93,24 @@ impl FileBody {
 
     /// Has the file read, and never sent by the kernel: for a middleware that changes the bytes of a body and
     /// keeps their number.
+    ///
+    /// ```
+    /// use axum::body::{Body, to_bytes};
+    /// use hangup::serve::file;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = std::env::temp_dir().join(format!("hangup-body-{}", std::process::id()));
+    /// # std::fs::write(&path, "secret")?;
+    /// let response = file(&http::Request::new(()), path.as_path()).await;
+    /// let response = response.map(|body| Body::new(body.read()));
+    /// let bytes = to_bytes(response.into_body(), 1 << 20).await?;
+    /// let masked: Vec<u8> = bytes.iter().map(|byte| byte ^ 0x20).collect(); // the same length
+    /// assert_eq!(masked, b"SECRET");
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn read(mut self) -> Self {
         if let Content::File(part) = &mut self.content {

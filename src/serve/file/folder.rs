@@ -70,6 +70,14 @@ impl ServeFolder {
     /// # Errors
     ///
     /// Those of opening a directory.
+    ///
+    /// ```
+    /// use hangup::serve::ServeFolder;
+    /// use std::io::ErrorKind;
+    ///
+    /// let error = ServeFolder::open("/no/such/folder").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let folder = Dir::open_ambient_dir(path, ambient_authority())?;
         Ok(Self {
@@ -80,6 +88,28 @@ impl ServeFolder {
     }
 
     /// The name of the file that is sent for a directory, or `None`. Default: `index.html`.
+    ///
+    /// ```
+    /// use hangup::serve::ServeFolder;
+    /// use http::{Request, StatusCode};
+    /// use tower_service::Service;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-index-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// std::fs::write(directory.join("start.html"), "<h1>hello</h1>")?;
+    /// let folder = ServeFolder::open(&directory)?;
+    /// let request = || Request::builder().uri("/").body(());
+    ///
+    /// let response = folder.clone().call(request()?).await?;
+    /// assert_eq!(response.status(), StatusCode::NOT_FOUND); // there is no index.html
+    /// let response = folder.index(Some("start.html".into())).call(request()?).await?;
+    /// assert_eq!(response.status(), StatusCode::OK);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn index(mut self, name: impl Into<Option<PathBuf>>) -> Self {
         self.index = name.into().map(Into::into);
@@ -90,6 +120,28 @@ impl ServeFolder {
     /// coding, where there is one. Default: no.
     ///
     /// It costs an attempt to open a file for each coding that a client accepts.
+    ///
+    /// ```
+    /// use hangup::serve::ServeFolder;
+    /// use http::Request;
+    /// use tower_service::Service;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-precompressed-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// std::fs::write(directory.join("app.js"), "let a = 1;")?;
+    /// std::fs::write(directory.join("app.js.br"), "compressed by the build")?;
+    /// let mut folder = ServeFolder::open(&directory)?.precompressed(true);
+    /// let request = Request::builder().uri("/app.js").header("accept-encoding", "br, gzip");
+    /// let response = folder.call(request.body(())?).await?;
+    /// assert_eq!(response.headers()["content-encoding"], "br");
+    /// assert_eq!(response.headers()["content-type"], "text/javascript");
+    /// assert_eq!(response.headers()["vary"], "accept-encoding");
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn precompressed(mut self, precompressed: bool) -> Self {
         self.precompressed = precompressed;
@@ -97,6 +149,26 @@ impl ServeFolder {
     }
 
     /// What the folder has for `request`: for programs that list directories.
+    ///
+    /// ```
+    /// use hangup::serve::{FolderResponse, ServeFolder};
+    /// use http::Request;
+    /// use std::path::Path;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-get-{}", std::process::id()));
+    /// std::fs::create_dir_all(directory.join("reports/2024"))?;
+    /// let folder = ServeFolder::open(&directory)?;
+    /// let request = Request::builder().uri("/reports/2024/").body(())?;
+    /// match folder.get(&request).await {
+    ///     FolderResponse::Directory(path) => assert_eq!(path, Path::new("reports/2024")),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get<B>(
         &self,
         request: &Request<B>,

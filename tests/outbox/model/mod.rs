@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub)] // the buffer is a part of a library
 
 mod plain;
+// The queue is no part of the library's interface, and is compiled here from its source.
 #[path = "../../../src/outbox/queue/mod.rs"]
 mod queue;
 

@@ -6,7 +6,7 @@
 
 use super::queue::block::Terms;
 use super::queue::buffer::{Budget, Buffer, Fit, Outcome, Settled, Taken};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// One operation; small numbers, so that they meet.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,13 @@ pub enum Operation {
     PushAt {
         gap: u32,
         size: u8,
+    },
+    /// A number is left to a message that comes later.
+    Skip,
+    /// The message of the lowest such number comes.
+    Insert {
+        size: u8,
+        id: Option<u8>,
     },
     /// The next batch is written.
     Take {
@@ -63,7 +70,12 @@ impl Operation {
     /// Any three bytes are one.
     pub fn new((kind, a, b): (u8, u8, u8)) -> Self {
         match kind % 32 {
-            0..=7 => Self::Push {
+            0 => Self::Skip,
+            1..=2 => Self::Insert {
+                size: a % 64,
+                id: (b % 8 == 0).then_some(b / 8),
+            },
+            3..=7 => Self::Push {
                 size: a % 64,
                 id: Id::Growing,
                 ttl: (b % 3 == 0).then_some(b / 3),
@@ -121,6 +133,8 @@ pub struct Pair {
     max_len: usize,
     next: u64,
     last_id: u64,
+    /// Numbers that were passed over and may be used.
+    skipped: VecDeque<u64>,
     now: u64,
     last_batch: Vec<u64>,
     /// Written on this connection and dropped without a reply, as long as no reply has named a message.
@@ -138,6 +152,7 @@ impl Pair {
             max_len,
             next: 0,
             last_id: 0,
+            skipped: VecDeque::new(),
             now: 0,
             last_batch: Vec::new(),
             gone: BTreeSet::new(),
@@ -154,6 +169,26 @@ impl Pair {
                 let terms = self.terms(size, Id::Growing, None);
                 self.buffer.push_at(number, number, terms);
                 self.hold(number, terms);
+            }
+            Operation::Skip => {
+                self.skipped.push_back(self.next);
+                assert_eq!(self.buffer.skip(), self.next);
+                self.next += 1;
+            }
+            Operation::Insert { size, id } => {
+                if let Some(number) = self.skipped.pop_front() {
+                    let last_id = self.last_id;
+                    let id = id.map_or(Id::Growing, Id::Any);
+                    let mut terms = self.terms(size, id, None);
+                    if matches!(id, Id::Growing) {
+                        // That of the message before it, as of a message that was passed over when it was sent.
+                        let before = self.held.iter().rev().find(|held| held.number < number);
+                        terms.id = before.map_or(0, |held| held.terms.id);
+                    }
+                    self.last_id = last_id.max(terms.id);
+                    self.buffer.insert_at(number, number, terms);
+                    self.insert(number, terms);
+                }
             }
             Operation::Take {
                 bytes,
@@ -268,6 +303,7 @@ impl Pair {
             }
             Operation::Clear => {
                 self.gone.clear();
+                self.skipped.clear();
                 let mut left = Vec::new();
                 self.buffer
                     .clear(|number, message, receipt| left.push((number, message, receipt)));
@@ -333,13 +369,19 @@ impl Pair {
 
     fn hold(&mut self, number: u64, terms: Terms) {
         self.next = number + 1;
-        self.held.push(Held {
+        self.insert(number, terms);
+    }
+
+    fn insert(&mut self, number: u64, terms: Terms) {
+        let place = self.held.partition_point(|held| held.number < number);
+        let held = Held {
             number,
             message: number,
             terms,
             written: false,
             ever: false,
-        });
+        };
+        self.held.insert(place, held);
     }
 
     fn push(&mut self, size: u8, id: Id, ttl: Option<u8>) {
@@ -365,6 +407,8 @@ impl Pair {
         let limit = limit.map_or(u64::MAX, |limit| {
             self.held.first().map_or(0, |held| held.number) + u64::from(limit)
         });
+        let barrier = self.skipped.front().copied().unwrap_or(u64::MAX);
+        let limit = limit.min(barrier);
         let in_flight = in_flight.map_or(usize::MAX, usize::from);
         let budget = Budget {
             bytes,

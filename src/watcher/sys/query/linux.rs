@@ -15,7 +15,7 @@ use std::time::Duration;
 enum Kind {
     Tcp {
         /// [`tcp::control_bytes`] at the registration: 1 for a connection that we opened, or else 0.
-        control_bytes: Option<u64>,
+        control_bytes: Option<u8>,
     },
     Mptcp,
     Unix,
@@ -134,7 +134,7 @@ impl Target {
                 self.descriptor
                     .set_u32(libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, millis);
             }
-            _ => {}
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket => {}
         }
     }
 
@@ -195,6 +195,7 @@ fn socket_kind(descriptor: Descriptor) -> io::Result<Kind> {
             Some(tcp::LISTEN) => return Err(listener()),
             Some(_) => {
                 let control_bytes = tcp::control_bytes(descriptor);
+                let control_bytes = control_bytes.and_then(|bytes| u8::try_from(bytes).ok());
                 return Ok(Kind::Tcp { control_bytes });
             }
             None => Kind::Socket,

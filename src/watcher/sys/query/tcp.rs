@@ -24,7 +24,7 @@ pub(super) fn state(descriptor: Descriptor) -> Option<u8> {
 }
 
 /// `before`: [`control_bytes`] at the registration.
-pub(super) fn examine(descriptor: Descriptor, before: Option<u64>) -> Observation {
+pub(super) fn examine(descriptor: Descriptor, before: Option<u8>) -> Observation {
     match state(descriptor) {
         Some(CLOSE) => match descriptor.take_error() {
             Some(error) => error,
@@ -41,9 +41,9 @@ pub(super) fn examine(descriptor: Descriptor, before: Option<u64>) -> Observatio
 
 /// A closed connection has no error after an orderly end, or when somebody has read the error. A FIN of
 /// ours that was acknowledged tells that it was the former: no connection is reset after both FINs.
-fn closed_without_error(descriptor: Descriptor, before: Option<u64>) -> Event {
+fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Event {
     match (before, control_bytes(descriptor)) {
-        (Some(before), Some(now)) if now > before => Event::BothFinished,
+        (Some(before), Some(now)) if now > before.into() => Event::BothFinished,
         _ => Event::Vanished,
     }
 }

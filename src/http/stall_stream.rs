@@ -1,0 +1,138 @@
+//! The receiving end of a producer whose client has to take its items at a rate.
+
+use super::body_error::{BodyError, body_error};
+use super::gone_reason::GoneReason;
+use super::judged::Judged;
+use super::producer::Producer;
+use super::request::Request;
+use crate::errors::CloseReason;
+use crate::monitor::Monitor;
+use crate::policy::StallPolicy;
+use crate::state::Closed;
+use futures_core::Stream;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+
+/// As [`producer`](super::producer()), with a bound for the client: the receiving end is taken from at the rate of `policy`.
+///
+/// Each item counts as one of the policy's bytes: `StallPolicy::new(1, Duration::from_secs(30))` is one item in 30 s.
+/// The clock runs while an item was taken and the next one is not asked for, and until the first one is. It stands
+/// still while the client waits for the producer.
+///
+/// When the client takes too few, the waiting items are dropped, and the [`Producer`] hears
+/// [`GoneReason::Stalled`]. [`StallStream`] ends with an error, so that a client that reads on later does not take the
+/// response for complete.
+///
+/// # Errors
+///
+/// There is no current runtime, or it has no timer.
+///
+/// # Panics
+///
+/// If `room` is zero.
+///
+/// ```
+/// use hangup::http::{GoneReason, producer_with_policy};
+/// use hangup::{MonitoredStream, StallPolicy};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> std::io::Result<()> {
+/// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let policy = StallPolicy::new(1, Duration::from_secs(30));
+/// let (mut producer, _items) = producer_with_policy(&stream.monitor(), 1, policy)?;
+/// producer.send("token").await.unwrap();
+/// // The client of this HTTP/2 stream never opens its window, so HTTP asks for nothing.
+/// let error = producer.send("the next one").await.unwrap_err();
+/// assert_eq!(error.reason(), &GoneReason::Stalled);
+/// # Ok(())
+/// # }
+/// ```
+pub fn producer_with_policy<T: Send + 'static>(
+    monitor: &Monitor,
+    room: usize,
+    policy: StallPolicy,
+) -> io::Result<(Producer<T>, StallStream<T>)> {
+    let (sender, receiver) = mpsc::channel(room);
+    let shared = Request::new(monitor);
+    let request = shared.clone();
+    let items = StallStream {
+        queue: Judged::new(receiver, policy, move || request.end(GoneReason::Stalled))?,
+        handed: 0,
+        over: false,
+        closed: monitor.closed(),
+        shared: shared.clone(),
+    };
+    Ok((Producer::new(sender, shared), items))
+}
+
+/// The receiving end of [`producer_with_policy`]: a [`Stream`] of the items, or of one error at its end.
+///
+/// It ends when the [`Producer`] is dropped and all of its items are taken. When the client has stalled or the
+/// connection closes, it ends with an error that carries the [`CloseReason`].
+#[must_use = "to drop it tells the producer that nobody receives"]
+pub struct StallStream<T> {
+    queue: Judged<mpsc::Receiver<T>>,
+    /// How many items HTTP has got since it asked last.
+    handed: usize,
+    over: bool,
+    closed: Closed,
+    shared: Arc<Request>,
+}
+
+impl<T> Stream for StallStream<T> {
+    type Item = Result<T, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.over {
+            return Poll::Ready(None);
+        }
+        this.queue.asked(mem::take(&mut this.handed));
+        if let Poll::Ready(reason) = Pin::new(&mut this.closed).poll(cx) {
+            this.over = true;
+            return Poll::Ready(Some(Err(body_error(reason))));
+        }
+        let polled = match &mut *this.queue.content() {
+            Some(items) => items.poll_recv(cx),
+            None => {
+                this.over = true;
+                return Poll::Ready(Some(Err(body_error(CloseReason::Stalled))));
+            }
+        };
+        match polled {
+            Poll::Ready(Some(item)) => {
+                this.handed = 1;
+                this.queue.handed();
+                Poll::Ready(Some(Ok(item)))
+            }
+            Poll::Ready(None) => {
+                this.over = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T> Drop for StallStream<T> {
+    fn drop(&mut self) {
+        // Before the queue is dropped: a send that waits for room then finds the reason.
+        self.shared.end(GoneReason::Cancelled);
+    }
+}
+
+impl<T> fmt::Debug for StallStream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StallStream")
+            .field("over", &self.over)
+            .field("closed", &self.closed)
+            .finish()
+    }
+}

@@ -1,0 +1,152 @@
+//! How a page of the store comes into memory.
+
+use super::backlog::Page;
+use super::core::{Core, Deferred};
+use super::shared::OutboxShared;
+use crate::outbox::confirm::Ids;
+use crate::outbox::message::{Importance, Message};
+use crate::outbox::queue::buffer::Fit;
+use crate::outbox::undelivered::UndeliveredReason;
+use crate::outbox::user_code;
+use bytes::Bytes;
+use std::io;
+use tokio::time::Instant;
+
+/// A record that is no message.
+pub(crate) struct Undecodable {
+    pub(crate) number: u64,
+    pub(crate) record: Bytes,
+    pub(crate) error: io::Error,
+}
+
+/// How far a page was taken in.
+enum Taken {
+    Yes,
+    /// The message is of this size, and has no room yet.
+    NoRoom(usize),
+}
+
+impl<T: Message> OutboxShared<T> {
+    /// The page could not be read: it is tried again later.
+    pub(crate) fn not_loaded(&self) {
+        let mut deferred = Deferred::<T>::new();
+        {
+            let mut core = self.lock();
+            let now = self.nanos(Instant::now());
+            core.backlog.not_loaded(now);
+            deferred.wakers.extend(core.task.waker.take());
+        }
+        deferred.run();
+    }
+
+    /// Takes messages into memory, as many as fit. Returns the records that are none.
+    pub(crate) fn load(&self, page: Page, records: Vec<(u64, Bytes)>) -> Vec<Undecodable> {
+        let mut undecodable = Vec::new();
+        let mut deferred = Deferred::<T>::new();
+        let (mut from, mut needs) = (page.from, 0);
+        let exhausted = records.is_empty();
+        for (number, record) in records {
+            let size = record.len();
+            let decoded = user_code::guard("`Record::from_bytes`", || {
+                let from_bytes = self.from_bytes.ok_or(io::ErrorKind::Unsupported)?;
+                let message = from_bytes(record.clone()).map_err(user_code::io_error)?;
+                self.take_in(&mut self.lock(), number, message, size, &mut deferred)
+            });
+            match decoded {
+                Ok(Taken::Yes) => {}
+                Ok(Taken::NoRoom(size)) => {
+                    needs = size;
+                    break;
+                }
+                Err(error) => {
+                    let mut core = self.lock();
+                    let _ = core.backlog.remove(number, size);
+                    core.counts.unsendable += 1;
+                    drop(core);
+                    undecodable.push(Undecodable {
+                        number,
+                        record,
+                        error,
+                    });
+                }
+            }
+            from = number.saturating_add(1);
+        }
+        {
+            let mut core = self.lock();
+            if exhausted {
+                core.backlog.exhausted();
+            } else {
+                core.backlog.loaded(from, needs);
+            }
+            core.room_changed(&mut deferred);
+            deferred.wakers.extend(core.task.waker.take());
+        }
+        deferred.run();
+        undecodable
+    }
+
+    /// Holds a message of the store under its number.
+    fn take_in(
+        &self,
+        core: &mut Core<T>,
+        number: u64,
+        message: T,
+        record: usize,
+        deferred: &mut Deferred<T>,
+    ) -> io::Result<Taken> {
+        let Some(mut terms) = self.terms(&message, Importance::Important, false) else {
+            let what = "the message is larger than 4 GiB";
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        };
+        let size = terms.size as usize;
+        match core.buffer.fit(size) {
+            // It was accepted by an outbox with more room, and must be delivered all the same.
+            Fit::Now | Fit::Never => {}
+            Fit::Later if core.buffer.is_empty() => {}
+            Fit::Later => return Ok(Taken::NoRoom(size)),
+        }
+        let now = self.nanos(Instant::now());
+        let (receipt, expires) = core.backlog.remove(number, record);
+        if expires.is_some_and(|expires| expires <= now) {
+            core.counts.dropped += 1;
+            if let Some(store) = &core.store {
+                store.remove(vec![number]);
+            }
+            if let Some(message) = receipt {
+                deferred.wakers.extend(core.receipts.remove(&number));
+                core.failed
+                    .insert(number, (message, UndeliveredReason::Expired));
+            }
+            return Ok(Taken::Yes);
+        }
+        terms.since = now;
+        terms.expires = expires;
+        terms.receipt = receipt.is_some();
+        deferred.messages.extend(receipt);
+        if matches!(self.ids, Ids::Numbers) {
+            terms.id = number;
+        }
+        core.buffer.insert_at(number, message, terms);
+        core.changed = true;
+        Ok(Taken::Yes)
+    }
+
+    /// The oldest message of the backlog is dropped to make room in the store.
+    pub(crate) fn drop_from_backlog(&self, number: u64, record: usize) {
+        let mut deferred = Deferred::<T>::new();
+        {
+            let mut core = self.lock();
+            let (receipt, _) = core.backlog.remove(number, record);
+            core.backlog.skip(number);
+            core.counts.dropped += 1;
+            core.changed = true;
+            if let Some(message) = receipt {
+                deferred.wakers.extend(core.receipts.remove(&number));
+                core.failed
+                    .insert(number, (message, UndeliveredReason::Overflowed));
+            }
+        }
+        deferred.run();
+    }
+}

@@ -1,0 +1,103 @@
+//! The TLS handshakes of a server that are in progress: their number, and what is told of those that fail.
+
+use crate::monitor::Monitor;
+use crate::state::sync::{Mutex, lock};
+use crate::tls::{FailedHandshake, HandshakeSettings, OnFailedHandshake};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The handshakes in progress.
+pub(super) struct Handshakes {
+    timeout: Duration,
+    max: usize,
+    failed: Option<Mutex<OnFailedHandshake>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    /// By number: the oldest one comes first.
+    monitors: BTreeMap<u64, Monitor>,
+}
+
+impl Handshakes {
+    pub(super) fn new(settings: HandshakeSettings) -> Self {
+        Self {
+            timeout: settings.timeout,
+            max: settings.max,
+            failed: settings.failed.map(Mutex::new),
+            table: Mutex::default(),
+        }
+    }
+
+    /// Takes in a handshake. At the limit the oldest one is aborted: clients that connect and stay silent
+    /// push each other out, and one that shakes hands at once does not wait for them.
+    pub(super) fn begin(self: &Arc<Self>, monitor: Monitor) -> Place {
+        let mut table = lock(&self.table);
+        let oldest = match table.monitors.len() >= self.max {
+            true => table.monitors.pop_first(),
+            false => None,
+        };
+        let number = table.next;
+        table.next += 1;
+        table.monitors.insert(number, monitor);
+        drop(table);
+        if let Some((_, monitor)) = oldest {
+            monitor.abort();
+        }
+        Place {
+            handshakes: self.clone(),
+            number,
+        }
+    }
+}
+
+impl fmt::Debug for Handshakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshakes")
+            .field("timeout", &self.timeout)
+            .field("max", &self.max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The place of one handshake, until it has ended.
+#[derive(Debug)]
+pub(super) struct Place {
+    handshakes: Arc<Handshakes>,
+    number: u64,
+}
+
+impl Place {
+    /// How long the handshake may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.handshakes.timeout
+    }
+
+    /// Tells the program of the failure, and returns its error.
+    pub(super) fn failed(
+        &self,
+        peer: SocketAddr,
+        error: io::Error,
+        monitor: &Monitor,
+    ) -> io::Error {
+        let Some(failed) = &self.handshakes.failed else {
+            return error;
+        };
+        let kind = error.kind();
+        lock(failed)(FailedHandshake::new(peer, error, monitor));
+        kind.into()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let removed = lock(&self.handshakes.table).monitors.remove(&self.number);
+        drop(removed);
+    }
+}

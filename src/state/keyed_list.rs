@@ -1,0 +1,140 @@
+//! A list of values under keys that are never used twice, in memory that shrinks with it.
+
+use std::num::NonZeroU64;
+
+/// Names one value of one [`KeyedList`].
+///
+/// Keys are counted up, so a key that outlives its value names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key(NonZeroU64);
+
+impl Key {
+    /// The key as a number, for an operating system to hand back.
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The key that [`to_bits`](Self::to_bits) made the number of.
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).map(Self)
+    }
+}
+
+/// Values in the order of their keys.
+///
+/// A removed value leaves a gap. When a quarter of the places are gaps, all values move together, and
+/// the list gives back the memory that it no longer needs. So every operation takes logarithmic time, amortized, and the
+/// memory follows the number of values up and down.
+#[derive(Debug)]
+pub(crate) struct KeyedList<T> {
+    /// In ascending order; `None` is a gap.
+    places: Vec<(Key, Option<T>)>,
+    gaps: usize,
+    /// The key of the next value. A list that is filled every nanosecond has enough for 500 years.
+    next: Key,
+}
+
+impl<T> KeyedList<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            places: Vec::new(),
+            gaps: 0,
+            next: Key(NonZeroU64::MIN),
+        }
+    }
+
+    /// Puts `value` in, and names it.
+    pub(crate) fn insert(&mut self, value: T) -> Key {
+        let key = self.next;
+        self.next = Key(key.0.saturating_add(1));
+        if self.places.len() == self.places.capacity() {
+            // Doubling would leave up to half of the places unused.
+            self.places.reserve_exact(self.places.len() / 4 + 1);
+        }
+        self.places.push((key, Some(value)));
+        key
+    }
+
+    /// The value under `key`, if it is still there.
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        self.places[self.find(key)?].1.as_ref()
+    }
+
+    /// The value under `key`, if it is still there.
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let index = self.find(key)?;
+        self.places[index].1.as_mut()
+    }
+
+    /// Takes the value under `key` out, if it is still there.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let index = self.find(key)?;
+        let value = self.places[index].1.take()?;
+        self.gaps += 1;
+        if self.gaps > self.places.len() / 4 {
+            self.places.retain(|(_, value)| value.is_some());
+            self.gaps = 0;
+            // One place stays: a value that comes and goes would allocate each time.
+            if self.places.len() < self.places.capacity() / 4 {
+                self.places.shrink_to((self.places.len() * 2).max(1));
+            }
+        }
+        Some(value)
+    }
+
+    /// All the values, without their keys.
+    pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
+        self.places.into_iter().filter_map(|(_, value)| value)
+    }
+
+    fn find(&self, key: Key) -> Option<usize> {
+        self.places.binary_search_by_key(&key, |place| place.0).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_used_twice() {
+        let mut list = KeyedList::new();
+        let first = list.insert("first");
+        assert_eq!(list.remove(first), Some("first"));
+        let second = list.insert("second");
+        assert_ne!(first, second);
+        assert_eq!(list.get(first), None);
+        assert_eq!(list.get_mut(first), None);
+        assert_eq!(list.remove(first), None);
+        let again = Key::from_bits(second.to_bits()).unwrap();
+        assert_eq!(list.get(again), Some(&"second"));
+        assert_eq!(list.into_values().collect::<Vec<_>>(), ["second"]);
+    }
+
+    /// Which values stay does not matter: the last ones, or some in between.
+    #[test]
+    fn the_memory_shrinks_after_a_peak() {
+        for stays in [|n: usize| n >= 9_990, |n: usize| n.is_multiple_of(1_000)] {
+            let mut list = KeyedList::new();
+            let keys: Vec<_> = (0..10_000).map(|n| (n, list.insert(n))).collect();
+            assert!(list.places.capacity() <= 12_500);
+            let (stay, go): (Vec<_>, Vec<_>) = keys.into_iter().partition(|(n, _)| stays(*n));
+            for (n, key) in go {
+                assert_eq!(list.remove(key), Some(n));
+            }
+            assert!(list.places.capacity() <= 64, "{}", list.places.capacity());
+            for (n, key) in stay {
+                assert_eq!(list.get(key), Some(&n));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_value_needs_one_place() {
+        let mut list = KeyedList::new();
+        let key = list.insert(0);
+        assert_eq!(list.places.capacity(), 1);
+        list.remove(key);
+        assert_eq!(list.places.capacity(), 1);
+    }
+}

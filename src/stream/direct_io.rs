@@ -1,0 +1,356 @@
+//! Reads and writes that do not wait, and readiness, as tokio's sockets have them.
+
+use super::monitored_stream::MonitoredStream;
+use super::poll::Input;
+use super::socket::DirectIo;
+use crate::state::SharedState;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{Interest, ReadBuf, Ready};
+use tokio::net::TcpStream;
+
+/// What a call that must not wait makes of "pending".
+fn at_once<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
+    match polled {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// The direct calls take `&mut self`, unlike those of tokio: a stream has one reader and one writer at a time. The
+/// halves of [`into_split`](Self::into_split) have them too.
+impl<S: DirectIo> MonitoredStream<S> {
+    /// Reads what has arrived, without waiting. It is counted.
+    ///
+    /// `Ok(0)` is the end of the input, or an empty `buf`. Call it after [`readable`](Self::readable), which may be
+    /// wrong: go on waiting after "would block".
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](ErrorKind::WouldBlock) if nothing has arrived, and those of a read: data that arrived before
+    /// the disconnect is read first.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::AsyncWriteExt;
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, mut peer) = UnixStream::pair()?;
+    /// let mut stream = MonitoredStream::new(ours)?;
+    /// peer.write_all(b"hello").await?;
+    /// let mut buffer = [0; 64];
+    /// let read = loop {
+    ///     stream.readable().await?;
+    ///     match stream.try_read(&mut buffer) {
+    ///         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+    ///         read => break read?,
+    ///     }
+    /// };
+    /// assert_eq!(&buffer[..read], b"hello");
+    /// assert_eq!(stream.monitor().transfer().read, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(buf);
+        let polled =
+            Pin::new(self).poll_read_by(&mut noop(), &mut buf, Input::Taken, |io, _, buf| match io
+                .try_read(buf.initialize_unfilled())
+            {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+                read => Poll::Ready(read.map(|bytes| buf.advance(bytes))),
+            });
+        at_once(polled).map(|()| buf.filled().len())
+    }
+
+    /// Writes as much as the kernel takes now, without waiting. It is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](ErrorKind::WouldBlock) if the kernel has no room; after the close one that carries the
+    /// [`CloseReason`](crate::CloseReason), as of any write; and those of the socket.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, peer) = UnixStream::pair()?;
+    /// let mut stream = MonitoredStream::new(ours)?;
+    /// stream.writable().await?;
+    /// assert_eq!(stream.try_write(b"hello")?, 5);
+    /// assert_eq!(stream.monitor().accepted(), 5);
+    ///
+    /// drop(peer);
+    /// stream.closed().await;
+    /// let error = stream.try_write(b"for nobody").unwrap_err();
+    /// assert!(CloseReason::carried_by(&error).is_some());
+    /// assert_eq!(stream.monitor().accepted(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.try_write_with(|io| io.try_write(buf))
+    }
+
+    /// As [`try_write`](Self::try_write), from several buffers (writev(2)).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_write`](Self::try_write).
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use std::io::IoSlice;
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, _peer) = UnixStream::pair()?;
+    /// let mut stream = MonitoredStream::new(ours)?;
+    /// stream.writable().await?;
+    /// let bufs = [IoSlice::new(b"head"), IoSlice::new(b"body")];
+    /// assert_eq!(stream.try_write_vectored(&bufs)?, 8);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.try_write_with(|io| io.try_write_vectored(bufs))
+    }
+
+    fn try_write_with(&mut self, write: impl FnOnce(&S) -> io::Result<usize>) -> io::Result<usize> {
+        at_once(
+            Pin::new(self).poll_write_by(&mut noop(), |io, _| match write(&io) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+                written => Poll::Ready(written),
+            }),
+        )
+    }
+
+    /// Waits until there is something to read: data, the end of the input, or an error.
+    ///
+    /// # Errors
+    ///
+    /// Those of the runtime, which may be shutting down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it reads nothing.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, peer) = UnixStream::pair()?;
+    /// let mut stream = MonitoredStream::new(ours)?;
+    /// drop(peer);
+    /// stream.readable().await?;
+    /// assert_eq!(stream.try_read(&mut [0; 8])?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Interest::READABLE).await?;
+        Ok(())
+    }
+
+    /// Waits until there is room for a write, or until a write is refused because the stream is closed.
+    ///
+    /// One task at a time: the close wakes the one that asked last. On a Unix socket a stall policy judges only
+    /// writes that wait by themselves (`write`, `write_all`), and not one that waits here.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](Self::readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it writes nothing.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, peer) = UnixStream::pair()?;
+    /// let mut stream = MonitoredStream::new(ours)?;
+    /// stream.writable().await?;
+    /// while stream.try_write(&[0; 65536]).is_ok() {}
+    ///
+    /// drop(peer);
+    /// stream.writable().await?; // and the write says why it is refused
+    /// assert!(stream.try_write(b"!").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn writable(&self) -> io::Result<()> {
+        self.ready(Interest::WRITABLE).await?;
+        Ok(())
+    }
+
+    /// Waits for any of `interest`, as [`TcpStream::ready`] does.
+    ///
+    /// It also ends when a call would fail with a [`CloseReason`](crate::CloseReason), which the kernel does not
+    /// tell: then it says `READ_CLOSED` or `WRITE_CLOSED`.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](Self::readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it reads and writes nothing.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::Interest;
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, _peer) = UnixStream::pair()?;
+    /// let stream = MonitoredStream::new(ours)?;
+    /// let ready = stream.ready(Interest::READABLE | Interest::WRITABLE).await?;
+    /// assert!(ready.is_writable() && !ready.is_readable());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        let mut ready = pin!(self.io.ready(interest));
+        poll_fn(|cx| {
+            if interest.is_readable() && self.ahead.as_ref().is_some_and(|ahead| ahead.has_input())
+            {
+                return Poll::Ready(Ok(Ready::READABLE));
+            }
+            if interest.is_writable() && self.link.refusal().is_some() {
+                return Poll::Ready(Ok(Ready::WRITE_CLOSED));
+            }
+            if let Poll::Ready(ready) = ready.as_mut().poll(cx) {
+                return Poll::Ready(ready);
+            }
+            if interest.is_readable() && self.waits_to_read(cx).is_ready() {
+                return Poll::Ready(Ok(Ready::READ_CLOSED));
+            }
+            if interest.is_writable() && self.link.waits_to_write(cx).is_ready() {
+                return Poll::Ready(Ok(Ready::WRITE_CLOSED));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// As [`readable`](Self::readable), for the one task that reads.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.as_ref().is_some_and(|ahead| ahead.has_input()) {
+            return Poll::Ready(Ok(()));
+        }
+        match self.io.poll_read_ready(cx) {
+            // A refusal is what the read then tells.
+            Poll::Pending => self.waits_to_read(cx).map(|_| Ok(())),
+            ready => ready,
+        }
+    }
+
+    /// As [`writable`](Self::writable), for the one task that writes.
+    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.link.refusal().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.io.poll_write_ready(cx) {
+            Poll::Pending => self.link.waits_to_write(cx).map(|_| Ok(())),
+            ready => ready,
+        }
+    }
+
+    fn waits_to_read(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let shared: &SharedState = &self.link.shared;
+        shared.read_is_pending();
+        self.link.reading(cx)
+    }
+}
+
+impl MonitoredStream<TcpStream> {
+    /// Waits for data, and copies it into `buf` without removing it: the next read returns it again. It is not
+    /// counted.
+    ///
+    /// `Ok(0)` is the end of the input, or an empty `buf`. The data that
+    /// [`read_ahead`](crate::MonitorConfig::read_ahead) has moved aside is seen first.
+    ///
+    /// # Errors
+    ///
+    /// Those of a read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it takes nothing.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut stream, _) = listener.accept().await?;
+    /// client.write_all(b"\x16").await?;
+    /// let mut first = [0];
+    /// assert_eq!(stream.peek(&mut first).await?, 1);
+    /// assert_eq!(first, *b"\x16"); // a TLS handshake, which is still to be read
+    /// assert_eq!(stream.read_u8().await?, 0x16);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(buf);
+        poll_fn(|cx| self.poll_peek(cx, &mut buf)).await
+    }
+
+    /// As [`peek`](Self::peek), for a hand-written future.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`peek`](Self::peek).
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use std::future::poll_fn;
+    /// use tokio::io::{AsyncWriteExt, ReadBuf};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut stream, _) = listener.accept().await?;
+    /// client.write_all(b"GET").await?;
+    /// let (mut bytes, mut seen) = ([0; 1], 0);
+    /// let mut buffer = ReadBuf::new(&mut bytes);
+    /// seen += poll_fn(|cx| stream.poll_peek(cx, &mut buffer)).await?;
+    /// assert_eq!((seen, buffer.filled()), (1, &b"G"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_peek(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(self).poll_read_by(cx, buf, Input::Seen, |io, cx, buf| {
+            io.poll_peek(cx, buf).map_ok(|_| ())
+        });
+        polled.map_ok(|()| buf.filled().len() - before)
+    }
+}
+
+fn noop() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}

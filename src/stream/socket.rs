@@ -1,0 +1,82 @@
+//! The sockets of tokio, which say when they are ready.
+
+use rustix::fd::AsFd;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, Ready};
+use tokio::net::TcpStream;
+
+/// A socket of tokio's that can be read and written without waiting: `TcpStream` and `UnixStream`.
+///
+/// It is the bound of [`MonitoredStream::try_read`] and its siblings. It is sealed: a stream that buffers, such as
+/// TLS, has no readiness of its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read and written without waiting",
+    note = "`try_read`, `try_write` and `readable` are for a `TcpStream` and a `UnixStream`: elsewhere use `AsyncRead` and `AsyncWrite`"
+)]
+pub trait DirectIo: sealed::Socket {}
+
+impl DirectIo for TcpStream {}
+
+#[cfg(unix)]
+impl DirectIo for tokio::net::UnixStream {}
+
+mod sealed {
+    use super::{
+        AsFd, AsyncRead, AsyncWrite, Context, Future, Interest, IoSlice, Poll, Ready, TcpStream, io,
+    };
+
+    #[expect(unnameable_types, reason = "this is what seals `DirectIo`")]
+    pub trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin {
+        fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send;
+        fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+        fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+        fn try_read(&self, buf: &mut [u8]) -> io::Result<usize>;
+        fn try_write(&self, buf: &[u8]) -> io::Result<usize>;
+        fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
+        /// Calls `send`, and forgets that there was room if it says "would block".
+        fn try_write_io<T>(&self, send: impl FnOnce() -> io::Result<T>) -> io::Result<T>;
+    }
+
+    macro_rules! socket {
+        ($socket:ty) => {
+            impl Socket for $socket {
+                fn ready(
+                    &self,
+                    interest: Interest,
+                ) -> impl Future<Output = io::Result<Ready>> + Send {
+                    self.ready(interest)
+                }
+
+                fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                    self.poll_read_ready(cx)
+                }
+
+                fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                    self.poll_write_ready(cx)
+                }
+
+                fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+                    self.try_read(buf)
+                }
+
+                fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+                    self.try_write(buf)
+                }
+
+                fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                    self.try_write_vectored(bufs)
+                }
+
+                fn try_write_io<T>(&self, send: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+                    self.try_io(Interest::WRITABLE, send)
+                }
+            }
+        };
+    }
+
+    socket!(TcpStream);
+    #[cfg(unix)]
+    socket!(tokio::net::UnixStream);
+}

@@ -1,0 +1,157 @@
+//! The half that reads, for a task of its own.
+
+use super::cell::{Side, SplitCell};
+use crate::monitor::Monitor;
+use crate::stream::monitored_stream::MonitoredStream;
+use crate::stream::socket::DirectIo;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The half of a stream that reads: see [`MonitoredStream::into_split`].
+#[derive(Debug)]
+pub struct OwnedReadHalf<S> {
+    pub(super) cell: Arc<SplitCell<MonitoredStream<S>>>,
+}
+
+impl<S> OwnedReadHalf<S> {
+    pub(super) fn new(cell: Arc<SplitCell<MonitoredStream<S>>>) -> Self {
+        Self { cell }
+    }
+
+    /// A handle on the whole stream.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (reader, writer) = MonitoredStream::unwatched(tokio::io::duplex(64).0).into_split();
+    /// let monitor = reader.monitor();
+    /// drop(writer);
+    /// assert!(!monitor.is_closed());
+    /// drop(reader);
+    /// assert_eq!(monitor.close_reason(), Some(CloseReason::Dropped));
+    /// # }
+    /// ```
+    pub fn monitor(&self) -> Monitor {
+        self.cell.monitor.clone()
+    }
+
+    /// As [`MonitoredStream::try_read`]. It also fails with "would block" while the other half is in the middle of
+    /// a call.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MonitoredStream::try_read`].
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::io::AsyncWriteExt;
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, mut peer) = UnixStream::pair()?;
+    /// let (mut reader, _writer) = MonitoredStream::new(ours)?.into_split();
+    /// peer.write_all(b"hello").await?;
+    /// reader.readable().await?;
+    /// assert_eq!(reader.try_read(&mut [0; 64])?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize>
+    where
+        S: DirectIo,
+    {
+        self.cell
+            .try_with(|stream: &mut MonitoredStream<S>| stream.try_read(buf))
+    }
+
+    /// As [`MonitoredStream::readable`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MonitoredStream::readable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it reads nothing.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use tokio::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (ours, peer) = UnixStream::pair()?;
+    /// let (mut reader, _writer) = MonitoredStream::new(ours)?.into_split();
+    /// drop(peer);
+    /// reader.readable().await?;
+    /// assert_eq!(reader.try_read(&mut [0; 64])?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn readable(&self) -> io::Result<()>
+    where
+        S: DirectIo,
+    {
+        let poll = |stream: &mut MonitoredStream<S>, cx: &mut Context<'_>| stream.poll_readable(cx);
+        poll_fn(|cx| self.cell.poll(Side::Read, cx, poll)).await
+    }
+}
+
+impl OwnedReadHalf<TcpStream> {
+    /// As [`MonitoredStream::peek`].
+    ///
+    /// # Errors
+    ///
+    /// Those of a read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it takes nothing.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut reader, _writer) = listener.accept().await?.0.into_split();
+    /// client.write_all(b"GET").await?;
+    /// assert_eq!(reader.peek(&mut [0; 64]).await?, 3);
+    /// assert_eq!(reader.monitor().transfer().read, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(buf);
+        poll_fn(|cx| {
+            let poll = |stream: &mut MonitoredStream<TcpStream>, cx: &mut Context<'_>| {
+                stream.poll_peek(cx, &mut buf)
+            };
+            self.cell.poll(Side::Read, cx, poll)
+        })
+        .await
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for OwnedReadHalf<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.cell
+            .poll(Side::Read, cx, |stream: &mut MonitoredStream<S>, cx| {
+                Pin::new(stream).poll_read(cx, buf)
+            })
+    }
+}

@@ -1,0 +1,159 @@
+//! Testing your handler: streams and monitors whose peer is the test.
+//!
+//! May use `stream`, `monitor`, `watcher` and `state`. No other room uses it.
+//!
+//! The feature `test-util` belongs to the dev-dependencies of a program:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! hangup = { version = "0.1", features = ["test-util"] }
+//! ```
+//!
+//! # A handler that takes a monitor
+//!
+//! [`Monitor::for_test`](crate::Monitor::for_test) makes a monitor without a stream, and a [`Remote`] that hangs up. No
+//! socket, no runtime, no sleep: the handler is told within [`hang_up`](Remote::hang_up).
+//!
+//! ```
+//! use hangup::{CloseReason, Monitor};
+//!
+//! /// Makes tokens until nobody receives them.
+//! async fn tokens(monitor: Monitor, mut token: impl FnMut(usize)) -> (usize, CloseReason) {
+//!     let mut made = 0;
+//!     loop {
+//!         if let Some(reason) = monitor.close_reason() {
+//!             return (made, reason);
+//!         }
+//!         token(made);
+//!         made += 1;
+//!         tokio::task::yield_now().await;
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let (monitor, remote) = Monitor::for_test();
+//! let stopped = tokens(monitor, |number| {
+//!     if number == 2 {
+//!         remote.hang_up(CloseReason::PeerClosed);
+//!     }
+//! });
+//! assert_eq!(stopped.await, (3, CloseReason::PeerClosed));
+//! # }
+//! ```
+//!
+//! # An axum handler
+//!
+//! axum's `MockConnectInfo` stands in for the listener, with a [`Monitor`](crate::Monitor) or a
+#![cfg_attr(feature = "axum", doc = "[`Peer`](crate::axum::Peer)")]
+#![cfg_attr(not(feature = "axum"), doc = "`Peer`")]
+//! in it, and the router is called as the service that it is.
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+//! use axum::Router;
+//! use axum::extract::{Request, connect_info::MockConnectInfo};
+//! use axum::response::sse::{Event, Sse};
+//! use axum::routing::get;
+//! use futures::StreamExt;
+//! use hangup::http::{ProducerStream, producer};
+//! use hangup::{CloseReason, Monitor};
+//! use std::convert::Infallible;
+//! use tower::ServiceExt;
+//!
+//! async fn events(monitor: Monitor) -> Sse<ProducerStream<Result<Event, Infallible>>> {
+//!     let (mut producer, items) = producer(&monitor, 1);
+//!     tokio::spawn(async move {
+//!         while producer.send(Ok(Event::default().data("tick"))).await.is_ok() {}
+//!     });
+//!     Sse::new(items)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let (monitor, remote) = Monitor::for_test();
+//! let router = Router::new().route("/events", get(events)).layer(MockConnectInfo(monitor));
+//! let request = Request::get("/events").body(axum::body::Body::empty()).unwrap();
+//! let mut body = router.oneshot(request).await.unwrap().into_body().into_data_stream();
+//!
+//! assert_eq!(body.next().await.unwrap().unwrap(), "data: tick\n\n");
+//! remote.hang_up(CloseReason::Reset);
+//! while body.next().await.is_some() {} // what was on its way, and the end
+//! # }
+//! ```
+//!
+//! # A handler that takes a stream
+//!
+//! [`scripted`] wraps any stream, a `tokio::io::duplex` or the [`Builder`] of tokio-test. The test has both ends: the
+//! bytes, and the hang-up.
+//!
+//! ```
+//! use hangup::test_util::scripted;
+//! use hangup::{CloseReason, MonitoredStream};
+//! use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+//!
+//! async fn greet<S>(mut stream: MonitoredStream<S>) -> std::io::Result<CloseReason>
+//! where
+//!     S: AsyncRead + AsyncWrite + Unpin,
+//! {
+//!     let mut name = [0; 3];
+//!     stream.read_exact(&mut name).await?;
+//!     stream.write_all(b"hello ").await?;
+//!     stream.write_all(&name).await?;
+//!     Ok(stream.closed().await) // an idle connection
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let io = tokio_test::io::Builder::new().read(b"Ann").write(b"hello ").write(b"Ann").build();
+//! let (stream, remote) = scripted(io);
+//! let handler = tokio::spawn(greet(stream));
+//! tokio::task::yield_now().await;
+//! remote.hang_up(CloseReason::TimedOut);
+//! assert_eq!(handler.await.unwrap()?, CloseReason::TimedOut);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Real sockets and paused time
+//!
+//! A pair of Unix sockets needs no port, and the watcher works under tokio's paused clock: time stands still while the
+//! kernel has something to tell, so a timeout of an hour is tested in no time.
+//!
+//! ```
+//! # #[cfg(unix)] {
+//! use hangup::{CloseReason, MonitoredStream};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> std::io::Result<()> {
+//! let (ours, peer) = tokio::net::UnixStream::pair()?;
+//! let stream = MonitoredStream::new(ours)?;
+//! let work = async {
+//!     tokio::select! {
+//!         reason = stream.closed() => reason,
+//!         () = tokio::time::sleep(Duration::from_secs(3600)) => panic!("the client was not missed"),
+//!     }
+//! };
+//! drop(peer);
+//! assert_eq!(work.await, CloseReason::PeerClosed);
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! # A simulated network
+//!
+//! The streams of [turmoil](https://docs.rs/turmoil) have no descriptor:
+//! [`MonitoredStream::unwatched`](crate::MonitoredStream::unwatched) learns from their reads and writes, and [`scripted`]
+//! lets the simulation hang up.
+//!
+//! [`Builder`]: https://docs.rs/tokio-test/latest/tokio_test/io/struct.Builder.html
+
+mod for_test;
+mod remote;
+mod scripted;
+
+pub use remote::Remote;
+pub use scripted::{scripted, scripted_with_config};

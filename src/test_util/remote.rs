@@ -1,0 +1,69 @@
+//! The peer of a test.
+
+use crate::errors::CloseReason;
+use crate::state::{DetectedBy, Event};
+use crate::watcher::Socket;
+use std::fmt;
+use std::sync::Arc;
+
+/// The peer of a scripted stream, which is the test: see [`test_util`](crate::test_util).
+///
+/// Dropping it does nothing.
+#[derive(Clone)]
+pub struct Remote {
+    shared: Arc<Socket>,
+}
+
+impl Remote {
+    pub(super) fn new(shared: Arc<Socket>) -> Self {
+        Self { shared }
+    }
+
+    /// Hangs up for `reason`, as the watcher would report it. The first reason wins: a second call does nothing.
+    ///
+    /// Whoever waits for the close is woken before it returns. [`PeerClosed`](CloseReason::PeerClosed) after the
+    /// stream's own shutdown gives [`Finished`](CloseReason::Finished), as a FIN would.
+    ///
+    /// Reads go on, as they do after a real close; they end when the wrapped stream ends them. For a `duplex` drop its
+    /// other side.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, Monitor};
+    ///
+    /// let (monitor, remote) = Monitor::for_test();
+    /// remote.hang_up(CloseReason::Reset);
+    /// remote.hang_up(CloseReason::PeerClosed);
+    /// assert_eq!(monitor.close_reason(), Some(CloseReason::Reset));
+    /// ```
+    pub fn hang_up(&self, reason: CloseReason) {
+        let event = match reason {
+            CloseReason::PeerClosed => Event::HungUp,
+            reason => Event::Failed(reason),
+        };
+        self.shared.observe(event, DetectedBy::Signal);
+    }
+
+    /// Half-closes: a FIN, after which the peer may read on. What it means is for
+    /// [`HalfClose`](crate::HalfClose) to say; by default it is a close.
+    ///
+    /// ```
+    /// use hangup::test_util::scripted_with_config;
+    /// use hangup::{HalfClose, MonitorConfig, Status};
+    ///
+    /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
+    /// let (stream, remote) = scripted_with_config(tokio::io::empty(), &config);
+    /// remote.half_close();
+    /// assert_eq!(stream.monitor().status(), Status::PeerFinished);
+    /// ```
+    pub fn half_close(&self) {
+        self.shared.observe(Event::Fin, DetectedBy::Signal);
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote")
+            .field("status", &self.shared.status())
+            .finish()
+    }
+}

@@ -1,0 +1,153 @@
+//! TLS: the version is agreed on, and handshakes are bounded in time and number.
+
+use crate::client::Client;
+use crate::http2::ask;
+use crate::support::soon;
+use crate::support::tls::Setup;
+use axum::Router;
+use axum::routing::get;
+use hangup::serve::{LimitReason, serve};
+use hangup::tls::TlsListener;
+use hangup::{CloseReason, MonitoredListener};
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_rustls::TlsConnector;
+
+/// A request over a TLS connection of its own.
+pub(crate) async fn get_over_tls(connector: &TlsConnector, address: SocketAddr) -> String {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let mut stream = connector.connect(name, stream).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    let read = stream.read_to_string(&mut response);
+    soon("the response", read).await.unwrap();
+    response
+}
+
+/// Over TLS the version is agreed on, and the server offers what it speaks.
+#[tokio::test]
+async fn versions_over_tls() {
+    for (http1_only, offered, agreed) in [
+        (false, vec!["h2", "http/1.1"], Some("h2")),
+        (false, vec!["http/1.1"], Some("http/1.1")),
+        (false, vec![], None),
+        (true, vec!["h2", "http/1.1"], Some("http/1.1")),
+    ] {
+        let (connector, acceptor) = Setup {
+            client_protocols: offered
+                .iter()
+                .map(|name| name.as_bytes().to_vec())
+                .collect(),
+            ..Setup::default()
+        }
+        .make();
+        let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(async || "hello"));
+        let server = serve(TlsListener::new(listener, acceptor), router);
+        let server = if http1_only {
+            server.http1_only()
+        } else {
+            server
+        };
+        let server = tokio::spawn(server.into_future());
+        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = connector
+            .connect("localhost".try_into().unwrap(), stream)
+            .await
+            .unwrap();
+        let alpn = stream.get_ref().1.alpn_protocol().map(|name| name.to_vec());
+        assert_eq!(alpn.as_deref(), agreed.map(str::as_bytes));
+        if agreed == Some("h2") {
+            let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+            let connection = tokio::spawn(connection);
+            assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
+            connection.abort();
+        } else {
+            let mut stream = stream;
+            let request = "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut response = String::new();
+            soon("the response", stream.read_to_string(&mut response))
+                .await
+                .unwrap();
+            assert!(response.ends_with("hello"), "{response}");
+        }
+        server.abort();
+    }
+}
+
+/// A client that says nothing instead of its part of the handshake.
+#[tokio::test]
+async fn a_silent_handshake() {
+    let (_, acceptor) = Setup::default().make();
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener =
+        TlsListener::new(listener, acceptor).handshake_timeout(Duration::from_millis(300));
+    let (limits, mut limit) = unbounded_channel();
+    let server = serve(listener, Router::new()).on_limit(move |event| {
+        let _ = limits.send(event.reason);
+    });
+    let server = tokio::spawn(server.into_future());
+    let client = Client::connect(address).await;
+    assert_eq!(
+        soon("the limit", limit.recv()).await,
+        Some(LimitReason::Handshake)
+    );
+    assert_eq!(client.ended().await, b"");
+    server.abort();
+}
+
+/// At the limit the oldest handshake makes room: clients that are silent keep nobody out. The program is told.
+#[tokio::test]
+async fn silent_handshakes_make_room() {
+    let (connector, acceptor) = Setup::default().make();
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (failures, mut failed) = unbounded_channel();
+    let listener = TlsListener::new(listener, acceptor)
+        .handshake_timeout(Duration::from_secs(3600))
+        .max_handshakes(2)
+        .on_failed_handshake(move |handshake| drop(failures.send(handshake)));
+    let router = Router::new().route("/", get(async || "hello"));
+    let server = tokio::spawn(serve(listener, router).into_future());
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        silent.push(Client::connect(address).await);
+    }
+    let response = soon("an answer", get_over_tls(&connector, address)).await;
+    assert!(response.ends_with("hello"), "{response}");
+    // Five are silent, and two places are left, one of which the last client took.
+    for client in &silent[..4] {
+        let failure = soon("a failed handshake", failed.recv()).await.unwrap();
+        assert_eq!(failure.peer, client.stream.local_addr().unwrap());
+        assert_eq!(failure.reason, CloseReason::Aborted);
+    }
+    assert!(failed.try_recv().is_err(), "the fifth goes on");
+    server.abort();
+}
+
+/// A failed handshake is told once, with the error and the reason.
+#[tokio::test]
+async fn a_failed_handshake_is_told() {
+    let (_, acceptor) = Setup::default().make();
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (failures, mut failed) = unbounded_channel();
+    let listener = TlsListener::new(listener, acceptor)
+        .on_failed_handshake(move |handshake| drop(failures.send(handshake)));
+    let server = tokio::spawn(serve(listener, Router::new()).into_future());
+    let mut plain = Client::connect(address).await;
+    plain.ask("/", "").await;
+    let failure = soon("a failed handshake", failed.recv()).await.unwrap();
+    assert_eq!(failure.peer, plain.stream.local_addr().unwrap());
+    assert_eq!(failure.error.kind(), std::io::ErrorKind::InvalidData);
+    server.abort();
+}
