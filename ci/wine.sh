@@ -17,33 +17,10 @@ command -v x86_64-w64-mingw32-gcc >/dev/null ||
 rustup target list --installed 2>/dev/null | grep -qx "$target" ||
     missing_toolchain "$target" "rustup target add $target"
 
-root=$PWD
 export CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")/wine"
 room=$CARGO_TARGET_DIR/package
-mkdir -p "$room"
-
-# A package of its own: the features and dependencies of the library, and of the development's dependencies only
-# those of these tests.
 programs=(core errors outbox)
-dev='bytes|fastrand|futures|futures-test|libc|proptest|quinn|rcgen|tempfile|tokio|tokio-rustls|tokio-test|tokio-util'
-{
-    echo '[workspace]'
-    awk -v dev="^($dev) = " '
-        /^\[/ { section = $0; keep = section ~ /^\[(package|features|dependencies|dev-dependencies|target\.'"'"'cfg\((any\(unix, )?windows.*\.(dev-)?dependencies)\]$/ ; if (keep) print; next }
-        !keep || /^(readme|include) = / { next }
-        section == "[dev-dependencies]" && $0 !~ dev { next }
-        { print }
-        section == "[package]" && /^name = / { print "autotests = false\nautoexamples = false\nautobenches = false" }
-    ' Cargo.toml
-    printf '[lib]\npath = "%s/src/lib.rs"\n' "$root"
-    for program in "${programs[@]}"; do
-        printf '[[test]]\nname = "%s"\npath = "%s/tests/%s/main.rs"\n' "$program" "$root" "$program"
-    done
-    sed -n '/^\[profile\.dev\]/,/^$/p; /^\[profile\.dev\.package\."\*"\]/,/^$/p' Cargo.toml
-    printf '[lints.rust]\nunexpected_cfgs = { level = "warn", check-cfg = ["cfg(docsrs)", "cfg(hangup_fallback)"] }\n'
-} >"$room/Cargo.toml"
-# The versions are those of the project; what is not needed here is taken out of the copy.
-cp Cargo.lock "$room/Cargo.lock"
+bash ci/small_package.sh "$room" "${programs[@]}"
 
 build=(cargo test --manifest-path "$room/Cargo.toml" --target "$target" --features outbox,ring --no-run)
 for program in "${programs[@]}"; do build+=(--test "$program"); done
