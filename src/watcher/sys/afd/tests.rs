@@ -2,8 +2,8 @@
 
 use super::super::{tick, windows as sys};
 use crate::errors::CloseReason;
-use crate::state::{Closed, HalfClose, SharedState};
-use crate::watcher::Registration;
+use crate::state::{Closed, HalfClose};
+use crate::watcher::{Registration, Socket};
 use rustix::fd::{AsFd, AsRawFd};
 use std::fs::File;
 use std::io::Write;
@@ -22,14 +22,14 @@ struct Stream {
     // The registration ends before the socket is closed.
     _registration: Registration,
     _socket: TcpStream,
-    shared: Arc<SharedState>,
+    shared: Arc<Socket>,
 }
 
 impl Stream {
     fn new(socket: TcpStream) -> Self {
-        let shared = Arc::new(SharedState::new(HalfClose::Close));
+        let shared = Arc::new(Socket::new(socket.as_fd(), HalfClose::Close, None).unwrap());
         Self {
-            _registration: Registration::new(socket.as_fd(), &shared, None).unwrap(),
+            _registration: Registration::new(socket.as_fd(), &shared).unwrap(),
             _socket: socket,
             shared,
         }
