@@ -53,8 +53,8 @@ mod observe {
 
 #[path = "../../src/state"]
 mod state {
-    pub(crate) mod closed;
     mod atomic;
+    pub(crate) mod closed;
     pub(crate) mod counters;
     pub(crate) mod event;
     pub(crate) mod half_close;

@@ -32,7 +32,7 @@ use tokio_util::codec::Encoder;
 /// # async fn main() -> std::io::Result<()> {
 /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), JsonLines::new).spawn()?;
 /// let reading = Json::new(Reading { sensor: "hall".into(), celsius: 21.5 })?;
-/// assert_eq!(reading.json(), r#"{"sensor":"hall","celsius":21.5}"#);
+/// assert_eq!(reading.json(), br#"{"sensor":"hall","celsius":21.5}"#);
 /// assert_eq!(reading.size(), 32);
 /// drop(outbox.send(reading).await.unwrap());
 /// assert_eq!(outbox.status().queued, 1);
@@ -55,7 +55,7 @@ impl<T: Serialize> Json<T> {
     /// use hangup::outbox::Json;
     /// use std::collections::HashMap;
     ///
-    /// assert_eq!(Json::new([1, 2])?.json(), "[1,2]");
+    /// assert_eq!(Json::new([1, 2])?.json(), b"[1,2]");
     /// let keys_that_are_no_strings = HashMap::from([((1, 2), 3)]);
     /// assert!(Json::new(keys_that_are_no_strings).is_err());
     /// # Ok::<(), std::io::Error>(())
@@ -75,7 +75,7 @@ impl<T> Json<T> {
     /// ```
     /// use hangup::outbox::Json;
     ///
-    /// assert_eq!(Json::new("a\nb")?.json(), r#""a\nb""#);
+    /// assert_eq!(Json::new("a\nb")?.json(), br#""a\nb""#);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn json(&self) -> &[u8] {
