@@ -103,6 +103,7 @@
 //! | `durable` | a store on disk for the outbox: accepted messages survive a crash and a power cut |
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and other HTTP libraries |
 //! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections |
+//! | `json` | JSON messages for the outbox, by serde; implies `outbox` |
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
 //! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |
 //! | `serve` | an HTTP server with limits, by hyper: for axum, tower and hyper; files by sendfile(2) |

@@ -266,6 +266,8 @@ mod constructors;
 mod engine;
 mod envelope;
 mod give_up;
+#[cfg(feature = "json")]
+mod json;
 mod message;
 mod overflow;
 mod processed;
@@ -288,6 +290,8 @@ pub use confirm::{ByPeer, Confirm};
 pub use connection::Connection;
 pub use envelope::Envelope;
 pub use give_up::GiveUpReason;
+#[cfg(feature = "json")]
+pub use json::{Json, JsonLines};
 pub use message::{Importance, Message};
 pub use overflow::Overflow;
 pub use processed::{ConfirmedBy, Processed};

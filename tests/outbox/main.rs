@@ -7,6 +7,8 @@ mod support;
 
 mod acknowledged;
 mod addresses;
+#[cfg(feature = "json")]
+mod json;
 mod limits;
 mod memory_store;
 mod model;

@@ -1,0 +1,166 @@
+//! Messages as JSON.
+
+use super::message::Message;
+use super::store::Record;
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+use tokio_util::codec::Encoder;
+
+/// Any serde value as a message: it is a [`Message`], a [`Record`] for a store, and [`JsonLines`] writes it.
+///
+/// The value is turned into JSON once, by [`new`](Self::new). A clone shares the value and its JSON, so each new attempt to
+/// send it costs a copy into the send buffer and nothing else.
+///
+/// ```
+/// use hangup::outbox::{Json, JsonLines, Message, Outbox};
+/// use serde::{Deserialize, Serialize};
+/// use tokio::net::TcpStream;
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// struct Reading {
+///     sensor: String,
+///     celsius: f64,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), JsonLines::new).spawn()?;
+/// let reading = Json::new(Reading { sensor: "hall".into(), celsius: 21.5 })?;
+/// assert_eq!(reading.json(), br#"{"sensor":"hall","celsius":21.5}"#);
+/// assert_eq!(reading.size(), 32);
+/// drop(outbox.send(reading).await.unwrap());
+/// assert_eq!(outbox.status().queued, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Json<T> {
+    value: Arc<T>,
+    json: Bytes,
+}
+
+impl<T: Serialize> Json<T> {
+    /// The message of `value`.
+    ///
+    /// # Errors
+    ///
+    /// Those of serde_json: `value` cannot be JSON, for example a map whose keys are not strings.
+    ///
+    /// ```
+    /// use hangup::outbox::Json;
+    /// use std::collections::HashMap;
+    ///
+    /// assert_eq!(Json::new([1, 2])?.json(), b"[1,2]");
+    /// let keys_that_are_no_strings = HashMap::from([((1, 2), 3)]);
+    /// assert!(Json::new(keys_that_are_no_strings).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new(value: T) -> io::Result<Self> {
+        let json = serde_json::to_vec(&value)?.into();
+        Ok(Self {
+            value: Arc::new(value),
+            json,
+        })
+    }
+}
+
+impl<T> Json<T> {
+    /// The JSON, without a line feed.
+    ///
+    /// ```
+    /// use hangup::outbox::Json;
+    ///
+    /// assert_eq!(Json::new("a\nb")?.json(), br#""a\nb""#);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn json(&self) -> &[u8] {
+        &self.json
+    }
+}
+
+impl<T> Deref for Json<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> Clone for Json<T> {
+    fn clone(&self) -> Self {
+        Self {
+            value: self.value.clone(),
+            json: self.json.clone(),
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Json<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Json").field(&self.value).finish()
+    }
+}
+
+impl<T: Send + Sync + 'static> Message for Json<T> {
+    fn size(&self) -> usize {
+        self.json.len()
+    }
+}
+
+impl<T: DeserializeOwned> Record for Json<T> {
+    fn to_bytes(&self) -> Bytes {
+        self.json.clone()
+    }
+
+    fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Ok(Self {
+            value: Arc::new(serde_json::from_slice(&bytes)?),
+            json: bytes,
+        })
+    }
+}
+
+/// Writes each [`Json`] message as a line: the format of NDJSON and JSON Lines. The JSON itself has no line feed.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use hangup::outbox::{Json, JsonLines};
+/// use tokio_util::codec::Encoder;
+///
+/// let mut line = BytesMut::new();
+/// JsonLines::new().encode(Json::new([1, 2])?, &mut line)?;
+/// assert_eq!(line, "[1,2]\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct JsonLines;
+
+impl JsonLines {
+    /// The encoder: for [`Outbox::builder`](super::Outbox::builder).
+    ///
+    /// ```
+    /// use hangup::outbox::JsonLines;
+    ///
+    /// assert_eq!(format!("{:?}", JsonLines::new()), "JsonLines");
+    /// ```
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl<T> Encoder<Json<T>> for JsonLines {
+    type Error = io::Error;
+
+    fn encode(&mut self, message: Json<T>, line: &mut BytesMut) -> io::Result<()> {
+        line.reserve(message.json.len() + 1);
+        line.put_slice(&message.json);
+        line.put_u8(b'\n');
+        Ok(())
+    }
+}
