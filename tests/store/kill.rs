@@ -131,7 +131,10 @@ fn sender() {
         .unwrap();
         if round == "last" {
             let left = outbox.shutdown(DEADLINE).await;
-            say(&format!("left {}", left.undelivered().len()));
+            say(&format!(
+                "left {}",
+                left.undelivered().len() as u64 + left.on_disk()
+            ));
             return;
         }
         let round = round.parse().unwrap();
