@@ -1,4 +1,4 @@
-//! What can happen to a stream, whoever noticed it.
+//! The events of a stream, whatever detected them.
 
 use crate::errors::CloseReason;
 
@@ -22,8 +22,7 @@ pub(crate) enum Event {
         allow(dead_code, reason = "only Linux tells")
     )]
     BothFinished,
-    /// The connection is over, and what ended it cannot be asked any more: the end of an orderly
-    /// shutdown, or an error that somebody has read already.
+    /// The connection is over, and the system no longer says why: it was an orderly shutdown, or the error was read already.
     Vanished,
     /// The connection was reset. `after_fin`: the peer's FIN had come before.
     Reset { after_fin: bool },
@@ -61,11 +60,11 @@ impl Event {
     }
 }
 
-/// Who noticed it.
+/// What detected an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DetectedBy {
     Watcher,
-    /// A look that the user asked for.
+    /// A question of the program: `probe`.
     Probe,
     Read,
     /// A write, a flush or a shutdown.
@@ -75,7 +74,7 @@ pub(crate) enum DetectedBy {
     Signal,
     /// The bound of [`HalfClose::AllowFor`](crate::HalfClose::AllowFor).
     HalfClose,
-    /// It was our own doing.
+    /// Our own side, which caused it.
     Us,
 }
 
