@@ -14,6 +14,7 @@ mod bad_input;
 mod closed;
 #[cfg(feature = "codec")]
 mod codec;
+#[cfg(unix)]
 mod construct;
 mod copy;
 mod delivered;

@@ -8,6 +8,8 @@ mod support;
 mod call;
 mod chain;
 mod facts;
+// Errors of axum, h2 and tonic.
+#[cfg(feature = "axum")]
 mod find;
 mod os;
 mod real;
