@@ -13,7 +13,8 @@ use ::axum::response::Response;
 ///
 /// Handlers below it take an [`Exchange`] as an argument, and every response's body fails when the
 /// connection is over. What drops the handler's future or the body is below it or is HTTP itself, for an
-/// HTTP/2 stream that the client has reset: [`GoneReason::Cancelled`](crate::http::GoneReason::Cancelled).
+/// HTTP/2 stream that the client has reset: [`GoneReason::Cancelled`](crate::http::GoneReason::Cancelled). The exchange
+/// of an upgraded connection, such as a WebSocket, ends with the connection.
 ///
 /// # Errors
 ///
@@ -52,13 +53,22 @@ pub async fn follow(request: Request, next: Next) -> Result<Response, NotMonitor
     let monitor = monitor(&parts).ok_or(NotMonitored)?;
     let (exchange, guard) = Exchange::new(&monitor);
     parts.extensions.insert(exchange);
-    let head = parts.method == Method::HEAD;
+    let method = parts.method.clone();
     let response = next.run(Request::from_parts(parts, body)).await;
-    if head || has_no_body(response.status()) {
+    if switches_protocols(&method, response.status()) {
+        guard.upgraded();
+        return Ok(response);
+    }
+    if method == Method::HEAD || has_no_body(response.status()) {
         guard.answered();
         return Ok(response);
     }
     Ok(response.map(|body| Body::new(guard.body(body))))
+}
+
+/// From here on the connection has another protocol (RFC 9110, sections 9.3.6 and 15.2.2).
+fn switches_protocols(method: &Method, status: StatusCode) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || method == Method::CONNECT && status.is_success()
 }
 
 /// HTTP drops the body of such a response unread.

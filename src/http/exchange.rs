@@ -68,6 +68,7 @@ impl Exchange {
         let shared = Request::new(monitor);
         let guard = ExchangeGuard {
             shared: shared.clone(),
+            is_upgraded: false,
         };
         (Self { shared }, guard)
     }
@@ -206,6 +207,7 @@ impl fmt::Debug for Exchange {
 #[must_use = "dropping it cancels the exchange"]
 pub struct ExchangeGuard {
     shared: Arc<Request>,
+    is_upgraded: bool,
 }
 
 impl ExchangeGuard {
@@ -297,11 +299,37 @@ impl ExchangeGuard {
     pub fn answered(self) {
         self.shared.end(GoneReason::Answered);
     }
+
+    /// Leaves the end of the exchange to the connection, for a response that switches protocols: a WebSocket's 101, or a
+    /// success in answer to CONNECT.
+    ///
+    /// The exchange then ends with [`GoneReason::Connection`] only. Where the new protocol has one stream of an HTTP/2
+    /// connection (RFC 8441), the end of that stream alone is not detected.
+    ///
+    /// ```
+    /// use hangup::http::{Exchange, GoneReason};
+    /// use hangup::{CloseReason, MonitoredStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// guard.upgraded();
+    /// assert!(!exchange.is_gone());
+    /// drop(stream); // the task that serves the WebSocket ends
+    /// assert_eq!(exchange.gone().await, GoneReason::Connection(CloseReason::Dropped));
+    /// # }
+    /// ```
+    pub fn upgraded(mut self) {
+        self.is_upgraded = true;
+    }
 }
 
 impl Drop for ExchangeGuard {
     fn drop(&mut self) {
-        self.shared.end(GoneReason::Cancelled);
+        if !self.is_upgraded {
+            self.shared.end(GoneReason::Cancelled);
+        }
     }
 }
 

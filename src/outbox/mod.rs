@@ -257,6 +257,7 @@
 //! * **A message broker** keeps messages for many receivers, and is a program of its own. An outbox is for
 //!   one peer, and any protocol.
 
+mod addresses;
 mod backoff;
 mod builder;
 mod confirm;
@@ -280,6 +281,7 @@ mod undelivered;
 mod unsendable;
 mod user_code;
 
+pub use addresses::{AddressErrors, connect_in_turn};
 pub use backoff::{Backoff, BackoffError, Delays};
 pub use builder::Builder;
 pub use confirm::{ByPeer, Confirm};

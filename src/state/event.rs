@@ -17,6 +17,7 @@ pub(crate) enum Event {
     /// broken pipe.
     HungUp,
     /// Both directions were shut down, ours perhaps past the wrapper, on the socket itself.
+    #[allow(dead_code, reason = "only Linux tells it apart")]
     BothFinished,
     /// The connection is over, and the system no longer says why: it was an orderly shutdown, or the error was read already.
     Vanished,

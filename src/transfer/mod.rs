@@ -7,6 +7,10 @@
 mod copy;
 mod finish;
 #[cfg(any(unix, windows))]
+#[cfg_attr(
+    hangup_fallback,
+    allow(dead_code, reason = "the fallback asks no page cache")
+)]
 pub(crate) mod page_cache;
 #[cfg(any(unix, windows))]
 mod send_file;

@@ -17,6 +17,7 @@ mod codec;
 mod construct;
 mod copy;
 mod delivered;
+mod differential;
 mod direct_io;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod foreign_descriptor;

@@ -20,6 +20,8 @@ mod log_lines;
 mod proxy;
 #[cfg(feature = "outbox")]
 mod robot;
+#[cfg(feature = "ring")]
+mod soak;
 #[cfg(feature = "tls")]
 mod tls_server;
 #[cfg(feature = "axum")]

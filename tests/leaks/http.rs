@@ -23,6 +23,7 @@ use tonic::transport::server::Connected;
 
 pub(crate) const CASES: &[Case] = &[
     ("exchange_that_is_answered", exchange_that_is_answered),
+    ("exchange_of_a_websocket", exchange_of_a_websocket),
     ("exchange_whose_request_ends", exchange_whose_request_ends),
     (
         "body_that_ends_with_the_connection",
@@ -43,6 +44,18 @@ pub(crate) const CASES: &[Case] = &[
 fn connection() -> (MonitoredStream<DuplexStream>, DuplexStream) {
     let (ours, peer) = tokio::io::duplex(64);
     (MonitoredStream::unwatched(ours), peer)
+}
+
+fn exchange_of_a_websocket(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let (stream, _peer) = connection();
+        let (exchange, guard) = Exchange::new(&stream.monitor());
+        let token = exchange.cancellation_token();
+        guard.upgraded();
+        assert!(!exchange.is_gone());
+        drop(stream);
+        token.cancelled().await;
+    })
 }
 
 /// Responses with a policy: given up, taken, and dropped before either.

@@ -103,6 +103,12 @@ impl Target {
         None
     }
 
+    /// Shuts both directions down.
+    pub(in crate::watcher) fn shut_down(self) {
+        // An error means that the connection is over already.
+        let _ = self.lend(|fd| rustix::net::shutdown(fd, rustix::net::Shutdown::Both));
+    }
+
     /// Has the connection reset when it is closed.
     pub(in crate::watcher) fn reset(self) {
         self.lend(reset_at_close);
