@@ -417,7 +417,7 @@ impl Monitor {
     /// Ends the stream as [`abort`](Self::abort) does, and in order: what the system has is delivered, and then our FIN.
     pub(crate) fn shut_down(&self) {
         self.shared.apply(Event::Aborted, DetectedBy::Us);
-        if let Some(socket) = &self.socket {
+        if let Some(socket) = self.socket() {
             socket.shut_down();
         }
     }
