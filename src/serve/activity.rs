@@ -1,6 +1,7 @@
 //! The activity of a connection: whether a request is under way, and if not, since when.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use crate::state::AtomicU64;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::time::Instant;
 
 /// Times are milliseconds since the connection began.

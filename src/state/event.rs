@@ -17,7 +17,10 @@ pub(crate) enum Event {
     /// broken pipe.
     HungUp,
     /// Both directions were shut down, ours perhaps past the wrapper, on the socket itself.
-    #[allow(dead_code, reason = "only Linux tells it apart")]
+    #[cfg_attr(
+        any(not(any(target_os = "linux", target_os = "android")), hangup_fallback),
+        allow(dead_code, reason = "only Linux tells")
+    )]
     BothFinished,
     /// The connection is over, and the system no longer says why: it was an orderly shutdown, or the error was read already.
     Vanished,
