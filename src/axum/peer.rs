@@ -57,7 +57,8 @@ impl<A> Peer<A> {
     /// use hangup::axum::Peer;
     ///
     /// let stream = MonitoredStream::unwatched(tokio::io::empty());
-    /// let peer = Peer::new(stream.monitor(), ([192, 0, 2, 1], 50_000).into());
+    /// let address = std::net::SocketAddr::from(([192, 0, 2, 1], 50_000));
+    /// let peer = Peer::new(stream.monitor(), address);
     /// assert_eq!(peer.address.port(), 50_000);
     /// let router: Router = Router::new().layer(MockConnectInfo(peer));
     /// # drop(router);
