@@ -107,6 +107,27 @@ impl<S: Sync> FromRequestParts<S> for Exchange {
 }
 
 /// The rejection of [`Monitor`] and [`Peer`]: a mistake in the server, so the client gets 500.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use hangup::Monitor;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// // A plain listener has no monitors.
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let router = Router::new().route("/", get(async |_: Monitor| "hello"));
+/// tokio::spawn(axum::serve(listener, router).into_future());
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+/// let mut response = String::new();
+/// client.read_to_string(&mut response).await?;
+/// assert!(response.starts_with("HTTP/1.0 500") || response.starts_with("HTTP/1.1 500"));
+/// assert!(response.contains("no monitor: serve a hangup::MonitoredListener"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotMonitored;

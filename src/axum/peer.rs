@@ -12,6 +12,32 @@ use tokio::net::TcpStream;
 ///
 /// For `into_make_service_with_connect_info::<Peer>()`. It is an extractor, as [`Monitor`] is. Over a Unix socket `A` is
 /// `tokio::net::unix::SocketAddr`.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use hangup::MonitoredListener;
+/// use hangup::axum::Peer;
+///
+/// async fn whoami(Peer { address, monitor, .. }: Peer) -> String {
+///     format!("{address}, {} bytes read\n", monitor.transfer().read)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// # let local = listener.local_addr()?;
+/// let router = Router::new().route("/", get(whoami));
+/// let service = router.into_make_service_with_connect_info::<Peer>();
+/// tokio::spawn(axum::serve(listener, service).into_future());
+/// # let mut client = tokio::net::TcpStream::connect(local).await?;
+/// # client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+/// # let mut response = String::new();
+/// # client.read_to_string(&mut response).await?;
+/// assert!(response.ends_with(&format!("{}, 18 bytes read\n", client.local_addr()?)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Peer<A = SocketAddr> {
@@ -31,7 +57,8 @@ impl<A> Peer<A> {
     /// use hangup::axum::Peer;
     ///
     /// let stream = MonitoredStream::unwatched(tokio::io::empty());
-    /// let peer = Peer::new(stream.monitor(), ([192, 0, 2, 1], 50_000).into());
+    /// let address = std::net::SocketAddr::from(([192, 0, 2, 1], 50_000));
+    /// let peer = Peer::new(stream.monitor(), address);
     /// assert_eq!(peer.address.port(), 50_000);
     /// let router: Router = Router::new().layer(MockConnectInfo(peer));
     /// # drop(router);

@@ -33,6 +33,37 @@ use tokio_util::sync::CancellationToken;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Which method
+///
+/// | you have | call |
+/// |---|---|
+/// | a future that is worth nothing without the peer | [`run_until_closed`](Self::run_until_closed) |
+/// | the same, whose own error counts too | [`run_io`](Self::run_io) |
+/// | a loop with `select!` | [`closed`](Self::closed), once, and `&mut closed` in the loop |
+/// | code that takes a `CancellationToken` | [`cancellation_token`](Self::cancellation_token) |
+/// | a loop that computes on a worker or a blocking thread | [`probe`](Self::probe), every few milliseconds |
+/// | a check between two steps of async code | [`is_closed`](Self::is_closed): one atomic load |
+/// | a page that shows the state of many streams | [`subscribe`](Self::subscribe), or [`status`](Self::status) |
+/// | work that a client may come back for | [`grace_period`](Self::grace_period) |
+/// | a log line about the bytes that got through | [`transfer`](Self::transfer) |
+/// | a message that has to have arrived before the next step | [`wait_acknowledged`](Self::wait_acknowledged) |
+///
+/// ```
+/// use hangup::MonitoredStream;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (io, client) = tokio::io::duplex(64);
+/// let stream = MonitoredStream::unwatched(io);
+/// let monitor = stream.monitor();
+/// // A query for this client alone: it ends with the client.
+/// let query = async { std::future::pending::<u32>().await };
+/// let answer = tokio::spawn(async move { monitor.run_until_closed(query).await });
+/// drop((stream, client));
+/// assert!(answer.await.unwrap().is_err());
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Monitor {
     shared: Arc<Socket>,

@@ -28,6 +28,41 @@ use std::time::Duration;
 /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
 /// assert_ne!(config, MonitorConfig::default());
 /// ```
+///
+/// # Which settings for which program
+///
+/// | the program | settings | why |
+/// |---|---|---|
+/// | a server that streams to browsers | [`stall`](Self::stall) with [`reset_on_stall`](Self::reset_on_stall), [`dead_peer_timeout`](Self::dead_peer_timeout) of some minutes | a reader that stalls or vanishes must not hold memory for hours |
+/// | a server of short answers | [`dead_peer_timeout`](Self::dead_peer_timeout) | little is buffered, and idle clients vanish unnoticed |
+/// | a client that sends to one server for days | [`dead_peer_timeout`](Self::dead_peer_timeout) of some seconds | it has to reconnect soon |
+/// | a server that does not read while it answers | [`read_ahead`](Self::read_ahead) of the largest input that a client may send meanwhile | a FIN behind more unread input than the receive buffer holds cannot arrive |
+/// | a protocol above the stream with an end of its own, without [`layer`](crate::MonitoredStream::layer) | [`fin_delay`](Self::fin_delay) | the protocol says whether the FIN cuts something short |
+/// | a relay, or a protocol with half-closes | [`half_close`](Self::half_close) | a FIN is not the end there |
+/// | a producer of live data, such as video | [`unsent_limit`](Self::unsent_limit) | data that waits in the kernel is old when it is sent |
+///
+/// A configuration costs nothing for settings that are not used. It is cheap to clone, and one value serves any number of
+/// streams.
+///
+/// ```
+/// use hangup::{MonitorConfig, MonitoredListener, StallPolicy};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// // Streams to browsers: 64 KiB in 30 s at the least, and gone clients within ten minutes.
+/// let config = MonitorConfig::new()
+///     .stall(StallPolicy::new(64 * 1024, Duration::from_secs(30)))
+///     .reset_on_stall(true)
+///     .dead_peer_timeout(Duration::from_secs(600));
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
+/// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (stream, _) = listener.accept().await?;
+/// assert!(!stream.is_closed());
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MonitorConfig {
     half_close: HalfClose,

@@ -1,7 +1,14 @@
-//! One table of error codes a platform, and the search in them.
+//! One table of error codes for each platform, and the search in them.
 //!
 //! It may use the row type, the classes and the platforms. [`classify`](super::classify()) uses it for an
 //! error with a code, and programs use it through [`OsError`].
+//!
+//! # To add a code
+//!
+//! Add a row to the table of its platform, in the order of the codes: the search is binary. A row has the code, the names
+//! and the class. The head of the file names the source of the numbers, and explains a class that surprises. To find the
+//! class, ask what a sender should do (see [`ErrorClass`](super::ErrorClass)). What counts is when the system returns the
+//! code for a socket, and not how its name sounds.
 
 mod bsd;
 mod linux;
