@@ -190,7 +190,7 @@ async fn one(
     ensure!(end.allows(kind, &reason), "told as {reason}");
     if let (Some(ours), End::WeAbort | End::PeerResets | End::PeerStalls) = (&mut left.0, end) {
         let refused = ours.io.write(b"for nobody").await;
-        let carried = refused.as_ref().map_err(|error| CloseReason::from(error));
+        let carried = refused.as_ref().map_err(CloseReason::from);
         ensure!(carried == Err(reason), "a write gives {carried:?}");
     }
     Ok(())
