@@ -17,37 +17,16 @@ command -v x86_64-w64-mingw32-gcc >/dev/null ||
 rustup target list --installed 2>/dev/null | grep -qx "$target" ||
     missing_toolchain "$target" "rustup target add $target"
 
-root=$PWD
 export CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")/wine"
 room=$CARGO_TARGET_DIR/package
-mkdir -p "$room"
-
-# A package of its own: the features and dependencies of the library, and of the development's dependencies only
-# those of these tests.
 programs=(core errors outbox)
-dev='bytes|fastrand|futures|futures-test|libc|proptest|quinn|rcgen|tempfile|tokio|tokio-rustls|tokio-test|tokio-util'
-{
-    echo '[workspace]'
-    awk -v dev="^($dev) = " '
-        /^\[/ { section = $0; keep = section ~ /^\[(package|features|dependencies|dev-dependencies|target\.'"'"'cfg\((any\(unix, )?windows.*\.dependencies)\]$/ ; if (keep) print; next }
-        !keep || /^(readme|include) = / { next }
-        section == "[dev-dependencies]" && $0 !~ dev { next }
-        { print }
-        section == "[package]" && /^name = / { print "autotests = false\nautoexamples = false\nautobenches = false" }
-    ' Cargo.toml
-    printf '[lib]\npath = "%s/src/lib.rs"\n' "$root"
-    for program in "${programs[@]}"; do
-        printf '[[test]]\nname = "%s"\npath = "%s/tests/%s/main.rs"\n' "$program" "$root" "$program"
-    done
-    sed -n '/^\[profile\.dev\]/,/^$/p; /^\[profile\.dev\.package\."\*"\]/,/^$/p' Cargo.toml
-    printf '[lints.rust]\nunexpected_cfgs = { level = "warn", check-cfg = ["cfg(docsrs)", "cfg(hangup_fallback)"] }\n'
-} >"$room/Cargo.toml"
-# The versions are those of the project; what is not needed here is taken out of the copy.
-cp Cargo.lock "$room/Cargo.lock"
+bash ci/small_package.sh "$room" "${programs[@]}"
 
 build=(cargo test --manifest-path "$room/Cargo.toml" --target "$target" --features outbox,ring --no-run)
 for program in "${programs[@]}"; do build+=(--test "$program"); done
+build+=(--lib)
 "${build[@]}"
+programs+=(hangup)
 
 # Wine before 9 lacks a library from which Rust's standard library takes random numbers.
 mkdir -p "$CARGO_TARGET_DIR/bin"
@@ -71,6 +50,16 @@ run() { # PROGRAM, ARGUMENTS
 }
 if (($#)); then
     run "$@"
-else
-    for program in "${programs[@]}"; do run "$program"; done
+    exit
 fi
+log=$(mktemp)
+trap 'rm -f "$log"; "$wine"server -k 2>/dev/null || true' EXIT
+for program in "${programs[@]}"; do
+    began=$SECONDS
+    if ! run "$program" --show-output >"$log" 2>&1; then
+        cat "$log"
+        exit 1
+    fi
+    grep -E '^(skipped|test result|FIN to closed|handles)' "$log" | sort | uniq -c | sed 's/^ *1 //' || true
+    echo "wine: $program passed in $((SECONDS - began)) s"
+done

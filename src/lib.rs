@@ -102,19 +102,21 @@
 //! | `codec` | `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
 //! | `durable` | a store on disk for the outbox: accepted messages survive a crash and a power cut |
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and other HTTP libraries |
+//! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections |
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
 //! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |
 //! | `serve` | an HTTP server with limits, by hyper: for axum, tower and hyper; files by sendfile(2) |
 //! | `test-util` | streams and monitors whose peer is the test, for the tests of handlers |
 //! | `tls` | TLS by tokio-rustls, monitored from before the handshake; `ring`, `aws-lc-rs` and `tls12` choose its cryptography |
 //! | `tonic` | connections for tonic's server, with the monitor in the request's extensions; implies `http` |
+//! | `tower` | a layer that cancels the handler of a request when its client goes |
 //! | `tracing` | a [`tracing`](https://docs.rs/tracing) event at the end of each stream, in the span in which it began |
 //!
 //! # Platforms
 //!
 //! Linux uses a nested epoll, one per runtime. macOS and the BSDs use a nested kqueue, which is type-checked
-//! and has not run yet. Windows and the rest use a fallback that polls every socket every 50 ms and may miss
-//! a FIN behind unread data; it is type-checked for Windows and tested on Linux.
+//! and has not run yet. Windows uses polls of its socket driver, `\Device\Afd`; that was run under Wine and not on Windows.
+//! The rest polls every socket every 50 ms and may miss a FIN behind unread data. `docs/platforms.md` has the details.
 //!
 //! # Cancel safety
 //!
@@ -146,6 +148,8 @@ pub mod test_util;
 pub mod tls;
 #[cfg(feature = "tonic")]
 pub mod tonic;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 mod monitor;
 mod observe;
@@ -168,8 +172,8 @@ pub use observe::tracing;
 pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
 pub use stream::{
-    Addressed, DirectIo, MonitoredListener, MonitoredStream, OwnedReadHalf, OwnedWriteHalf,
-    ReadHalf, ReuniteError, Transport, WrapError, WriteHalf,
+    Addressed, Connections, DirectIo, MonitoredListener, MonitoredStream, OwnedReadHalf,
+    OwnedWriteHalf, ReadHalf, ReuniteError, Transport, WrapError, WriteHalf,
 };
 pub use transfer::{
     CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,

@@ -15,6 +15,7 @@ use hangup::http::{ProducerStream, producer};
 use hangup::test_util::{Remote, scripted};
 use hangup::{CloseReason, Monitor, MonitoredStream};
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -84,7 +85,7 @@ async fn an_sse_handler_stops_when_its_client_goes() {
     stops_with(response, remote, &mut stopped).await;
 
     let (monitor, remote) = Monitor::for_test();
-    let address = ([192, 0, 2, 1], 50_000).into();
+    let address = SocketAddr::from(([192, 0, 2, 1], 50_000));
     let (response, mut stopped) = call(Peer::new(monitor, address)).await;
     stops_with(response, remote, &mut stopped).await;
 }

@@ -126,6 +126,7 @@ mod errors {
 // As above.
 #[path = "../src/state"]
 mod state {
+    mod atomic;
     pub(crate) mod closed;
     pub(crate) mod counters;
     pub(crate) mod event;

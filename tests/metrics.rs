@@ -231,3 +231,62 @@ fn a_stream_that_could_not_be_made_is_not_counted() {
         assert_eq!(told.of(STREAMS_ENDED), 0.0);
     });
 }
+
+/// The depth, the connection and the counts of an outbox, and nothing of them after its end.
+#[cfg(feature = "outbox")]
+#[test]
+fn an_outbox_reports_its_state() {
+    use hangup::metrics::*;
+    use hangup::outbox::{Confirm, Outbox, Processed};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_util::codec::LinesCodec;
+
+    let mut runtime = Builder::new_current_thread();
+    recorded(runtime.enable_all(), |mut told| async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let number = |message: &String| message.parse().unwrap();
+        let meaning = |reply: String| match reply.split_once(' ')? {
+            ("ok", number) => Some(Processed::One(number.parse().ok()?)),
+            (_, number) => Some(Processed::Rejected(number.parse().ok()?, "no".into())),
+        };
+        let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new)
+            .confirm(Confirm::by_peer(number, LinesCodec::new, meaning))
+            .name("robot")
+            .spawn()
+            .unwrap();
+        let receipts = [
+            outbox.send("1".to_owned()).await.unwrap(),
+            outbox.send("2".to_owned()).await.unwrap(),
+            outbox.send("3".to_owned()).await.unwrap(),
+        ];
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let mut lines = [0; 6];
+        peer.read_exact(&mut lines).await.unwrap();
+        let mut wait = async |name, value| {
+            let reached = async {
+                while told.of(name) != value {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            soon(name, reached).await;
+        };
+        wait(OUTBOX_MESSAGES, 3.0).await;
+        wait(OUTBOX_BYTES, 3.0).await;
+        wait(OUTBOX_CONNECTED, 1.0).await;
+        wait(OUTBOX_CONNECTS, 1.0).await;
+        peer.write_all(b"ok 1\nno 2\n").await.unwrap();
+        let [first, second, third] = receipts;
+        first.await.unwrap();
+        second.await.unwrap_err();
+        wait(OUTBOX_MESSAGES, 1.0).await;
+        wait(OUTBOX_DELIVERED, 1.0).await;
+        wait(OUTBOX_REJECTED, 1.0).await;
+        wait(OUTBOX_DROPPED, 1.0).await;
+        outbox.shutdown(Duration::ZERO).await;
+        wait(OUTBOX_MESSAGES, 0.0).await;
+        wait(OUTBOX_BYTES, 0.0).await;
+        wait(OUTBOX_CONNECTED, 0.0).await;
+        drop(third);
+    });
+}

@@ -236,3 +236,38 @@ async fn a_subscriber_that_panics_ends_nothing() {
     second_peer.finish();
     assert_eq!(reason(&second.monitor()).await, CloseReason::PeerClosed);
 }
+
+/// An outbox tells of its connections, by its name.
+#[cfg(feature = "outbox")]
+#[tokio::test]
+async fn an_outbox_tells_of_its_connections() {
+    use hangup::outbox::{Link, Outbox, OutboxStatus};
+    use std::io::ErrorKind;
+    use tokio::net::TcpStream;
+    use tokio_util::codec::LinesCodec;
+
+    let (kept, _guard) = subscribe();
+    let mut kinds = [ErrorKind::ConnectionRefused, ErrorKind::InvalidInput].into_iter();
+    let connect = move || {
+        let kind = kinds.next().unwrap_or(ErrorKind::Other);
+        async move { Err::<TcpStream, _>(kind.into()) }
+    };
+    let outbox = Outbox::<String>::builder(connect, LinesCodec::new)
+        .name("robot")
+        .spawn()
+        .unwrap();
+    let mut states = outbox.subscribe();
+    let gave_up = |status: &OutboxStatus| matches!(status.link, Link::GaveUp(_));
+    states.wait_for(gave_up).await.unwrap();
+    let events = kept.events();
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(events.iter().all(|event| event.field("outbox") == "robot"));
+    let (lost, gave_up) = (&events[0], &events[1]);
+    assert_eq!(lost.level, Some(Level::INFO));
+    assert_eq!(
+        (lost.field("reason"), lost.field("attempt")),
+        ("failed_disconnected", "1")
+    );
+    assert_eq!(gave_up.level, Some(Level::WARN));
+    assert!(gave_up.field("message").starts_with("outbox gave up: "));
+}

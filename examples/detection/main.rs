@@ -4,8 +4,9 @@
 //! cargo run --release --example detection
 //! ```
 //!
-//! Clients leave in seven ways, each from three servers: a loop that only sends, a loop that also reads, and
-//! `hangup`. Every figure of the table is measured in the same run, each "never" included.
+//! Clients leave in six ways, and in a seventh they stay and do not read. Each way is tried with three servers: a loop that
+//! only sends, a loop that also reads, and `hangup`. Every figure of the table is measured in the same run, each "never"
+//! included.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

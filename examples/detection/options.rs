@@ -3,15 +3,15 @@
 use clap::Parser;
 use std::time::Duration;
 
-/// Has clients leave a server in seven ways, and measures how soon its handler notices.
+/// Measures how soon a server's handler notices that its client has left, in six ways, or does not read.
 ///
 /// Each way is tried with three servers: a loop that only sends, a loop that also reads to find the end, and
-/// `hangup`. Each cell of the table has two lines: the milliseconds from the client's leaving to the handler's
-/// knowing, and the bytes produced in that time; then the reason that the handler got. "never" means not within
+/// `hangup`. Each cell of the table has two lines. The first one has the milliseconds until the handler knows, and the
+/// bytes that it produced in that time; the second one has the reason that the handler got. "never" means not within
 /// --limit seconds.
 #[derive(Parser, Clone)]
 pub(crate) struct Options {
-    /// How long to wait before it is called "never"
+    /// Show "never" after this time
     #[arg(long, value_name = "SECONDS", default_value_t = 4,
           value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,

@@ -54,6 +54,7 @@ mod observe {
 #[path = "../../src/state"]
 mod state {
     pub(crate) mod closed;
+    mod atomic;
     pub(crate) mod counters;
     pub(crate) mod event;
     pub(crate) mod half_close;

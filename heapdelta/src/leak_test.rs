@@ -55,6 +55,7 @@ pub struct LeakTest<'a> {
     pub(crate) tolerances: Vec<(Metric, u64)>,
     pub(crate) ignored: Vec<Metric>,
     pub(crate) watched: Vec<(&'static str, Counter<'a>)>,
+    pub(crate) allocated: Option<Counter<'a>>,
     pub(crate) trim: Option<Box<dyn Fn() + 'a>>,
     #[cfg(feature = "tokio")]
     pub(crate) worker_threads: Option<usize>,
@@ -72,6 +73,7 @@ impl<'a> LeakTest<'a> {
             tolerances: Vec::new(),
             ignored: Vec::new(),
             watched: Vec::new(),
+            allocated: None,
             trim: None,
             #[cfg(feature = "tokio")]
             worker_threads: None,
@@ -150,6 +152,38 @@ impl<'a> LeakTest<'a> {
     /// ```
     pub fn watch(mut self, name: &'static str, counter: impl Fn() -> u64 + 'a) -> Self {
         self.watched.push((name, Box::new(counter)));
+        self
+    }
+
+    /// Adds a column of memory, [`Metric::Allocated`]: the bytes in use as an allocator of the program's own tells.
+    ///
+    /// jemalloc and mimalloc do not serve C's `malloc` unless they are built to, so that [`heap_info`](crate::heap_info)
+    /// does not see them. `bytes` is called before and after each run. For jemalloc, with `tikv-jemalloc-ctl` and its
+    /// feature `stats`, it advances the epoch and reads `stats::allocated`; what a thread's cache holds counts as in use
+    /// until [`trim`](Self::trim) flushes it, with the control `thread.tcache.flush`:
+    ///
+    /// ```text
+    /// LeakTest::new()
+    ///     .trim(|| { let _ = unsafe { raw::read::<()>(b"thread.tcache.flush\0") }; })
+    ///     .allocated(|| { epoch::advance().unwrap(); stats::allocated::read().unwrap() as u64 })
+    /// ```
+    ///
+    /// # Examples
+    /// ```
+    /// use heapdelta::{LeakTest, Metric};
+    /// use std::cell::Cell;
+    ///
+    /// // A pool of memory that no allocator of the system knows of.
+    /// let in_use = Cell::new(0);
+    /// let error = LeakTest::new()
+    ///     .allocated(|| in_use.get())
+    ///     .run(|| in_use.set(in_use.get() + 24))
+    ///     .unwrap_err();
+    /// let found = error.finding(Metric::Allocated).expect("it grew");
+    /// assert_eq!(found.per_call, 24.0);
+    /// ```
+    pub fn allocated(mut self, bytes: impl Fn() -> u64 + 'a) -> Self {
+        self.allocated = Some(Box::new(bytes));
         self
     }
 

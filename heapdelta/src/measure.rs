@@ -78,6 +78,7 @@ impl<'m, 't, 's> Meter<'m, 't, 's> {
             Metric::Heap,
             Metric::Mmap,
             Metric::Rust,
+            Metric::Allocated,
             Metric::Uss,
             Metric::Rss,
             Metric::Vms,
@@ -176,6 +177,7 @@ impl<'m, 't, 's> Meter<'m, 't, 's> {
                 Metric::Heap => heap.map(|heap| heap.heap_used + heap.mmap_used.unwrap_or(0)),
                 Metric::Mmap => heap.and_then(|heap| heap.mmap_used),
                 Metric::Rust => heap::counted().map(|counted| counted.bytes),
+                Metric::Allocated => self.test.allocated.as_ref().map(|bytes| bytes()),
                 Metric::Uss => memory.uss,
                 Metric::Rss => memory.rss,
                 Metric::Vms => memory.vms,
@@ -291,9 +293,15 @@ impl<'m, 't, 's> Meter<'m, 't, 's> {
             let growths = report.runs.iter().filter_map(|run| run.growth(metric));
             growths.sum()
         };
-        [Metric::Heap, Metric::Mmap, Metric::Rust, Metric::Rss]
-            .into_iter()
-            .any(|metric| total(metric) > GROWTH_LIMIT)
+        [
+            Metric::Heap,
+            Metric::Mmap,
+            Metric::Rust,
+            Metric::Allocated,
+            Metric::Rss,
+        ]
+        .into_iter()
+        .any(|metric| total(metric) > GROWTH_LIMIT)
     }
 
     /// The runs of one column.

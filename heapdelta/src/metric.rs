@@ -15,6 +15,8 @@ pub enum Metric {
     Heaps,
     /// [`Counted::bytes`](crate::Counted::bytes): there with a [`CountingAllocator`](crate::CountingAllocator).
     Rust,
+    /// What another allocator tells: there with [`LeakTest::allocated`](crate::LeakTest::allocated).
+    Allocated,
     /// Memory that no other process shares, in bytes: Linux's private pages, macOS's footprint.
     Uss,
     /// Resident memory, in bytes.
@@ -70,6 +72,7 @@ impl fmt::Display for Metric {
             Self::Mmap => "mmap",
             Self::Heaps => "heaps",
             Self::Rust => "rust",
+            Self::Allocated => "allocated",
             Self::Uss => "USS",
             Self::Rss => "RSS",
             Self::Vms => "VMS",

@@ -1,6 +1,6 @@
 //! The extractors.
 
-use super::Peer;
+use super::peer::Peer;
 use crate::http::Exchange;
 use crate::monitor::Monitor;
 use ::axum::extract::connect_info::MockConnectInfo;
@@ -8,8 +8,12 @@ use ::axum::extract::{ConnectInfo, FromRequestParts};
 use ::axum::http::StatusCode;
 use ::axum::http::request::Parts;
 use ::axum::response::{IntoResponse, Response};
+#[cfg(feature = "serve")]
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
+#[cfg(unix)]
+use tokio::net::unix::SocketAddr as UnixAddr;
 
 /// The connection's monitor.
 ///
@@ -30,8 +34,12 @@ pub(super) fn monitor(parts: &Parts) -> Option<Monitor> {
     if let Some(ConnectInfo(monitor)) = parts.extensions.get() {
         return Some(Monitor::clone(monitor));
     }
-    if let Some(ConnectInfo(Peer { monitor, .. })) = parts.extensions.get() {
+    if let Some(ConnectInfo(Peer { monitor, .. })) = parts.extensions.get::<ConnectInfo<Peer>>() {
         return Some(monitor.clone());
+    }
+    #[cfg(unix)]
+    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<Peer<UnixAddr>>>() {
+        return Some(peer.monitor.clone());
     }
     #[cfg(feature = "serve")]
     if let Some(connection) = parts.extensions.get::<crate::serve::Connection>() {
@@ -40,7 +48,8 @@ pub(super) fn monitor(parts: &Parts) -> Option<Monitor> {
     if let Some(MockConnectInfo(monitor)) = parts.extensions.get() {
         return Some(Monitor::clone(monitor));
     }
-    if let Some(MockConnectInfo(Peer { monitor, .. })) = parts.extensions.get() {
+    if let Some(MockConnectInfo(peer)) = parts.extensions.get::<MockConnectInfo<Peer>>() {
+        let monitor = &peer.monitor;
         return Some(monitor.clone());
     }
     None
@@ -53,7 +62,11 @@ pub(super) fn monitor(parts: &Parts) -> Option<Monitor> {
 /// [`NotMonitored`], if the server is neither a [`Server`](crate::serve::Server) of TCP nor serves by
 /// `into_make_service_with_connect_info::<Peer>()`, nor is there a
 /// [`MockConnectInfo`](::axum::extract::connect_info::MockConnectInfo) of one.
-impl<S: Sync> FromRequestParts<S> for Peer {
+impl<S, A> FromRequestParts<S> for Peer<A>
+where
+    S: Sync,
+    A: Clone + Send + Sync + 'static,
+{
     type Rejection = NotMonitored;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotMonitored> {
@@ -61,7 +74,7 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     }
 }
 
-fn peer(parts: &Parts) -> Option<Peer> {
+fn peer<A: Clone + Send + Sync + 'static>(parts: &Parts) -> Option<Peer<A>> {
     if let Some(ConnectInfo(peer)) = parts.extensions.get() {
         return Some(Peer::clone(peer));
     }
@@ -69,7 +82,9 @@ fn peer(parts: &Parts) -> Option<Peer> {
     if let Some(connection) = parts.extensions.get::<crate::serve::Connection>() {
         return Some(Peer {
             monitor: connection.monitor().clone(),
-            address: connection.remote_addr()?,
+            address: *(Box::new(connection.remote_addr()?) as Box<dyn Any>)
+                .downcast()
+                .ok()?,
         });
     }
     if let Some(MockConnectInfo(peer)) = parts.extensions.get() {
@@ -99,8 +114,8 @@ pub struct NotMonitored;
 impl fmt::Display for NotMonitored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "no monitor: serve a hangup::MonitoredListener by \
-             `into_make_service_with_connect_info::<hangup::axum::Peer>()`",
+            "no monitor: serve a hangup::MonitoredListener by `hangup::axum::into_make_service(router)` or \
+             `router.into_make_service_with_connect_info::<hangup::axum::Peer>()`",
         )
     }
 }

@@ -6,6 +6,10 @@
 //!   `TlsListener` does too.
 //! * Serve the router with `into_make_service_with_connect_info::<Monitor>()`, and a handler can take the
 //!   [`Monitor`](crate::Monitor) of its connection as an argument. [`Peer`] has the client's address too.
+//! * [`into_make_service`] has axum's own `ConnectInfo<SocketAddr>` beside the two, which axum's make-service has no room for.
+//! * [`Monitored`] wraps any other listener, such as a `UnixListener`, and [`MonitoredAccept`] is for one of your own.
+//! * [`connections`](crate::MonitoredListener::connections) of the listener ends what a graceful shutdown would wait for
+//!   for ever.
 //! * With the middleware [`follow`], a handler can take an [`Exchange`](crate::http::Exchange), which also tells
 //!   when its request ends, and every response body ends with the connection.
 //!
@@ -44,13 +48,19 @@
 //!
 //! [`hangup::http`](crate::http) says what the end of a connection means for a request, and what hyper does by itself.
 
+mod accept;
 mod extract;
 mod follow;
 mod listener;
+mod make_service;
+mod monitored;
 mod peer;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use accept::MonitoredAccept;
 pub use extract::{NotFollowed, NotMonitored};
 pub use follow::follow;
+pub use make_service::{ConnectionService, MakeService, into_make_service};
+pub use monitored::Monitored;
 pub use peer::Peer;

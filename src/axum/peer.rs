@@ -1,5 +1,6 @@
 //! What axum's `ConnectInfo` carries.
 
+use super::accept::MonitoredAccept;
 use crate::monitor::Monitor;
 use crate::stream::{MonitoredListener, MonitoredStream};
 use ::axum::extract::connect_info::Connected;
@@ -9,17 +10,18 @@ use tokio::net::TcpStream;
 
 /// A connection's monitor, and the client's address.
 ///
-/// For `into_make_service_with_connect_info::<Peer>()`. It is an extractor, as [`Monitor`] is.
+/// For `into_make_service_with_connect_info::<Peer>()`. It is an extractor, as [`Monitor`] is. Over a Unix socket `A` is
+/// `tokio::net::unix::SocketAddr`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Peer {
+pub struct Peer<A = SocketAddr> {
     /// The connection's monitor.
     pub monitor: Monitor,
     /// The client's address.
-    pub address: SocketAddr,
+    pub address: A,
 }
 
-impl Peer {
+impl<A> Peer<A> {
     /// A peer, for axum's `MockConnectInfo` in the test of a handler.
     ///
     /// ```
@@ -34,26 +36,31 @@ impl Peer {
     /// let router: Router = Router::new().layer(MockConnectInfo(peer));
     /// # drop(router);
     /// ```
-    pub fn new(monitor: Monitor, address: SocketAddr) -> Self {
+    pub fn new(monitor: Monitor, address: A) -> Self {
         Self { monitor, address }
     }
 }
 
-impl Connected<IncomingStream<'_, MonitoredListener>> for Monitor {
-    fn connect_info(stream: IncomingStream<'_, MonitoredListener>) -> Self {
-        stream.io().monitor()
+impl<L: MonitoredAccept> Connected<IncomingStream<'_, L>> for Monitor {
+    fn connect_info(stream: IncomingStream<'_, L>) -> Self {
+        L::monitor(stream.io())
     }
 }
 
-impl Connected<IncomingStream<'_, MonitoredListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, MonitoredListener>) -> Self {
+impl<L> Connected<IncomingStream<'_, L>> for Peer<L::Addr>
+where
+    L: MonitoredAccept,
+    L::Addr: Clone + Send + Sync + 'static,
+{
+    fn connect_info(stream: IncomingStream<'_, L>) -> Self {
         Self {
-            monitor: stream.io().monitor(),
-            address: *stream.remote_addr(),
+            monitor: L::monitor(stream.io()),
+            address: stream.remote_addr().clone(),
         }
     }
 }
 
+// Of any other tapped listener axum itself says what its `ConnectInfo` is: the address. Tap below, and wrap the result.
 impl<F> Connected<IncomingStream<'_, TapIo<MonitoredListener, F>>> for Monitor
 where
     F: FnMut(&mut MonitoredStream<TcpStream>) + Send + 'static,

@@ -1,6 +1,7 @@
 //! [`TlsListener`] as axum's listener.
 
-use super::Peer;
+use super::accept::MonitoredAccept;
+use super::peer::Peer;
 use crate::monitor::Monitor;
 use crate::tls::{ServerStream, TlsListener};
 use ::axum::extract::connect_info::Connected;
@@ -22,18 +23,9 @@ impl Listener for TlsListener {
     }
 }
 
-impl Connected<IncomingStream<'_, TlsListener>> for Monitor {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        stream.io().monitor()
-    }
-}
-
-impl Connected<IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        Self {
-            monitor: stream.io().monitor(),
-            address: *stream.remote_addr(),
-        }
+impl MonitoredAccept for TlsListener {
+    fn monitor(io: &Self::Io) -> Monitor {
+        io.monitor()
     }
 }
 

@@ -20,7 +20,8 @@ use std::io;
 /// assert_eq!(classify(&io::Error::other("no idea")), ErrorClass::Other);
 /// ```
 pub fn classify(error: &io::Error) -> ErrorClass {
-    verdict(error).class
+    // The plain path: an error with an OS code needs no walk.
+    builtin::class_of_io(error).unwrap_or_else(|| classify_error(error))
 }
 
 /// What `error` means for a sender. The first error of its chain that says something decides.
@@ -104,7 +105,6 @@ pub fn is_not_ready(error: &io::Error) -> bool {
 
 /// What `error` means, and the kind of the `io::Error` in its chain that decided.
 pub(super) fn verdict(error: &io::Error) -> Verdict {
-    // The plain path: an error with an OS code needs no walk.
     match builtin::judge_io(error) {
         Some(verdict) => verdict,
         None => verdict_of_any(error),

@@ -1,6 +1,7 @@
 //! How far one response has got.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use crate::state::AtomicU64;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What a response's body tells whoever judges its client.
 #[derive(Debug, Default)]

@@ -383,6 +383,14 @@ impl Monitor {
         }
     }
 
+    /// Ends the stream as [`abort`](Self::abort) does, and in order: what the system has is delivered, and then our FIN.
+    pub(crate) fn shut_down(&self) {
+        self.shared.apply(Event::Aborted, DetectedBy::Us);
+        if let Some(socket) = self.socket() {
+            socket.shut_down();
+        }
+    }
+
     /// A token that is cancelled when the stream closes.
     ///
     /// Use it for work that is done for the peer. A read that ends with the token loses data that arrived before

@@ -14,6 +14,20 @@
 //! | `hangup_bytes_accepted_total` | counter | bytes | | what was [accepted](crate::Transfer::accepted) |
 //! | `hangup_bytes_acknowledged_total` | counter | bytes | | what was [acknowledged](crate::Transfer::acknowledged), where that is known |
 //! | `hangup_serve_limits_total` | counter | uses | `reason` | uses of a server's limits, with the feature `serve` |
+//! | `hangup_outbox_messages` | gauge | messages | `outbox` | messages in an outbox, in memory and on disk, with the feature `outbox` |
+//! | `hangup_outbox_bytes` | gauge | bytes | `outbox` | their sizes in memory |
+//! | `hangup_outbox_disk_bytes` | gauge | bytes | `outbox` | the sizes of those that are only in the store |
+//! | `hangup_outbox_oldest_seconds` | gauge | seconds | `outbox` | the age of the oldest message in memory |
+//! | `hangup_outbox_connected` | gauge | outboxes | `outbox` | outboxes that have a connection |
+//! | `hangup_outbox_connects_total` | counter | attempts | `outbox` | attempts to connect |
+//! | `hangup_outbox_delivered_total` | counter | messages | `outbox` | confirmed messages |
+//! | `hangup_outbox_resent_total` | counter | messages | `outbox` | messages that were written again after a loss |
+//! | `hangup_outbox_dropped_total` | counter | messages | `outbox` | messages that were dropped, for any reason |
+//! | `hangup_outbox_rejected_total` | counter | messages | `outbox` | those of them that the peer rejected |
+//! | `hangup_outbox_dead_letters_total` | counter | messages | `outbox` | messages that cannot be sent |
+//!
+//! `outbox` is the `name` of the outbox's builder. Outboxes of one name are counted together, but for the age, which is
+//! that of any of them. An outbox reports at most ten times a second, and once more when it ends.
 //!
 //! `reason` is [`CloseReason::name`](crate::CloseReason::name): the stalls are the streams that ended as
 //! `stalled`. `detected_by` is how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or
@@ -78,6 +92,42 @@ pub const BYTES_ACKNOWLEDGED: &str = "hangup_bytes_acknowledged_total";
 /// Counter: uses of a server's limits, by [`REASON`].
 pub const SERVE_LIMITS: &str = "hangup_serve_limits_total";
 
+/// Gauge: messages in an outbox, by [`OUTBOX`].
+pub const OUTBOX_MESSAGES: &str = "hangup_outbox_messages";
+
+/// Gauge: the sizes of an outbox's messages in memory, by [`OUTBOX`].
+pub const OUTBOX_BYTES: &str = "hangup_outbox_bytes";
+
+/// Gauge: the sizes of an outbox's messages that are only in its store, by [`OUTBOX`].
+pub const OUTBOX_DISK_BYTES: &str = "hangup_outbox_disk_bytes";
+
+/// Gauge: the age of the oldest message in memory, by [`OUTBOX`].
+pub const OUTBOX_OLDEST: &str = "hangup_outbox_oldest_seconds";
+
+/// Gauge: outboxes that have a connection, by [`OUTBOX`].
+pub const OUTBOX_CONNECTED: &str = "hangup_outbox_connected";
+
+/// Counter: attempts of an outbox to connect, by [`OUTBOX`].
+pub const OUTBOX_CONNECTS: &str = "hangup_outbox_connects_total";
+
+/// Counter: confirmed messages, by [`OUTBOX`].
+pub const OUTBOX_DELIVERED: &str = "hangup_outbox_delivered_total";
+
+/// Counter: messages that were written again, by [`OUTBOX`].
+pub const OUTBOX_RESENT: &str = "hangup_outbox_resent_total";
+
+/// Counter: messages that were dropped, by [`OUTBOX`].
+pub const OUTBOX_DROPPED: &str = "hangup_outbox_dropped_total";
+
+/// Counter: messages that the peer rejected, by [`OUTBOX`].
+pub const OUTBOX_REJECTED: &str = "hangup_outbox_rejected_total";
+
+/// Counter: messages that cannot be sent, by [`OUTBOX`].
+pub const OUTBOX_DEAD_LETTERS: &str = "hangup_outbox_dead_letters_total";
+
+/// Label: the name of an outbox.
+pub const OUTBOX: &str = "outbox";
+
 /// Label: [`CloseReason::name`](crate::CloseReason::name).
 pub const REASON: &str = "reason";
 
@@ -103,6 +153,7 @@ pub fn describe() {
         Unit::Count,
         "Uses of a server's limits, by the reason"
     );
+    describe_outbox();
     describe_histogram!(
         STREAM_DURATION,
         Unit::Seconds,
@@ -119,6 +170,83 @@ pub fn describe() {
         Unit::Bytes,
         "Accepted bytes that the peer had acknowledged by the drop, where that is known"
     );
+}
+
+fn describe_outbox() {
+    let gauges = [
+        (OUTBOX_MESSAGES, Unit::Count, "Messages in an outbox"),
+        (
+            OUTBOX_BYTES,
+            Unit::Bytes,
+            "Messages of an outbox, in memory",
+        ),
+        (
+            OUTBOX_DISK_BYTES,
+            Unit::Bytes,
+            "Messages of an outbox, only on disk",
+        ),
+        (
+            OUTBOX_OLDEST,
+            Unit::Seconds,
+            "Age of the oldest message in memory",
+        ),
+        (
+            OUTBOX_CONNECTED,
+            Unit::Count,
+            "Outboxes that have a connection",
+        ),
+    ];
+    for (name, unit, what) in gauges {
+        describe_gauge!(name, unit, what);
+    }
+    let counters = [
+        (OUTBOX_CONNECTS, "Attempts of an outbox to connect"),
+        (OUTBOX_DELIVERED, "Messages that were confirmed"),
+        (
+            OUTBOX_RESENT,
+            "Messages that were written again after a loss",
+        ),
+        (OUTBOX_DROPPED, "Messages that were dropped"),
+        (OUTBOX_REJECTED, "Messages that the peer rejected"),
+        (OUTBOX_DEAD_LETTERS, "Messages that cannot be sent"),
+    ];
+    for (name, what) in counters {
+        describe_counter!(name, Unit::Count, what);
+    }
+}
+
+/// Reports what has changed in an outbox.
+#[cfg(feature = "outbox")]
+pub(crate) fn outbox(name: &str, before: &super::OutboxValues, now: &super::OutboxValues) {
+    let gauges = [
+        (OUTBOX_MESSAGES, before.messages, now.messages),
+        (OUTBOX_BYTES, before.bytes, now.bytes),
+        (OUTBOX_DISK_BYTES, before.disk_bytes, now.disk_bytes),
+        (
+            OUTBOX_CONNECTED,
+            before.connected.into(),
+            now.connected.into(),
+        ),
+    ];
+    for (metric, before, now) in gauges {
+        if now != before {
+            gauge!(metric, OUTBOX => name.to_owned()).increment(now as f64 - before as f64);
+        }
+    }
+    gauge!(OUTBOX_OLDEST, OUTBOX => name.to_owned()).set(now.oldest);
+    let counters = [
+        (OUTBOX_CONNECTS, before.connects, now.connects),
+        (OUTBOX_DELIVERED, before.delivered, now.delivered),
+        (OUTBOX_RESENT, before.resent, now.resent),
+        (OUTBOX_DROPPED, before.dropped, now.dropped),
+        (OUTBOX_REJECTED, before.rejected, now.rejected),
+        (OUTBOX_DEAD_LETTERS, before.dead_letters, now.dead_letters),
+    ];
+    for (metric, before, now) in counters {
+        if now > before {
+            counter!(metric, OUTBOX => name.to_owned()).increment(now - before);
+        }
+    }
 }
 
 #[cfg(feature = "serve")]

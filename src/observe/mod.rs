@@ -2,7 +2,7 @@
 //!
 //! Uses nothing of this crate: it takes plain values.
 //!
-//! Used by `state`, which reports the beginning and the end of each stream.
+//! Used by `state`, which reports the beginning and the end of each stream, by `serve` and by `outbox`.
 
 #[cfg_attr(
     not(feature = "tracing"),
@@ -17,8 +17,12 @@ pub(crate) mod lifecycle;
 pub(crate) mod lifecycle;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(all(feature = "metrics", feature = "outbox"))]
+mod outbox_values;
 #[cfg(feature = "tracing")]
 pub mod tracing;
 
 pub(crate) use end::{Bytes, End};
 pub(crate) use foreign::call_foreign;
+#[cfg(all(feature = "metrics", feature = "outbox"))]
+pub(crate) use outbox_values::OutboxValues;

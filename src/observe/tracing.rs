@@ -21,6 +21,10 @@
 //! The bytes are those of the moment of the close: what had arrived by then and is read later is not among
 //! them.
 //!
+//! An outbox tells, with its name as the field `outbox`: that it is connected (`INFO`), that its connection was lost or
+//! not made (`INFO`, with `reason` and `attempt`), that it gave up (`WARN`), that a message cannot be sent (`WARN`, with
+//! `number`), and that its store failed (`WARN`).
+//!
 //! On Windows there is one more event, of the level `WARN`: the socket driver could not be opened, and the streams of a
 //! runtime are polled every 50 ms.
 //!

@@ -88,6 +88,32 @@ impl<T: Message> Builder<T> {
         self
     }
 
+    /// The name of this outbox in metrics and events. Default: `outbox`.
+    ///
+    /// With the feature `metrics` the program's recorder gets the state of the outbox, and with the feature `tracing`
+    /// its subscriber gets an event for each change of the connection: the modules `hangup::metrics` and
+    /// `hangup::tracing` list them.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .name("telemetry")
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.name = name.into();
+        self
+    }
+
     /// How much the outbox holds in memory: the sizes of its messages in bytes, and their number. Default: 16 MiB and
     /// 65 536 messages. [`overflow`](Self::overflow) says what happens beyond that; important messages of a
     /// [durable](Self::durable) outbox stay on disk.

@@ -14,7 +14,7 @@ impl<T: Message> Outbox<T> {
     /// Configures an outbox.
     ///
     /// * `connect` makes a connection: the first one, and another one after each loss. To try several
-    ///   addresses in turn, give them all to [`TcpStream::connect`](tokio::net::TcpStream::connect).
+    ///   addresses in turn, see [`connect_in_turn`](super::connect_in_turn).
     /// * `encoder` makes the encoder of a connection, a new one each time, so that an encoder with a state
     ///   starts anew together with its counterpart at the peer. A message for which the encoder returns an
     ///   error, or panics, is set aside as [`Unsendable`](super::Unsendable); the others go on.

@@ -4,6 +4,28 @@ use tokio::time::Instant;
 
 /// A message with what the outbox knows about it, for an encoder that puts that on the wire. See
 /// [`Outbox::builder_with_envelope`](super::Outbox::builder_with_envelope).
+///
+/// A peer that must process each message once keeps the numbers that it has processed, and drops a repeated one. Messages of
+/// one outbox arrive in the order of their numbers on each connection, so the highest number is enough:
+///
+/// ```
+/// /// What the peer does with each message.
+/// fn is_new(highest: &mut Option<u64>, number: u64) -> bool {
+///     let is_new = highest.is_none_or(|highest| number > highest);
+///     if is_new {
+///         *highest = Some(number);
+///     }
+///     is_new
+/// }
+///
+/// let mut highest = None;
+/// assert!(is_new(&mut highest, 0));
+/// assert!(is_new(&mut highest, 1));
+/// // The connection was lost before the reply, so both come again.
+/// assert!(!is_new(&mut highest, 0));
+/// assert!(!is_new(&mut highest, 1));
+/// assert!(is_new(&mut highest, 2));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Envelope<T> {

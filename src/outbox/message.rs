@@ -56,6 +56,37 @@ bytes_like!(
 );
 
 /// Whether a message must arrive.
+///
+/// | | kept in a store | sent again after a loss | given up |
+/// |---|---|---|---|
+/// | `Important` | yes | yes | never |
+/// | `ImportantFor` | yes | yes | `max_age` after `send` |
+/// | `BestEffort` | no | no | `ttl` after `send`, or when the connection is lost after it was written |
+///
+/// ```
+/// use hangup::outbox::Importance;
+/// use std::time::Duration;
+///
+/// /// Reports of a robot.
+/// enum Report {
+///     Collision,
+///     Arrival,
+///     Position,
+/// }
+///
+/// fn importance(report: &Report) -> Importance {
+///     match report {
+///         Report::Collision => Importance::Important,
+///         // After an hour nobody waits for it.
+///         Report::Arrival => Importance::important_for(Duration::from_secs(3600)),
+///         // The next one comes in 100 ms.
+///         Report::Position => Importance::BestEffort { ttl: Duration::from_millis(300) },
+///     }
+/// }
+///
+/// assert_eq!(importance(&Report::Collision), Importance::default());
+/// # assert_ne!(importance(&Report::Arrival), importance(&Report::Position));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Importance {

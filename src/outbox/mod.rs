@@ -125,21 +125,109 @@
 //!
 //! # Messages that cannot be sent
 //!
-//! One message must not stop the others. A message that the encoder refuses, a record of the store that cannot
-//! be decoded, and, with [`Builder::max_attempts`], a message that ends every connection, are set aside: the receipt
-//! reports the reason, [`Builder::on_unsendable`] receives the message ([`Unsendable`]), and a store keeps it as a
-//! [`DeadLetter`]. A peer can also [reject](Processed::Rejected) a message.
+//! One message must not stop the others. The outbox sets a message aside when
+//!
+//! * the encoder refuses it, or panics on it;
+//! * it comes from a store, and its record cannot be decoded;
+//! * every connection ends while it is sent, and [`Builder::max_attempts`] is set.
+//!
+//! The receipt reports the reason, [`Builder::on_unsendable`] receives the message ([`Unsendable`]), and a store keeps
+//! it as a [`DeadLetter`]. The peer can also [reject](Processed::Rejected) a message.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use hangup::outbox::{Confirm, Outbox, Processed, UndeliveredReason};
+//! use tokio::net::TcpStream;
+//! use tokio_util::codec::LinesCodec;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use futures::{SinkExt, StreamExt};
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = listener.local_addr()?;
+//! # tokio::spawn(async move {
+//! #     let stream = listener.accept().await.unwrap().0;
+//! #     let mut lines = tokio_util::codec::Framed::new(stream, LinesCodec::new());
+//! #     while let Some(Ok(line)) = lines.next().await {
+//! #         let reply = match line.as_str() { "1 door 99 opened" => "no 1", _ => "ok 2" };
+//! #         lines.send(reply).await.unwrap();
+//! #     }
+//! # });
+//! // The peer replies "ok 17", or "no 17" to a message that it can never accept.
+//! let id = |message: &String| message.split(' ').next().and_then(|id| id.parse().ok()).unwrap_or(0);
+//! let meaning = |reply: String| match reply.split_once(' ')? {
+//!     ("ok", id) => Some(Processed::One(id.parse().ok()?)),
+//!     ("no", id) => Some(Processed::Rejected(id.parse().ok()?, "unknown door".into())),
+//!     _ => None,
+//! };
+//! let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new)
+//!     .confirm(Confirm::by_peer(id, || LinesCodec::new_with_max_length(80), meaning))
+//!     .max_attempts(5) // a message that ends five connections is set aside
+//!     .spawn()?;
+//! let rejected = outbox.send("1 door 99 opened".to_string()).await?;
+//! let accepted = outbox.send("2 door 7 opened".to_string()).await?;
+//! accepted.await?; // the rejected one does not block it
+//! let error = rejected.await.unwrap_err();
+//! assert_eq!(*error.reason(), UndeliveredReason::Rejected("unknown door".into()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which call to send with
+//!
+//! | the program | call | when there is no room |
+//! |---|---|---|
+//! | can wait, and slows down with the link | [`Outbox::send`] | waits |
+//! | must not wait, in a control loop for instance | [`Outbox::try_send`] | [`RefusedReason::Full`], with the message |
+//! | sends values that are worth nothing a second later | [`Outbox::send_with`] [`Importance::BestEffort`] | waits |
+//! | has a stream of messages | [`Outbox::sink`] with `StreamExt::forward` | waits |
+//! | must keep the newest messages, and may lose old ones | any, with [`Overflow::DropOldest`] | makes room |
+//!
+//! A program that ignores the outcome drops the [`Receipt`]: the message is still delivered. A program that wants the
+//! outcome later collects receipts in a `FuturesUnordered`; each is a handle and a number, without an allocation.
+//!
+//! # Watching it
+//!
+//! [`Outbox::status`] returns the counts and the state of the connection; [`Outbox::subscribe`] is a channel of the
+//! same values. Two numbers tell an operator whether the link keeps up: [`OutboxStatus::queued`], and the age of the
+//! [oldest](OutboxStatus::oldest) message.
+//!
+//! ```
+//! use hangup::outbox::{Link, Outbox};
+//! use std::time::Duration;
+//! use tokio::net::TcpStream;
+//! use tokio_util::codec::LinesCodec;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+//! drop(outbox.send("door 7 opened").await?);
+//! let mut states = outbox.subscribe();
+//! let status = states.wait_for(|status| matches!(status.link, Link::Retrying { .. })).await?.clone();
+//! let alarm = status.oldest.is_some_and(|age| age > Duration::from_secs(60));
+//! assert!(!alarm);
+//! assert_eq!((status.queued, status.bytes, status.unconfirmed), (1, 13, 0));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Ending it
+//!
+//! [`Outbox::shutdown`] accepts nothing more, delivers what it has for the given time, and returns what is left. Call it
+//! before the runtime ends: a runtime that is dropped takes the outbox's task with it, and receipts resolve to
+//! [`UndeliveredReason::TaskGone`]. A program that only drops its handles gets [`Builder::linger`] instead, and no report.
+//! In a durable outbox nothing important is lost in either case; the next start delivers the rest.
 //!
 //! # Memory
 //!
 //! [`Builder::capacity`] bounds what is held, in bytes and in messages; [`Builder::overflow`] says what happens
 //! beyond it. A queued message takes its own size and about 33 bytes; with ids that do not grow about 60
-//! (measured: `cargo bench --features outbox --bench outbox`). The bytes of one batch, 64 KiB or one
-//! message, come to that once. A reply may take [`Builder::max_reply`] bytes; what the decoder keeps inside itself,
-//! the decoder must bound.
+//! (measured: `cargo bench --features outbox --bench outbox`). In addition there is one batch of encoded bytes: 64 KiB,
+//! or one message if it is larger. An incomplete reply may take [`Builder::max_reply`] bytes. The decoder itself must
+//! bound what it keeps inside.
 //!
-//! With `Acknowledged` the kernel has to be asked, immediately after a batch and then after 1 to 50 ms: a
-//! capacity below what the network takes in a few milliseconds makes the outbox wait.
+//! With `Acknowledged` the kernel has to be asked, immediately after a batch and then after 1 to 50 ms. So a capacity
+//! that the network empties within a few milliseconds makes the outbox wait for the next question.
 //!
 //! # Time
 //!
@@ -169,6 +257,7 @@
 //! * **A message broker** keeps messages for many receivers, and is a program of its own. An outbox is for
 //!   one peer, and any protocol.
 
+mod addresses;
 mod backoff;
 mod builder;
 mod confirm;
@@ -192,6 +281,7 @@ mod undelivered;
 mod unsendable;
 mod user_code;
 
+pub use addresses::{AddressErrors, connect_in_turn};
 pub use backoff::{Backoff, BackoffError, Delays};
 pub use builder::Builder;
 pub use confirm::{ByPeer, Confirm};

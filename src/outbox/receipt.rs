@@ -43,6 +43,35 @@ impl Delivered {
 /// # Cancel safety
 ///
 /// Cancel safe: poll it by `&mut` and nothing is lost.
+///
+/// To wait for many, in the order in which they are confirmed:
+///
+/// ```
+/// use futures::{StreamExt, stream::FuturesUnordered};
+/// use hangup::outbox::Outbox;
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+/// let mut receipts = FuturesUnordered::new();
+/// for text in ["door 7 opened", "door 7 closed"] {
+///     receipts.push(outbox.send(text).await?);
+/// }
+/// # outbox.shutdown(Duration::ZERO).await;
+/// let mut failed = Vec::new();
+/// while let Some(outcome) = receipts.next().await {
+///     match outcome {
+///         Ok(_) => {}
+///         Err(error) => failed.push(error.into_message()),
+///     }
+/// }
+/// assert_eq!(failed.len(), 2); // nobody listens there
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "futures do nothing unless polled; drop the receipt if the outcome does not matter"]
 pub struct Receipt<T: Message> {
     shared: Arc<OutboxShared<T>>,

@@ -122,6 +122,30 @@ impl<T> fmt::Display for OutboxError<T> {
 impl<T> Error for OutboxError<T> {}
 
 /// Why an outbox did not accept a message.
+///
+/// | reason | what a sender does |
+/// |---|---|
+/// | `Full` | waits with [`send`](super::Outbox::send), or drops something less important |
+/// | `TooLarge` | splits the message, or sets a larger [`capacity`](super::Builder::capacity) |
+/// | `ShutDown`, `TaskGone` | stops |
+/// | `GaveUp` | tells the operator; [`Outbox::resume`](super::Outbox::resume) when the cause is gone |
+/// | `NotStored` | tries again later: the disk may be full |
+/// | `MustAwait` | calls [`send`](super::Outbox::send) |
+///
+/// ```
+/// use hangup::outbox::RefusedReason;
+///
+/// /// Whether the same message may be accepted later.
+/// fn is_worth_a_retry(reason: &RefusedReason) -> bool {
+///     match reason {
+///         RefusedReason::Full | RefusedReason::NotStored(_) | RefusedReason::GaveUp(_) => true,
+///         _ => false,
+///     }
+/// }
+///
+/// assert!(is_worth_a_retry(&RefusedReason::Full));
+/// assert!(!is_worth_a_retry(&RefusedReason::TooLarge));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefusedReason {

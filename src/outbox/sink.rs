@@ -15,6 +15,29 @@ use std::task::{Context, Poll, ready};
 /// A flush waits until the outbox has accepted every message, not until they are delivered:
 /// [receipts](super::Receipt) and [`Outbox::shutdown`](super::Outbox::shutdown) report that. Closing the sink flushes
 /// it. Until it is dropped it counts as a handle of the outbox.
+///
+/// ```
+/// use futures::{SinkExt, StreamExt, stream};
+/// use hangup::outbox::Outbox;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+/// let readings = stream::iter(["21.3", "21.4", "21.5"]);
+/// readings.map(Ok).forward(outbox.sink()).await?;
+/// assert_eq!(outbox.status().queued, 3);
+///
+/// let mut sink = outbox.sink().with(async |reading: f32| {
+///     Ok::<&str, hangup::outbox::OutboxError<_>>(if reading > 30.0 { "hot" } else { "fine" })
+/// });
+/// # let mut sink = Box::pin(sink);
+/// sink.send(31.0).await?;
+/// assert_eq!(outbox.status().queued, 4);
+/// # Ok(())
+/// # }
+/// ```
 pub struct OutboxSink<T: Message> {
     shared: Arc<OutboxShared<T>>,
     /// A message for which there was no room.

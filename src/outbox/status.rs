@@ -7,6 +7,30 @@ use tokio::time::Instant;
 
 /// The state of an outbox: what [`Outbox::status`](super::Outbox::status) returns, and what the channel of
 /// [`Outbox::subscribe`](super::Outbox::subscribe) carries.
+///
+/// `queued`, `unconfirmed`, `bytes` and `oldest` are those of the moment. The other counts never go down. They start at
+/// zero when the outbox starts; messages that a store held count in `queued` from the start.
+///
+/// ```
+/// use hangup::outbox::{Link, Outbox};
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+/// let receipt = outbox.send("door 7 opened").await?;
+/// let status = outbox.status();
+/// assert_eq!((status.queued, status.bytes), (1, 13));
+/// assert_eq!((status.delivered, status.dropped), (0, 0));
+///
+/// outbox.shutdown(Duration::ZERO).await;
+/// assert_eq!(outbox.status().link, Link::Closed);
+/// assert!(receipt.await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutboxStatus {
@@ -40,6 +64,24 @@ pub struct OutboxStatus {
 }
 
 /// The state of an outbox's connection.
+///
+/// ```
+/// use hangup::outbox::Link;
+///
+/// /// A word for a status line.
+/// fn word(link: &Link) -> String {
+///     match link {
+///         Link::Connected => "online".into(),
+///         Link::Connecting { attempt: 0, .. } => "connecting".into(),
+///         Link::Connecting { attempt, .. } => format!("connecting, attempt {attempt}"),
+///         Link::Retrying { reason, .. } => format!("offline: {reason}"),
+///         Link::GaveUp(why) => format!("gave up: {why}"),
+///         _ => "closed".into(),
+///     }
+/// }
+///
+/// assert_eq!(word(&Link::Connected), "online");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Link {

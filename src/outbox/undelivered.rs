@@ -87,6 +87,33 @@ impl<T> fmt::Display for UndeliveredError<T> {
 impl<T> Error for UndeliveredError<T> {}
 
 /// Why an outbox did not deliver a message.
+///
+/// Whether the message may have arrived, and whether the outbox may still deliver it:
+///
+/// | reason | may have arrived | the outbox tries again |
+/// |---|---|---|
+/// | `Expired` | no | no |
+/// | `EncodeFailed` | only if an earlier attempt was written | no |
+/// | `Unconfirmed`, `TooManyAttempts`, `Overflowed` | yes | no |
+/// | `Rejected` | yes, and the peer refused it | no |
+/// | `ShutDown` | yes | if it is durable, at the next start |
+/// | `GaveUp` | yes | after [`Outbox::resume`](super::Outbox::resume) |
+/// | `TaskGone` | yes | if it is durable, at the next start |
+///
+/// ```
+/// use hangup::outbox::UndeliveredReason;
+///
+/// /// Whether a program that shows the outcome to a person has to add "perhaps".
+/// fn is_certain(reason: &UndeliveredReason) -> bool {
+///     matches!(
+///         reason,
+///         UndeliveredReason::Expired | UndeliveredReason::Rejected(_)
+///     )
+/// }
+///
+/// assert!(is_certain(&UndeliveredReason::Expired));
+/// assert!(!is_certain(&UndeliveredReason::Unconfirmed));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UndeliveredReason {

@@ -110,6 +110,22 @@ impl<T> fmt::Debug for Unsendable<T> {
 }
 
 /// Why an outbox set a message aside.
+///
+/// ```
+/// use hangup::outbox::UnsendableReason;
+///
+/// /// Whom to tell.
+/// fn who(reason: &UnsendableReason) -> &'static str {
+///     match reason {
+///         UnsendableReason::EncodeFailed(_) => "the developer of the sender",
+///         UnsendableReason::DecodeFailed(_) => "whoever changed the format of the records",
+///         UnsendableReason::TooManyAttempts(_) => "the operator of the peer: it closes on this message",
+///         _ => "the developer",
+///     }
+/// }
+///
+/// assert_eq!(who(&UnsendableReason::EncodeFailed("too long".into())), "the developer of the sender");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnsendableReason {

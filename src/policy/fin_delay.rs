@@ -27,11 +27,11 @@ pub(crate) enum DelayStep {
 }
 
 impl FinDelay {
-    /// For a stream that was layered, and does not say otherwise. Those who read or write tell within 0.3 ms
-    /// (`tests/tls/ends.rs`), and with the timer's own millisecond an idle stream tells within 5 ms.
+    /// The delay of a layered stream, unless its configuration has another. A stream that reads or writes reports the end
+    /// within 0.3 ms (`tests/tls/ends.rs`). With the timer's own millisecond an idle stream reports it within 5 ms.
     pub(crate) const FOR_LAYERS: Duration = Duration::from_millis(3);
 
-    /// To hold a FIN for `within`, by the timer of the present runtime.
+    /// Delays a FIN by `within`, with the timer of the current runtime.
     pub(crate) fn new(within: Duration) -> io::Result<Self> {
         let runtime = match within.is_zero() {
             true => None,
@@ -44,12 +44,12 @@ impl FinDelay {
         })
     }
 
-    /// Whether a FIN waits at all.
+    /// Whether a FIN is delayed at all.
     pub(crate) fn holds(&self) -> bool {
         self.runtime.is_some()
     }
 
-    /// A FIN is heard, for the first time or again.
+    /// A FIN is detected, for the first time or again.
     pub(crate) fn on_fin(&mut self) -> DelayStep {
         let Some(runtime) = &self.runtime else {
             return DelayStep::Over;

@@ -1,21 +1,21 @@
-//! Whether a peer takes what the kernel holds for it. Pure: the numbers are passed in, at even intervals.
+//! Decides whether a peer takes what the kernel holds for it. Pure: the caller passes the numbers in, at even intervals.
 
 use super::stall::{LOOKS, StallPolicy};
 
-/// The judge of one stretch of time in which something is owed to the peer.
+/// The readings of one period in which the kernel holds bytes for the peer.
 ///
-/// A peer that took all that was owed a window ago is healthy, however little that was: nobody can take more
+/// A peer that took everything that the kernel held a window ago is healthy, however little that was: it cannot take more
 /// than there is.
 #[derive(Debug)]
 pub(crate) struct OwedWindow {
     bytes: u64,
-    /// What had drained and what was owed at the last looks; the `n`th look's are at `n % LOOKS`.
+    /// The drained and the held bytes of the last readings; the `n`th reading is at `n % LOOKS`.
     marks: [(u64, u64); LOOKS as usize],
     looks: usize,
 }
 
 impl OwedWindow {
-    /// Begins with the first look.
+    /// Begins with the first reading.
     pub(crate) fn new(policy: StallPolicy, drained: u64, owed: u64) -> Self {
         Self {
             bytes: policy.bytes(),
@@ -24,7 +24,7 @@ impl OwedWindow {
         }
     }
 
-    /// One more look, a twelfth of a window after the last one. Whether the peer has stalled.
+    /// Adds a reading, a twelfth of a window after the last one. Returns whether the peer has stalled.
     pub(crate) fn look(&mut self, drained: u64, owed: u64) -> bool {
         let mark = &mut self.marks[self.looks % LOOKS as usize];
         let (drained_then, owed_then) = *mark;

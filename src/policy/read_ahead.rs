@@ -1,4 +1,4 @@
-//! Input that is moved out of the way, so that what comes behind it can be seen.
+//! Reads input ahead into a buffer, so that a FIN behind it can arrive and be detected.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -8,22 +8,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// How much input may lie between a writer that looks for the meaning of a FIN and the end of the input.
+/// How much input is read ahead in search of the meaning of a FIN behind it.
 const LOOKAHEAD: usize = 64 * 1024;
 
-/// How much is moved by one read, on the stack.
+/// How much one read moves. The buffer is on the stack.
 const CHUNK: usize = 8 * 1024;
 
-/// The side buffer of one stream.
+/// The read-ahead buffer of one stream.
 pub(crate) struct ReadAhead<S> {
     limit: usize,
     /// Whether to look for the meaning of a FIN behind the input.
     looks: bool,
-    /// The wrapped stream's own: writes, which need the buffer filled, do not ask that it can be read.
+    /// The `poll_read` of the wrapped stream. Writes fill the buffer, and their bounds do not include `AsyncRead`.
     poll_read: PollRead<S>,
-    /// In the order in which it came; never more than `limit`, or what is looked through behind a FIN.
+    /// The input, in its order; never more than `limit`, or than [`LOOKAHEAD`] before a FIN.
     input: VecDeque<u8>,
-    /// What comes behind the input, for the read that has read all of it.
+    /// The error behind the input. The read after the last input returns it.
     error: Option<io::Error>,
     /// The input has ended: there is nothing more to move.
     ended: bool,
@@ -63,7 +63,8 @@ impl<S> ReadAhead<S> {
         self.looks.then_some(self.limit.max(LOOKAHEAD))
     }
 
-    /// Moves input of `io` here until none is left or `limit` is reached. Tells if it has come to its end.
+    /// Moves input of `io` into the buffer until none is left or `limit` is reached. Returns the end of the input if it was
+    /// found.
     pub(crate) fn fill(
         &mut self,
         limit: usize,
@@ -117,7 +118,7 @@ impl<S> ReadAhead<S> {
         buf.put_slice(&second[..bytes - first.len()]);
         self.input.drain(..bytes);
         if self.input.is_empty() {
-            // What a peer sent in one burst is not kept for the life of the connection.
+            // The memory of one burst is not kept for the life of the connection.
             self.input = VecDeque::new();
         }
         Some(Ok(()))

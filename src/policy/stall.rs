@@ -1,18 +1,19 @@
 //! Peers that are connected and do not read what we send.
 //!
-//! Where the kernel tells how many bytes it holds for the peer, a task looks at them for as long as there are
-//! any: [`OwedWindow`](super::OwedWindow). Elsewhere the pending calls are judged, here.
+//! There are two ways to measure. Where the kernel says how many bytes it holds for the peer, a task asks for as long as
+//! there are any: [`OwedWindow`](super::OwedWindow). Elsewhere only the pending calls show that the peer does not read:
+//! this file.
 //!
-//! [`Drain`] judges: pure, without a runtime or a clock. [`Stall`] gives it a clock, and a timer that
-//! exists only while a call is pending.
+//! [`Drain`] decides, without a runtime or a clock. [`Stall`] gives it a clock, and a timer that exists only while a call
+//! is pending.
 //!
 //! # How pending calls count
 //!
-//! The clock runs while a write, flush or shutdown is pending, and stands still in between: a peer that
-//! takes one byte, so that the write goes on and is pending again at once, gains nothing by it. It starts
-//! again when nothing was pending for a whole window. What has drained is looked at twelve times in a
-//! window, and compared with what had drained twelve looks before. So every window is judged, wherever it
-//! begins, and a peer that stops is detected within a window and a twelfth.
+//! The clock runs while a write, a flush or a shutdown is pending, and stands still in between. A peer that takes one
+//! byte, so that the write continues and is pending again at once, gains nothing. The window starts anew when nothing was
+//! pending for a whole window. The number of drained bytes is read twelve times in a window and compared with the number
+//! of twelve readings ago. So every window counts, wherever it begins, and a peer that stops is detected within a window
+//! and a twelfth.
 
 use super::timer;
 use crate::state::Event;
@@ -29,54 +30,35 @@ use tokio::runtime::Handle;
 use tokio::task::coop;
 use tokio::time::Sleep;
 
-/// How many looks there are in a window: a peer is found out within a window and a tenth, with some time
-/// left for a busy runtime.
+/// The number of readings in a window. With twelve a stalled peer is detected within a window and a tenth, and some time
+/// is left for a busy runtime.
 pub(super) const LOOKS: u32 = 12;
 
-/// The shortest window: tokio's timer counts milliseconds, and a look takes one of them.
+/// The shortest window. tokio's timer counts milliseconds, and each reading takes one of them.
 const SHORTEST: Duration = Duration::from_millis(LOOKS as u64);
 
-/// The longest window: a year, which no clock's end is nearer than.
+/// The longest window, a year: adding it to the present time overflows no clock.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// How much a peer must drain, and in which time, while there is something for it to drain.
+/// The rate at which a peer must take what we send, while there is something for it to take.
 ///
-/// A peer that is connected and reads nothing, or reads so slowly that it only pins memory, blocks a writer
-/// forever: no FIN and no reset come, keepalive is answered, and a time limit on single writes is
-/// outwitted by one byte at a time. So the policy sets a rate: at least `bytes` in each `window`, or all that
-/// was owed at its beginning, if that was less. A stream that falls below it closes with
-/// [`CloseReason::Stalled`](crate::CloseReason::Stalled), at most a window and a tenth after the peer has
-/// stopped, if the runtime is not busy for longer.
+/// A peer that is connected and reads nothing, or very slowly, blocks a writer forever and holds memory. No FIN and no
+/// reset comes, the peer's kernel answers keepalive, and one byte now and then satisfies a time limit on single
+/// writes. So the policy is a rate: the peer must take at least `bytes` in each `window`, or everything that the
+/// kernel held for it at the start of the window if that was less. A stream that falls below the rate closes with
+/// [`CloseReason::Stalled`](crate::CloseReason::Stalled), at most a window and a tenth after the peer has stopped,
+/// unless the runtime is busy for longer.
 ///
-/// # When it judges
+/// # How to choose the numbers
 ///
-/// On Linux, for TCP and for pipes, while the kernel holds bytes that the peer has not taken, whether or not
-/// a call of the stream is pending: a response that fits into the send buffer is judged too. When the kernel
-/// holds nothing, the window ends, and a call that is pending for another reason, such as a rate limit of
-/// our own, is not held against the peer.
-///
-/// On other systems, for Unix sockets and for streams without a socket, while a write, a flush or a shutdown is
-/// pending.
-///
-/// It costs a timer and twelve looks at the socket in each window, while it judges; otherwise neither timer nor
-/// wake-up.
-///
-/// # After the drop
-///
-/// A kernel goes on offering what it has accepted after the stream is dropped, for minutes. On Linux a TCP
-/// stream with a policy gets its window as `TCP_USER_TIMEOUT` when it is dropped (tcp(7)): a peer that
-/// acknowledges nothing for that long is given up.
-/// [`reset_on_stall`](crate::MonitorConfig::reset_on_stall) frees the memory at the verdict.
-///
-/// # What has drained
-///
-/// On Linux what the peer's system has taken off our kernel's send queue: for TCP what it has
-/// acknowledged, under TLS too, for Unix sockets and pipes what its program has read. A kernel acknowledges as
-/// long as it has room, and reports new room in lumps of up to half of its buffer: choose a window in which
-/// the slowest reader that you want to keep gets through some 100 KiB, or more if buffers are larger.
-///
-/// On other systems, and for streams without a socket, what the wrapped stream accepts. A kernel accepts
-/// more only when a good part of its buffer has become free, a third on Linux, which may be a megabyte.
+/// * Start from the slowest reader that you want to keep. A mobile client with 16 kbit/s takes 2 KB in a second, so
+///   about 64 KiB in 30 s.
+/// * A longer window tolerates longer pauses at the same rate: a client that changes from Wi-Fi to a mobile network may
+///   be silent for ten seconds.
+/// * A kernel acknowledges as long as it has room, and reports new room in steps of up to half of its buffer. So a
+///   reader that is slow and steady looks like one that pauses. Choose a window in which it gets through some
+///   100 KiB, or more if buffers are larger.
+/// * One byte in a window (`StallPolicy::new(1, window)`) catches only a peer that takes nothing at all.
 ///
 /// ```
 /// use hangup::{MonitorConfig, StallPolicy};
@@ -86,7 +68,48 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// let config = MonitorConfig::new().stall(policy).reset_on_stall(true);
 /// # assert_eq!(policy.bytes(), 65536);
 /// # assert_eq!(policy.window(), Duration::from_secs(30));
+/// # assert_eq!(config, config.clone());
 /// ```
+///
+/// # When it counts
+///
+/// On Linux, for TCP and for pipes, it counts while the kernel holds bytes that the peer has not taken, whether or
+/// not a call of the stream is pending. So it also covers a response that fits into the send buffer. When the kernel
+/// holds nothing, the window ends. A call that is pending for another reason, such as a rate limit of our own, is
+/// not held against the peer.
+///
+/// On other systems, for Unix sockets and for streams without a socket, it counts while a write, a flush or a shutdown is
+/// pending.
+///
+/// | stream | what counts as taken | when |
+/// |---|---|---|
+/// | TCP on Linux, also under TLS | bytes that the peer's kernel has acknowledged | while our kernel holds some |
+/// | pipe on Linux | bytes that the reader has read | while the pipe holds some |
+/// | Unix socket on Linux | bytes that the peer's program has read | while a call is pending |
+/// | everything else | bytes that the wrapped stream accepts | while a call is pending |
+///
+/// In the last row the progress comes in large steps: a kernel accepts more only when a good part of its buffer is free
+/// again, which may be a megabyte.
+///
+/// # What it costs
+///
+/// While it counts, a timer and twelve questions to the kernel in each window. Otherwise there is neither a timer nor a
+/// wake-up.
+///
+/// # After the drop
+///
+/// A kernel goes on offering what it has accepted after the stream is dropped, for minutes. On Linux a TCP stream with a
+/// policy sets its window as `TCP_USER_TIMEOUT` (tcp(7)) when it is dropped, so a peer that acknowledges nothing for
+/// that long is given up. [`reset_on_stall`](crate::MonitorConfig::reset_on_stall) frees the memory as soon as the
+/// stream closes.
+///
+/// # Compared with other limits
+///
+/// * A timeout around `write_all` also punishes a fast peer for a large write, and a timeout around each `write` is
+///   satisfied by one byte.
+/// * [`dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout) detects a peer that is gone. A stalled peer is there:
+///   its kernel answers.
+/// * A limit on the age of a connection ends slow and fast downloads alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StallPolicy {
     bytes: u64,
@@ -96,7 +119,7 @@ pub struct StallPolicy {
 impl StallPolicy {
     /// At least `bytes` in each `window`.
     ///
-    /// No bytes at all count as one byte. A window is at least twelve milliseconds, and at most a year.
+    /// Zero bytes are raised to one. The window is raised to twelve milliseconds, or lowered to a year.
     ///
     /// ```
     /// use hangup::StallPolicy;
@@ -112,7 +135,7 @@ impl StallPolicy {
         }
     }
 
-    /// The time between two looks.
+    /// The time between two readings.
     pub(crate) fn slice(&self) -> Duration {
         self.window / LOOKS
     }
@@ -143,7 +166,7 @@ impl StallPolicy {
     }
 }
 
-/// A call that may be pending for want of room.
+/// A call that is pending while there is no room for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Write,
@@ -151,15 +174,15 @@ pub(crate) enum Step {
     Shutdown,
 }
 
-/// What a pending call means.
+/// What a reading says about the peer.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Nothing yet: look again then.
+    /// Nothing yet. The next reading is due then.
     Until(Instant),
     Stalled,
 }
 
-/// The judge of one stream. Pure: the time is passed in.
+/// The policy and the readings of one stream. The caller passes the time in.
 #[derive(Debug)]
 struct Drain {
     policy: StallPolicy,
@@ -169,13 +192,13 @@ struct Drain {
 
 #[derive(Debug)]
 struct Window {
-    /// What had drained at the last looks; the `n`th look's is at `n % LOOKS`.
+    /// The last readings of the drained bytes; the `n`th is at `n % LOOKS`.
     marks: [u64; LOOKS as usize],
-    /// How many looks there were.
+    /// The number of readings so far.
     looks: usize,
     /// When the next one is due.
     next: Instant,
-    /// The call that is pending, or was the last one to be.
+    /// The call that is pending, or was pending last.
     step: Step,
     /// Since when nothing is pending.
     paused: Option<Instant>,
@@ -198,7 +221,7 @@ impl Drain {
                     return None;
                 }
             }
-            // Nobody has waited for this call: it was given up, and then comes another one.
+            // A call that was dropped while it was pending is followed by this one: start anew.
             (now.saturating_duration_since(window.next) < length).then_some(window)
         });
         let Some(window) = running else {
@@ -221,7 +244,7 @@ impl Drain {
         }
         *mark = drained;
         window.looks += 1;
-        // A look that comes very late makes its slice longer, and no other one shorter.
+        // A late reading makes its own slice longer, and no other slice shorter.
         window.next += slice;
         if window.next <= now {
             window.next = now + slice;
@@ -229,7 +252,7 @@ impl Drain {
         Verdict::Until(window.next)
     }
 
-    /// `step` is done. Whether nothing is pending any more.
+    /// `step` is done. Returns whether nothing is pending any more.
     fn done(&mut self, step: Step, now: Instant) -> bool {
         let Some(window) = self.window.as_mut().filter(|window| window.step == step) else {
             return false;
@@ -245,11 +268,11 @@ pub(crate) struct Stall {
     drain: Drain,
     /// Whether to reset the connection of a peer that has stalled.
     pub(crate) reset: bool,
-    /// Whose timer is used.
+    /// The runtime whose timer is used.
     runtime: Handle,
-    /// A task looks at what is owed to the peer.
+    /// Whether a task measures what the kernel holds for the peer.
     is_attended: Arc<AtomicBool>,
-    /// While a call is pending.
+    /// `Some` while a call is pending.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -258,7 +281,7 @@ impl UnwindSafe for Stall {}
 impl RefUnwindSafe for Stall {}
 
 impl Stall {
-    /// The policy with the timer of the present runtime.
+    /// The policy with the timer of the current runtime.
     pub(crate) fn new(policy: StallPolicy, reset: bool) -> io::Result<Self> {
         let runtime = timer::runtime("a stall policy")?;
         Ok(Self {
@@ -273,8 +296,8 @@ impl Stall {
         })
     }
 
-    /// The policy, and the runtime for a task that looks at what is owed, if none does yet. The task takes
-    /// the flag down when it ends.
+    /// The policy, and the runtime for a task that measures what the kernel holds; `None` if such a task runs already.
+    /// The task clears the flag when it ends.
     pub(crate) fn attend(&self) -> Option<(StallPolicy, &Handle, Arc<AtomicBool>)> {
         // Mostly there is one: a load is cheaper than a swap.
         let attended = self.is_attended.load(Relaxed) || self.is_attended.swap(true, AcqRel);
@@ -286,7 +309,7 @@ impl Stall {
         self.drain.policy.window
     }
 
-    /// `step` is done: the timer goes.
+    /// `step` is done: the timer stops.
     #[inline]
     pub(crate) fn done(&mut self, step: Step) {
         if self.timer.is_some() {
@@ -301,15 +324,15 @@ impl Stall {
         }
     }
 
-    /// `step` is pending: the timer wakes its task for the next look. Tells what ends the stream, if
-    /// anything does. `drained` grows by what drains.
+    /// `step` is pending: the timer wakes the task for the next reading. Returns the event that ends the stream, if
+    /// there is one. `drained` returns a number that grows by each byte that the peer takes.
     pub(crate) fn pending(
         &mut self,
         step: Step,
         cx: &mut Context<'_>,
         drained: impl Fn() -> u64,
     ) -> Option<Event> {
-        // Then the call is pending for the task's cooperative budget, and the task is woken at once.
+        // Without budget the call is pending because of tokio's cooperative scheduling, and the task is woken at once.
         if !coop::has_budget_remaining() {
             return None;
         }
@@ -318,7 +341,7 @@ impl Stall {
                 self.timer = None;
                 return Some(Event::Stalled);
             };
-            // tokio's timer panics once its runtime is gone, which the watcher may be about to tell.
+            // tokio's timer panics once its runtime is gone. The watcher may be about to report that too.
             match catch_unwind(AssertUnwindSafe(|| self.wait(next, cx))) {
                 Ok(Poll::Pending) => return None,
                 Ok(Poll::Ready(())) => {}
@@ -343,7 +366,7 @@ impl Stall {
     }
 }
 
-/// tokio's time, which tests can stop.
+/// The time of tokio's clock, which a test can pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -1,6 +1,7 @@
-//! What a connection is doing: whether a request is under way, and since when not.
+//! The activity of a connection: whether a request is under way, and if not, since when.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use crate::state::AtomicU64;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::time::Instant;
 
 /// Times are milliseconds since the connection began.
@@ -9,22 +10,22 @@ pub(super) struct Activity {
     began: Instant,
     /// Requests under way: a handler runs, or a response is being sent.
     in_flight: AtomicUsize,
-    /// Requests that were begun.
+    /// Requests that have begun so far.
     requests: AtomicU64,
-    /// Since when no request is under way.
+    /// When the last request ended.
     idle_since: AtomicU64,
-    /// When the first byte of the next head came, and one; zero before.
+    /// One more than the time at which the first byte of the next head arrived; zero before.
     head_since: AtomicU64,
 }
 
-/// How far a connection without a request is.
+/// The state of a connection without a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Idle {
-    /// The first request is awaited.
+    /// It waits for its first request.
     New,
-    /// A part of the next head is there.
+    /// A part of the next head has arrived.
     Head,
-    /// The next request is awaited.
+    /// It waits for its next request.
     KeepAlive,
 }
 
@@ -47,7 +48,7 @@ impl Activity {
         self.began + std::time::Duration::from_millis(milliseconds)
     }
 
-    /// The handshake is done: now the first head is due.
+    /// The handshake is done. The time of the first head starts.
     pub(super) fn handshake_done(&self) {
         self.idle_since.store(self.now(), Relaxed);
     }
@@ -75,13 +76,13 @@ impl Activity {
     }
 
     pub(super) fn request_ended(&self) {
-        // Before the count: who sees an idle connection sees since when.
+        // Before the count, so that a reader that sees an idle connection also sees since when it is idle.
         self.idle_since.store(self.now(), Relaxed);
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
-    /// Since when the connection is without a request, and how far the next one is; `None` while one is
-    /// under way. `heads` says whether what arrives is the next head.
+    /// Since when the connection has no request, and its state; `None` while a request is under way. `heads` says whether
+    /// bytes that arrive meanwhile belong to the next head.
     pub(super) fn idle(&self, heads: bool) -> Option<(Instant, Idle)> {
         let since = self.idle_since()?;
         let head = self.head_since.load(Relaxed);
@@ -92,7 +93,7 @@ impl Activity {
         })
     }
 
-    /// Since when the connection is without a request, to find the oldest one.
+    /// Since when the connection has no request; `None` while one is under way.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle()
             .then(|| self.at(self.idle_since.load(Relaxed)))

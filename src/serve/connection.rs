@@ -1,4 +1,4 @@
-//! What is known of one connection, by all of its parts.
+//! The state of one connection, which its task, its I/O and its requests share.
 
 use super::activity::Activity;
 use super::file::Slot;
@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use tokio::sync::Notify;
 
-/// The connection that a request came by: in the extensions of every request that a
-/// [`Server`](super::Server) passes on.
+/// The connection of a request. A [`Server`](super::Server) puts it into the extensions of every request.
 ///
-/// With the feature `axum` the extractors [`Monitor`] and [`Peer`](crate::axum::Peer) take it from there.
+/// With the feature `axum` the extractors [`Monitor`] and [`Peer`](crate::axum::Peer) take it from there; so does
+/// axum's `Extension<Connection>`. A clone is cheap, and keeps neither the connection nor its descriptor open. A
+/// middleware that builds a new request has to copy the extensions.
 ///
 /// ```
 /// use hangup::serve::{Connection, RequestBody};
@@ -44,7 +45,7 @@ impl Connection {
         &self.state
     }
 
-    /// The connection's monitor.
+    /// The connection's monitor. On HTTP/2 all requests of the connection share it.
     ///
     /// ```
     /// use axum::{Extension, Router, routing::get};
@@ -80,7 +81,8 @@ impl Connection {
         &self.state.monitor
     }
 
-    /// The client's address; `None` for a Unix socket.
+    /// The client's address; `None` for a Unix socket. Behind a proxy it is the proxy's address: the client's own is
+    /// then in a header that the proxy sets, such as `Forwarded` (RFC 7239).
     ///
     /// ```
     /// use axum::{Extension, Router, routing::get};
@@ -121,7 +123,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// What a connection is told to do. A later one outranks an earlier one.
+/// A command to a connection's task. The variants are ordered: a command never goes back to an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Command {
     /// Go on.
@@ -132,7 +134,7 @@ pub(super) enum Command {
     End,
 }
 
-/// What the server's connections share.
+/// The part of the state that all connections of a server share.
 #[derive(Debug)]
 pub(super) struct ServerState {
     pub(super) limits: Limits,
@@ -141,17 +143,17 @@ pub(super) struct ServerState {
     pub(super) in_flight: AtomicUsize,
 }
 
-/// What is known of one connection, by its task, its I/O and its requests.
+/// The state of one connection. Its task, its I/O and its requests hold it.
 pub(super) struct ConnectionState {
     pub(super) server: Arc<ServerState>,
     pub(super) monitor: Monitor,
     pub(super) remote: Option<SocketAddr>,
     pub(super) activity: Activity,
-    /// The way of files into the socket.
+    /// Where a response's body leaves a file for the I/O to send.
     pub(super) slot: Slot,
     command: AtomicU8,
     commanded: Notify,
-    /// An HTTP/2 request that was passed on, and whose task is not begun yet.
+    /// The state of an HTTP/2 request between the call of the service and the start of its task.
     next_stream: Mutex<Option<Arc<Progress>>>,
 }
 
@@ -208,13 +210,13 @@ impl ConnectionState {
     }
 }
 
-/// A request that is under way: counted until it is dropped.
+/// Counts one request as under way until it is dropped.
 pub(super) struct RequestGuard {
     connection: Arc<ConnectionState>,
 }
 
 impl RequestGuard {
-    /// Begins a request, and tells whether there is room for it.
+    /// Counts a request. The `bool` is `false` if there are now more than `max_requests`.
     pub(super) fn new(connection: Arc<ConnectionState>) -> (Self, bool) {
         connection.activity.request_began();
         let before = connection.server.in_flight.fetch_add(1, Relaxed);

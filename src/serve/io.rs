@@ -1,5 +1,5 @@
-//! The I/O of a connection, as hyper sees it: what is read counts as activity, and a file's placeholders
-//! are exchanged for the file.
+//! The I/O of a connection, as hyper sees it. Reads count as activity, and the placeholders of a file are replaced by the
+//! file.
 
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(super) struct Io<T> {
     stream: T,
     connection: Arc<ConnectionState>,
-    /// What was read before hyper was there to read it.
+    /// Bytes that were read before hyper got the stream.
     before: Vec<u8>,
     _entry: Entry,
 }
@@ -32,7 +32,7 @@ impl<T: ByteStream> Io<T> {
         }
     }
 
-    /// Reads until it is clear whether the client begins with `preface`, and keeps what was read.
+    /// Reads until it is known whether the client begins with `preface`, and keeps the bytes for hyper.
     pub(super) async fn begins_with(&mut self, preface: &[u8]) -> io::Result<bool> {
         use tokio::io::AsyncReadExt;
         let mut read = Vec::new();

@@ -1,9 +1,9 @@
-//! Which addresses count as one client.
+//! The addresses that count as one client.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The address of IPv4, the /64 of IPv6: a network gives each of its hosts at least one of those to choose
-/// addresses from (RFC 6177, section 2).
+/// An IPv4 address, or the /64 of an IPv6 address: a site gets at least one /64, and its hosts may use any address in it
+/// (RFC 6177, section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Prefix {
     V4(Ipv4Addr),

@@ -1,12 +1,27 @@
-//! Why a limit ended something.
+//! The limits of a server, by name.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 /// The limit of a [`Server`](super::Server) that refused or ended a connection, a request or a stream.
 ///
-/// What a [monitor](crate::Monitor) tells of a connection, as a stalled or a dead peer, is a
-/// [`CloseReason`](crate::CloseReason) and not repeated here.
+/// The end of a connection that its [monitor](crate::Monitor) reports, such as a stalled or a dead peer, is a
+/// [`CloseReason`](crate::CloseReason), and is not repeated here.
+///
+/// ```
+/// use hangup::serve::LimitReason;
+///
+/// /// Whether a client is to be blamed, and an operator to be told.
+/// fn is_suspicious(reason: LimitReason) -> bool {
+///     match reason {
+///         LimitReason::KeepAliveTimeout | LimitReason::Shutdown => false, // part of every day
+///         LimitReason::Connections | LimitReason::Requests => false, // too many clients, of any kind
+///         _ => true,
+///     }
+/// }
+///
+/// assert!(is_suspicious(LimitReason::HeadTimeout));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitReason {
@@ -25,9 +40,9 @@ pub enum LimitReason {
     /// Too many connections: [`max_connections`](super::Server::max_connections). The oldest idle connection
     /// was closed to make room or, where none was idle, the new one was refused.
     Connections,
-    /// Too many connections of one address:
-    /// [`max_connections_per_address`](super::Server::max_connections_per_address). As
-    /// [`Connections`](Self::Connections), among the connections of that address.
+    /// Too many connections from one address:
+    /// [`max_connections_per_address`](super::Server::max_connections_per_address). The oldest idle connection of that
+    /// address was closed or, where none was idle, the new one was refused.
     ConnectionsPerAddress,
     /// Too many requests at once: [`max_requests`](super::Server::max_requests). Answered with status 503.
     Requests,
@@ -37,8 +52,8 @@ pub enum LimitReason {
     /// A request's target was too long: [`max_uri_length`](super::Server::max_uri_length). Answered with
     /// status 414.
     UriLength,
-    /// An HTTP/2 stream was not read: [`stall_policy`](super::Server::stall_policy). The stream was reset;
-    /// where it was the connection's only one, the connection was closed.
+    /// The client did not read an HTTP/2 stream: [`stall_policy`](super::Server::stall_policy). The stream was reset. If
+    /// it was the only one of its connection, the connection was closed too.
     StreamStalled,
     /// The connection did not end within [`shutdown_timeout`](super::Server::shutdown_timeout), or a second
     /// signal came: it was aborted.
@@ -83,17 +98,17 @@ impl fmt::Display for LimitReason {
             Self::KeepAliveTimeout => "the connection was idle for too long",
             Self::RequestBodyRate => "a request's body arrived too slowly",
             Self::Connections => "too many connections",
-            Self::ConnectionsPerAddress => "too many connections of one address",
+            Self::ConnectionsPerAddress => "too many connections from one address",
             Self::Requests => "too many requests at once",
             Self::HeadSize => "a request's head was too large",
             Self::UriLength => "a request's target was too long",
-            Self::StreamStalled => "an HTTP/2 stream was not read",
+            Self::StreamStalled => "the client did not read an HTTP/2 stream",
             Self::Shutdown => "the server shut down",
         })
     }
 }
 
-/// One use of a limit, as [`Server::on_limit`](super::Server::on_limit) hears of it.
+/// One use of a limit: the argument of the callback of [`Server::on_limit`](super::Server::on_limit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitEvent {

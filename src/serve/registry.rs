@@ -1,4 +1,4 @@
-//! The connections of a server: their number, in all and per address, and the room for the next one.
+//! The connections of a server: counts them, in all and per address, and makes room for the next one.
 
 use super::LimitReason;
 use super::connection::{Command, ConnectionState};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 #[derive(Default)]
 pub(super) struct Registry {
     table: Mutex<Table>,
-    /// Told when the last connection is gone.
+    /// Notified when the last connection is gone.
     empty: Notify,
 }
 
@@ -35,11 +35,10 @@ struct OfAddress {
 }
 
 impl Registry {
-    /// Takes a connection in, or refuses it.
+    /// Adds a connection, or refuses it with `None`.
     ///
-    /// Where a limit is reached the oldest connection without a request is ended to make room: so silent
-    /// connections, and those that dawdle with a head, push each other out, and a client that sends its
-    /// request at once is answered.
+    /// At a limit the oldest connection without a request is ended to make room. So connections that are silent or slow
+    /// with their head replace each other, and a client that sends its request at once is answered.
     pub(super) fn admit(self: &Arc<Self>, connection: &Arc<ConnectionState>) -> Option<Entry> {
         let limits = &connection.server.limits;
         let prefix = connection.prefix();
@@ -78,7 +77,7 @@ impl Registry {
         entry
     }
 
-    /// Ends the oldest connection without a request, if there is one: no descriptor is left.
+    /// Ends the oldest connection without a request, if there is one, because no descriptor is left.
     pub(super) fn make_room(&self) {
         let victim = lock(&self.table).evict(None);
         if let Some(victim) = victim {
@@ -118,7 +117,7 @@ impl Table {
             .map_or(0, |address| address.ids.len())
     }
 
-    /// Takes the oldest connection without a request out, among those of an address or among all.
+    /// Removes the oldest connection without a request, among those of an address or among all.
     fn evict(&mut self, among: Option<Prefix>) -> Option<Arc<ConnectionState>> {
         let now = Instant::now();
         let connections = &self.connections;
@@ -163,7 +162,7 @@ impl Table {
     }
 }
 
-/// A connection's place in the registry, for as long as its socket is open.
+/// A connection's entry in the registry. It lives as long as the socket is open.
 pub(super) struct Entry {
     registry: Arc<Registry>,
     id: u64,
@@ -177,7 +176,7 @@ impl Drop for Entry {
             self.registry.empty.notify_waiters();
         }
         drop(table);
-        // Its own drop may be foreign code's.
+        // Not under the lock: its drop may run code of the program.
         drop(removed);
     }
 }

@@ -1,4 +1,4 @@
-//! Who hears of a limit: the program's callback, the log, the metrics.
+//! Reports the use of a limit to the program's callback, the log and the metrics.
 
 use super::{LimitEvent, LimitReason};
 use crate::state::sync::{Mutex, lock};
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often the log gets a warning of the same reason: a hostile peer shall not fill it.
+/// The log gets at most one warning for each reason in this time, so that a hostile peer cannot fill it.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 type OnLimit = dyn Fn(&LimitEvent) + Send + Sync;
@@ -41,7 +41,7 @@ impl Report {
         }
     }
 
-    /// Counts one more. How many there are since the last warning, if it is time for the next.
+    /// Counts one more use. Returns the number of uses since the last warning, if the next warning is due.
     fn count(&self, reason: LimitReason) -> Option<u64> {
         let mut reasons = lock(&self.reasons);
         let line = reasons.entry(reason).or_default();

@@ -1,4 +1,4 @@
-//! A response's body, on its way from the service to hyper.
+//! Wraps the body of a response between the service and hyper.
 
 use super::connection::{ConnectionState, RequestGuard};
 use super::file::Polling;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 type BoxError = Box<dyn Error + Send + Sync>;
 
 pin_project! {
-    /// The service's body, or a message of the server's own. The request is under way until it is dropped.
+    /// The service's body, or a message of the server. The request is under way until this is dropped.
     pub struct ResponseBody<B> {
         #[pin]
         content: Content<B>,
@@ -31,7 +31,7 @@ pin_project! {
     }
 }
 
-/// What only HTTP/2 needs.
+/// State that only HTTP/2 needs.
 struct StreamBody {
     progress: Arc<Progress>,
     parts: Parts,

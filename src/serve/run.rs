@@ -1,4 +1,4 @@
-//! The server's loop: accepts, and ends.
+//! The loop of the server: it accepts connections, and shuts down.
 
 use super::connection::{Command, ConnectionState, ServerState};
 use super::listener::{Setup, sealed::Accept};
@@ -22,7 +22,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
 
-/// How long aborted connections have to end. They do at once, unless a handler blocks its worker.
+/// How long aborted connections have to end. They end at once, unless a handler blocks its worker.
 const ABORT: Duration = Duration::from_secs(1);
 
 /// Runs the server to its end.
@@ -43,7 +43,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let setup = setup(&server, versions, nodelay);
-    // A time that no connection could be given.
+    // Fails for a time that no connection could use.
     setup.monitor.timers()?;
     let mut stop = Stop::new(shutdown)?;
     let registry = Arc::new(Registry::default());
@@ -97,7 +97,7 @@ where
 fn setup(server: &ServerState, versions: Versions, nodelay: bool) -> Setup {
     let mut monitor = MonitorConfig::new().dead_peer_timeout(server.limits.dead_peer_timeout);
     if let Some(policy) = server.limits.stall_policy {
-        // What a stalled client has not read is worth none of the kernel's memory.
+        // A reset frees the memory that the kernel holds for a stalled client.
         monitor = monitor.stall(policy).reset_on_stall(true);
     }
     #[cfg(not(feature = "tls"))]
@@ -133,10 +133,10 @@ async fn drain(registry: &Registry, stop: &mut Stop, timeout: Duration) -> Drain
         aborted += 1;
         connection.limit(LimitReason::Shutdown);
         connection.command(Command::End);
-        // An upgraded connection has no task of ours any more.
+        // An upgraded connection no longer has a task of ours that could obey the command.
         connection.monitor.abort();
     });
-    // Those that do not end now are left to the runtime.
+    // Connections that do not end in this time are left to the runtime.
     let _ = tokio::time::timeout(ABORT, registry.empty()).await;
     Drained {
         finished: open.saturating_sub(aborted),
@@ -161,7 +161,7 @@ impl Stop {
         })
     }
 
-    /// Resolves when the server is to drain.
+    /// Resolves when the server has to shut down gracefully.
     async fn graceful(&mut self) {
         let now = async {
             match &mut self.at_once {
@@ -182,12 +182,12 @@ impl Stop {
             () = &mut now => true,
         };
         if ended {
-            // For `at_once` to find.
+            // So that `at_once` resolves too.
             self.at_once = Some(Box::pin(std::future::ready(())));
         }
     }
 
-    /// Resolves when the server is to end at once.
+    /// Resolves when the server has to end at once.
     async fn at_once(&mut self) {
         let signal = async {
             match &mut self.signals {

@@ -21,15 +21,16 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tower_service::Service;
 
-/// Serves the connections of `listener` by `service`: with limits that bear the open internet.
+/// Serves the connections of `listener` with `service`, within limits that suit the open internet.
 ///
 /// `listener` is a [`MonitoredListener`](crate::MonitoredListener), a
 /// [`TlsListener`](crate::tls::TlsListener) or a `tokio::net::UnixListener`. `service` is an
-/// `axum::Router`, any other tower service, or, by way of [`HyperService`](super::HyperService), one of
+/// `axum::Router`, any other tower service, or, wrapped in [`HyperService`](super::HyperService), one of
 /// hyper's. It is cloned for each request.
 ///
-/// Nothing is accepted before the server is awaited. It ends only if it was told how to:
-/// [`graceful_shutdown`](Server::graceful_shutdown), [`shutdown_on_signals`](Server::shutdown_on_signals).
+/// The server accepts nothing before it is awaited. It runs forever unless it has a
+/// [`graceful_shutdown`](Server::graceful_shutdown), a [`shutdown_at_once`](Server::shutdown_at_once) or
+/// [`shutdown_on_signals`](Server::shutdown_on_signals).
 ///
 /// ```no_run
 /// use axum::{Router, routing::get};
@@ -61,7 +62,10 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
     }
 }
 
-/// A server that is set up, and runs when it is awaited. Made by [`serve`].
+/// A server. [`serve`] makes it, its methods configure it, and `.await` runs it.
+///
+/// It implements [`IntoFuture`]. To run it in a task of its own:
+/// `tokio::spawn(server.into_future())`. The future resolves to a [`Summary`] after a shutdown.
 ///
 /// # Default
 ///
@@ -86,17 +90,27 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// | `TCP_NODELAY` | yes | [`nodelay`](Self::nodelay) |
 /// | versions | HTTP/1.1, and HTTP/2 over TLS | [`http1_only`](Self::http1_only), [`h2c`](Self::h2c) |
 ///
-/// Each use of a limit is counted, and told to [`on_limit`](Self::on_limit), with the feature `tracing` to
-/// the log, and with `metrics` to the recorder: see [`LimitReason`](super::LimitReason).
+/// Each use of a limit is counted and reported to [`on_limit`](Self::on_limit), to the log (feature `tracing`) and to
+/// the recorder (feature `metrics`): see [`LimitReason`](super::LimitReason).
+///
+/// A value that a limit cannot have is refused when the server starts, with an error of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput), or raised to the nearest one where the method says so.
+///
+/// # Errors
+///
+/// The future fails only at the start: with a `dead_peer_timeout` that is out of range, or if signals were asked for and
+/// cannot be received. Later errors of a connection end that connection, and errors of `accept` are retried, as
+/// [`accept_retrying`](crate::MonitoredListener::accept_retrying) does.
 ///
 /// # Upgrades
 ///
-/// WebSockets and other upgrades of HTTP/1.1 work as in hyper. An upgraded connection counts as one, and has no time
-/// limit any more but the stall policy and the dead-peer timeout. WebSockets over HTTP/2 (RFC 8441) are not offered.
+/// WebSockets and other upgrades of HTTP/1.1 work as in hyper. An upgraded connection still counts as a connection. Of
+/// the time limits only the stall policy and the dead-peer timeout still apply to it. WebSockets over HTTP/2 (RFC 8441)
+/// are not offered.
 ///
 /// # Cancel safety
 ///
-/// If the future is dropped, no connection is accepted any more, and those that are open go on by themselves.
+/// If the future is dropped, the server accepts no more connections. Those that are open continue in their own tasks.
 #[must_use = "a server does nothing unless it is awaited"]
 pub struct Server<L, S> {
     listener: L,
@@ -109,11 +123,11 @@ pub struct Server<L, S> {
 }
 
 impl<L, S> Server<L, S> {
-    /// How long a request's head may take, from its first byte on, and the first one from the end of the
-    /// handshake on. Default: 10 s.
+    /// How long a request's head may take. Default: 10 s. The time of the first head starts at the end of the handshake,
+    /// and that of each later one with its first byte.
     ///
-    /// A client that sends its head byte by byte (the attack is known as Slowloris) holds a connection for
-    /// this time and no longer.
+    /// A client that sends its head byte by byte (the Slowloris attack) holds a connection for this time and no
+    /// longer. The connection is closed without a response: a client that is this slow seldom reads one.
     ///
     /// ```
     /// # use axum::Router;
@@ -142,9 +156,9 @@ impl<L, S> Server<L, S> {
 
     /// How long a connection may be idle between two requests. Default: 60 s.
     ///
-    /// A browser that comes back within this time saves a round trip, or three with TLS. An idle connection
-    /// costs some ten kilobytes, and a place among [`max_connections`](Self::max_connections), which it
-    /// loses to a new one when there is no other.
+    /// A browser that returns within this time saves a round trip, or three with TLS. An idle connection costs some ten
+    /// kilobytes and a place among [`max_connections`](Self::max_connections), which it loses to a new connection when
+    /// all places are taken.
     ///
     /// ```
     /// # use axum::Router;
@@ -171,11 +185,12 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// The rate at which a request's body has to arrive while the program waits for it, or `None`. Default:
+    /// The rate at which a request's body has to arrive while the program waits for it; `None` for no limit. Default:
     /// 16 KiB in 30 s.
     ///
-    /// A body that falls below it fails with an error of kind `TimedOut`. Streams on which a client is
-    /// silent for long, such as those of gRPC, need `None`.
+    /// A slower body fails with an error of the kind [`TimedOut`](io::ErrorKind::TimedOut), and the service decides how to
+    /// answer. Time in which the service does not poll the body does not count. A client that may be silent for long
+    /// within a request, as on a stream of gRPC, needs `None`.
     ///
     /// ```
     /// use axum::Router;
@@ -214,15 +229,15 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// The rate at which a client has to read what is sent to it, or `None`. Default: 64 KiB in 30 s.
+    /// The rate at which a client has to read the responses; `None` for no limit. Default: 64 KiB in 30 s.
     ///
-    /// It counts only while there is something to send. A connection that falls below it is reset, with
-    /// [`CloseReason::Stalled`](crate::CloseReason::Stalled). An HTTP/2 stream that falls below it is reset,
-    /// which drops its response's body: the others on the connection go on, and the connection ends with its
-    /// last one.
+    /// It counts only while there is something to send. A connection whose client is slower is reset, with
+    /// [`CloseReason::Stalled`](crate::CloseReason::Stalled). An HTTP/2 stream whose client is slower is reset, and its
+    /// response's body is dropped. The other streams of the connection go on. If no other request is under way, the
+    /// connection ends too.
     ///
-    /// A policy in the listener's [`MonitorConfig`](crate::MonitorConfig) takes the place of this one for
-    /// the connection.
+    /// A policy in the listener's [`MonitorConfig`](crate::MonitorConfig) replaces this one for the connection. The rate
+    /// of HTTP/2 streams is always this one.
     ///
     /// ```
     /// use hangup::{CloseReason, Monitor, MonitoredListener, StallPolicy};
@@ -255,10 +270,10 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Within which time the system finds out that a client has vanished, or `None`. Default: 10 min.
+    /// How soon the system detects a client that has lost its power or its network; `None` for never. Default: 10 min.
     ///
-    /// As [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout), which says why less is
-    /// dangerous to slow readers, and which takes the place of this where the listener sets it.
+    /// This is [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout), which says what values are
+    /// possible, and why a short time also ends slow readers. A value in the listener's configuration replaces this one.
     ///
     /// A server for clients that may lose their network, and read fast:
     ///
@@ -286,11 +301,15 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// How many connections there may be. Default: half of the process's limit of descriptors (a
-    /// connection may have a file open), less 16, and at most 10 000.
+    /// How many connections may be open. Default: half of the process's limit of descriptors (`RLIMIT_NOFILE`,
+    /// getrlimit(2)) less 16, at least 8 and at most 10 000. Half, because a connection may have a file open.
     ///
-    /// At the limit the oldest connection without a request is closed for a new one; if all have requests,
+    /// At the limit the oldest connection without a request is closed to make room for a new one. If all have requests,
     /// the new one is closed.
+    ///
+    /// An idle connection costs some ten kilobytes; one that is sending costs up to the
+    /// [buffer](Self::buffer_size) and the kernel's send buffer more. A higher number needs a higher limit of descriptors:
+    /// `LimitNOFILE=` of systemd, or `ulimit -n`.
     ///
     /// ```
     /// # use axum::Router;
@@ -317,12 +336,16 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// How many connections one address may have, or one /64 of IPv6. Default: half of the default of
+    /// How many connections one address may have. Default: half of the default of
     /// [`max_connections`](Self::max_connections).
     ///
-    /// At the limit the oldest of them without a request is closed for a new one; if all have requests, the
-    /// new one is closed. Behind a proxy all connections have its address: set both limits to the same
-    /// number there.
+    /// For IPv6 all addresses of a /64 count as one, because a network gives a host at least that many (RFC 6177). An IPv4
+    /// address that a dual-stack listener reports as `::ffff:192.0.2.1` counts as `192.0.2.1`. Unix sockets have no
+    /// address, and no such limit.
+    ///
+    /// At the limit the oldest connection of the address without a request is closed to make room for a new one. If all
+    /// of them have requests, the new one is closed. Behind a proxy all connections have the proxy's address: set both
+    /// limits to the same number there. Many clients may also share the address of a company or of a mobile network.
     ///
     /// ```
     /// # use axum::Router;
@@ -351,10 +374,12 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// How many requests there may be at once, on all connections, from the head to the end of the
+    /// How many requests may be under way at once on all connections together, each from its head to the end of its
     /// response. Default: 10 000.
     ///
-    /// One more is answered with status 503 and `Retry-After: 1`.
+    /// One more is answered with status 503 and `Retry-After: 1`, and the service does not see it. Choose the number that
+    /// the slowest part behind the server can bear, such as a pool of database connections with its queue. A response
+    /// that streams for hours, as server-sent events do, is under way for hours.
     ///
     /// ```
     /// # use axum::Router;
@@ -382,8 +407,11 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// How many requests there may be at once on an HTTP/2 connection. Default: 100, the least that RFC 9113
-    /// recommends (section 6.5.2). In HTTP/1.1 it is always one.
+    /// How many requests may be under way at once on one HTTP/2 connection (`SETTINGS_MAX_CONCURRENT_STREAMS`).
+    /// Default: 100, the least that RFC 9113 recommends (section 6.5.2). On HTTP/1.1 it is always one.
+    ///
+    /// The client learns the number and waits by itself. A request beyond it is refused with `REFUSED_STREAM`, which tells
+    /// the client that it may be sent again.
     ///
     /// ```
     /// # use axum::Router;
@@ -412,7 +440,10 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// The size of a request's head in bytes. Default: 32 KiB. A larger one is answered with status 431.
+    /// The largest head of a request in bytes. Default: 32 KiB. A larger one is answered with status 431.
+    ///
+    /// Large cookies and tokens of single sign-on are what makes heads large: a Kerberos ticket may take 16 KiB. On
+    /// HTTP/2 it is the size of the decompressed list of fields (`SETTINGS_MAX_HEADER_LIST_SIZE`).
     ///
     /// ```
     /// # use axum::Router;
@@ -439,8 +470,8 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// How many fields an HTTP/1.1 request's head may have. Default: 100. One with more is answered with
-    /// status 431.
+    /// How many fields the head of an HTTP/1.1 request may have. Default: 100. A head with more is answered with
+    /// status 431. On HTTP/2 only [`max_head_size`](Self::max_head_size) bounds them.
     ///
     /// ```
     /// # use axum::Router;
@@ -466,8 +497,8 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// The length of a request's path and query in bytes. Default: 8 KiB. A longer one is answered with
-    /// status 414.
+    /// The greatest length of a request's path and query in bytes. Default: 8 KiB, what RFC 9110 (section 4.1) recommends
+    /// as the least. A longer one is answered with status 414.
     ///
     /// ```
     /// # use axum::Router;
@@ -497,8 +528,9 @@ impl<L, S> Server<L, S> {
     /// How much hyper buffers for one connection in each direction, in bytes, at least 8 KiB. Default:
     /// 64 KiB.
     ///
-    /// It is what a client costs that does not read, beside the socket's own buffer; the last chunk of a
-    /// body may go beyond it. hyper's own default is 400 KiB.
+    /// A client that does not read costs this much, beside the kernel's send buffer. The last chunk of a body may go
+    /// beyond it: a body should yield chunks of at most this size. hyper's own default is 400 KiB. On HTTP/1.1 the buffer
+    /// is never smaller than [`max_head_size`](Self::max_head_size).
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -517,11 +549,11 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Whether small writes leave at once (`TCP_NODELAY`). Default: yes.
+    /// Whether small writes leave at once (`TCP_NODELAY`, tcp(7)). Default: yes.
     ///
-    /// Without it a response whose head and body are written one after the other may wait for the client's
-    /// delayed acknowledgement, 40 ms on Linux. [`MonitoredListener::nodelay`](crate::MonitoredListener::nodelay)
-    /// takes the place of this one.
+    /// Without it a response whose head and body are written separately may wait for the client's delayed
+    /// acknowledgement, 40 ms on Linux. [`MonitoredListener::nodelay`](crate::MonitoredListener::nodelay) replaces this
+    /// setting where the program has called it. Unix sockets have no such option.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -541,9 +573,10 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Speaks HTTP/1.1 alone, over TLS too. Default: HTTP/2 with clients that ask for it by ALPN (RFC 7301).
+    /// Speaks only HTTP/1.1, over TLS too. Default: HTTP/2 with clients that ask for it by ALPN (RFC 7301).
     ///
-    /// ALPN offers what the server speaks, if the program's `rustls::ServerConfig` offers nothing.
+    /// If the `alpn_protocols` of the program's `rustls::ServerConfig` are empty, the server fills in the protocols that it
+    /// speaks. Otherwise it leaves them as they are. It turns [`h2c`](Self::h2c) off.
     ///
     /// ```
     /// # use axum::Router;
@@ -572,9 +605,10 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Whether to speak HTTP/2 without TLS with clients that begin with it. Default: no.
+    /// Whether to speak HTTP/2 without TLS with clients that begin with its preface (RFC 9113, section 3.3, "prior
+    /// knowledge"). Default: no. Other clients still get HTTP/1.1. The `Upgrade: h2c` of older clients is ignored.
     ///
-    /// For gRPC inside a network, and behind proxies that speak it.
+    /// It serves gRPC inside a network, and proxies that speak HTTP/2 to the servers behind them.
     ///
     /// ```
     /// # use axum::Router;
@@ -602,7 +636,8 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Calls `f` at each use of a limit, from the task that uses it: `f` should be quick.
+    /// Calls `f` at each use of a limit. The task of the connection calls it, so `f` must not block: send what it gets to
+    /// a channel, or add to a counter. A flood of clients is a flood of calls.
     ///
     /// ```
     /// # use axum::Router;
@@ -618,9 +653,12 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Drains when `signal` resolves: accepts no connection any more, closes the idle ones, and lets the
-    /// others finish the request that they have, for the time of
-    /// [`shutdown_timeout`](Self::shutdown_timeout). What is still open then is aborted.
+    /// Shuts the server down gracefully when `signal` resolves: it accepts no more connections, closes the idle ones, and
+    /// lets the others finish their requests within [`shutdown_timeout`](Self::shutdown_timeout). Connections that are
+    /// still open then are aborted. HTTP/2 clients get a GOAWAY frame.
+    ///
+    /// The listener is closed at once, so that a new process can bind the address, and a load balancer notices.
+    /// Responses that never end, as server-sent events do not, last for the whole timeout: end them when `signal` resolves.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -641,7 +679,8 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Ends at once when `signal` resolves: aborts all connections, while draining too.
+    /// Ends at once when `signal` resolves: aborts all connections, also during a graceful shutdown. The clients get a
+    /// reset.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -667,8 +706,11 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// Drains at the first SIGINT or SIGTERM (Ctrl-C, where there are no signals), as
-    /// [`graceful_shutdown`](Self::graceful_shutdown), and ends at once at the second.
+    /// Shuts down at the first SIGINT or SIGTERM as [`graceful_shutdown`](Self::graceful_shutdown) does, and ends at once
+    /// at the second. On systems without signals it is Ctrl-C.
+    ///
+    /// From the start of the server on the process no longer ends by these signals alone (tokio's
+    /// [`signal`](tokio::signal) replaces their default action for the rest of the process).
     ///
     /// ```
     /// # #[cfg(target_os = "linux")]
@@ -694,10 +736,10 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// How long connections may take to finish once a shutdown has begun. Default: 30 s.
+    /// How long connections may take to finish after a shutdown has begun. Default: 30 s.
     ///
-    /// Less than what a service manager waits before it kills: 90 s in systemd, 30 s in Kubernetes, where it
-    /// should be less than this.
+    /// It should be shorter than the time after which the service manager kills the process. systemd waits for 90 s
+    /// (`TimeoutStopSec=`). Kubernetes waits for 30 s (`terminationGracePeriodSeconds`): set at most 25 s there.
     ///
     /// ```
     /// use axum::Router;

@@ -1,4 +1,4 @@
-//! What happens to a request between hyper and the program's service.
+//! Passes requests from hyper to the program's service, or refuses them.
 
 use super::connection::{Connection, ConnectionState, RequestGuard};
 use super::response_body::ResponseBody;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-/// The program's service, as hyper calls it for the requests of one connection.
+/// The program's service, in the form that hyper calls for the requests of one connection.
 #[derive(Clone)]
 pub(super) struct PerConnection<S> {
     service: S,

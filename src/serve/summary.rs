@@ -1,4 +1,4 @@
-//! What a server tells at its end.
+//! The summary that a server returns at its end.
 
 use super::LimitReason;
 use std::fmt;
@@ -10,7 +10,10 @@ pub(super) struct Drained {
     pub(super) aborted: usize,
 }
 
-/// What a [`Server`](super::Server) has done, and how its shutdown went.
+/// What a [`Server`](super::Server) did, and how its shutdown went.
+///
+/// `Display` writes it in one line, for the last line of a log:
+/// `12 connections served; at the shutdown 2 finished, 1 aborted; head_timeout: 3`.
 ///
 /// ```
 /// use axum::Router;
@@ -58,22 +61,23 @@ impl Summary {
         }
     }
 
-    /// How many connections were served.
+    /// How many connections the server accepted and did not refuse. A failed TLS handshake counts too.
     pub fn connections(&self) -> u64 {
         self.connections
     }
 
-    /// How many connections were open when the shutdown began, and ended by themselves.
+    /// How many connections were open when the shutdown began and ended by themselves within the time. Idle connections
+    /// count here: they are closed at once.
     pub fn finished(&self) -> usize {
         self.finished
     }
 
-    /// How many connections were open when the shutdown began, and were aborted.
+    /// How many connections were open when the shutdown began and had to be aborted.
     pub fn aborted(&self) -> usize {
         self.aborted
     }
 
-    /// How often each limit was used, in the order of their names. Those that were not are not there.
+    /// How often each limit was used, in the order of their names. Limits that were never used are missing.
     pub fn limits(&self) -> &[(LimitReason, u64)] {
         &self.limits
     }

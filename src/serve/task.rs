@@ -1,4 +1,4 @@
-//! One connection's task: the handshake, HTTP by hyper, and the times that run out meanwhile.
+//! The task of one connection: the handshake, HTTP by hyper, and the time limits.
 
 use super::activity::Idle;
 use super::connection::{Command, ConnectionState};
@@ -25,7 +25,7 @@ use tower_service::Service;
 /// How an HTTP/2 client begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How long an idle HTTP/2 client has to answer our goodbye.
+/// How long an idle HTTP/2 client has to close after our GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Which versions of HTTP are spoken.
@@ -93,7 +93,7 @@ pub(super) async fn run<A, S, B>(
         connection.slot.http1();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
-            // The task has a time limit of its own, which tells a slow head from an idle connection.
+            // The task has its own limit, which distinguishes a slow head from an idle connection.
             .header_read_timeout(None)
             .max_headers(limits.max_headers)
             .max_header_size(limits.max_head_size)
@@ -103,7 +103,7 @@ pub(super) async fn run<A, S, B>(
     }
 }
 
-/// The outcome of `future`, or `None` as soon as the connection is to end.
+/// The outcome of `future`, or `None` as soon as the connection has to end.
 async fn unless_commanded<T>(
     connection: &ConnectionState,
     future: impl Future<Output = Option<T>>,
@@ -147,7 +147,7 @@ where
     }
 }
 
-/// Polls `http` to its end, or to that of the connection's time.
+/// Polls `http` until it ends, or until a time limit or a command ends the connection.
 async fn drive(connection: &ConnectionState, mut http: Pin<Box<impl Http>>, is_http2: bool) {
     let mut commands = pin!(commands(connection));
     let mut clock = Clock {
@@ -193,19 +193,19 @@ async fn commands(connection: &ConnectionState) -> Command {
     }
 }
 
-/// What is to be done when the time is over.
+/// What to do when a time limit is reached.
 enum Over {
-    /// Say goodbye, and give the client a moment.
+    /// Send a GOAWAY, and give the client a moment.
     Part,
     End,
 }
 
-/// The one timer of a connection. It is set for the earliest moment at which the time may be over, and
-/// looks again then: no request has to move it.
+/// The only timer of a connection. It is set to the earliest time at which a limit may be reached, and checks again then.
+/// So no request has to reset it.
 struct Clock {
     timer: Pin<Box<tokio::time::Sleep>>,
     is_http2: bool,
-    /// When a client to whom goodbye was said is to be gone.
+    /// When a client that got a GOAWAY has to be gone.
     parting: Option<Instant>,
 }
 
@@ -213,7 +213,7 @@ impl Clock {
     fn poll(&mut self, connection: &ConnectionState, cx: &mut Context<'_>) -> Poll<Over> {
         loop {
             let due = self.due(connection);
-            // Later is found out when the timer fires; sooner has to be set at once.
+            // A later time is found when the timer fires; an earlier one has to be set at once.
             if due.is_some_and(|(due, _)| due < self.timer.deadline()) {
                 self.timer
                     .as_mut()
@@ -236,13 +236,13 @@ impl Clock {
         }
     }
 
-    /// When the connection's time is over, if nothing happens, and why.
+    /// When the next limit is reached if nothing happens, and which one.
     fn due(&self, connection: &ConnectionState) -> Option<(Instant, LimitReason)> {
         let limits = &connection.server.limits;
         if let Some(parting) = self.parting {
             return Some((parting, LimitReason::KeepAliveTimeout));
         }
-        // What arrives of HTTP/2 while no stream is open need not be a head.
+        // On HTTP/2, bytes that arrive while no stream is open may be other frames than a head.
         let (since, idle) = connection.activity.idle(!self.is_http2)?;
         Some(match idle {
             Idle::New | Idle::Head => (since + limits.head_timeout, LimitReason::HeadTimeout),

@@ -1,7 +1,8 @@
 //! How much got through.
 
+use super::atomic::AtomicU64;
 use crate::observe::Bytes;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How many bytes a stream has carried. [`Monitor::transfer`](crate::Monitor::transfer) returns it, while the stream
 /// lives and after it is over.

@@ -1,4 +1,4 @@
-//! What can happen to a stream, whoever noticed it.
+//! The events of a stream, whatever detected them.
 
 use crate::errors::CloseReason;
 
@@ -17,10 +17,12 @@ pub(crate) enum Event {
     /// broken pipe.
     HungUp,
     /// Both directions were shut down, ours perhaps past the wrapper, on the socket itself.
-    #[allow(dead_code, reason = "only Linux tells it apart")]
+    #[cfg_attr(
+        any(not(any(target_os = "linux", target_os = "android")), hangup_fallback),
+        allow(dead_code, reason = "only Linux tells")
+    )]
     BothFinished,
-    /// The connection is over, and what ended it cannot be asked any more: the end of an orderly
-    /// shutdown, or an error that somebody has read already.
+    /// The connection is over, and the system no longer says why: it was an orderly shutdown, or the error was read already.
     Vanished,
     /// The connection was reset. `after_fin`: the peer's FIN had come before.
     Reset { after_fin: bool },
@@ -58,11 +60,11 @@ impl Event {
     }
 }
 
-/// Who noticed it.
+/// What detected an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DetectedBy {
     Watcher,
-    /// A look that the user asked for.
+    /// A question of the program: `probe`.
     Probe,
     Read,
     /// A write, a flush or a shutdown.
@@ -72,7 +74,7 @@ pub(crate) enum DetectedBy {
     Signal,
     /// The bound of [`HalfClose::AllowFor`](crate::HalfClose::AllowFor).
     HalfClose,
-    /// It was our own doing.
+    /// Our own side, which caused it.
     Us,
 }
 

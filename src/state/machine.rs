@@ -14,7 +14,7 @@ use super::half_close::HalfClose;
 use super::status::Status;
 use crate::errors::CloseReason;
 
-/// How one stream stands.
+/// The state of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     /// Whether a FIN closes the stream.
@@ -40,7 +40,7 @@ impl State {
         &self.status
     }
 
-    /// Whether our own shutdown is done: a broken pipe is then our own doing.
+    /// Whether our own shutdown is done. A broken pipe is then caused by us.
     pub(crate) fn is_shut_down(&self) -> bool {
         self.shut_down
     }
@@ -90,7 +90,7 @@ impl State {
             }
             Event::EndOfInput | Event::HungUp => CloseReason::PeerClosed,
             Event::BothFinished => CloseReason::Finished,
-            // The FIN came first and would have closed the stream, had it been heard of in time. A shutdown
+            // The FIN came first, and would have closed the stream if it had been detected in time. A shutdown
             // of ours came later: with both directions shut down there is nothing left to reset.
             Event::Reset { after_fin: true } if closes => CloseReason::PeerClosed,
             // Without a shutdown of ours only an error ends both directions of a TCP connection.

@@ -5,6 +5,7 @@
 //!
 //! Used by every room above: the policies, the watcher, the monitors and the stream.
 
+mod atomic;
 mod closed;
 mod counters;
 mod event;
@@ -16,6 +17,8 @@ mod shared;
 mod status;
 pub(crate) mod sync;
 
+#[cfg(feature = "http")]
+pub(crate) use atomic::AtomicU64;
 pub use closed::Closed;
 pub use counters::Transfer;
 pub(crate) use event::{DetectedBy, Event};

@@ -1,9 +1,9 @@
-//! Publishing to the watch channel, where nobody waits for it.
+//! Publishes to the watch channel, without making any caller wait for its lock.
 //!
-//! To publish takes the channel's lock, which whoever holds a [`Ref`](watch::Ref) has. The watcher would
-//! wait there while every other stream of its runtime goes unwatched, and a `probe()` of the holder itself
-//! would wait forever. So a thread of its own publishes. The threads are made when they are needed, serve all
-//! streams, and end after a time without work: a program that never subscribes has none.
+//! Publishing takes the channel's lock, which the holder of a [`Ref`](watch::Ref) has. The watcher would wait for it
+//! while no other stream of its runtime is watched, and a `probe()` of the holder itself would wait forever. So a separate
+//! thread publishes. Such threads start when they are needed, serve all streams, and end after some time without work. A
+//! program that never subscribes has none.
 
 use super::status::Status;
 use super::sync::lock;
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How many threads there may be: so many channels may be held at a time before the others wait.
+/// The largest number of threads. If as many channels are held at the same time, the others wait.
 const THREADS: usize = 64;
 
 /// How long a thread waits for more to do.
@@ -48,7 +48,7 @@ pub(crate) fn publish(channel: watch::Sender<Status>, status: Status) {
     }
     let publisher = thread::Builder::new().name("hangup-publish".to_owned());
     if publisher.spawn(run).is_err() {
-        // The system has no thread to give. Another one may take it; if there is none, this one does.
+        // The system refuses a new thread. Another one of ours takes the work; if there is none, this thread does it.
         let mut work = lock(&WORK);
         work.threads -= 1;
         let last = work.threads == 0;

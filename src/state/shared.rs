@@ -1,32 +1,30 @@
-//! The one cell of truth about a stream, shared by the stream, its monitors and the watcher.
+//! The one cell that holds the state of a stream. The stream, its monitors and the watcher share it.
 //!
 //! # Invariants
 //!
 //! 1. First reason wins: every change goes through [`State::on`], under the lock.
-//! 2. Flag first, then wake: a close stores the state and raises [`CLOSED`] before it takes the lock
-//!    off and wakes whoever had registered. An observer registers under the same lock, after it has
-//!    looked at the state: it either sees the close or is in the list that the close wakes.
+//! 2. Flag first, then wake: a close stores the state and sets [`CLOSED`], then it releases the lock and wakes the
+//!    registered observers. An observer checks the state and registers under the same lock. So it either sees the close
+//!    or is in the list that the close wakes.
 //!
-//! 10. A FIN alone refuses no write before the reader can know of it. [`SharedState::refusal`] decides for
-//!     a write that begins, [`SharedState::park_writer`] for one that waits. Such a writer is woken when a
-//!     read returns the end of the input, when anything but a FIN happens, and, by [`FIN_AHEAD`], at the end
-//!     of each call that has read something: it then asks again.
+//! 10. A FIN alone refuses no write before the reader can know of it. [`SharedState::refusal`] decides for a write that
+//!     begins, [`SharedState::park_writer`] for one that waits. A waiting writer is woken when a read returns the end of
+//!     the input, when anything but a FIN happens, and, because of [`FIN_AHEAD`], at the end of each call that has read
+//!     something. Then it asks again.
 //!
-//! # When the end is told
+//! # When the end is reported
 //!
-//! [`REPORT_PENDING`] is raised with [`CLOSED`] and goes with the one who tells the account: whoever closed the
-//! stream, once the wakers are through, or, if that was within a call or while one was under way, the
-//! call's end: only between two calls are the counts exact. As with [`DEFERRED`], one of the two sees the
-//! other.
+//! [`REPORT_PENDING`] is set together with [`CLOSED`]. The side that clears it reports the end to tracing and metrics.
+//! That is the side that closed the stream, after the wakers; or, if a call was under way at that time, the end of that
+//! call. Only between two calls are the counts exact. As with [`DEFERRED`], one of the two sides sees the other.
 //!
 //! # Why the watcher waits for a call to end
 //!
-//! While the stream is inside a poll of the wrapped stream, that call may be about to learn more than
-//! the watcher sees: it may have read the socket's error, which the kernel tells only once, or may
-//! have done the shutdown whose answer is the FIN that the watcher has just seen. So the watcher's
-//! word is put off until the call has ended and has had its own say. [`BUSY`] and [`DEFERRED`] are bits
-//! of one atomic, so their changes have one order: either the watcher sees the call, or the call's
-//! end sees the watcher's word.
+//! A call that is inside a poll of the wrapped stream may be about to learn more than the watcher sees. It may have read
+//! the socket's error, which the kernel reports only once. It may have done the shutdown whose answer is the FIN that the
+//! watcher has just seen. So an event from the watcher is deferred until the call has ended and has applied its own event.
+//! [`BUSY`] and [`DEFERRED`] are bits of one atomic, so their changes have one order: either the watcher sees the call, or
+//! the end of the call sees the watcher's event.
 
 use super::counters::Counters;
 use super::event::{DetectedBy, Event};
@@ -50,17 +48,17 @@ use tokio_util::sync::CancellationToken;
 const CLOSED: u8 = 1;
 /// A poll of the wrapped stream is under way.
 const BUSY: u8 = 2;
-/// The watcher has left a word for the end of the call that is under way.
+/// The watcher has left an event for the end of the call that is under way.
 const DEFERRED: u8 = 4;
 /// We reset the connection, or are about to.
 const RESET: u8 = 8;
-/// The watcher has heard a FIN, and leaves it to the stream's own calls for a moment to say what it means.
+/// The watcher has detected a FIN, and for a moment the stream's own calls may find out what it means.
 const FIN_DELAYED: u8 = 16;
-/// The stream is closed, and its account has not been told.
+/// The stream is closed, and its end is not reported to tracing and metrics yet.
 const REPORT_PENDING: u8 = 32;
-/// A write waits, on a stream that a FIN alone has closed, for the reader to come to that FIN.
+/// A FIN alone has closed the stream, and a write waits until the reader has reached that FIN.
 const FIN_AHEAD: u8 = 64;
-/// What a close raises.
+/// The flags that a close sets.
 const ON_CLOSE: u8 = if Lifecycle::RECORDED {
     CLOSED | REPORT_PENDING
 } else {
@@ -84,28 +82,28 @@ pub(crate) struct SharedState {
 #[derive(Debug)]
 struct Cell {
     state: State,
-    /// Who noticed what closed the stream.
+    /// What detected the event that closed the stream.
     detected_by: Option<DetectedBy>,
-    /// The end was of our own making, and no read that waits hears of it from the system.
+    /// Our side closed the stream, so the system does not wake a pending read.
     ends_reads: bool,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
     /// The tasks that await [`Closed`](crate::Closed).
     waiters: KeyedList<Waker>,
-    /// Made when it is needed.
+    /// Created on first use.
     extras: Option<Box<Extras>>,
 }
 
-/// What most streams do without.
+/// The parts that most streams never need.
 #[derive(Debug, Default)]
 struct Extras {
     watch: Option<watch::Sender<Status>>,
     token: Option<CancellationToken>,
-    /// What the watcher has to say, in order, while a call is under way.
+    /// Events that the watcher observed while a call is under way, in order.
     deferred: Vec<Deferred>,
     /// How many bytes had been read when the writer parked behind a FIN.
     parked_at: u64,
-    /// The task whose read is pending, where only we can tell it of an end that we made.
+    /// The task whose read is pending. The system does not wake it for a close of our own.
     reader: Option<Waker>,
     /// Woken once, when the peer has finished and the stream goes on.
     half_close: Option<Waker>,
@@ -117,7 +115,7 @@ impl Cell {
     }
 }
 
-// A panic leaves nothing half-made behind: every change is made under the lock, and no foreign code runs there.
+// A panic leaves no half-made change: every change is made under the lock, and no foreign code runs there.
 impl UnwindSafe for SharedState {}
 impl RefUnwindSafe for SharedState {}
 
@@ -127,7 +125,7 @@ impl AsRef<Self> for SharedState {
     }
 }
 
-/// What waits for the end of the call that is under way.
+/// An event or a waker that waits for the end of the call that is under way.
 #[derive(Debug)]
 enum Deferred {
     Event(Event, DetectedBy),
@@ -162,7 +160,7 @@ impl SharedState {
     }
 
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
-        // Most of those who ask do so while the stream is open.
+        // Most questions come while the stream is open.
         if !self.is_closed() {
             return None;
         }
@@ -174,17 +172,17 @@ impl SharedState {
         self.lock().state.is_shut_down()
     }
 
-    /// Says that the connection is about to be reset by us.
+    /// Notes that we are about to reset the connection.
     pub(crate) fn begin_reset(&self) {
         self.flags.fetch_or(RESET, Ordering::AcqRel);
     }
 
-    /// Whether the connection is reset by us, or is about to be.
+    /// Whether we have reset the connection, or are about to.
     pub(crate) fn is_reset(&self) -> bool {
         self.flags.load(Ordering::Acquire) & RESET != 0
     }
 
-    /// The reason that takes the place of what calls find on a connection that we have reset.
+    /// The reason that replaces the errors of calls on a connection that we have reset.
     pub(crate) fn reset_reason(&self) -> Option<CloseReason> {
         if !self.is_reset() {
             return None;
@@ -192,18 +190,18 @@ impl SharedState {
         self.close_reason()
     }
 
-    /// Says that a FIN was heard whose meaning the stream's own calls are to find out, and wakes the one
-    /// that cannot know: a reader hears of a FIN from the system, a writer does not.
+    /// Notes a FIN whose meaning the stream's own calls have to find out, and wakes the writer. The system wakes a reader for
+    /// a FIN, but not a writer.
     pub(crate) fn delay_fin(&self) {
         let mut cell = self.lock();
-        // Invariant 2: who registers afterwards sees the flag.
+        // Invariant 2: an observer that registers afterwards sees the flag.
         self.flags.fetch_or(FIN_DELAYED, Ordering::Release);
         let writer = cell.writer.take();
         drop(cell);
         wake(writer);
     }
 
-    /// Whether a FIN was heard, and it is still open what it means.
+    /// Whether a FIN was detected, and its meaning is still unknown.
     #[inline]
     pub(crate) fn is_fin_delayed(&self) -> bool {
         self.flags.load(Ordering::Acquire) & (FIN_DELAYED | CLOSED) == FIN_DELAYED
@@ -224,18 +222,17 @@ impl SharedState {
         self.flags.load(Ordering::Acquire) & BUSY != 0
     }
 
-    /// Takes in what the stream itself has done or learnt.
+    /// Applies an event of the stream's own calls.
     pub(crate) fn apply(&self, event: Event, by: DetectedBy) {
         self.settle(self.lock(), [(event, by)]);
     }
 
-    /// Takes in what was seen from outside of the stream: now, or when the call that is under way
-    /// has ended.
+    /// Applies an event from outside of the stream: now, or at the end of the call that is under way.
     pub(crate) fn observe(&self, event: Event, by: DetectedBy) {
         self.after_call(Deferred::Event(event, by));
     }
 
-    /// Wakes `waker` when no call is under way: now, or at the end of the present one.
+    /// Wakes `waker` when no call is under way: now, or at the end of the current one.
     pub(crate) fn wake_after_call(&self, waker: Waker) {
         self.after_call(Deferred::Wake(waker));
     }
@@ -257,7 +254,7 @@ impl SharedState {
         }
     }
 
-    /// Takes in what was put off, and `last`. No call is under way, or it is at its end.
+    /// Applies the deferred events, and then `last`. No call is under way, or it is at its end.
     fn catch_up(&self, mut cell: MutexGuard<'_, Cell>, last: Option<Deferred>) {
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
         let extras = cell.extras.as_mut();
@@ -291,7 +288,7 @@ impl SharedState {
         let refuses = state.refuses_writes() && !cell.state.refuses_writes();
         cell.state = state;
         if !changed {
-            // Invariant 10: a writer that waited for the reader has waited long enough.
+            // Invariant 10: a writer that waits for the reader need not wait any longer.
             let writer = cell.writer.take_if(|_| refuses);
             drop(cell);
             return wake(writer);
@@ -314,7 +311,7 @@ impl SharedState {
             watch = extras.watch.clone();
         }
         let status = cell.state.status().clone();
-        // A waker may run anything, even a poll of this very cell: the lock goes first.
+        // A waker may run any code, even a poll of this cell, so the lock is released first.
         drop(cell);
         wake(writer);
         wake(reader.filter(|_| ends_reads));
@@ -323,7 +320,7 @@ impl SharedState {
         if let Some(token) = token {
             call_foreign(|| token.cancel());
         }
-        // Last, and by another thread: whoever looks at the channel holds its lock.
+        // Last, and by another thread: a reader of the channel holds its lock.
         if let Some(watch) = watch {
             publish(watch, status);
         }
@@ -332,7 +329,7 @@ impl SharedState {
         }
     }
 
-    /// Tells the account of the close, if nobody else does.
+    /// Reports the close, unless another side does.
     fn report_end(&self) {
         if self.flags.fetch_and(!REPORT_PENDING, Ordering::AcqRel) & REPORT_PENDING == 0 {
             return;
@@ -350,7 +347,7 @@ impl SharedState {
         }
     }
 
-    /// Wakes a writer that waits for the reader to come to a FIN, if the reader has come nearer.
+    /// Wakes a writer that waits until the reader has reached a FIN, if the reader has come nearer.
     fn reader_advanced(&self) {
         let mut cell = self.lock();
         if cell.extras().parked_at == self.counters.read() {
@@ -362,7 +359,7 @@ impl SharedState {
         wake(writer);
     }
 
-    /// Takes in what was put off for the end of a call.
+    /// Applies the events that were deferred to the end of a call.
     #[cold]
     fn call_ended(&self, left: u8) {
         if left & FIN_AHEAD != 0 {
@@ -376,7 +373,7 @@ impl SharedState {
         }
     }
 
-    /// Has `waker` woken when the peer has finished and the stream goes on.
+    /// Registers `waker` for the time when the peer has finished and the stream goes on.
     pub(crate) fn on_half_close(&self, waker: Waker) {
         let mut cell = self.lock();
         match cell.state.status() {
@@ -403,7 +400,7 @@ impl SharedState {
                 None
             }
         };
-        // To drop a waker may drop a task, and what that owns may lock this cell.
+        // The drop of a waker may drop a task, and a value of that task may lock this cell.
         drop(cell);
         drop(replaced);
         Poll::Pending
@@ -432,8 +429,8 @@ impl SharedState {
         (self.counters.read() as u32) << 1 | 1
     }
 
-    /// Why a write is refused, if it is. `reads_fin` tells whether somebody is about to read the FIN that
-    /// closed the stream; it is asked only if that is the question (invariant 10).
+    /// The reason for which a write is refused, if it is refused. `reads_fin` says whether a reader is about to read the FIN
+    /// that closed the stream; it is called only if that matters (invariant 10).
     pub(crate) fn refusal(&self, reads_fin: impl FnOnce() -> bool) -> Option<CloseReason> {
         if !self.is_closed() {
             return None;
@@ -446,7 +443,7 @@ impl SharedState {
         (!waits || !reads_fin()).then_some(reason)
     }
 
-    /// Registers the task whose write is pending, or says why it will never go on. `reads_fin`: as in
+    /// Registers the task whose write is pending, or returns why it will never go on. `reads_fin`: as in
     /// [`refusal`](Self::refusal).
     pub(crate) fn park_writer(
         &self,
@@ -470,7 +467,7 @@ impl SharedState {
         let waits = reason.filter(|_| cell.state.is_fin_unread());
         drop(cell);
         drop(replaced);
-        // In this order: a reader that comes to the FIN now finds the writer.
+        // In this order: a reader that reaches the FIN now finds the writer.
         match waits {
             Some(reason) if !reads_fin() => {
                 let parked = self.lock().writer.take();
@@ -481,8 +478,8 @@ impl SharedState {
         }
     }
 
-    /// Registers the task whose read is pending, or says why it will never go on. After most ends it
-    /// may: what comes is the system's to tell.
+    /// Registers the task whose read is pending, or returns why it will never go on. After most closes reads go on, and the
+    /// system wakes the reader.
     pub(crate) fn park_reader(&self, waker: &Waker) -> Result<(), CloseReason> {
         let mut cell = self.lock();
         if let Some(reason) = cell.state.status().reason() {
@@ -504,7 +501,7 @@ impl SharedState {
         let mut cell = self.lock();
         let status = cell.state.status().clone();
         if status.is_closed() {
-            // It will not change any more, and the stream's own channel may be about to be told.
+            // The status will not change any more, and the stream's own channel may be about to be updated.
             drop(cell);
             return watch::Sender::new(status).subscribe();
         }
@@ -514,12 +511,12 @@ impl SharedState {
             .subscribe()
     }
 
-    /// A token that the close cancels. A child: to cancel it is its owner's affair.
+    /// A token that the close cancels. It is a child, so that its owner may cancel it without effect on others.
     pub(crate) fn token(&self) -> CancellationToken {
         let mut cell = self.lock();
         let closed = cell.state.status().is_closed();
         let token = cell.extras().token.get_or_insert_default().clone();
-        // The tasks that the token wakes may run anything.
+        // The wakers of the token may run any code.
         drop(cell);
         if closed {
             token.cancel();
@@ -532,7 +529,7 @@ impl SharedState {
     }
 }
 
-/// Wakes each of `wakers`. They are not ours, and may panic.
+/// Wakes each of `wakers`. They are foreign code, and may panic.
 fn wake(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         call_foreign(|| waker.wake());

@@ -1,4 +1,4 @@
-//! A protocol above a stream, and one shared for both.
+//! A protocol above a stream: both share one state.
 
 use super::monitored_stream::MonitoredStream;
 use crate::errors::CloseReason;
@@ -15,24 +15,23 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pin_project! {
-    /// The stream below a protocol: what [`MonitoredStream::layer`] gives to the protocol to read and
-    /// write.
+    /// The stream below a protocol: [`MonitoredStream::layer`] gives it to the protocol to read and write.
     ///
-    /// It passes everything on. Its socket is watched for the stream above, which has the monitors; when
-    /// it is dropped, the watcher lets go of the socket before it is closed, and the stream above closes with
-    /// [`CloseReason::Dropped`] if it lives on.
+    /// It forwards every call. The monitors belong to the stream above, and the watcher watches this stream's socket for
+    /// them. When the transport is dropped, the watcher releases the socket before it is closed. If the stream above
+    /// still exists then, it closes with [`CloseReason::Dropped`].
     pub struct Transport<S> {
         // Before `io`, as in `MonitoredStream` (invariant 3).
         below: Below,
-        // What was moved to the side before there was a protocol above.
+        // Input that was read ahead before there was a protocol above.
         ahead: Option<Box<ReadAhead<S>>>,
         #[pin]
         io: S,
     }
 }
 
-/// The end of the stream below, which a protocol above may drop before itself: nothing more will be heard of
-/// the socket.
+/// Reports the drop of the stream below. A protocol may drop it before itself, and then nothing reports events of the
+/// socket any more.
 struct Below {
     registration: Option<Registration>,
     shared: Arc<Socket>,
@@ -40,35 +39,33 @@ struct Below {
 
 impl Drop for Below {
     fn drop(&mut self) {
-        // The watcher lets go first: what it still saw of the socket is the peer's doing.
+        // The watcher goes first: what it has seen of the socket until now was caused by the peer.
         self.registration = None;
-        // A set-up that fails drops this first, and then says why.
+        // A set-up that fails drops this first, and reports its error after that.
         self.shared.observe(Event::Dropped, DetectedBy::Us);
     }
 }
 
 impl<S> MonitoredStream<S> {
-    /// Puts a protocol above this stream: a new stream, with the same shared.
+    /// Puts a protocol above this stream. The new stream has the same state.
     ///
-    /// `wrap` gets the stream below to read and write, and makes the stream above of it, by a TLS
-    /// handshake for example. All that was asked of this stream goes on: its monitors, its futures, its
-    /// place in the watcher, its configuration. While `wrap` runs, they tell of a peer that leaves; after
-    /// it they tell what the stream above finds out too.
+    /// `wrap` gets the stream below to read and write, and returns the stream above it, after a TLS handshake for example.
+    /// The monitors, futures and configuration of this stream, and its place in the watcher, carry over to the new one.
+    /// While `wrap` runs, they report a peer that leaves. After it they also report what the stream above detects.
     ///
-    /// Reads and writes of the new stream are counted where those of this one ended. What `wrap` itself
-    /// reads and writes is not counted. How many bytes are acknowledged is not known of a stream whose
-    /// socket carries other bytes than those.
+    /// The byte counts continue with the reads and writes of the new stream. What `wrap` itself reads and writes does not
+    /// count. The number of acknowledged bytes is unknown, because the socket carries other bytes than the new stream.
     ///
-    /// The meaning of a FIN is the upper stream's to tell: it is [held](crate::MonitorConfig::fin_delay) for
-    /// 3 ms, if the configuration does not say otherwise.
+    /// A FIN is [delayed](crate::MonitorConfig::fin_delay) by 3 ms, unless the configuration says otherwise, so that the
+    /// protocol above can say what it means.
     ///
-    /// There is no limit on the time that `wrap` takes. When the future is dropped, the stream is.
+    /// `wrap` may take any time: put a `tokio::time::timeout` around it. If the future is dropped, so is the stream.
     ///
     /// # Errors
     ///
-    /// The error of `wrap`, after the stream has closed for it; or, if the stream has closed for another
-    /// reason meanwhile, one that carries the [`CloseReason`]. As [`with_config`](Self::with_config) where
-    /// the runtime has no timers.
+    /// * the error of `wrap`: the stream has closed because of it;
+    /// * an error that carries the [`CloseReason`], if the stream has closed for another reason meanwhile;
+    /// * [`Unsupported`](io::ErrorKind::Unsupported), if the runtime has no timer for the delay of a FIN.
     ///
     /// # Cancel safety
     ///
@@ -112,7 +109,7 @@ impl<S> MonitoredStream<S> {
     {
         let (link, ahead, io) = self.into_parts();
         let limit = ahead.as_ref().map_or(0, |ahead| ahead.limit());
-        // From here on it takes the socket out of the watcher before it closes it (invariant 3).
+        // From here on the transport takes the socket out of the watcher before it closes it (invariant 3).
         let lower = Transport {
             below: Below {
                 registration: link.registration.clone(),
@@ -126,10 +123,10 @@ impl<S> MonitoredStream<S> {
             None => true,
         };
         let shared = link.shared.clone();
-        // `wrap` may give the stream below up before it says why: in its first poll, or even before.
+        // `wrap` may drop the stream below before it returns its error: in its first poll, or even before.
         let mut first = Some(shared.enter());
         let mut wrapping = pin!(wrap(lower));
-        // Dropped before the future that has the stream below: a task that hears of a drop hears why first.
+        // Dropped before the future that holds the stream below, so that the reason is known before the drop is reported.
         let link = link;
         let mut closed = pin!(Closed::new(shared.clone()));
         let upper = poll_fn(|cx| {
@@ -138,7 +135,7 @@ impl<S> MonitoredStream<S> {
                 Poll::Ready(Ok(upper)) => return Poll::Ready(Ok(upper)),
                 Poll::Ready(Err(error)) => {
                     let error = link.layering_failed(error);
-                    // Somebody else may have been first, with another reason (invariant 1).
+                    // Another event may have been first, with another reason (invariant 1).
                     let told = link.shared.close_reason();
                     return Poll::Ready(Err(match told {
                         Some(told) if told != CloseReason::from(&error) => told.into(),
@@ -179,7 +176,8 @@ impl<S> Transport<S> {
         &self.io
     }
 
-    /// The stream below. What is read and written through it passes the protocol above by.
+    /// The stream below. Reads and writes through it bypass the protocol above: use it only before the protocol begins, or
+    /// for settings such as `set_nodelay`.
     ///
     /// ```
     /// use hangup::MonitoredStream;

@@ -1,6 +1,7 @@
 //! A listener whose connections are monitored.
 
 use super::accept::AcceptRetry;
+use super::connections::Connections;
 use super::monitored_stream::MonitoredStream;
 use crate::policy::MonitorConfig;
 use std::fmt;
@@ -8,6 +9,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
@@ -32,6 +34,8 @@ pub struct MonitoredListener {
     config: MonitorConfig,
     nodelay: Option<bool>,
     on_error: Box<OnError>,
+    /// Made for the first who asks.
+    connections: OnceLock<Connections>,
 }
 
 // As a `TcpListener`: the callback is shared, and may not be left in the middle of a change.
@@ -81,6 +85,7 @@ impl MonitoredListener {
             config: MonitorConfig::default(),
             nodelay: None,
             on_error: Box::new(|_| {}),
+            connections: OnceLock::new(),
         }
     }
 
@@ -223,7 +228,34 @@ impl MonitoredListener {
         if let Some(nodelay) = self.nodelay {
             io.set_nodelay(nodelay)?;
         }
-        MonitoredStream::with_config(io, &self.config)
+        let stream = MonitoredStream::with_config(io, &self.config)?;
+        if let Some(connections) = self.connections.get() {
+            connections.add(&stream.monitor());
+        }
+        Ok(stream)
+    }
+
+    /// The open connections, of those that are accepted from now on: to end them when the program does.
+    ///
+    /// `TlsListener::get_ref` leads here too. What is not asked for costs nothing.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredListener};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let connections = listener.connections();
+    /// let _client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// assert_eq!(connections.len(), 1);
+    /// connections.close_all();
+    /// assert_eq!(stream.closed().await, CloseReason::Aborted);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connections(&self) -> Connections {
+        self.connections.get_or_init(Connections::new).clone()
     }
 
     /// Waits for the next connection, and continues after errors: as [`accept`](Self::accept), for servers that an error

@@ -7,8 +7,11 @@
 mod accept;
 mod addresses;
 mod connect;
+mod connections;
 mod direct_io;
 mod half_close;
+#[cfg(feature = "hyper-client")]
+mod hyper_client;
 mod layer;
 mod link;
 mod listener;
@@ -26,6 +29,7 @@ pub(crate) use accept::AcceptRetry;
 #[cfg(feature = "serve")]
 pub(crate) use accept::is_of_one_connection;
 pub use addresses::Addressed;
+pub use connections::Connections;
 pub use layer::Transport;
 pub use listener::MonitoredListener;
 pub use monitored_stream::MonitoredStream;

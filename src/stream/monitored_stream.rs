@@ -189,7 +189,7 @@ impl<S> MonitoredStream<S> {
         if let Some(timers) = timers.filter(|_| shared.can_vanish()) {
             timers.arm(descriptor)?;
             #[cfg(windows)]
-            socket.limit_retransmission(timers.patience());
+            shared.limit_retransmission(timers.patience());
         }
         if shared.can_vanish() {
             config.limit_unsent(descriptor)?;

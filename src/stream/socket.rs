@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 /// A socket of tokio's that can be read and written without waiting: `TcpStream` and `UnixStream`.
 ///
-/// It is the bound of [`MonitoredStream::try_read`] and its siblings. It is sealed: a stream that buffers, such as
+/// It is the bound of [`MonitoredStream::try_read`](crate::MonitoredStream::try_read) and its siblings. It is sealed: a stream that buffers, such as
 /// TLS, has no readiness of its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read and written without waiting",

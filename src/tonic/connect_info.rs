@@ -7,7 +7,8 @@ use ::tonic::transport::server::{Connected, TcpConnectInfo};
 /// The monitor of the connection, and tonic's own information about the wrapped stream.
 ///
 /// It is in the extensions of each request on a [`MonitoredStream`]. `I` is tonic's own type; for TCP it has the
-/// addresses. `Request::remote_addr` looks for that type alone and returns `None` here: use [`inner`](Self::inner).
+/// addresses. `Request::remote_addr` looks for that type alone and returns `None` here, unless the server has the
+/// [`ConnectionLayer`](super::ConnectionLayer).
 /// Behind tonic's own TLS the extensions have `TlsConnectInfo<ConnectInfo>`.
 ///
 /// ```

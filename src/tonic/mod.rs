@@ -39,7 +39,9 @@
 //! [`hangup::http`](crate::http).
 
 mod connect_info;
+mod connection_layer;
 mod incoming;
 
 pub use connect_info::ConnectInfo;
+pub use connection_layer::{ConnectionLayer, OnConnection, monitor};
 pub use incoming::Incoming;

@@ -43,30 +43,29 @@ impl CopySide {
     }
 }
 
-/// Copies between two streams, both ways, until one of them hangs up.
+/// Copies between two streams in both directions, until one of them closes.
 ///
-/// When one is over,
-/// * the direction towards it ends at once, even where it waits: for input that does not come, or for a
-///   peer that does not read;
-/// * what had arrived from it before is still written to the other one, which is then shut down if the
-///   input ended with a FIN. If it ended otherwise, with a reset for instance, the other one is left as it
-///   is: a FIN would tell its peer that this was all.
+/// When one stream closes,
+/// * the direction towards it ends at once, also while it waits for input, or for a peer that does not read;
+/// * what had arrived from it is still written to the other stream. If the input ended with a FIN, the other stream is
+///   then shut down. After any other end, such as a reset, it is not: a FIN would tell its peer that the message is
+///   complete.
 ///
-/// So at the end at least one of the two is closed, and the other one may be open. What was written to it
-/// is in the kernel, and may not have arrived:
+/// So at the end at least one of the two streams is closed, and the other one may be open. What was written to the open
+/// one is in the kernel, and may not have arrived:
 /// * after a FIN, [`finish`](MonitoredStream::finish) waits until its peer has acknowledged everything;
-/// * after any other end, [`reset_after_delivery`](MonitoredStream::reset_after_delivery) waits in the same
-///   way and then passes the reset on. [`abort`](MonitoredStream::abort) alone throws away what is still on
-///   its way, and a drop sends a FIN.
+/// * after any other end, [`reset_after_delivery`](MonitoredStream::reset_after_delivery) waits in the same way and then
+///   passes the reset on. [`abort`](MonitoredStream::abort) alone discards what is still on its way, and a drop sends a
+///   FIN.
 ///
-/// The counts in [`CopyOutcome`] are those of the streams, from their beginning. What one stream has read
-/// and the other one has not accepted is lost.
+/// The counts in [`CopyOutcome`] are those of the streams, from their beginning. Bytes that were read from one stream and
+/// not accepted by the other one are lost.
 ///
 /// # Half-close
 ///
-/// A FIN ends both directions, unless the stream that it comes from allows it
-/// ([`HalfClose::Allow`](crate::HalfClose)): then it is passed on as a shutdown when all before it is
-/// delivered, and the other direction goes on, as with `tokio::io::copy_bidirectional`.
+/// A FIN ends both directions, unless its stream allows half-closes ([`HalfClose::Allow`](crate::HalfClose)). Then the
+/// FIN is passed on as a shutdown after the data before it, and the other direction goes on, as with
+/// `tokio::io::copy_bidirectional`.
 ///
 /// # What it waits for
 ///
@@ -75,17 +74,17 @@ impl CopySide {
 /// * With [`HalfClose::Allow`](crate::HalfClose::Allow), a client that half-closed and then vanished, while the
 ///   server sends nothing. Workaround: [`CopyOptions::half_close_timeout`].
 ///
-/// A FIN that waits behind data which is not read because the other side does not take it cannot be
-/// [seen](crate#what-cannot-be-seen); a reset can.
+/// While the other side does not take its data, the copy stops reading, and a FIN behind the unread data cannot be
+/// [seen](crate#what-cannot-be-seen). A reset can.
 ///
 /// # Errors
 ///
-/// None: what fails ends its stream, and is that stream's reason. A stream of which a write accepts no
+/// None. An error closes its stream, and is the reason of that stream in the outcome. A stream whose write accepts zero
 /// bytes is [aborted](CloseReason::Aborted).
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: with the future is lost what was read of one stream and not yet accepted by the other,
+/// Not cancel safe: bytes that were read from one stream and not yet accepted by the other one are lost with the future,
 /// at most a buffer for each direction. The streams remain usable.
 ///
 /// ```
@@ -125,8 +124,8 @@ where
     copy_bidirectional_with_sizes(a, b, BUFFER, BUFFER).await
 }
 
-/// As [`copy_bidirectional`], with buffers of these sizes: at the most so many bytes are read at once of
-/// `a`, and of `b`. The default is 16 KiB.
+/// As [`copy_bidirectional`], with buffers of these sizes in bytes: the largest number of bytes that one read takes from
+/// `a` and from `b`. The default is 16 KiB. Larger buffers need fewer system calls, and memory for each connection.
 ///
 /// # Panics
 ///
@@ -221,8 +220,8 @@ impl CopyOptions {
         }
     }
 
-    /// The sizes of the buffers, in bytes: at most so many are read at once of `a`, and of `b`. The default is
-    /// 16 KiB for both.
+    /// The sizes of the buffers in bytes: the largest number of bytes that one read takes from `a` and from `b`. The
+    /// default is 16 KiB for both.
     ///
     /// # Panics
     ///

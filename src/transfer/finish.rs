@@ -49,27 +49,36 @@ impl<S> MonitoredStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
-    /// Ends in an orderly way: shuts our sending direction down, and waits until the peer has
-    /// acknowledged everything or has left, but no longer than `within`.
+    /// Ends the stream in an orderly way: shuts our sending direction down, and waits until the peer has acknowledged
+    /// everything or has left, but no longer than `within`.
     ///
-    /// A stream that is dropped right after its last write may lose what is under way: a peer that
-    /// resets the connection, or a kernel with unread input that does so in our name, throws it away. This
-    /// waits for it to arrive.
+    /// A stream that is dropped right after its last write may lose bytes that are still on their way: the peer may reset
+    /// the connection, or our kernel may do so because of unread input. This method waits until they have arrived.
     ///
-    /// Where it is not known what is acknowledged, above TLS for instance, the peer's FIN in answer to
-    /// ours is waited for.
+    /// If the acknowledged bytes are not known, above TLS for instance, it waits for the peer's FIN in answer to ours.
+    ///
+    /// # Which end to choose
+    ///
+    /// | the stream ends | call |
+    /// |---|---|
+    /// | after a complete response, and every byte matters | `finish` |
+    /// | after a refusal, while the peer is still sending | [`finish_and_discard`](Self::finish_and_discard) |
+    /// | in the middle, and the peer has to notice that something is missing | [`reset_after_delivery`](Self::reset_after_delivery) |
+    /// | at once, whatever is on its way | [`abort`](MonitoredStream::abort), then drop |
+    /// | and the protocol itself confirms what arrived | drop |
     ///
     /// # Errors
     ///
-    /// * [`TimedOut`](ErrorKind::TimedOut): not within the time. The stream is as it was, and open if the
-    ///   peer is there: [`transfer`](crate::Monitor::transfer) tells how much is missing;
+    /// * [`TimedOut`](ErrorKind::TimedOut): the peer did not acknowledge everything within the time. Our direction is shut
+    ///   down, and the stream is open if the peer is there. [`transfer`](crate::Monitor::transfer) says how much is
+    ///   missing;
     /// * the [`CloseReason`], if the peer left and did not acknowledge everything;
     /// * those of `poll_shutdown` of the wrapped stream;
     /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer.
     ///
     /// # Cancel safety
     ///
-    /// It may be dropped and called again: a shutdown that is done stays done.
+    /// Cancel safe: it may be dropped and called again. A shutdown that is done stays done.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -117,14 +126,14 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
 
     /// Resets the connection after everything that was written has arrived, or after `within`.
     ///
-    /// For a program that has to pass a reset on: a relay whose other side was reset, or a server that has
-    /// sent a part of an answer and cannot send the rest. The peer gets every byte, and then learns that
-    /// they are not all. [`abort`](MonitoredStream::abort) alone throws away what is still on its way: up
-    /// to some megabytes of what the writes had accepted.
+    /// Use it to pass a reset on: in a relay whose other side was reset, or in a server that has sent a part of an answer
+    /// and cannot send the rest. The peer gets every byte, and then learns that more were to come.
+    /// [`abort`](MonitoredStream::abort) alone discards the bytes that are still on their way, up to some megabytes of what
+    /// the writes had accepted.
     ///
-    /// It flushes the stream, waits until the kernel holds nothing more for the peer (`SIOCOUTQ`, tcp(7);
-    /// looked at every 1 to 50 ms), and then aborts the stream. Where the system does not tell what it holds,
-    /// on systems other than Linux and for streams without a socket, it aborts after the flush.
+    /// It flushes the stream, waits until the kernel holds nothing more for the peer (`SIOCOUTQ`, tcp(7); it asks every
+    /// 1 to 50 ms), and then aborts the stream. On systems other than Linux and for streams without a socket, where the
+    /// system does not say what it holds, it aborts right after the flush.
     ///
     /// Acknowledged bytes stay readable for a peer on Linux. Other systems may throw them away when the reset
     /// arrives before the peer's program has read them.

@@ -47,7 +47,13 @@ fn look(file: &File, at: u64) -> rustix::io::Result<usize> {
     read_now(file, &mut [0], at)
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+/// Android's libc has no preadv2, so nothing is known there.
+#[cfg(target_os = "android")]
+fn read_now(_: &File, _: &mut [u8], _: u64) -> rustix::io::Result<usize> {
+    Err(rustix::io::Errno::OPNOTSUPP)
+}
+
+#[cfg(target_os = "linux")]
 fn read_now(file: &File, buffer: &mut [u8], at: u64) -> rustix::io::Result<usize> {
     let buffers = &mut [io::IoSliceMut::new(buffer)];
     rustix::io::retry_on_intr(|| {

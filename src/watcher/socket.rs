@@ -257,6 +257,13 @@ impl Socket {
         self.wake_after_call(Waker::from(Arc::new(Reset(self.clone()))));
     }
 
+    /// Shuts both directions down, which wakes whoever reads or writes.
+    pub(crate) fn shut_down(&self) {
+        if let Some(target) = lock(&self.descriptor).target {
+            target.shut_down();
+        }
+    }
+
     /// Detaches the descriptor, and passes it to `last` for one last use. Nothing uses it afterwards.
     pub(super) fn detach(&self, last: impl FnOnce(Target)) {
         let mut descriptor = lock(&self.descriptor);

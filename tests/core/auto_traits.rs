@@ -17,6 +17,7 @@ fn auto_traits() {
     handle::<Monitor>();
     handle::<Closed>();
     handle::<MonitorConfig>();
+    handle::<Connections>();
     owner::<MonitoredStream<TcpStream>>();
     owner::<Transport<TcpStream>>();
     owner::<MonitoredListener>();

@@ -21,10 +21,14 @@ use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
 
-/// Requests a round. A leak of 41 bytes a request fills a page in each round.
-const REQUESTS: usize = 100;
-/// An allocator and a runtime need some rounds until they have all that they ever need.
-const ROUNDS: usize = 20;
+/// After so many requests a process has all the buffers and arenas that it needs.
+const WARMUP: usize = 200;
+const REQUESTS: usize = 600;
+/// A handshake takes a debug build 30 ms.
+const HANDSHAKES: usize = 40;
+/// As much may an allocator keep more of what was freed, in kibibytes. A leak of 437 bytes a request exceeds it; what is
+/// leaked by less, and in the library, the tests of `tests/leaks` find.
+const SLACK: u64 = 256;
 
 /// What a process has now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,31 +71,19 @@ impl Holdings {
     }
 }
 
-/// Fails unless three rounds in a row leave `example` with no more than it had.
+/// Fails if `example` has more after `requests` than before them.
 #[track_caller]
-fn assert_stands_still(example: &Example, mut request: impl FnMut()) {
+fn assert_stands_still(example: &Example, requests: usize, mut request: impl FnMut()) {
     request();
     let idle = Holdings::of(example.id()).descriptors;
-    let mut seen = vec![Holdings::at_rest(example.id(), idle)];
-    let mut quiet = 0;
-    for _ in 0..ROUNDS {
-        for _ in 0..REQUESTS {
-            request();
-        }
-        let before = seen[seen.len() - 1];
-        let now = Holdings::at_rest(example.id(), idle);
-        seen.push(now);
-        let grew = now.memory > before.memory || now.threads > before.threads;
-        quiet = if grew || now.descriptors > idle {
-            0
-        } else {
-            quiet + 1
-        };
-        if quiet == 3 {
-            return;
-        }
-    }
-    panic!("it grows with {REQUESTS} requests each: {seen:#?}");
+    (0..WARMUP.min(requests)).for_each(|_| request());
+    let before = Holdings::at_rest(example.id(), idle);
+    (0..requests).for_each(|_| request());
+    let after = Holdings::at_rest(example.id(), idle);
+    let stands_still = after.memory <= before.memory + SLACK
+        && after.descriptors <= idle + 2
+        && after.threads <= before.threads + 2;
+    assert!(stands_still, "{requests} requests: {before:?}, {after:?}");
 }
 
 /// Sends `request`, reads `bytes`, and leaves.
@@ -113,7 +105,7 @@ fn address(example: &mut Example, before: &str) -> String {
 fn a_client_of_dev_zero() {
     let mut example = Example::start(&mut Command::new(binary("dev_zero")));
     let address = address(&mut example, "listening on ");
-    assert_stands_still(&example, || ask(&address, b"", 100_000));
+    assert_stands_still(&example, REQUESTS, || ask(&address, b"", 100_000));
 }
 
 #[test]
@@ -122,7 +114,9 @@ fn a_request_to_file_server() {
     server.sparse("zeros", 100_000);
     let request = b"GET /zeros HTTP/1.1\r\nhost: test\r\n\r\n";
     // Half of the file: the client leaves in the middle.
-    assert_stands_still(&server.example, || ask(&server.address, request, 50_000));
+    assert_stands_still(&server.example, REQUESTS, || {
+        ask(&server.address, request, 50_000)
+    });
 }
 
 #[test]
@@ -131,8 +125,12 @@ fn a_reader_of_tokens() {
     let options = ["--listen", "127.0.0.1:0", "--work", "0"];
     let mut example = Example::start(command.args(options));
     let address = address(&mut example, "listening on http://");
-    let request = b"GET /tokens HTTP/1.1\r\nhost: test\r\n\r\n";
-    assert_stands_still(&example, || ask(&address, request, 200));
+    // An answer to a HEAD has no body to be dropped with.
+    let heads = "HEAD /tokens HTTP/1.1\r\nhost: test\r\n\r\n".repeat(5);
+    let request = format!("{heads}GET /tokens HTTP/1.1\r\nhost: test\r\n\r\n");
+    assert_stands_still(&example, REQUESTS, || {
+        ask(&address, request.as_bytes(), 200)
+    });
 }
 
 #[test]
@@ -151,7 +149,7 @@ fn a_connection_through_proxy() {
         Example::start(Command::new(binary("proxy")).args(["127.0.0.1:0", target.as_str()]));
     let line = example.line(" (Ctrl-C ends it)");
     let address = line.split(' ').next().unwrap();
-    assert_stands_still(&example, || ask(address, b"hello", 5));
+    assert_stands_still(&example, REQUESTS, || ask(address, b"hello", 5));
 }
 
 /// The certificate of `tls_server` is made at its start.
@@ -208,7 +206,7 @@ fn a_client_of_tls_server() {
         .with_custom_certificate_verifier(Arc::new(AnyCertificate))
         .with_no_client_auth();
     let config = Arc::new(config);
-    assert_stands_still(&example, || {
+    assert_stands_still(&example, HANDSHAKES, || {
         let name = ServerName::try_from("localhost").unwrap();
         let client = ClientConnection::new(config.clone(), name).unwrap();
         let socket = TcpStream::connect(&address).unwrap();

@@ -7,12 +7,18 @@ mod support;
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "axum")]
+mod axum_listeners;
 mod axum_tls;
 mod bodies;
+#[cfg(feature = "hyper-client")]
+mod hyper_client;
 mod scenarios;
 #[cfg(feature = "axum")]
 mod stalled_response;
 #[cfg(feature = "tonic")]
 mod tonic;
+#[cfg(all(feature = "axum", feature = "tower"))]
+mod tower;
 #[cfg(feature = "axum")]
 mod upgrades;

@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use hangup::http::{GoneReason, producer};
-use hangup::tonic::{ConnectInfo, Incoming};
+use hangup::tonic::{ConnectInfo, ConnectionLayer, Incoming, monitor};
 use hangup::{CloseReason, Monitor, MonitoredListener};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -98,10 +98,12 @@ impl ServerStreamingService<Bytes> for Tokens {
     /// Tokens without end, from a thread.
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let info = request.extensions().get::<ConnectInfo>().unwrap();
-        let monitor = info.monitor();
-        let begun = Told::Begun(monitor.clone(), info.inner().remote_addr());
+        // tonic's own way to the address, by the layer.
+        assert_eq!(request.remote_addr(), info.inner().remote_addr());
+        let monitor = monitor(&request).unwrap();
+        let begun = Told::Begun(monitor.clone(), request.remote_addr());
         self.0.send(begun).unwrap();
-        let (mut producer, tokens) = producer(monitor, 1);
+        let (mut producer, tokens) = producer(&monitor, 1);
         let told = self.0.clone();
         std::thread::spawn(move || {
             let token = Bytes::from_static(&[b'x'; 16384]);
@@ -120,7 +122,8 @@ async fn serve() -> (SocketAddr, UnboundedReceiver<Told>) {
     let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, told) = unbounded_channel();
-    let server = Server::builder().add_service(Tokens(sender));
+    let server = Server::builder().layer(ConnectionLayer::new());
+    let server = { server }.add_service(Tokens(sender));
     tokio::spawn(server.serve_with_incoming(Incoming::new(listener)));
     (address, told)
 }

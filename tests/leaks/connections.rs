@@ -245,7 +245,14 @@ fn listen(test: LeakTest<'_>) -> Result<Report, LeakError> {
             .on_accept_error(|_| ());
         let address = listener.local_addr().unwrap();
         assert_eq!(listener.get_ref().local_addr().unwrap(), address);
+        let connections = listener.connections();
         let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let own = hangup::Connections::new();
+        own.add(&accepted.as_ref().unwrap().0.monitor());
+        assert_eq!((connections.len(), own.is_empty()), (1, false));
+        connections.close_all();
+        own.abort_all();
+        assert_eq!(own.drain(Duration::ZERO).await.unwrap(), 0);
         let (again, retried) =
             tokio::join!(TcpStream::connect(address), listener.accept_retrying());
         let third = TcpStream::connect(address).await.unwrap();

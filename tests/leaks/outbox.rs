@@ -7,12 +7,14 @@ use futures::{SinkExt, StreamExt};
 use hangup::MonitoredStream;
 use hangup::outbox::*;
 use heapdelta::{LeakError, LeakTest, Report};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::{Framed, FramedRead, LengthDelimitedCodec};
 
 pub(crate) const CASES: &[Case] = &[
+    ("addresses_that_refuse", addresses_that_refuse),
     ("outbox_that_delivers", outbox_that_delivers),
     ("outbox_that_reconnects", outbox_that_reconnects),
     ("outbox_that_is_given_up", outbox_that_is_given_up),
@@ -38,6 +40,7 @@ fn to(address: SocketAddr) -> Builder<Bytes> {
         .dead_peer_timeout(LONG)
         .ack_timeout(LONG)
         .max_reply(1 << 10)
+        .name("leaks")
         .max_attempts(1000)
         .on_unsendable(|_| UnsendableAction::Discard)
         .backoff(Backoff::exponential(millis(1), millis(4)).unwrap())
@@ -52,6 +55,16 @@ async fn listener() -> (TcpListener, SocketAddr) {
 async fn accept(listener: &TcpListener) -> FramedRead<TcpStream, LengthDelimitedCodec> {
     let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
     FramedRead::new(stream, LengthDelimitedCodec::new())
+}
+
+fn addresses_that_refuse(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async(async || {
+        let refused = |_: &str| async { Err::<TcpStream, _>(ErrorKind::ConnectionRefused.into()) };
+        let mut connect = connect_in_turn(["first:1", "second:2"], LONG, refused);
+        let error = connect().await.unwrap_err();
+        let errors = error.get_ref().unwrap().downcast_ref::<AddressErrors>();
+        assert_eq!(errors.unwrap().iter().count(), 2);
+    })
 }
 
 fn outbox_that_delivers(test: LeakTest<'_>) -> Result<Report, LeakError> {

@@ -6,6 +6,7 @@
 mod support;
 
 mod acknowledged;
+mod addresses;
 mod limits;
 mod memory_store;
 mod model;

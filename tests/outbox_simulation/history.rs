@@ -350,7 +350,8 @@ fn try_start(
     in_flight: usize,
 ) -> io::Result<(Outbox<Note>, JoinHandle<()>)> {
     let (network, checks) = (network.clone(), checks.clone());
-    let connect = move || network.connect(&checks);
+    let within = Duration::from_millis(700);
+    let connect = connect_in_turn([0, 1], within, move |_| network.connect(&checks));
     let delays = [1, 20, 100, 500].map(Duration::from_millis);
     let delays = delays
         .into_iter()

@@ -3,7 +3,7 @@
 //! `HANGUP_BACKLOG` is its size in MiB, 2048 by default. It needs that much disk space and a half more. In a process of its own:
 //!
 //! ```sh
-//! cargo test --release --features durable --test store a_backlog -- --ignored --exact --nocapture \
+//! cargo test --release --features durable --test store -- --ignored --exact --nocapture \
 //!     backlog::a_backlog_of_gigabytes_needs_little_memory
 //! ```
 

@@ -37,6 +37,8 @@ const KEEPALIVE: bool = cfg!(any(
 ));
 
 pub(crate) struct Settings<T: Message> {
+    /// For metrics and events.
+    pub(crate) name: String,
     pub(crate) connect: Connect,
     pub(crate) encoder: NewEncoder<T>,
     pub(crate) max_bytes: usize,
@@ -82,6 +84,7 @@ pub(crate) enum StoreCalls {
 impl<T: Message> Settings<T> {
     pub(crate) fn new(connect: Connect, encoder: NewEncoder<T>) -> Self {
         Self {
+            name: "outbox".to_owned(),
             connect,
             encoder,
             max_bytes: 16 * 1024 * 1024,

@@ -2,8 +2,10 @@
 
 use super::core::{Core, Deferred, OutboxEnd, Phase};
 use super::on_unsendable::OnUnsendable;
+use super::report::{OutboxReport, WANTS_STATUS};
 use super::settings::{FromBytes, Settings};
 use super::store_jobs::{StoreJobs, Waiting};
+use crate::observe::call_foreign;
 use crate::outbox::confirm::Ids;
 use crate::outbox::give_up::GiveUpReason;
 use crate::outbox::message::Message;
@@ -37,6 +39,7 @@ pub(crate) struct OutboxShared<T> {
     /// How many sends there were.
     pub(crate) sent: AtomicUsize,
     unsendable: Mutex<OnUnsendable<T>>,
+    pub(crate) report: OutboxReport,
     /// Makes the record of a message, if the outbox is durable.
     pub(crate) to_bytes: Option<fn(&T) -> Bytes>,
     /// Makes a message of a record.
@@ -64,6 +67,7 @@ impl<T: Message> OutboxShared<T> {
             linger: settings.linger,
             sent: AtomicUsize::new(0),
             unsendable: Mutex::new(unsendable),
+            report: OutboxReport::new(settings.name.clone()),
             to_bytes: durable.map(|durable| durable.to_bytes),
             from_bytes: durable.map(|durable| durable.from_bytes),
         }
@@ -71,6 +75,7 @@ impl<T: Message> OutboxShared<T> {
 
     /// Hands a message that cannot be sent to the user's handler. Whether the store may forget it.
     pub(crate) fn hand_over(&self, letter: Unsendable<T>) -> bool {
+        call_foreign(|| self.report.unsendable(letter.number, &letter.reason));
         let mut unsendable = self.unsendable.lock();
         let unsendable = unsendable.as_deref_mut();
         unsendable.is_ok_and(|unsendable| unsendable.hand_over(letter))
@@ -258,16 +263,20 @@ impl<T: Message> OutboxShared<T> {
 
     /// Whether the watch channel has a receiver.
     pub(crate) fn is_watched(&self) -> bool {
-        self.status.receiver_count() > 0
+        WANTS_STATUS || self.status.receiver_count() > 0
     }
 
     /// Puts the present state into the watch channel.
     pub(crate) fn publish(&self) {
-        // Under the lock, so that an older state never follows a newer one.
-        let mut core = self.lock();
-        core.changed = false;
-        self.status
-            .send_replace(core.status(Instant::now(), self.started));
+        self.report.status(|| {
+            // Under the lock, so that an older state never follows a newer one.
+            let mut core = self.lock();
+            core.changed = false;
+            let over = matches!(core.phase, Phase::Over(_));
+            let status = core.status(Instant::now(), self.started);
+            self.status.send_replace(status.clone());
+            (status, over)
+        });
     }
 
     pub(crate) fn set_link(&self, link: Link) {
@@ -278,9 +287,10 @@ impl<T: Message> OutboxShared<T> {
             core.reconnect = false;
         }
         if matches!(core.phase, Phase::Open | Phase::Draining(_)) {
-            core.link = link;
+            core.link = link.clone();
         }
         drop(core);
+        call_foreign(|| self.report.link(&link));
         self.publish();
     }
 
@@ -293,7 +303,8 @@ impl<T: Message> OutboxShared<T> {
 
     pub(crate) fn suspend(&self, why: GiveUpReason) {
         let mut deferred = Deferred::new();
-        self.lock().suspend(why, &mut deferred);
+        self.lock().suspend(why.clone(), &mut deferred);
+        call_foreign(|| self.report.link(&Link::GaveUp(why)));
         self.publish();
         deferred.run();
     }

@@ -8,6 +8,7 @@ use super::core::Core;
 use super::load::Undecodable;
 use super::shared::OutboxShared;
 use super::store_jobs::{Job, StoreJobs, Waiting};
+use crate::observe::call_foreign;
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{NotStoredReason, OutboxError, RefusedReason};
@@ -188,6 +189,7 @@ impl<T: Message> StoreWriter<T> {
             Err(error) if error.kind() == ErrorKind::QuotaExceeded => self.append_singly(),
             Err(error) => {
                 self.batch.clear();
+                self.report("append", &error);
                 let why = NotStoredReason::new(&error);
                 for waiting in std::mem::take(&mut self.waiting) {
                     self.refuse(waiting, &RefusedReason::NotStored(why.clone()));
@@ -296,6 +298,12 @@ impl<T: Message> StoreWriter<T> {
         }
     }
 
+    fn report(&self, call: &str, error: &io::Error) {
+        if let Some(shared) = self.shared.upgrade() {
+            call_foreign(|| shared.report.store_failed(call, error));
+        }
+    }
+
     /// A message was not stored.
     fn refuse(&self, mut waiting: Waiting<T>, reason: &RefusedReason) {
         let Some(shared) = self.shared.upgrade() else {
@@ -338,8 +346,12 @@ impl<T: Message> StoreWriter<T> {
         let records = call(&mut self.store, |store| {
             store.recover_page(page.from, page.bytes)
         });
-        let Ok(records) = records else {
-            return shared.not_loaded();
+        let records = match records {
+            Ok(records) => records,
+            Err(error) => {
+                self.report("recover_page", &error);
+                return shared.not_loaded();
+            }
         };
         self.take_in(&shared, page, records);
     }
@@ -373,7 +385,8 @@ impl<T: Message> StoreWriter<T> {
             let count = self.removed.len().min(MANY);
             let rest = self.removed.len() - count;
             let numbers = &self.removed[rest..];
-            if call(&mut self.store, |store| store.remove(numbers)).is_err() {
+            if let Err(error) = call(&mut self.store, |store| store.remove(numbers)) {
+                self.report("remove", &error);
                 // They are delivered once more at worst. The list stays short.
                 self.removed.sort_unstable();
                 self.removed.dedup();

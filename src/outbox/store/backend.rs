@@ -1,4 +1,4 @@
-//! What a store stands on: random access to bytes, and a barrier.
+//! The medium below a store: random access to bytes, and a barrier.
 
 use std::fmt::Debug;
 use std::io;
@@ -68,7 +68,7 @@ pub trait StorageBackend: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the medium cannot tell.
+    /// If the medium does not report its size.
     fn size(&self) -> io::Result<u64>;
 
     /// Fills `buffer` with the bytes from `offset` on.
@@ -85,14 +85,14 @@ pub trait StorageBackend: Debug + Send + Sync + 'static {
     /// Whatever the medium reports. Some of the bytes may have been written.
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()>;
 
-    /// Cuts, or extends with zeros.
+    /// Sets the number of bytes: cuts the rest off, or adds zeros.
     ///
     /// # Errors
     ///
     /// [`StorageFull`](io::ErrorKind::StorageFull) if there is no room; whatever the medium reports.
     fn set_size(&self, size: u64) -> io::Result<()>;
 
-    /// Returns when everything that was written, and the size, survives a power cut.
+    /// Returns as soon as the size and everything that was written so far survive a power cut.
     ///
     /// # Errors
     ///

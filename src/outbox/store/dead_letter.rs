@@ -41,7 +41,7 @@ impl DeadLetter {
         ))
     }
 
-    /// A dead letter, for a store of one's own.
+    /// Creates a dead letter: for implementations of [`Store`](super::Store).
     pub fn new(number: u64, reason: String, message: Bytes) -> Self {
         Self {
             number,

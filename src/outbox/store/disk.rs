@@ -55,11 +55,11 @@ const COMPACT: u64 = 4 * 1024 * 1024;
 ///
 /// # A full disk
 ///
-/// It fails the sends that wait, and nothing else: the message comes back with
-/// [`NotStored`](crate::outbox::RefusedReason::NotStored), what was kept stays and is delivered, and the next send tries again.
-/// What is delivered makes room in the file, so that a disk which the file itself has filled does not stay
-/// full. The file doubles when it grows, and the disk is full when it has no room for that. On Linux the room
-/// is taken before it is used, where the file system can do so (`fallocate(2)`).
+/// A full disk fails the sends that wait, and nothing else. The message comes back with
+/// [`NotStored`](crate::outbox::RefusedReason::NotStored), kept messages stay and are delivered, and the next send tries
+/// again. Deliveries make room in the file, so a disk that the file itself has filled does not stay full. The file doubles
+/// when it grows, so the disk counts as full when it has no room for that. On Linux the room is reserved before it is used
+/// if the file system supports it (`fallocate(2)`).
 ///
 /// # The file
 ///
@@ -161,7 +161,7 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Opens the store, or makes it if there is no such file: [`StoreOptions::open`] with this policy.
+    /// Opens the store, or creates it if there is no such file: [`StoreOptions::open`] with this policy.
     ///
     /// # Errors
     ///
@@ -188,7 +188,7 @@ impl DiskStore {
         StoreOptions::new().fsync(fsync).open(path)
     }
 
-    /// Opens the store, and of a damaged one what is whole: [`StoreOptions::salvage`] with this policy.
+    /// Opens the store, or saves the whole messages of a damaged one: [`StoreOptions::salvage`] with this policy.
     ///
     /// # Errors
     ///
@@ -258,8 +258,8 @@ impl DiskStore {
         Ok(StoreInfo::new(self.counts, self.file.size()?))
     }
 
-    /// Gives the disk space that is not used any more back to the system. The store does so by itself when
-    /// messages take less than a sixty-fourth of a file of 4 MiB or more.
+    /// Returns unused disk space to the system. The store does so by itself when its messages take less than a
+    /// sixty-fourth of a file of 4 MiB or more.
     ///
     /// # Errors
     ///

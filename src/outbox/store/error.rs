@@ -1,4 +1,4 @@
-//! What a store on disk reports.
+//! The errors of a store on disk.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) type Outcome<T> = Result<T, StoreProblem>;
 
-/// What is wrong with a store on disk: its path, and the problem. The message says what to do.
+/// The error of a store on disk: its path and the problem. The message says what to do.
 ///
 /// ```
 /// use hangup::outbox::{DiskStore, Fsync, StoreProblem};
@@ -36,17 +36,39 @@ pub struct StoreError {
 }
 
 /// What is wrong with a store on disk.
+///
+/// | problem | was the file changed? | what to do |
+/// |---|---|---|
+/// | `Full`, `CapacityReached` | no | make room, or wait for deliveries |
+/// | `InUse` | no | end the other process |
+/// | `Damaged` | no | [salvage](super::DiskStore::salvage), or restore a copy |
+/// | `Removed` | no | put the file back, or restart |
+/// | `OutcomeUnknown` | perhaps | send again only if the peer drops repeated messages |
+/// | `NotAStore`, `OtherFormat` | no | check the path, or the version of the program |
+/// | `ReadOnly`, `TooLarge`, `NumberTooLarge` | no | mend the program |
+/// | `Io` | perhaps | look at the error |
+///
+/// ```
+/// use hangup::outbox::StoreProblem;
+///
+/// /// Whether the same call may succeed later without anybody's help.
+/// fn may_pass(problem: &StoreProblem) -> bool {
+///     matches!(problem, StoreProblem::Full | StoreProblem::CapacityReached | StoreProblem::InUse)
+/// }
+///
+/// assert!(may_pass(&StoreProblem::Full));
+/// assert!(!may_pass(&StoreProblem::NotAStore));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreProblem {
-    /// The disk is full, or a quota is. Nothing that was kept is lost. The store continues by itself when there
-    /// is room.
+    /// The disk or a quota is full. No kept message is lost. The store continues by itself when there is room.
     Full,
     /// The messages would take more than
     /// [`StoreOptions::disk_capacity`](super::StoreOptions::disk_capacity).
     CapacityReached,
-    /// Another process, or another [`DiskStore`](super::DiskStore) of this one, has the file open. Or a
-    /// process that this one forked has: it inherits the lock.
+    /// Another process has the file open, or another [`DiskStore`](super::DiskStore) of this process, or a child that this
+    /// process has forked: it inherits the lock.
     InUse,
     /// The file is a store, and it is damaged. It has not been changed.
     #[non_exhaustive]
@@ -59,14 +81,14 @@ pub enum StoreProblem {
     /// The file was removed, renamed or replaced while the store had it open: the next start would not find
     /// its messages. Nothing is accepted until the file is back under its name.
     Removed,
-    /// The message may have been kept, or not: a write failed, and so did the attempt to undo it. If it was
-    /// kept, the next start delivers it.
+    /// It is unknown whether the message was kept: a write failed, and so did the attempt to undo it. If it was kept, the
+    /// next start delivers it.
     #[non_exhaustive]
     OutcomeUnknown {
         /// Why the write failed.
         cause: Box<Self>,
     },
-    /// The file is no store of an outbox. It has not been changed.
+    /// The file is not a store of an outbox. It has not been changed.
     NotAStore,
     /// The file is a store in a format that this version does not know. It has not been changed.
     OtherFormat,
@@ -97,12 +119,13 @@ impl StoreError {
         }
     }
 
-    /// The file of the store; empty if it stands on a backend of its own.
+    /// The file of the store; empty for a store that was opened with
+    /// [`open_backend`](super::StoreOptions::open_backend).
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is wrong with it.
+    /// The problem.
     pub fn problem(&self) -> &StoreProblem {
         &self.problem
     }
@@ -131,15 +154,15 @@ impl fmt::Display for StoreProblem {
         match self {
             Self::Full => f.write_str("the disk is full: make room, and the store continues"),
             Self::CapacityReached => f.write_str(
-                "the store has reached its capacity: it takes more when messages were delivered, or with \
-                 a larger `disk_capacity`",
+                "the store has reached its capacity: wait until messages are delivered, or set a larger \
+                 `disk_capacity`",
             ),
             Self::InUse => f.write_str(
                 "the store is in use: end the other process, or give this one a file of its own",
             ),
             Self::Damaged { whole, what } => write!(
                 f,
-                "the store is damaged ({what}); {whole} messages in it are whole: go on with those by \
+                "the store is damaged ({what}); {whole} messages in it are whole: save those with \
                  `DiskStore::salvage` or `hangup-store salvage`, or put a sound copy in its place"
             ),
             Self::Removed => f.write_str(
@@ -151,7 +174,7 @@ impl fmt::Display for StoreProblem {
                 "outcome unknown: the message may be delivered after the next start ({cause})"
             ),
             Self::NotAStore => f.write_str(
-                "the file is no store of an outbox: name another one, or remove it to begin anew",
+                "the file is not a store of an outbox: use another path, or remove the file to begin anew",
             ),
             Self::OtherFormat => f.write_str(
                 "the store is in a format that this version does not know: deliver its messages with \

@@ -35,17 +35,17 @@ impl StoreInfo {
         Self { counts, file_size }
     }
 
-    /// How many messages are to be delivered.
+    /// The number of messages that wait for delivery.
     pub fn messages(&self) -> u64 {
         self.counts.messages
     }
 
-    /// How many messages cannot be delivered.
+    /// The number of [dead letters](super::DeadLetter).
     pub fn dead_letters(&self) -> u64 {
         self.counts.dead_letters
     }
 
-    /// The bytes of all of them, each with a head of 60 bytes: what
+    /// The bytes of all messages and dead letters, each with a head of 60 bytes. This is the number that
     /// [`disk_capacity`](super::StoreOptions::disk_capacity) limits.
     pub fn bytes(&self) -> u64 {
         self.counts.bytes

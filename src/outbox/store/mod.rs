@@ -55,19 +55,80 @@ use std::io;
 /// Where a durable outbox keeps its messages.
 ///
 /// Its calls block, and are made one at a time, off the runtime's workers.
+///
+/// A store has to promise four things. The outbox promises no more than the store does:
+///
+/// 1. When [`append`](Self::append) returns `Ok`, the batch survives whatever the store is meant to survive.
+/// 2. When it returns an error, [`recover`](Self::recover) returns none of the batch. A store that cannot know that says so
+///    in the error, because the sender may send the message again.
+/// 3. [`recover`](Self::recover) returns the messages in the order of their numbers, as they were given.
+/// 4. [`next_number`](Self::next_number) never falls, also when every message was removed.
+///
+/// | the outbox | calls |
+/// |---|---|
+/// | starts | `next_number`, then `recover_page` until it is empty |
+/// | accepts important messages | `append`, with all that wait together |
+/// | has confirmations, up to 100 ms old | `remove`, with many at once |
+/// | sets a message aside | `bury` |
+/// | ends | the rest of `remove`, and drops the store |
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::Store;
+/// use std::collections::BTreeMap;
+/// use std::io;
+///
+/// /// Keeps messages in memory: for a test.
+/// #[derive(Default)]
+/// struct Memory {
+///     messages: BTreeMap<u64, Bytes>,
+///     next: u64,
+/// }
+///
+/// impl Store for Memory {
+///     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+///         Ok(self.messages.clone().into_iter().collect())
+///     }
+///
+///     fn next_number(&mut self) -> io::Result<u64> {
+///         Ok(self.next)
+///     }
+///
+///     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
+///         for (number, message) in batch {
+///             self.messages.insert(*number, message.clone());
+///             self.next = number + 1;
+///         }
+///         Ok(())
+///     }
+///
+///     fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
+///         self.messages.retain(|number, _| !numbers.contains(number));
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> io::Result<()> {
+/// let mut store = Memory::default();
+/// store.append(&[(0, Bytes::from("door opened")), (1, Bytes::from("door closed"))])?;
+/// store.remove(&[0, 1])?;
+/// assert_eq!((store.recover()?.len(), store.next_number()?), (0, 2));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Store: Send + 'static {
-    /// What is kept, in the order of the numbers.
+    /// Returns all kept messages, in the order of their numbers.
     ///
     /// # Errors
     ///
     /// If it cannot be read.
     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>>;
 
-    /// The kept messages whose number is at least `from`, in the order of the numbers, with `max_bytes` of messages
-    /// in all, or one message. Empty if there is none: so a backlog that does not fit into memory is read page by
+    /// Returns the next kept messages whose number is at least `from`, in the order of their numbers: as many as fit into
+    /// `max_bytes`, but at least one if there is one. With it a backlog that does not fit into memory is read page by
     /// page.
     ///
-    /// The default takes them out of [`recover`](Self::recover).
+    /// The default calls [`recover`](Self::recover), and so reads everything each time.
     ///
     /// # Errors
     ///
@@ -98,15 +159,16 @@ pub trait Store: Send + 'static {
         Ok((kept.len() as u64, bytes.sum()))
     }
 
-    /// Above all the numbers that were ever given to [`append`](Self::append): numbers go on from here, so
-    /// that none names two messages.
+    /// Returns a number above all that were ever given to [`append`](Self::append). The outbox continues from there, so
+    /// that no number names two messages.
     ///
     /// # Errors
     ///
     /// If it cannot be read.
     fn next_number(&mut self) -> io::Result<u64>;
 
-    /// Keeps a batch: all of it or nothing, and for good when it returns. The numbers grow.
+    /// Keeps a batch of numbers and messages: all of it or nothing. When it returns `Ok`, the batch is safe. The numbers grow
+    /// within a batch and from batch to batch, and may have gaps.
     ///
     /// # Errors
     ///
@@ -114,17 +176,18 @@ pub trait Store: Send + 'static {
     /// were removed: the outbox does as [`Builder::overflow`](super::Builder::overflow) says.
     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()>;
 
-    /// Forgets messages. Those that it does not have are passed over.
+    /// Removes messages. Numbers that the store does not have are ignored.
     ///
     /// # Errors
     ///
-    /// If they cannot be forgotten; they will be delivered once more then.
+    /// If they cannot be removed. The outbox tries again later; messages that are still there at the next start are
+    /// delivered once more.
     fn remove(&mut self, numbers: &[u64]) -> io::Result<()>;
 
-    /// Makes a kept message a dead letter: it is not recovered any more, and stays until it is
-    /// [removed](Self::remove_dead_letters). A number that the store does not have is passed over.
+    /// Makes a kept message a dead letter: it is no longer recovered, and stays until it is
+    /// [removed](Self::remove_dead_letters). A number that the store does not have is ignored.
     ///
-    /// The default store has no place for dead letters.
+    /// By default a store has no dead letters.
     ///
     /// # Errors
     ///
@@ -144,7 +207,7 @@ pub trait Store: Send + 'static {
         Ok(Vec::new())
     }
 
-    /// Removes dead letters. Those that it does not have are passed over.
+    /// Removes dead letters. Numbers that the store does not have are ignored.
     ///
     /// # Errors
     ///
@@ -155,30 +218,75 @@ pub trait Store: Send + 'static {
     }
 }
 
-/// When a store on disk waits until the disk has what was written (`fsync(2)`). What that promises,
-/// [`DiskStore`] says.
+/// When a store on disk waits until the disk has what was written (`fsync(2)`). [`DiskStore`] says what each choice
+/// promises.
+///
+/// | choose | if |
+/// |---|---|
+/// | `Each` | an accepted message must survive a power cut |
+/// | `Never` | the machine has a battery, or losing power may lose messages; sends are as fast as without a disk |
 #[cfg(feature = "durable")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Fsync {
-    /// Before a message counts as accepted: it survives a power cut. Sends that wait together share it.
+    /// Before a message counts as accepted: an accepted message survives a power cut. Sends that wait at the same time share
+    /// one wait for the disk.
     #[default]
     Each,
-    /// Never: the operating system writes when it likes to. An accepted message survives the end of the
-    /// process, and not a power cut.
+    /// Never: the operating system chooses when to write. An accepted message survives the end of the process, and not a
+    /// power cut.
     Never,
 }
 
 /// A message that can be kept on disk.
+///
+/// `Bytes`, `Vec<u8>` and `String` are records. For a type of one's own, a format that can be extended is worth its bytes: a
+/// store outlives the version of the program that wrote it, and the next version has to read its records.
+///
+/// A record that [`from_bytes`](Self::from_bytes) refuses does not stop the outbox: it becomes
+/// [`Unsendable`](super::Unsendable), with its bytes.
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::Record;
+/// use std::error::Error;
+///
+/// #[derive(Debug, PartialEq)]
+/// struct Event {
+///     door: u32,
+///     text: String,
+/// }
+///
+/// impl Record for Event {
+///     fn to_bytes(&self) -> Bytes {
+///         format!("1 {} {}", self.door, self.text).into() // 1 is the version of the format
+///     }
+///
+///     fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
+///         let line = String::from_utf8(bytes.into())?;
+///         match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
+///             ["1", door, text] => Ok(Self { door: door.parse()?, text: text.into() }),
+///             _ => Err(format!("not an event of version 1: {line:?}").into()),
+///         }
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+/// let event = Event { door: 7, text: "opened by hand".into() };
+/// assert_eq!(Event::from_bytes(event.to_bytes())?, event);
+/// assert!(Event::from_bytes(Bytes::from("2 7 opened")).is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub trait Record: Sized {
     /// The message as bytes.
     fn to_bytes(&self) -> Bytes;
 
-    /// The message back.
+    /// The message from its bytes.
     ///
     /// # Errors
     ///
-    /// If the bytes are none that [`to_bytes`](Self::to_bytes) made.
+    /// If [`to_bytes`](Self::to_bytes) does not make such bytes. The error's message becomes the reason of a dead letter.
     fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>>;
 }
 

@@ -9,8 +9,8 @@ use super::salvage::Salvage;
 use std::path::Path;
 
 impl StoreOptions {
-    /// Opens the store, or makes it if there is no such file. What a crash or a power cut left is mended. A file of
-    /// the format before is converted: that takes disk space for a second file.
+    /// Opens the store, or creates it if there is no such file. The effects of a crash or a power cut are repaired. A file
+    /// of the previous format is converted, which takes disk space for a second file.
     ///
     /// # Errors
     ///
@@ -44,12 +44,12 @@ impl StoreOptions {
         }
     }
 
-    /// As [`open`](Self::open); but of a damaged file the whole messages are put into a new one, and the damaged
-    /// one is kept under another name (`.damaged` is added to it).
+    /// As [`open`](Self::open), but if the file is damaged, its whole messages are put into a new file. The damaged file is
+    /// kept under another name, with `.damaged` added.
     ///
-    /// Every whole message is found that was kept and not yet removed. Some that were removed may be found
-    /// too: they are delivered once more. What is damaged is lost, and how many messages that is cannot be known.
-    /// A message cannot pose as another one, whatever bytes its sender chose.
+    /// It finds every whole message that was kept and not yet removed. It may also find messages that were removed, which
+    /// are then delivered once more. Damaged messages are lost, and their number cannot be known. No message can be taken
+    /// for another one, whatever bytes its sender chose.
     ///
     /// # Errors
     ///
@@ -100,10 +100,10 @@ impl StoreOptions {
         }
     }
 
-    /// Opens a store on a [backend](StorageBackend), or makes one on a backend of size 0.
+    /// Opens a store on a [backend](StorageBackend), or creates one if the backend has the size 0.
     ///
-    /// A power cut while it is made leaves a backend that is refused; a file is complete before it gets its
-    /// name. `mode` is without effect.
+    /// A power cut during the creation leaves a backend that [`open_backend`](Self::open_backend) refuses. (A file gets its
+    /// name only when it is complete.) [`mode`](Self::mode) has no effect.
     ///
     /// # Errors
     ///

@@ -64,8 +64,8 @@ impl StoreOptions {
         self
     }
 
-    /// The permissions of a new file (`chmod(2)`), before the umask. `0600` by default: messages are nobody
-    /// else's. A file that is there keeps its own. Without effect on Windows.
+    /// The permissions of a new file (`chmod(2)`), before the umask. `0600` by default, because messages may be
+    /// confidential. A file that exists keeps its permissions. It has no effect on Windows.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -91,8 +91,8 @@ impl StoreOptions {
         self
     }
 
-    /// Opens without changing the file: what a crash left is mended in memory only. Several processes may have
-    /// a store open in this way at a time, and none besides for writing.
+    /// Opens the store without changing the file: the effects of a crash are repaired in memory only. Several processes may
+    /// have a store open in this way at the same time, but not while another one has it open for writing.
     ///
     /// ```
     /// use bytes::Bytes;

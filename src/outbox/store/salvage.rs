@@ -6,16 +6,16 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Salvage {
-    /// Nothing: the file is sound.
+    /// Nothing was done: the file is sound.
     Sound,
     /// Whole messages were put into a new file.
     #[non_exhaustive]
     Salvaged {
-        /// How many messages that are to be delivered.
+        /// The number of saved messages that wait for delivery.
         messages: usize,
-        /// How many dead letters.
+        /// The number of saved dead letters.
         dead_letters: usize,
-        /// Where the damaged file is now.
+        /// The path that the damaged file has now.
         damaged: PathBuf,
     },
 }

@@ -16,20 +16,45 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
-/// Up to this length a file is read, and leaves with its head in one write: cheaper than a sendfile(2) of its
-/// own. It is the most that is read at a time, too.
+/// A file of up to this length is read, and leaves with its head in one write, which is cheaper than a separate
+/// sendfile(2). It is also the most that one read takes.
 pub(super) const PART: usize = 64 << 10;
 
 /// A file, or a part of it, as the body of a response: made by [`file`](super::file) and
 /// [`ServeFolder`](super::ServeFolder).
 ///
-/// On Linux, over plain HTTP/1.1 and passed unchanged to a [`Server`](crate::serve::Server), it is sent by
-/// sendfile(2): the program never has the bytes. Elsewhere, and to whatever collects or changes it, it yields
-/// the file's bytes, 64 KiB at a time, read on the runtime's threads for blocking work unless they are in the
-/// page cache.
+/// | | how the bytes reach the socket |
+/// |---|---|
+/// | Linux, plain HTTP/1.1, a file of more than 64 KiB, the body unchanged | sendfile(2): the program never has them |
+/// | TLS, HTTP/2, another system, a shorter file | read, 64 KiB at a time |
+/// | a middleware that compresses, collects or otherwise reads the body | read, 64 KiB at a time |
 ///
-/// A middleware that keeps the length of a body and changes its bytes cannot be told from one that passes
-/// them on before it is too late: the connection is ended then. Use [`read`](Self::read) below it.
+/// Reading takes bytes that are in the page cache directly (preadv2(2) with `RWF_NOWAIT`), and others on the runtime's
+/// threads for blocking work.
+///
+/// The length is fixed when the response is made. A file that is cut shorter while it is sent ends the body with an
+/// error, and the connection with it, so the client notices. Bytes that are added later are not sent.
+///
+/// A middleware that keeps the length of a body and changes its bytes is noticed too late to read the file instead: the
+/// connection ends with an error. Use [`read`](Self::read) below such a middleware.
+///
+/// ```
+/// use hangup::serve::file;
+/// use http_body::Body;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let path = std::env::temp_dir().join(format!("hangup-file-body-{}", std::process::id()));
+/// std::fs::write(&path, "0123456789")?;
+/// let request = http::Request::builder().header("range", "bytes=2-5").body(()).unwrap();
+/// let response = file(&request, path.as_path()).await;
+/// assert_eq!(response.status(), 206);
+/// assert_eq!(response.headers()["content-range"], "bytes 2-5/10");
+/// assert_eq!(response.body().size_hint().exact(), Some(4));
+/// # std::fs::remove_file(&path)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct FileBody {
     content: Content,
 }
@@ -59,7 +84,7 @@ enum Way {
 }
 
 impl FileBody {
-    /// No bytes at all.
+    /// A body without bytes, for a response of one's own beside those of [`file`](super::file): a redirect for instance.
     ///
     /// ```
     /// use hangup::serve::FileBody;
@@ -91,7 +116,7 @@ impl FileBody {
         }
     }
 
-    /// Has the file read, and never sent by the kernel: for a middleware that changes the bytes of a body and
+    /// Makes the file always be read, and never be sent by the kernel: for a middleware that changes the bytes of a body and
     /// keeps their number.
     ///
     /// ```

@@ -26,7 +26,7 @@ const CODINGS: [Coding; 3] = [
     },
 ];
 
-/// The codings that a client accepts and prefers to none: the best first.
+/// The codings that a client accepts, and prefers to no coding, in its order of preference.
 pub(super) fn accepted(headers: &HeaderMap) -> Vec<Coding> {
     let fields = headers.get_all(ACCEPT_ENCODING).iter();
     let elements: Vec<(&str, u16)> = fields
@@ -49,7 +49,7 @@ pub(super) fn accepted(headers: &HeaderMap) -> Vec<Coding> {
         .into_iter()
         .filter(|coding| weight(coding.name) >= least)
         .collect();
-    // Stable: among equals our own order stays.
+    // A stable sort: codings of the same weight stay in our order.
     accepted.sort_by_key(|coding| std::cmp::Reverse(weight(coding.name)));
     accepted
 }

@@ -1,4 +1,4 @@
-//! Parts of a file that are on the disk alone.
+//! Parts of a file that are not in the page cache.
 
 use crate::transfer::page_cache;
 use std::fs::File;
@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
-/// How much is read into the page cache at a time: what a client that leaves costs the disk at the most,
-/// beside the system's own read-ahead.
+/// How much is read into the page cache at a time. A client that leaves costs the disk at most this much, beside the
+/// system's own read-ahead.
 const FILL: usize = 256 << 10;
 
-/// Knows up to where a file is in the page cache, and has the rest read on a thread for blocking work: a
-/// sendfile(2) of what is not there would block the worker, and all of its connections, for the disk.
+/// Keeps track of how far a file is in the page cache, and reads the rest into it on a thread for blocking work. A
+/// sendfile(2) of a part that is not in the page cache would make the worker, and all of its connections, wait for the
+/// disk.
 #[derive(Debug, Default)]
 pub(super) struct Cold {
     cached_until: u64,
@@ -21,7 +22,8 @@ pub(super) struct Cold {
 }
 
 impl Cold {
-    /// How many of the `length` bytes from `at` on may be sent without a wait for the disk: one at least.
+    /// Resolves to the number of bytes, at least one, of the `length` bytes from `at` on that can be sent without waiting
+    /// for the disk.
     pub(super) fn poll_cached(
         &mut self,
         file: &Arc<File>,

@@ -7,8 +7,7 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use std::time::SystemTime;
 
-/// The status that takes the place of the file, if the conditions of a GET or a HEAD say so: in the order of
-/// section 13.2.2.
+/// The status that replaces the file, if the conditions of a GET or a HEAD require one, in the order of section 13.2.2.
 pub(super) fn instead(headers: &HeaderMap, version: &Version) -> Option<StatusCode> {
     let modified = version.modified();
     let is_later = |than: SystemTime| modified.is_some_and(|modified| modified > than);
@@ -51,7 +50,7 @@ pub(super) fn allow_range(headers: &HeaderMap, version: &Version) -> bool {
     }
 }
 
-/// The date of a field. One that is no date, or comes twice, is ignored.
+/// The date of a field. A field that is not a date, or comes twice, is ignored.
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     let mut fields = headers.get_all(name).iter();
     let field = fields.next()?;

@@ -18,19 +18,28 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
-/// The files of a folder, as a tower service: for [`serve`](crate::serve::serve), or for a route of axum's.
+/// Serves the files of a folder. It is a tower service: for [`serve`](crate::serve::serve), or for a route of axum.
 ///
 /// # Default
 ///
 /// * index: `index.html` is sent for a directory that has one
 /// * precompressed files: no
 ///
-/// What is below the folder is opened relative to it, and nothing that is not below it: `..` is refused, and
-/// so is a symbolic link that leads out, whatever is renamed meanwhile. A path that there is not, that is too
-/// long, or that runs in a circle is answered with status 404. Pipes and devices are not there either.
+/// # What it serves
 ///
-/// A directory without a trailing slash is redirected to the one with it, on the same host. Responses are those of
-/// [`file`](super::file), with `nosniff`.
+/// Paths are opened relative to the folder, and nothing outside of it is opened. `..` is refused, and so is a symbolic
+/// link that leads out of the folder, also when files are renamed at the same time (openat2(2) with `RESOLVE_BENEATH` on
+/// Linux, by cap-std).
+///
+/// | request | response |
+/// |---|---|
+/// | GET, HEAD of a file | the file, as [`file`](super::file) sends it, with `X-Content-Type-Options: nosniff` |
+/// | of a directory with a trailing slash | its index, or 404 |
+/// | of a directory without one | a redirect (308) to the path with the slash, on the same host |
+/// | of a path that is missing, too long, a loop of links, a pipe or a device | 404 |
+/// | another method | 405 |
+///
+/// Hidden files (`.git`, `.env`) are files like others: keep them out of the folder.
 ///
 /// ```no_run
 /// use hangup::MonitoredListener;
@@ -51,7 +60,7 @@ pub struct ServeFolder {
     precompressed: bool,
 }
 
-/// What a folder has for a request.
+/// The answer of a folder to a request: [`ServeFolder::get`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FolderResponse {
@@ -65,7 +74,8 @@ pub enum FolderResponse {
 impl ServeFolder {
     /// Serves the folder at `path`.
     ///
-    /// The folder is opened now, and stays the same if another one takes its path.
+    /// The folder is opened now. If another folder takes its path later, this one is still served: a deployment that
+    /// replaces the folder has to restart the server, or to replace the files inside.
     ///
     /// # Errors
     ///
@@ -116,10 +126,11 @@ impl ServeFolder {
         self
     }
 
-    /// Whether to send `name.br`, `name.zst` or `name.gz` in the place of `name` to clients that accept the
-    /// coding, where there is one. Default: no.
+    /// Whether to send `name.br`, `name.zst` or `name.gz` in place of `name` to clients that accept the coding. Default: no.
     ///
-    /// It costs an attempt to open a file for each coding that a client accepts.
+    /// The client's preference decides (`Accept-Encoding`, RFC 9110, section 12.5.3). `name` itself must be there too: a
+    /// compressed file that was left behind is not served. It costs an attempt to open a file for each coding that a
+    /// client accepts. Nothing is compressed here: `gzip -k -9` and `brotli -k` make the files.
     ///
     /// ```
     /// use hangup::serve::ServeFolder;
@@ -148,7 +159,7 @@ impl ServeFolder {
         self
     }
 
-    /// What the folder has for `request`: for programs that list directories.
+    /// Returns the answer to `request`, and a directory without an index as such: for programs that list directories.
     ///
     /// ```
     /// use hangup::serve::{FolderResponse, ServeFolder};
@@ -235,7 +246,7 @@ impl ServeFolder {
             let Ok(opened) = Opened::below(&self.folder, &with_suffix(path, coding)).await else {
                 continue;
             };
-            // What is compressed of a file that is gone is not served.
+            // A compressed file without its original is a leftover.
             let original = Opened::below(&self.folder, path).await.ok()?;
             if opened.metadata.is_file() && original.metadata.is_file() {
                 return Some((opened, coding));

@@ -1,8 +1,8 @@
-//! What the head of a response says of its body.
+//! Checks the head of a response.
 
 use httparse::{EMPTY_HEADER, Header, Response, Status};
 
-/// Whether `bytes` are the head of one response, whose body is on the wire as it is, and `length` bytes long.
+/// Whether `bytes` are the head of exactly one response whose body is `length` bytes long and not encoded for the transfer.
 pub(super) fn announces(bytes: &[u8], length: u64) -> bool {
     let mut fields = [EMPTY_HEADER; 64];
     let mut response = Response::new(&mut fields);

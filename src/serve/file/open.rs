@@ -1,4 +1,4 @@
-//! Opening files, without a wait on the worker where that can be known.
+//! Opens files, without blocking the worker if the path is in memory.
 
 use cap_std::fs::Dir;
 use std::fs::{File, Metadata};
@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An open file or directory. Anything else is not found: to read a pipe or a device may wait for ever.
+/// An open file or directory. Anything else counts as not found, because a read of a pipe or a device may wait forever.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) file: File,
@@ -34,7 +34,7 @@ impl Opened {
         tokio::task::spawn_blocking(move || Self::new(open(&path)?)).await?
     }
 
-    /// Opens what is at `path` below `folder`, and nothing that is not below it: no symbolic link leads out.
+    /// Opens `path` below `folder`. A symbolic link that leads out of the folder is an error.
     pub(super) async fn below(folder: &Arc<Dir>, path: &Path) -> io::Result<Self> {
         if let Some(opened) = open_cached(Some(folder), path) {
             return Self::new(opened?);
@@ -44,8 +44,8 @@ impl Opened {
     }
 }
 
-/// Opens a file whose path the kernel has in memory, at once (`RESOLVE_CACHED`, openat2(2)). `None`: it
-/// has not, or the system cannot do so.
+/// Opens a file at once if the kernel has its whole path in memory (`RESOLVE_CACHED`, openat2(2)). `None` if it has not, or
+/// if the system does not support this.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_cached(folder: Option<&Dir>, path: &Path) -> Option<io::Result<File>> {
     use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
@@ -60,7 +60,7 @@ fn open_cached(folder: Option<&Dir>, path: &Path) -> Option<io::Result<File>> {
     };
     match opened {
         Ok(file) => Some(Ok(file.into())),
-        // Whatever went wrong, the slow way says it in the same words on every system.
+        // After any failure the slow way is tried, whose errors are the same on every system.
         Err(rustix::io::Errno::NOENT) => Some(Err(ErrorKind::NotFound.into())),
         Err(_) => None,
     }
@@ -77,7 +77,7 @@ fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // To open a pipe would wait for its writer.
+        // Opening a pipe would wait for its writer.
         options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     }
     options.open(path)

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-/// The size of the region. A placeholder that is longer does not exist: it is the most that is sent at a time.
+/// The size of the region. It is the longest placeholder, and so the most that one call sends.
 pub(super) const REGION: usize = 1 << 20;
 
-/// Never written: the system backs it with one page of zeros, if with any.
+/// It is never written, so the system backs it with one shared page of zeros, or with none.
 static PLACE: [u8; REGION] = [0; REGION];
 
 /// A slice of the region, by its offset.

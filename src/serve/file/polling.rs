@@ -1,4 +1,4 @@
-//! Which connection's response body hyper is polling, on this thread and right now.
+//! Which connection's response body hyper is polling on this thread at the moment.
 
 use crate::serve::connection::ConnectionState;
 use std::cell::Cell;
@@ -9,11 +9,11 @@ thread_local! {
     static POLLED: Cell<*const ConnectionState> = const { Cell::new(std::ptr::null()) };
 }
 
-/// While it lives, hyper polls the body of a response of a connection.
+/// Exists while hyper polls the body of a response.
 ///
-/// A body that is polled meanwhile is that response's body or a part of it, since hyper polls nothing else
-/// there; and the head of the response was encoded before. A body that somebody else polls, a middleware that
-/// collects it or another task, finds this not to be so.
+/// hyper polls nothing else at that place, so a body that is polled meanwhile is the body of that response, or a part of
+/// it, and the head of the response was encoded before. A body that is polled elsewhere, by a middleware that collects it
+/// or in another task, finds no such guard.
 pub(in crate::serve) struct Polling {
     before: *const ConnectionState,
     /// It is of this thread.

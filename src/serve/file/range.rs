@@ -1,13 +1,13 @@
 //! The `Range` field (RFC 9110, section 14).
 //!
-//! The crates for it refuse what a server should accept: http-range-header a suffix that is longer than the
-//! file, headers that and a unit in capitals.
+//! The crates for it refuse requests that a server should accept: http-range-header refuses a suffix that is longer than
+//! the file; headers refuses that too, and a unit in capitals.
 
 use http::header::RANGE;
 use http::{HeaderMap, HeaderValue};
 use std::ops::Range;
 
-/// What of a file was asked for.
+/// The part of a file that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
     Whole,
@@ -18,9 +18,8 @@ pub(super) enum Wanted {
 
 /// What `headers` ask for of a file of `length` bytes.
 ///
-/// A field that is not understood is ignored (section 14.2): another unit, bad syntax, several fields. So are
-/// several ranges, since a client has to take the whole file for them; and any range of an empty file, of
-/// which there is nothing to send but the whole.
+/// A field that this server does not understand is ignored (section 14.2): another unit, bad syntax, several fields. Several
+/// ranges are ignored too, because a client has to accept the whole file instead. So is any range of an empty file.
 pub(super) fn wanted(headers: &HeaderMap, length: u64) -> Wanted {
     let mut fields = headers.get_all(RANGE).iter();
     match (fields.next(), fields.next()) {

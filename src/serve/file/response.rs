@@ -18,7 +18,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What a file's response needs of its request.
+/// The parts of a request that the response with a file depends on.
 #[derive(Debug)]
 pub(super) struct Asked {
     method: Method,
@@ -49,15 +49,15 @@ impl Asked {
         &self.headers
     }
 
-    /// Files are got, and nothing else.
+    /// Whether the method is GET or HEAD.
     pub(super) fn is_allowed(&self) -> bool {
         self.method == Method::GET || self.method == Method::HEAD
     }
 
-    /// The response with the file, or with what takes its place.
+    /// The response with the file, or the one that replaces it.
     ///
-    /// `name` is the file's, for its type. `coding` says how it is encoded, and `varies` whether other
-    /// clients may get another one.
+    /// `name` gives the media type. `coding` is the content coding of the file, and `varies` says whether other clients
+    /// may get another coding.
     pub(super) fn respond(
         self,
         opened: Opened,
@@ -149,7 +149,7 @@ fn empty(status: StatusCode) -> Response<FileBody> {
     response
 }
 
-/// A response that says its status in words.
+/// A response whose body is its status in words.
 pub(super) fn message(status: StatusCode) -> Response<FileBody> {
     let text = format!("{}\n", status.canonical_reason().unwrap_or("Error"));
     let mut response = empty(status);
@@ -163,7 +163,7 @@ pub(super) fn message(status: StatusCode) -> Response<FileBody> {
     response
 }
 
-/// Another method than GET and HEAD.
+/// The response to a method other than GET and HEAD.
 pub(super) fn not_allowed() -> Response<FileBody> {
     let mut response = message(StatusCode::METHOD_NOT_ALLOWED);
     response
@@ -172,10 +172,10 @@ pub(super) fn not_allowed() -> Response<FileBody> {
     response
 }
 
-/// A file could not be opened. The system's words are nobody's business: they tell of paths and links.
+/// The response if a file could not be opened. It does not repeat the system's message, which may name paths and links.
 pub(super) fn failed(error: &io::Error) -> Response<FileBody> {
     message(match error.kind() {
-        // A path that leads out of the folder has no number of the system's.
+        // cap-std's error for a path that leads out of the folder has no code of the system.
         ErrorKind::PermissionDenied if error.raw_os_error().is_some() => StatusCode::FORBIDDEN,
         _ if is_of_path(error) => StatusCode::NOT_FOUND,
         _ if is_for_want_of_room(error) => StatusCode::SERVICE_UNAVAILABLE,

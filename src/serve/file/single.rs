@@ -51,14 +51,23 @@ impl<P: Into<PathBuf>> From<(File, P)> for FileSource {
     }
 }
 
-/// The response with a file: the whole, the part that the request asks for, or what its conditions ask for in
-/// its place. How the file gets to the client: [`FileBody`].
+/// Responds with a file: the whole file, the range that the request asks for, or 304 and 412 where the conditions of the
+/// request say so. [`FileBody`] says how the bytes reach the client.
 ///
-/// It knows GET and HEAD, one range and `If-Range`, and all preconditions of RFC 9110; several ranges are
-/// answered with the whole file. The entity tag is made of the file's time and length: replace files by renaming
-/// new ones, rather than writing into them.
+/// | request | status |
+/// |---|---|
+/// | GET, HEAD | 200 |
+/// | with one range (`Range: bytes=0-99`), whose `If-Range` matches if there is one | 206 |
+/// | with a range beyond the end | 416 |
+/// | with several ranges | 200, the whole file, as RFC 9110 (section 14.2) allows |
+/// | `If-None-Match`, `If-Modified-Since`: the client has it | 304 |
+/// | `If-Match`, `If-Unmodified-Since`: it is another one now | 412 |
+/// | the path is missing, or is not a file | 404 |
+/// | the file must not be read | 403 |
+/// | another method | 405 |
 ///
-/// A file that is not there, and whatever is no file, is answered with status 404.
+/// The entity tag is made of the file's modification time and length. Replace files by renaming new ones over them: a file
+/// that is overwritten in place is sent half old and half new.
 ///
 /// ```no_run
 /// use axum::{Router, extract::Request, routing::get};

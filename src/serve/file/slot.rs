@@ -1,25 +1,25 @@
-//! The way of a file into the socket, below hyper.
+//! How a file reaches the socket without passing through hyper.
 //!
-//! hyper has no way to say "send this file", so a body says it behind hyper's back, and hyper only sees bytes:
+//! hyper's bodies can only yield bytes. So a body and the connection's I/O agree through a [`Slot`], and hyper sees
+//! bytes that stand for the file:
 //!
-//! 1. A [`FileBody`](super::FileBody) asks here, at its first poll, and is pending. hyper has encoded the
-//!    response's head just before, and now flushes it.
-//! 2. The head passes through [`poll_write`](Slot::poll_write), which keeps a copy. At the flush
-//!    [`flushed`](Slot::flushed) looks at it: one head, with the content-length that the file has, and without
-//!    a transfer-encoding. Then the way is free; otherwise the body is told so, and reads the file.
-//! 3. The body yields placeholders: slices of one static region, of the lengths of the file's parts. hyper
-//!    writes them, and here they are recognized by their address, and sendfile(2) takes their place.
+//! 1. At its first poll a [`FileBody`](super::FileBody) asks the slot, and is pending. hyper has encoded the head of the
+//!    response just before, and now flushes it.
+//! 2. The head passes through [`poll_write`](Slot::poll_write), which keeps a copy. At the flush,
+//!    [`flushed`](Slot::flushed) checks it: exactly one head, with the length of the file as its content-length, and without
+//!    a transfer-encoding. If so, the body may yield placeholders. Otherwise it reads the file.
+//! 3. The body yields placeholders: slices of one static region, as long as the parts of the file. hyper writes them.
+//!    The slot recognizes them by their address, and calls sendfile(2) instead.
 //!
 //! # Never a wrong byte
 //!
-//! 1. A body asks only while it is polled by hyper's own poll of the response's body (see
-//!    [`Polling`](super::polling::Polling)), which comes after the head of this very response. So a body that a
-//!    middleware collects, or polls in another task, is read.
-//! 2. Once the way is free, only placeholders pass until the file is sent. Anything else is an error, which
-//!    ends the connection.
-//! 3. A placeholder's address says where in the file it stands (modulo the region's size): one that was dropped,
-//!    repeated, or moved by a middleware is an error.
-//! 4. A placeholder that comes at any other time is an error.
+//! 1. A body asks only while hyper itself polls the body of the response (see [`Polling`](super::polling::Polling)), which
+//!    happens after the head of this response. So a body that a middleware collects, or polls in another task, is read.
+//! 2. After the agreement only placeholders pass until the file is sent. Anything else is an error, which ends the
+//!    connection.
+//! 3. The address of a placeholder gives its offset in the file, modulo the size of the region. A placeholder that a
+//!    middleware has dropped, repeated or moved is an error.
+//! 4. A placeholder at any other time is an error.
 
 use super::head;
 use super::placeholder::Placeholder;
@@ -31,15 +31,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
-/// The longest head that is kept to be looked at.
+/// The longest head that is kept for the check.
 const LONGEST_HEAD: usize = 16 << 10;
 
-/// One connection's way of files into the socket.
+/// The agreement between the body and the I/O of one connection.
 #[derive(Default)]
 pub(in crate::serve) struct Slot {
-    /// The socket takes files.
+    /// Whether the socket can send files.
     socket: AtomicBool,
-    /// HTTP/1 is spoken: a body is what it is on the wire.
+    /// Whether the connection speaks HTTP/1, where a body is on the wire as it is.
     http1: AtomicBool,
     state: Mutex<State>,
 }
@@ -54,13 +54,13 @@ enum State {
         waker: Waker,
         head: Vec<u8>,
     },
-    /// The body is to read the file: it has not asked again yet.
+    /// The body has to read the file, and does not know it yet.
     Refused,
-    /// Placeholders come, and the file goes.
+    /// Placeholders are replaced by the file.
     Armed(Source),
 }
 
-/// What a body is to do.
+/// What the body has to do.
 pub(in crate::serve) enum Answer {
     Wait,
     /// Yield placeholders.
@@ -70,12 +70,12 @@ pub(in crate::serve) enum Answer {
 }
 
 impl Slot {
-    /// The socket takes files.
+    /// The socket can send files.
     pub(in crate::serve) fn open(&self) {
         self.socket.store(true, Relaxed);
     }
 
-    /// HTTP/1 is spoken.
+    /// The connection speaks HTTP/1.
     pub(in crate::serve) fn http1(&self) {
         self.http1.store(true, Relaxed);
     }
@@ -84,10 +84,10 @@ impl Slot {
         self.socket.load(Relaxed) && self.http1.load(Relaxed)
     }
 
-    /// Asks for the way of `source`, whose body is being polled by hyper.
+    /// Asks whether `source` may be sent. hyper is polling its body.
     pub(super) fn ask(&self, source: Source, cx: &Context<'_>) -> Answer {
         let mut state = lock(&self.state);
-        // The body before was dropped half-way, and hyper should have ended the connection for it.
+        // An earlier body was dropped before its end, for which hyper should have ended the connection.
         if !matches!(*state, State::Idle) {
             return Answer::Read;
         }
@@ -99,7 +99,7 @@ impl Slot {
         Answer::Wait
     }
 
-    /// What became of the question.
+    /// The answer to [`ask`](Self::ask), as soon as the head is flushed.
     pub(super) fn answer(&self, cx: &Context<'_>) -> Answer {
         let mut state = lock(&self.state);
         match &mut *state {

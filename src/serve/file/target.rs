@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str};
 use std::path::{Component, Path, PathBuf};
 
-/// What a path segment has to have encoded, and what a browser would take for a slash.
+/// The characters of a path segment that have to be encoded, and the one that a browser takes for a slash.
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A version of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
-    /// With its quotes. Strong: the time is that of the system, finer than a change takes on most of them.
+    /// The entity tag, with its quotes. It is a strong one: on most file systems the modification time is finer than the
+    /// time that a change takes.
     tag: String,
     /// In whole seconds, as HTTP has it.
     modified: Option<SystemTime>,

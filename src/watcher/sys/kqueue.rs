@@ -14,44 +14,76 @@
 
 use super::contract::{BATCH, Raw, explain};
 use super::nested;
+use crate::state::sync::lock;
 use rustix::event::kqueue::kqueue;
-use std::io;
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
 use std::mem::{MaybeUninit, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::Mutex;
 use tokio::io::unix::AsyncFd;
 
 /// The watcher's kqueue.
 #[derive(Debug)]
 pub(in crate::watcher) struct Notifier {
     kqueue: AsyncFd<OwnedFd>,
+    /// Whose each number is. A kqueue holds a number once, and a second `EV_ADD` replaces the first.
+    tokens: Mutex<HashMap<Raw, u64>>,
 }
 
 impl Notifier {
     pub(in crate::watcher) fn new() -> io::Result<Self> {
         let kqueue = kqueue()
             .map_err(|error| explain(&error.into(), "cannot create the watcher's kqueue"))?;
-        nested::register(kqueue).map(|kqueue| Self { kqueue })
+        Ok(Self {
+            kqueue: nested::register(kqueue)?,
+            tokens: Mutex::default(),
+        })
     }
 
     pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         let raw = fd.as_raw_fd();
-        let change = change(
-            raw,
-            libc::EVFILT_READ as _,
-            (libc::EV_ADD | libc::EV_CLEAR) as _,
-            token,
-        );
-        kevent(self.kqueue.as_raw_fd(), &[change], &mut [])
-            .map(|_| ())
-            .map_err(|error| explain(&error, &format!("cannot watch descriptor {raw}")))
+        let mut tokens = lock(&self.tokens);
+        // The kernel forgets a descriptor that was closed behind the stream's back, and the number may come again.
+        if let Some(before) = tokens.get(&raw)
+            && self.change(raw, libc::EV_ENABLE as _, *before).is_ok()
+        {
+            return Err(io::Error::new(
+                ErrorKind::AlreadyExists,
+                format!(
+                    "hangup: cannot watch descriptor {raw}: another MonitoredStream of this runtime watches \
+                     it already"
+                ),
+            ));
+        }
+        self.change(raw, (libc::EV_ADD | libc::EV_CLEAR) as _, token)
+            .map_err(|error| {
+                let why = match error.raw_os_error() {
+                    Some(libc::EBADF) => "it is closed",
+                    _ => "kqueue refuses it",
+                };
+                explain(&error, &format!("cannot watch descriptor {raw}: {why}"))
+            })?;
+        tokens.insert(raw, token);
+        Ok(())
     }
 
-    pub(in crate::watcher) fn remove(&self, raw: Raw, _: u64) {
-        let change = change(raw, libc::EVFILT_READ as _, libc::EV_DELETE as _, 0);
+    pub(in crate::watcher) fn remove(&self, raw: Raw, token: u64) {
+        let mut tokens = lock(&self.tokens);
+        // Another stream may have got the number.
+        if tokens.get(&raw) != Some(&token) {
+            return;
+        }
+        tokens.remove(&raw);
         // It fails only if the descriptor was closed behind the stream's back, and then the kernel has removed
         // it already.
-        let _ = kevent(self.kqueue.as_raw_fd(), &[change], &mut []);
+        let _ = self.change(raw, libc::EV_DELETE as _, token);
+    }
+
+    fn change(&self, raw: Raw, flags: u32, token: u64) -> io::Result<()> {
+        let change = change(raw, libc::EVFILT_READ as _, flags, token);
+        kevent(self.kqueue.as_raw_fd(), &[change], &mut []).map(|_| ())
     }
 
     pub(in crate::watcher) async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
@@ -110,7 +142,7 @@ pub(super) fn kevent<'a>(
         };
         let Ok(happened) = usize::try_from(happened) else {
             match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::Interrupted => continue,
+                error if error.kind() == ErrorKind::Interrupted => continue,
                 error => return Err(error),
             }
         };

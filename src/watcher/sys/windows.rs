@@ -17,7 +17,11 @@ pub(in crate::watcher) enum Notifier {
 
 impl Notifier {
     pub(in crate::watcher) fn new() -> io::Result<Self> {
-        match afd::Notifier::new() {
+        Self::or_tick(afd::Notifier::new())
+    }
+
+    fn or_tick(opened: io::Result<afd::Notifier>) -> io::Result<Self> {
+        match opened {
             Ok(notifier) => Ok(Self::Afd(notifier)),
             Err(error) => {
                 #[cfg(feature = "tracing")]
@@ -49,5 +53,31 @@ impl Notifier {
             Self::Afd(notifier) => notifier.wait(tokens).await,
             Self::Tick(notifier) => notifier.wait(tokens).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fd::{AsFd, AsRawFd};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    /// A sandbox refuses the driver: the sockets are polled.
+    #[tokio::test]
+    async fn polls_where_the_driver_cannot_be_opened() {
+        let notifier = Notifier::or_tick(Err(io::ErrorKind::PermissionDenied.into())).unwrap();
+        assert!(matches!(notifier, Notifier::Tick(_)));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, _) = listener.accept().unwrap();
+        notifier.add(ours.as_fd(), 7).unwrap();
+        drop(peer);
+        let mut tokens = Vec::new();
+        let told = notifier.wait(&mut tokens);
+        let told = tokio::time::timeout(Duration::from_secs(30), told).await;
+        told.unwrap().unwrap();
+        assert_eq!(tokens, [7]);
+        notifier.remove(ours.as_fd().as_raw_fd(), 7);
     }
 }

@@ -12,6 +12,8 @@
 //! reported before the data is read. Windows is documented to report `AFD_POLL_DISCONNECT` when the FIN arrives.
 
 mod driver;
+#[cfg(test)]
+mod tests;
 
 use super::contract::{BATCH, Raw, explain};
 use crate::state::sync::lock;

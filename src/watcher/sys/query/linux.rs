@@ -173,6 +173,18 @@ impl Target {
         }
     }
 
+    /// Shuts both directions down. A pipe has no such call.
+    pub(in crate::watcher) fn shut_down(self) {
+        match self.kind {
+            Kind::Pipe => {}
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket | Kind::Unix => {
+                if self.is_same() {
+                    self.descriptor.shut_down();
+                }
+            }
+        }
+    }
+
     /// Resets the connection now, or else when it is closed. A Unix socket knows no reset and is shut down; a
     /// pipe has nothing to do before the close.
     pub(in crate::watcher) fn reset(self) {

@@ -7,6 +7,7 @@ use super::ended::{ended_without_error, reset_at_close};
 use super::examine::examine;
 use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, getsockname, sockopt};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -22,11 +23,16 @@ pub(in crate::watcher) struct Target {
 impl Target {
     /// Asks what `fd` is, and refuses what never reports the end of a peer.
     pub(in crate::watcher) fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let address = getsockname(fd).map_err(|error| {
-            explain(
+        let address = getsockname(fd).map_err(|error| match error {
+            Errno::NOTSOCK => io::Error::new(
+                ErrorKind::InvalidInput,
+                "hangup: cannot watch what is no socket: a file has no peer, and pipes are watched on Linux only; \
+                 use `MonitoredStream::unwatched` or `with_signal`",
+            ),
+            _ => explain(
                 &error.into(),
-                "cannot watch this descriptor: it is closed, or not a socket (pipes are watched on Linux only)",
-            )
+                "cannot watch this descriptor: it is closed, or a socket without an address",
+            ),
         })?;
         match sockopt::socket_type(fd) {
             Ok(SocketType::STREAM | SocketType::SEQPACKET) => Ok(Self {
@@ -63,7 +69,7 @@ impl Target {
     /// A write finds a broken pipe when both directions are over: after a reset on TCP, after the peer's close
     /// on others.
     pub(in crate::watcher) fn broken_pipe(self) -> Event {
-        self.lend(|fd| ended_without_error(fd))
+        self.lend(ended_without_error)
     }
 
     /// The accepted bytes: how much of them has left is not known here.
@@ -101,6 +107,12 @@ impl Target {
     /// Not known here.
     pub(in crate::watcher) fn backlog(self, _: bool) -> Option<Backlog> {
         None
+    }
+
+    /// Shuts both directions down.
+    pub(in crate::watcher) fn shut_down(self) {
+        // An error means that the connection is over already.
+        let _ = self.lend(|fd| rustix::net::shutdown(fd, rustix::net::Shutdown::Both));
     }
 
     /// Has the connection reset when it is closed.

@@ -1,0 +1,104 @@
+//! A make-service that gives each request all that is known of its connection.
+
+use super::accept::MonitoredAccept;
+use super::peer::Peer;
+use crate::monitor::Monitor;
+use ::axum::extract::ConnectInfo;
+use ::axum::http::Request;
+use ::axum::serve::IncomingStream;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// Serves `service`, a router for example, with the [`Monitor`], the [`Peer`] and axum's `ConnectInfo` of the address in
+/// each request: for [`axum::serve`](::axum::serve()).
+///
+/// `into_make_service_with_connect_info` has room for one of the three. So handlers and middlewares that take
+/// `ConnectInfo<SocketAddr>` go on working beside those that take a [`Monitor`].
+///
+/// ```no_run
+/// use axum::Router;
+/// use axum::extract::ConnectInfo;
+/// use axum::routing::get;
+/// use hangup::axum::into_make_service;
+/// use hangup::{Monitor, MonitoredListener};
+/// use std::net::SocketAddr;
+///
+/// async fn idle(monitor: Monitor, ConnectInfo(address): ConnectInfo<SocketAddr>) {
+///     println!("{address} left: {}", monitor.closed().await);
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:8080").await?;
+/// let router = Router::new().route("/", get(idle));
+/// axum::serve(listener, into_make_service(router)).await
+/// # }
+/// ```
+pub fn into_make_service<S>(service: S) -> MakeService<S> {
+    MakeService { service }
+}
+
+/// The make-service of [`into_make_service`].
+#[derive(Debug, Clone)]
+pub struct MakeService<S> {
+    service: S,
+}
+
+impl<L, S> Service<IncomingStream<'_, L>> for MakeService<S>
+where
+    L: MonitoredAccept,
+    L::Addr: Clone + Send + Sync + 'static,
+    S: Clone,
+{
+    type Response = ConnectionService<S, L::Addr>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, stream: IncomingStream<'_, L>) -> Self::Future {
+        ready(Ok(ConnectionService {
+            service: self.service.clone(),
+            monitor: L::monitor(stream.io()),
+            address: stream.remote_addr().clone(),
+        }))
+    }
+}
+
+/// The service of one connection: see [`into_make_service`].
+#[derive(Debug, Clone)]
+pub struct ConnectionService<S, A> {
+    service: S,
+    monitor: Monitor,
+    address: A,
+}
+
+impl<S, A, B> Service<Request<B>> for ConnectionService<S, A>
+where
+    S: Service<Request<B>>,
+    A: Clone + Send + Sync + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        let extensions = request.extensions_mut();
+        extensions.insert(self.monitor.clone());
+        extensions.insert(ConnectInfo(self.monitor.clone()));
+        extensions.insert(ConnectInfo(Peer {
+            monitor: self.monitor.clone(),
+            address: self.address.clone(),
+        }));
+        extensions.insert(ConnectInfo(self.address.clone()));
+        self.service.call(request)
+    }
+}

@@ -1,0 +1,149 @@
+//! Several addresses, tried in turn.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+type Attempt<C> = Pin<Box<dyn Future<Output = io::Result<C>> + Send>>;
+
+/// Makes a `connect` for [`Outbox::builder`](super::Outbox::builder) that tries several addresses in turn, each for at
+/// most `within`, until one of them connects.
+///
+/// Each call begins with the address after the one that connected last: a server that accepts and closes does not
+/// keep the outbox from the others. [`Builder::connect_timeout`](super::Builder::connect_timeout) limits the whole
+/// call, so set it to more than `within` for each address.
+///
+/// # Errors
+///
+/// If no address connects, the error carries [`AddressErrors`], which has the error of each. Its kind is that of the
+/// first error that may pass: the outbox [gives up](super::Builder::give_up_on) only if the errors of all addresses say
+/// that the program is wrong. Without an address it is [`InvalidInput`](io::ErrorKind::InvalidInput).
+///
+/// # Cancel safety
+///
+/// If a call is dropped, the attempt that is under way is dropped with it.
+///
+/// ```
+/// use hangup::outbox::{Outbox, connect_in_turn};
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// # let second = listener.local_addr()?.to_string();
+/// let stations = ["127.0.0.1:1".to_owned(), second];
+/// let connect = connect_in_turn(stations, Duration::from_secs(3), TcpStream::connect);
+/// let outbox = Outbox::builder(connect, LinesCodec::new).spawn()?;
+/// drop(outbox.send("door 7 opened").await?);
+/// listener.accept().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn connect_in_turn<A, R, C>(
+    addresses: impl IntoIterator<Item = A>,
+    within: Duration,
+    connect: impl FnMut(A) -> R + Clone + Send + Sync + 'static,
+) -> impl FnMut() -> Attempt<C> + Send + 'static
+where
+    A: Clone + fmt::Display + Send + Sync + 'static,
+    R: Future<Output = io::Result<C>> + Send + 'static,
+    C: Send + 'static,
+{
+    let addresses: Arc<[A]> = addresses.into_iter().collect();
+    let first = Arc::new(AtomicUsize::new(0));
+    move || {
+        let (addresses, first, mut connect) = (addresses.clone(), first.clone(), connect.clone());
+        Box::pin(async move {
+            let count = addresses.len();
+            let begin = first.load(Relaxed);
+            let mut errors = Vec::new();
+            for place in (begin..begin + count).map(|place| place % count) {
+                let address = &addresses[place];
+                let attempt = tokio::time::timeout(within, connect(address.clone()));
+                let error = match attempt.await {
+                    Ok(Ok(connected)) => {
+                        first.store((place + 1) % count, Relaxed);
+                        return Ok(connected);
+                    }
+                    Ok(Err(error)) => error,
+                    Err(_) => {
+                        let what = format!("no connection within {within:?}");
+                        io::Error::new(io::ErrorKind::TimedOut, what)
+                    }
+                };
+                errors.push((address.to_string(), error));
+            }
+            Err(AddressErrors { errors }.into())
+        })
+    }
+}
+
+/// Why none of several addresses connected: what the error of [`connect_in_turn`] carries.
+///
+/// ```
+/// use hangup::outbox::{AddressErrors, connect_in_turn};
+/// use std::io::ErrorKind;
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let refused = |_: &str| async { Err::<TcpStream, _>(ErrorKind::ConnectionRefused.into()) };
+/// let mut connect = connect_in_turn(["first:1", "second:2"], Duration::from_secs(1), refused);
+/// let error = connect().await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+/// let errors = error.get_ref().and_then(|inner| inner.downcast_ref::<AddressErrors>());
+/// let addresses: Vec<_> = errors.unwrap().iter().map(|(address, _)| address).collect();
+/// assert_eq!(addresses, ["first:1", "second:2"]);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct AddressErrors {
+    errors: Vec<(String, io::Error)>,
+}
+
+impl AddressErrors {
+    /// The addresses in the order in which they were tried, each with its error.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &io::Error)> {
+        let errors = self.errors.iter();
+        errors.map(|(address, error)| (address.as_str(), error))
+    }
+
+    /// The kind of the first error that may pass, or of the first one.
+    fn kind(&self) -> io::ErrorKind {
+        use io::ErrorKind::{InvalidInput, Unsupported};
+        let mut kinds = self.errors.iter().map(|(_, error)| error.kind());
+        let first = kinds.clone().next().unwrap_or(InvalidInput);
+        kinds
+            .find(|kind| !matches!(kind, InvalidInput | Unsupported))
+            .unwrap_or(first)
+    }
+}
+
+impl fmt::Display for AddressErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.errors.is_empty() {
+            return f.write_str("hangup: there is no address to connect to");
+        }
+        for (place, (address, error)) in self.errors.iter().enumerate() {
+            let separator = if place == 0 { "" } else { "; " };
+            write!(f, "{separator}{address}: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for AddressErrors {}
+
+impl From<AddressErrors> for io::Error {
+    fn from(errors: AddressErrors) -> Self {
+        Self::new(errors.kind(), errors)
+    }
+}

@@ -1,0 +1,113 @@
+//! What the operator sees of an outbox: metrics, and events of `tracing`.
+
+#[cfg(feature = "metrics")]
+use crate::observe::call_foreign;
+use crate::outbox::status::{Link, OutboxStatus};
+use crate::outbox::unsendable::UnsendableReason;
+use std::io;
+#[cfg(feature = "metrics")]
+use std::sync::PoisonError;
+
+/// Reports under the name of an outbox.
+#[derive(Debug)]
+pub(crate) struct OutboxReport {
+    name: String,
+    #[cfg(feature = "metrics")]
+    last: std::sync::Mutex<crate::observe::OutboxValues>,
+}
+
+/// Whether the state is of use without a subscriber of the outbox.
+pub(crate) const WANTS_STATUS: bool = cfg!(feature = "metrics");
+
+#[cfg_attr(
+    not(all(feature = "metrics", feature = "tracing")),
+    allow(
+        unused_variables,
+        clippy::unused_self,
+        reason = "without a feature there is nobody to report to"
+    )
+)]
+impl OutboxReport {
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            #[cfg(feature = "metrics")]
+            last: std::sync::Mutex::default(),
+        }
+    }
+
+    /// The present state, which `read` takes: two calls report in the order in which they take it. An outbox that is over
+    /// has no messages any more.
+    pub(crate) fn status(&self, read: impl FnOnce() -> (OutboxStatus, bool)) {
+        #[cfg(not(feature = "metrics"))]
+        let _ = read();
+        #[cfg(feature = "metrics")]
+        {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let (status, over) = read();
+            let held = u64::from(!over);
+            let now = crate::observe::OutboxValues {
+                messages: held * status.queued as u64,
+                bytes: held * status.bytes as u64,
+                disk_bytes: held * status.on_disk_bytes,
+                oldest: status
+                    .oldest
+                    .filter(|_| !over)
+                    .map_or(0.0, |age| age.as_secs_f64()),
+                connected: status.link == Link::Connected,
+                connects: status.connects,
+                delivered: status.delivered,
+                resent: status.resent,
+                dropped: status.dropped,
+                rejected: status.rejected,
+                dead_letters: status.unsendable,
+            };
+            if now != *last {
+                let before = std::mem::replace(&mut *last, now.clone());
+                call_foreign(|| crate::observe::metrics::outbox(&self.name, &before, &now));
+            }
+        }
+    }
+
+    pub(crate) fn link(&self, link: &Link) {
+        #[cfg(feature = "tracing")]
+        {
+            use crate::observe::tracing::TARGET;
+            let name = &*self.name;
+            match link {
+                Link::Connecting { .. } | Link::Closed => {}
+                Link::Connected => {
+                    ::tracing::info!(target: TARGET, outbox = name, "outbox connected");
+                }
+                Link::Retrying {
+                    attempt, reason, ..
+                } => {
+                    let kind = reason.name();
+                    ::tracing::info!(
+                        target: TARGET, outbox = name, reason = kind, attempt,
+                        "outbox not connected: {reason}",
+                    );
+                }
+                Link::GaveUp(why) => {
+                    ::tracing::warn!(target: TARGET, outbox = name, "outbox gave up: {why}");
+                }
+            }
+        }
+    }
+
+    pub(crate) fn unsendable(&self, number: u64, reason: &UnsendableReason) {
+        #[cfg(feature = "tracing")]
+        ::tracing::warn!(
+            target: crate::observe::tracing::TARGET, outbox = &*self.name, number,
+            "message cannot be sent: {reason}",
+        );
+    }
+
+    pub(crate) fn store_failed(&self, call: &str, error: &io::Error) {
+        #[cfg(feature = "tracing")]
+        ::tracing::warn!(
+            target: crate::observe::tracing::TARGET, outbox = &*self.name, call,
+            "the outbox's store failed: {error}",
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! A layer that puts what is known of the connection where tonic looks for it.
+
+use super::connect_info::ConnectInfo;
+use crate::monitor::Monitor;
+use ::http::{Extensions, Request};
+use ::tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
+use std::task::{Context, Poll};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// The monitor of the connection that a request came on; `None` if the server does not serve
+/// [monitored](super::Incoming) connections of TCP or Unix sockets.
+///
+/// ```
+/// use hangup::tonic::monitor;
+/// use hangup::MonitoredStream;
+///
+/// let stream = MonitoredStream::unwatched(tokio::io::empty());
+/// let mut request = tonic::Request::new("hello");
+/// assert!(monitor(&request).is_none());
+/// request.extensions_mut().insert(stream.monitor()); // as `ConnectionLayer` does
+/// assert!(!monitor(&request).unwrap().is_closed());
+/// ```
+pub fn monitor<T>(request: &::tonic::Request<T>) -> Option<Monitor> {
+    of_connection(request.extensions())
+}
+
+fn of_connection(extensions: &Extensions) -> Option<Monitor> {
+    let given = extensions.get::<Monitor>();
+    let tcp = || {
+        extensions
+            .get::<ConnectInfo<TcpConnectInfo>>()
+            .map(ConnectInfo::monitor)
+    };
+    let unix = || {
+        extensions
+            .get::<ConnectInfo<UdsConnectInfo>>()
+            .map(ConnectInfo::monitor)
+    };
+    given.or_else(tcp).or_else(unix).cloned()
+}
+
+/// Makes `Request::remote_addr` and `local_addr` work on monitored connections, and puts the [`Monitor`] itself into the
+/// extensions of each request: for `Server::builder().layer(ConnectionLayer::new())`.
+///
+/// tonic keeps one value about a connection, which is our [`ConnectInfo`], and its `remote_addr` looks for its own.
+///
+/// ```no_run
+/// use hangup::MonitoredListener;
+/// use hangup::tonic::{ConnectionLayer, Incoming};
+/// use tonic::transport::Server;
+///
+/// # async fn example(routes: tonic::service::Routes) -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = MonitoredListener::bind("[::1]:50051").await?;
+/// Server::builder()
+///     .layer(ConnectionLayer::new())
+///     .add_routes(routes)
+///     .serve_with_incoming(Incoming::new(listener))
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ConnectionLayer;
+
+impl ConnectionLayer {
+    /// The layer.
+    ///
+    /// ```
+    /// let layer = hangup::tonic::ConnectionLayer::new();
+    /// # drop(layer);
+    /// ```
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl<S> Layer<S> for ConnectionLayer {
+    type Service = OnConnection<S>;
+
+    fn layer(&self, service: S) -> OnConnection<S> {
+        OnConnection { service }
+    }
+}
+
+/// The service of [`ConnectionLayer`].
+#[derive(Debug, Clone)]
+pub struct OnConnection<S> {
+    service: S,
+}
+
+impl<S, B> Service<Request<B>> for OnConnection<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        let extensions = request.extensions_mut();
+        if let Some(info) = extensions.get::<ConnectInfo>().cloned() {
+            extensions.insert(info.inner().clone());
+        }
+        if let Some(monitor) = of_connection(extensions) {
+            extensions.insert(monitor);
+        }
+        self.service.call(request)
+    }
+}

@@ -1,0 +1,73 @@
+//! The handler of one request, until its client goes.
+
+use crate::state::Closed;
+use ::http::{Response, StatusCode};
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Sleep, sleep};
+
+pin_project! {
+    /// The future of [`Cancel`](super::Cancel): the handler's, until the connection is over.
+    ///
+    /// Of a handler that is cancelled it makes an empty response with nginx's status 499, "client closed request".
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct CancelFuture<F> {
+        #[pin]
+        handler: F,
+        #[pin]
+        closed: Option<Closed>,
+        grace: Duration,
+        // Boxed: only the request of a client that has left needs it.
+        left: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<F> CancelFuture<F> {
+    pub(super) fn new(handler: F, closed: Option<Closed>, grace: Duration) -> Self {
+        Self {
+            handler,
+            closed,
+            grace,
+            left: None,
+        }
+    }
+}
+
+impl<F, R, E> Future for CancelFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Default,
+{
+    type Output = Result<Response<R>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(closed) = this.closed.as_mut().as_pin_mut()
+            && closed.poll(cx).is_ready()
+        {
+            this.closed.set(None);
+            if this.grace.is_zero() {
+                return Poll::Ready(Ok(cancelled()));
+            }
+            *this.left = Some(Box::pin(sleep(*this.grace)));
+        }
+        if let Poll::Ready(answer) = this.handler.poll(cx) {
+            return Poll::Ready(answer);
+        }
+        let Some(left) = this.left else {
+            return Poll::Pending;
+        };
+        ready!(left.as_mut().poll(cx));
+        Poll::Ready(Ok(cancelled()))
+    }
+}
+
+fn cancelled<R: Default>() -> Response<R> {
+    let mut response = Response::new(R::default());
+    *response.status_mut() = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
+    response
+}
