@@ -5,13 +5,22 @@ use hangup::{CloseReason, Monitor, Status};
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{self, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
 
 /// After so long without a wake-up there comes none.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
+
+/// Waits for `future`, which something else than our timer has to wake: `timeout` polls it once more, and would find what
+/// nobody was woken for.
+pub(crate) async fn woken<F: Future>(what: &'static str, future: F) -> anyhow::Result<F::Output> {
+    let began = Instant::now();
+    let output = timeout(LONGEST, future).await.context(what)?;
+    ensure!(began.elapsed() < LONGEST, "{what}: nobody woke it");
+    Ok(output)
+}
 
 /// What the panics of planned wakers say.
 const PLANNED: &str = "a planned panic";
@@ -55,23 +64,20 @@ impl Observers {
             let registered = polled.is_pending();
             tasks.push(there.spawn(async move {
                 ensure!(registered, "closed at once");
-                let reason = timeout(LONGEST, beside).await;
+                let reason = woken("a future beside a panicking waker", beside).await;
                 // Its waker is registered until here.
                 drop(closed);
-                reason.context("a future beside a panicking waker")
+                reason
             }));
         }
         let closed = monitor.closed();
-        tasks.push(there.spawn(async move {
-            timeout(LONGEST, closed)
-                .await
-                .context("a future was not woken")
-        }));
+        tasks.push(there.spawn(async move { woken("a future", closed).await }));
         if random.u8(..16) == 0 {
             let mut status = monitor.subscribe();
             tasks.push(there.spawn(async move {
-                let last = timeout(LONGEST, status.wait_for(Status::is_closed)).await;
-                let last = last.context("the channel did not change")??.clone();
+                let last = woken("the channel", status.wait_for(Status::is_closed))
+                    .await??
+                    .clone();
                 match last {
                     Status::Closed(reason) => Ok(reason),
                     status => bail!("the channel ended with {status}"),
@@ -81,8 +87,7 @@ impl Observers {
         if random.u8(..16) == 0 {
             let (token, monitor) = (monitor.cancellation_token(), monitor.clone());
             tasks.push(there.spawn(async move {
-                let cancelled = timeout(LONGEST, token.cancelled()).await;
-                cancelled.context("the token was not cancelled")?;
+                woken("the token", token.cancelled()).await?;
                 monitor
                     .close_reason()
                     .context("no reason under a cancelled token")
