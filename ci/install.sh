@@ -53,7 +53,7 @@ cargo "+$nightly" miri --version >/dev/null 2>&1 ||
 msrv=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 cargo "+$msrv" --version >/dev/null 2>&1 ||
     toolchain "Rust $msrv" rustup toolchain install "$msrv" --profile minimal --no-self-update
-targets=$(sed -n 's/^\(targets\|more\)=(\(.*\))$/\2/p' ci/cross.sh)
+targets=$(sed -n 's/^targets=(\(.*\))$/\1/p' ci/cross.sh)
 for target in $targets; do
     rustup target list --installed 2>/dev/null | grep -qx "$target" ||
         toolchain "$target" rustup target add "$target"

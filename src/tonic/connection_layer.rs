@@ -3,7 +3,9 @@
 use super::connect_info::ConnectInfo;
 use crate::monitor::Monitor;
 use ::http::{Extensions, Request};
-use ::tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
+use ::tonic::transport::server::TcpConnectInfo;
+#[cfg(unix)]
+use ::tonic::transport::server::UdsConnectInfo;
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -32,12 +34,14 @@ fn of_connection(extensions: &Extensions) -> Option<Monitor> {
             .get::<ConnectInfo<TcpConnectInfo>>()
             .map(ConnectInfo::monitor)
     };
-    let unix = || {
+    let found = given.or_else(tcp);
+    #[cfg(unix)]
+    let found = found.or_else(|| {
         extensions
             .get::<ConnectInfo<UdsConnectInfo>>()
             .map(ConnectInfo::monitor)
-    };
-    given.or_else(tcp).or_else(unix).cloned()
+    });
+    found.cloned()
 }
 
 /// Makes `Request::remote_addr` and `local_addr` work on monitored connections, and puts the [`Monitor`] itself into the

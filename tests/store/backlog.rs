@@ -122,7 +122,7 @@ async fn a_backlog_of_gigabytes_needs_little_memory() {
     let phase = Phase::begin("delivered");
     let mut peer = accept(&listener).await;
     for expected in order {
-        assert_eq!(next(&mut peer).await, expected.into());
+        assert_eq!(next(&mut peer).await, u64::from(expected));
         peer.send(numbered(expected.into())).await.unwrap();
     }
     let report = second.shutdown(Duration::from_secs(60)).await;

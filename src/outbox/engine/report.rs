@@ -11,6 +11,7 @@ use std::sync::PoisonError;
 /// Reports under the name of an outbox.
 #[derive(Debug)]
 pub(crate) struct OutboxReport {
+    #[cfg(any(feature = "metrics", feature = "tracing"))]
     name: String,
     #[cfg(feature = "metrics")]
     last: std::sync::Mutex<crate::observe::OutboxValues>,
@@ -30,6 +31,7 @@ pub(crate) const WANTS_STATUS: bool = cfg!(feature = "metrics");
 impl OutboxReport {
     pub(crate) fn new(name: String) -> Self {
         Self {
+            #[cfg(any(feature = "metrics", feature = "tracing"))]
             name,
             #[cfg(feature = "metrics")]
             last: std::sync::Mutex::default(),
