@@ -89,7 +89,9 @@ fn every_history_comes_to_what_the_model_says() {
         let tried = try_all(half_close == HalfClose::Allow, &mut Vec::new(), &state);
         assert_eq!(
             tried,
-            (1..=LENGTH as u32).map(|n| EVENTS.len().pow(n)).sum()
+            (1..=LENGTH as u32)
+                .map(|n| EVENTS.len().pow(n))
+                .sum::<usize>()
         );
     }
 }
