@@ -20,7 +20,7 @@ async fn a_file() {
     let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
     let (_, message) = refusal(file);
     let expected = match cfg!(hangup_fallback) {
-        true => "not a socket",
+        true => "no socket",
         false => "cannot watch a file",
     };
     assert!(message.contains(expected), "{message}");

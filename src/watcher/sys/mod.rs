@@ -36,7 +36,7 @@
 //! * `owed() -> Option<u64>`, `has_unread() -> bool`: what the system holds for the peer, and for us.
 //! * `reset()`: resets the connection, now or when it is closed; `reset_wakes()`: whether it wakes waiting reads.
 //! * `is_same()`: whether the number still names the registered file; `can_vanish()`: whether timers make sense.
-
+//!
 //! # To add a system
 //!
 //! 1. A file with its `Notifier`, and an arm for it below. Systems without one use the tick.
