@@ -25,6 +25,8 @@ fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
 /// Writes until the kernel takes no more.
 async fn fill<S: AsyncWrite + Unpin>(stream: &mut MonitoredStream<S>, waker: &Waker) {
     soon("a write", stream.write_all(b"x")).await.unwrap();
+    // A new budget: a task that has used its own up is told "pending" although the kernel would take more.
+    tokio::task::yield_now().await;
     let cx = &mut Context::from_waker(waker);
     for _ in 0..100_000 {
         match Pin::new(&mut *stream).poll_write(cx, &[b'x'; 65536]) {
