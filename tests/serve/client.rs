@@ -44,8 +44,13 @@ impl Client {
 
     /// A client whose system takes little that its program does not read.
     pub(crate) async fn with_small_buffer(address: SocketAddr) -> Self {
+        Self::with_buffer(address, 4096).await
+    }
+
+    /// A client whose system takes so many bytes that its program does not read, or a little more.
+    pub(crate) async fn with_buffer(address: SocketAddr, bytes: u32) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
+        socket.set_recv_buffer_size(bytes).unwrap();
         let stream = soon("a connection", socket.connect(address)).await.unwrap();
         Self {
             stream,
