@@ -243,6 +243,8 @@ async fn what_the_store_refuses_comes_back_and_the_outbox_goes_on() {
     want.push(4);
     for want in want {
         assert_eq!(next(&mut peer).await, want);
+        // Memory has room for two that are not confirmed.
+        peer.send(numbered(want)).await.unwrap();
     }
     assert_eq!(outbox.status().dropped, 0);
 }
