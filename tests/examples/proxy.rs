@@ -109,7 +109,8 @@ fn a_reset_under_load_is_passed_on() {
     });
     client.read_exact(&mut vec![0; 1 << 20]).unwrap();
     let name = name(&client);
-    // Closed with unread input: a reset (RFC 1122, section 4.2.2.13).
+    // Closed with unread input: a reset (RFC 1122, section 4.2.2.13). Without any it would be a FIN.
+    assert_eq!(client.peek(&mut [0]).unwrap(), 1);
     drop(client);
     let kind = flood.join().unwrap().kind();
     assert!(
