@@ -42,10 +42,10 @@
 //! 1. A file with its `Notifier`, and an arm for it below. Systems without one use the tick.
 //! 2. If it says more about a descriptor than `poll(2)` does, a `Target` and an arm in `query/mod.rs`. Otherwise the
 //!    portable one serves it.
-//! 3. A row in the table of platforms in `docs/architecture.md` that says what was run and what was only compiled.
+//! 3. A row in `docs/platforms.md` that says what was run and what was only compiled.
 //!
 //! `tests/core/matrix.rs` is the acceptance test: it has each way of leaving, for each kind of stream. A way that the
-//! system cannot detect is named in `tests/support/platform.rs`.
+//! system cannot detect is a row of `tests/data/platforms.tsv`.
 
 mod contract;
 mod query;
