@@ -6,7 +6,7 @@ use crate::monitor::Monitor;
 use crate::stream::{MonitoredListener, MonitoredStream};
 use crate::tls::{ServerStream, TlsListener};
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -87,19 +87,9 @@ impl sealed::Accept for TlsAccept {
             place,
         } = accepted;
         let monitor = stream.monitor();
-        let timeout = place.timeout();
-        let handshake = crate::tls::accept(&acceptor, stream);
-        let stream = match tokio::time::timeout(timeout, handshake).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(place.failed(peer, error, &monitor)),
-            Err(_) => {
-                let error = io::Error::new(
-                    ErrorKind::TimedOut,
-                    format!("hangup: no TLS handshake within {timeout:?}"),
-                );
-                return Err(place.failed(peer, error, &monitor));
-            }
-        };
+        let handshake = crate::tls::within(place.timeout(), crate::tls::accept(&acceptor, stream));
+        let failed = |error| place.failed(peer, error, &monitor);
+        let stream = handshake.await.map_err(failed)?;
         let protocol = match stream.get_ref().get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,

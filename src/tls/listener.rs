@@ -57,6 +57,21 @@ pub(crate) struct HandshakeSettings {
     pub(crate) failed: Option<OnFailedHandshake>,
 }
 
+/// The outcome of `handshake`, or the error of one that takes longer than `limit`.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    handshake: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let late = |_| {
+        Err(io::Error::new(
+            ErrorKind::TimedOut,
+            format!("hangup: no TLS handshake within {limit:?}"),
+        ))
+    };
+    let limited = tokio::time::timeout(limit, handshake).await;
+    limited.unwrap_or_else(late)
+}
+
 /// A handshake that has ended.
 struct Handshake {
     peer: SocketAddr,
@@ -438,15 +453,8 @@ impl TlsListener {
         let (acceptor, patience) = (self.acceptor.clone(), self.patience);
         self.handshakes.spawn(async move {
             let monitor = stream.monitor();
-            let shaking = stream.layer(|lower| async move {
-                match tokio::time::timeout(patience, acceptor.accept(lower)).await {
-                    Ok(shaken) => shaken,
-                    Err(_) => Err(io::Error::new(
-                        ErrorKind::TimedOut,
-                        format!("hangup: no TLS handshake within {patience:?}"),
-                    )),
-                }
-            });
+            let shaking =
+                stream.layer(|lower| async move { within(patience, acceptor.accept(lower)).await });
             Handshake {
                 peer,
                 stream: shaking.await,

@@ -75,7 +75,7 @@ mod watchable;
 
 pub use listener::{FailedHandshake, TlsListener};
 #[cfg(feature = "serve")]
-pub(crate) use listener::{HandshakeSettings, OnFailedHandshake};
+pub(crate) use listener::{HandshakeSettings, OnFailedHandshake, within};
 pub use tokio_rustls;
 pub use watchable::ByTls;
 
