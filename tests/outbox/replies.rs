@@ -1,5 +1,8 @@
 //! What replies confirm, and what they do not.
 
+#[cfg(unix)]
+mod before_a_reset;
+
 use crate::wire::{Lines, confirm_all, first_word, line, outbox, wire};
 use futures::SinkExt;
 use hangup::outbox::*;

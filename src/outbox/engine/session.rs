@@ -200,11 +200,7 @@ impl<'a, T: Message> Session<'a, T> {
                 let _ = tokio::time::timeout(FAREWELL, farewell).await;
             }
             SessionEnd::Lost(_) | SessionEnd::Interrupted(Interrupt::Reconnect) => {
-                poll_fn(|cx| {
-                    self.take_last(cx);
-                    Poll::Ready(())
-                })
-                .await;
+                self.take_last().await;
             }
             SessionEnd::Interrupted(Interrupt::Over) | SessionEnd::Unsupported(_) => {}
         }
@@ -529,12 +525,40 @@ impl<'a, T: Message> Session<'a, T> {
     }
 
     /// The connection is over: replies and acknowledgements that had arrived before count.
-    fn take_last(&mut self, cx: &mut Context<'_>) {
-        if self.replies.is_some() {
-            let _ = self.read(cx, LAST_READS);
-        } else if let Some(acknowledged) = self.parts.monitor.transfer().acknowledged {
-            self.acknowledged(acknowledged);
+    async fn take_last(&mut self) {
+        if self.replies.is_none() {
+            if let Some(acknowledged) = self.parts.monitor.transfer().acknowledged {
+                self.acknowledged(acknowledged);
+            }
+            return;
         }
+        // After an end that the peer made, the socket holds its last replies and then the end. The runtime may
+        // not know of them yet: a read is pending until its driver has run.
+        let by_peer = self.parts.monitor.status().reason().is_some_and(is_by_peer);
+        let rest = poll_fn(|cx| match self.read(cx, LAST_READS) {
+            Ok(false) if by_peer && !self.eof => Poll::Pending,
+            Ok(_) | Err(_) => Poll::Ready(()),
+        });
+        let _ = tokio::time::timeout(FAREWELL, rest).await;
+    }
+}
+
+/// Whether a read finds the end behind what had arrived.
+fn is_by_peer(reason: &CloseReason) -> bool {
+    match reason {
+        CloseReason::PeerClosed
+        | CloseReason::Reset
+        | CloseReason::Truncated
+        | CloseReason::Tls
+        | CloseReason::TlsAlert
+        | CloseReason::Failed(_) => true,
+        CloseReason::TimedOut
+        | CloseReason::Unreachable
+        | CloseReason::Stalled
+        | CloseReason::Finished
+        | CloseReason::Aborted
+        | CloseReason::Dropped
+        | CloseReason::RuntimeShutdown => false,
     }
 }
 
