@@ -121,6 +121,8 @@ impl<S> MonitoredStream<S> {
     /// over one of them. Call it in the runtime in which `io` was created. That runtime keeps watching the stream,
     /// wherever the stream moves.
     ///
+    /// A socket has to be connected, or connecting: one that never was looks like one whose connection has ended.
+    ///
     /// What the descriptor is, is asked once, here. A socket that somebody else watches under another descriptor
     /// (`dup`), or in another runtime, is watched twice, and only one of the two sees an error of the socket.
     ///

@@ -59,7 +59,8 @@ impl<S: DirectIo> MonitoredStream<S> {
     ///   [`CloseReason`](crate::CloseReason). [`transfer`](crate::Monitor::transfer) tells how much was
     ///   accepted and acknowledged;
     /// * [`InvalidInput`](ErrorKind::InvalidInput): the range ends before it starts, or `file` is a FIFO, a
-    ///   pipe or a socket, which have no ranges;
+    ///   pipe or a socket, which have no ranges; on Linux also: it was opened with
+    ///   `O_DIRECT`, and the range is not aligned (open(2));
     /// * [`UnexpectedEof`](ErrorKind::UnexpectedEof): the file is shorter than the range, from the
     ///   beginning (nothing is sent then) or because it was cut meanwhile. The stream stays open;
     /// * an error of the file. The stream stays open, also for an error that connections have too, such as a
@@ -354,7 +355,8 @@ impl Part {
     #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
     async fn cache(&self, end: u64) -> io::Result<u64> {
         let rest = usize::try_from(end - self.at).unwrap_or(usize::MAX);
-        match page_cache::cached(&self.file, self.at, rest.min(CHUNK))? {
+        let cached = page_cache::cached(&self.file, self.at, rest.min(CHUNK));
+        match cached.map_err(|error| explain(&self.file, error))? {
             0 => {
                 let at = self.at;
                 self.blocking(move |file| page_cache::fill(file, at, rest.min(FILL)))
@@ -385,7 +387,8 @@ impl Part {
             )
         })?;
         let file = self.file.clone();
-        runtime.spawn_blocking(move || read(&file)).await?
+        let read = move || read(&file).map_err(|error| explain(&file, error));
+        runtime.spawn_blocking(read).await?
     }
 
     /// The file ended where we are: an error where its end was known.
@@ -403,6 +406,26 @@ impl Part {
             format!("hangup: the file ends at {length}, and {at}..{end} of it was to be sent"),
         )
     }
+}
+
+/// Says what is wrong with the way in which `file` was opened, if that is why it cannot be read.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn explain(file: &File, error: io::Error) -> io::Error {
+    use rustix::fs::{OFlags, fcntl_getfl};
+    let is_direct = || fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::DIRECT));
+    match error.raw_os_error() {
+        // Offsets, lengths and buffers have to be aligned then (open(2)).
+        Some(libc::EINVAL) if is_direct() => io::Error::new(
+            ErrorKind::InvalidInput,
+            "hangup: cannot send the file: it was opened with O_DIRECT; open it without",
+        ),
+        _ => error,
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn explain(_: &File, error: io::Error) -> io::Error {
+    error
 }
 
 /// Refuses what has no offsets: it cannot be sent in ranges, nor to several streams.

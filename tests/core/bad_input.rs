@@ -71,6 +71,26 @@ async fn a_datagram_socket() {
     }
 }
 
+/// A FIFO's was refused with a bare EBADF, and a socket's as a datagram socket.
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+#[tokio::test]
+async fn a_name_in_the_file_system() {
+    use nix::sys::stat::Mode;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, fifo) = (folder.path().join("socket"), folder.path().join("fifo"));
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    for path in [socket, fifo] {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).custom_flags(libc::O_PATH);
+        let (kind, message) = refusal(options.open(path).unwrap());
+        assert_eq!(kind, ErrorKind::InvalidInput);
+        assert!(message.contains("O_PATH"), "{message}");
+    }
+}
+
 #[cfg(not(hangup_fallback))]
 #[tokio::test]
 async fn a_socket_that_is_watched_already() {

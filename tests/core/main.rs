@@ -38,6 +38,7 @@ mod recorder;
 mod send_file;
 mod signal;
 mod split;
+mod split_turns;
 mod stall;
 mod stalled_sockets;
 mod unread;

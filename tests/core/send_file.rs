@@ -346,3 +346,39 @@ async fn a_cold_file_arrives() {
     drop(stream);
     assert!(reader.join().unwrap().into_iter().eq((0..LENGTH).map(byte)));
 }
+
+/// It was refused with no more than "Invalid argument".
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_without_the_page_cache_is_said() {
+    use std::os::unix::fs::{FileExt, OpenOptionsExt};
+
+    let folder = tempfile::tempdir_in(std::env::current_exe().unwrap().parent().unwrap()).unwrap();
+    let path = folder.path().join("file");
+    std::fs::write(&path, [1; 100_001]).unwrap();
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_DIRECT);
+    // Not every file system has it, and some read what is not aligned through the page cache.
+    let Ok(direct) = options.open(&path) else {
+        return;
+    };
+    if direct.read_at(&mut [0; 9], 7).is_ok() {
+        return;
+    }
+    let (mut stream, mut peer) = watched();
+    let error = soon("the refusal", stream.send_file(&direct, 7..)).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("O_DIRECT"), "{error}");
+    // Nothing was sent, and the stream is open.
+    let sent = soon(
+        "the file",
+        stream.send_file(&File::open(&path).unwrap(), ..2),
+    )
+    .await;
+    assert_eq!(sent.unwrap(), 2);
+    drop(stream);
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).unwrap();
+    assert_eq!(all, [1, 1]);
+}

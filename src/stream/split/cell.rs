@@ -9,6 +9,7 @@
 //! or the waker is found.
 
 use crate::monitor::Monitor;
+use crate::observe::call_foreign;
 use crate::state::sync::lock;
 use crate::stream::monitored_stream::MonitoredStream;
 use std::borrow::BorrowMut;
@@ -34,8 +35,30 @@ type PollShutdown<T> = fn(&mut T, &mut Context<'_>) -> Poll<io::Result<()>>;
 struct Waiting {
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// The task whose read of the stream is pending.
+    pending_read: Option<Waker>,
     /// The write half was dropped, and its shutdown is not complete. The read half goes on with it.
     shuts_down: bool,
+}
+
+/// The stream, for one call. The fields are dropped in this order.
+struct Turn<'a, T> {
+    stream: MutexGuard<'a, T>,
+    _end: TurnEnd<'a>,
+}
+
+/// The end of a turn, be it by a panic, wakes those who wait for theirs.
+struct TurnEnd<'a>(&'a Mutex<Waiting>);
+
+impl Drop for TurnEnd<'_> {
+    fn drop(&mut self) {
+        let mut waiting = lock(self.0);
+        let (reader, writer) = (waiting.reader.take(), waiting.writer.take());
+        drop(waiting);
+        for waker in reader.into_iter().chain(writer) {
+            call_foreign(|| waker.wake());
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,12 +114,15 @@ impl<T> SplitCell<T> {
             drop(own);
             Some(taken)
         });
-        let Some(mut stream) = taken else {
+        let Some(mut turn) = taken else {
             return Poll::Pending;
         };
-        let polled = poll((*stream).borrow_mut(), cx);
-        drop(stream);
-        self.gave_back(cx);
+        let polled = poll((*turn.stream).borrow_mut(), cx);
+        drop(turn);
+        // While there is a write half, nothing is shut down behind its back.
+        if let Side::Read = side {
+            self.read_ended(cx, polled.is_pending());
+        }
         polled
     }
 
@@ -108,48 +134,61 @@ impl<T> SplitCell<T> {
     where
         T: BorrowMut<MonitoredStream<S>>,
     {
-        let Some(mut stream) = self.try_take() else {
+        let Some(mut turn) = self.try_take() else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
-        let called = call((*stream).borrow_mut());
-        drop(stream);
-        self.gave_back(&mut Context::from_waker(Waker::noop()));
+        let called = call((*turn.stream).borrow_mut());
+        drop(turn);
+        if lock(&self.waiting).shuts_down {
+            self.go_on_shutting_down(&mut Context::from_waker(Waker::noop()));
+        }
         called
     }
 
-    /// Shuts the sending direction down, as far as that goes without waiting. The read half does the rest.
+    /// Shuts the sending direction down, as far as that goes without waiting. The read half does the rest: a read
+    /// that is pending is woken for it.
     pub(super) fn shut_down(&self) {
-        lock(&self.waiting).shuts_down = true;
-        self.go_on_shutting_down(&mut Context::from_waker(Waker::noop()));
-    }
-
-    fn try_take(&self) -> Option<MutexGuard<'_, T>> {
-        match self.stream.try_lock() {
-            Ok(stream) => Some(stream),
-            // A poll that panics leaves the stream as tokio's own would be.
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    /// Does what others could not do meanwhile, or wakes them for it.
-    fn gave_back(&self, cx: &mut Context<'_>) {
         let mut waiting = lock(&self.waiting);
-        let (reader, writer) = (waiting.reader.take(), waiting.writer.take());
+        waiting.shuts_down = true;
+        let reader = waiting.pending_read.clone();
+        drop(waiting);
+        let waker = reader.as_ref().unwrap_or(Waker::noop());
+        self.go_on_shutting_down(&mut Context::from_waker(waker));
+    }
+
+    fn try_take(&self) -> Option<Turn<'_, T>> {
+        let stream = match self.stream.try_lock() {
+            Ok(stream) => stream,
+            // A poll that panics leaves the stream as tokio's own would be.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let _end = TurnEnd(&self.waiting);
+        Some(Turn { stream, _end })
+    }
+
+    /// Leaves the waker of a pending read, and goes on with a shutdown that had to wait.
+    fn read_ended(&self, cx: &mut Context<'_>, is_pending: bool) {
+        let mut waiting = lock(&self.waiting);
+        let left = match &mut waiting.pending_read {
+            Some(left) if is_pending && left.will_wake(cx.waker()) => None,
+            left if is_pending => left.replace(cx.waker().clone()),
+            left => left.take(),
+        };
         let shuts_down = waiting.shuts_down;
         drop(waiting);
-        reader.into_iter().chain(writer).for_each(Waker::wake);
+        drop(left);
         if shuts_down {
             self.go_on_shutting_down(cx);
         }
     }
 
     fn go_on_shutting_down(&self, cx: &mut Context<'_>) {
-        let Some(mut stream) = self.try_take() else {
-            // Who has it looks again.
+        let Some(mut turn) = self.try_take() else {
+            // Whoever has it looks again.
             return;
         };
-        if (self.poll_shutdown)(&mut stream, cx).is_ready() {
+        if (self.poll_shutdown)(&mut turn.stream, cx).is_ready() {
             lock(&self.waiting).shuts_down = false;
         }
     }

@@ -72,7 +72,7 @@ impl<S> OwnedReadHalf<S> {
             .try_with(|stream: &mut MonitoredStream<S>| stream.try_read(buf))
     }
 
-    /// As [`MonitoredStream::readable`].
+    /// As [`MonitoredStream::readable`], for the one task that reads.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl<S> OwnedReadHalf<S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn readable(&self) -> io::Result<()>
+    pub async fn readable(&mut self) -> io::Result<()>
     where
         S: DirectIo,
     {

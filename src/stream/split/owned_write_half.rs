@@ -16,7 +16,7 @@ use tokio::io::AsyncWrite;
 /// The half of a stream that writes: see [`MonitoredStream::into_split`].
 ///
 /// When it is dropped, the sending direction is shut down. A shutdown that has to wait, of TLS with a full socket,
-/// is continued by the reads of the other half; if you need to know that it is done, call
+/// is continued by the reads of the other half, pending ones too; if you need to know that it is done, call
 /// [`shutdown`](tokio::io::AsyncWriteExt::shutdown) before.
 #[derive(Debug)]
 pub struct OwnedWriteHalf<S> {
@@ -129,7 +129,7 @@ impl<S> OwnedWriteHalf<S> {
             .try_with(|stream: &mut MonitoredStream<S>| stream.try_write_vectored(bufs))
     }
 
-    /// As [`MonitoredStream::writable`].
+    /// As [`MonitoredStream::writable`], for the one task that writes.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl<S> OwnedWriteHalf<S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn writable(&self) -> io::Result<()>
+    pub async fn writable(&mut self) -> io::Result<()>
     where
         S: DirectIo,
     {

@@ -72,7 +72,7 @@ impl<'a, S> ReadHalf<'a, S> {
             .try_with(|stream: &mut MonitoredStream<S>| stream.try_read(buf))
     }
 
-    /// As [`MonitoredStream::readable`].
+    /// As [`MonitoredStream::readable`], for the one task that reads.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl<'a, S> ReadHalf<'a, S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn readable(&self) -> io::Result<()>
+    pub async fn readable(&mut self) -> io::Result<()>
     where
         S: DirectIo,
     {

@@ -100,7 +100,7 @@ impl<'a, S> WriteHalf<'a, S> {
             .try_with(|stream: &mut MonitoredStream<S>| stream.try_write_vectored(bufs))
     }
 
-    /// As [`MonitoredStream::writable`].
+    /// As [`MonitoredStream::writable`], for the one task that writes.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl<'a, S> WriteHalf<'a, S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn writable(&self) -> io::Result<()>
+    pub async fn writable(&mut self) -> io::Result<()>
     where
         S: DirectIo,
     {

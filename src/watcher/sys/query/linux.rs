@@ -5,7 +5,7 @@ use super::descriptor::Descriptor;
 use super::{mptcp, pipe, socket, tcp, unix};
 use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd};
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use std::io::{self, ErrorKind, IsTerminal};
 use std::time::Duration;
 
@@ -43,6 +43,9 @@ impl Target {
         };
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Socket => socket_kind(descriptor)?,
+            FileType::Fifo if fcntl_getfl(fd)?.contains(OFlags::PATH) => {
+                return Err(not_open());
+            }
             FileType::Fifo => Kind::Pipe,
             FileType::CharacterDevice if fd.is_terminal() => {
                 return Err(refused(
@@ -222,11 +225,20 @@ fn socket_kind(descriptor: Descriptor) -> io::Result<Kind> {
     }
     match descriptor.int(libc::SO_TYPE) {
         Some(libc::SOCK_STREAM | libc::SOCK_SEQPACKET) => Ok(kind),
-        _ => Err(refused(
+        None => Err(not_open()),
+        Some(_) => Err(refused(
             "a datagram socket",
             "it has no connection that could end; use a time limit of the protocol",
         )),
     }
+}
+
+/// `O_PATH` gives such a descriptor of a socket's or a FIFO's name (open(2)).
+fn not_open() -> io::Error {
+    refused(
+        "a name in the file system",
+        "its descriptor was opened with O_PATH; open or connect it",
+    )
 }
 
 fn listener() -> io::Error {
