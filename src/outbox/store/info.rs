@@ -1,8 +1,8 @@
-//! What is in a store.
+//! Counts and sizes of a store.
 
 use super::tables::Counts;
 
-/// What is in a [`DiskStore`](super::DiskStore): [`DiskStore::info`](super::DiskStore::info).
+/// Counts and sizes of a [`DiskStore`](super::DiskStore), from [`DiskStore::info`](super::DiskStore::info).
 ///
 /// ```
 /// use bytes::Bytes;
@@ -45,18 +45,18 @@ impl StoreInfo {
         self.counts.dead_letters
     }
 
-    /// The bytes of all messages and dead letters, each with a head of 60 bytes. This is the number that
-    /// [`disk_capacity`](super::StoreOptions::disk_capacity) limits.
+    /// The total size of messages and dead letters in bytes, each with a head of 60 bytes.
+    /// [`disk_capacity`](super::StoreOptions::disk_capacity) limits this number.
     pub fn bytes(&self) -> u64 {
         self.counts.bytes
     }
 
-    /// The size of the file in bytes.
+    /// The size of the file in bytes. It includes free pages, so it is larger than [`bytes`](Self::bytes).
     pub fn file_size(&self) -> u64 {
         self.file_size
     }
 
-    /// The number that the next message gets.
+    /// The number of the next message.
     pub fn next_number(&self) -> u64 {
         self.counts.next
     }
