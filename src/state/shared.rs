@@ -70,7 +70,7 @@ pub(crate) type AnyState = dyn AsRef<SharedState> + Send + Sync + UnwindSafe + R
 
 /// The state of a stream, and everyone who waits for it to change.
 ///
-/// A [`flags`](Self) byte answers the frequent questions ("closed?", "a call under way?") with one atomic load. The
+/// A byte of flags answers the frequent questions ("closed?", "a call under way?") with one atomic load. The
 /// lock is taken only to change the state or to register a waker.
 #[derive(Debug)]
 pub(crate) struct SharedState {
