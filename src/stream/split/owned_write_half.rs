@@ -15,8 +15,8 @@ use tokio::io::AsyncWrite;
 
 /// The half of a stream that writes: see [`MonitoredStream::into_split`].
 ///
-/// When it is dropped, the sending direction is shut down. A shutdown that has to wait, of TLS with a full socket,
-/// is continued by the reads of the other half; if you need to know that it is done, call
+/// Dropping it shuts down the sending direction. If the shutdown has to wait, for example for TLS with a full send buffer,
+/// the reads of the other half continue it. To be sure that it has completed, call
 /// [`shutdown`](tokio::io::AsyncWriteExt::shutdown) before.
 #[derive(Debug)]
 pub struct OwnedWriteHalf<S> {
@@ -52,7 +52,7 @@ impl<S> OwnedWriteHalf<S> {
         self.cell.monitor.clone()
     }
 
-    /// Drops this half without shutting the sending direction down. It ends with the other half.
+    /// Drops this half without shutting down the sending direction, which then ends with the other half.
     ///
     /// ```
     /// use hangup::MonitoredStream;
