@@ -112,6 +112,27 @@ pub struct AddressErrors {
 
 impl AddressErrors {
     /// The addresses in the order in which they were tried, each with its error.
+    ///
+    /// ```
+    /// use hangup::outbox::{AddressErrors, connect_in_turn};
+    /// use std::io::{self, ErrorKind};
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let connect = |address: &'static str| async move {
+    ///     let kind = if address == "first" { ErrorKind::InvalidInput } else { ErrorKind::ConnectionRefused };
+    ///     Err::<TcpStream, _>(io::Error::from(kind))
+    /// };
+    /// let error = connect_in_turn(["first", "second"], Duration::from_secs(1), connect)().await.unwrap_err();
+    /// // The second address may work later, so this is not a reason to give up.
+    /// assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    /// let errors = error.get_ref().and_then(|inner| inner.downcast_ref::<AddressErrors>()).unwrap();
+    /// let kinds: Vec<ErrorKind> = errors.iter().map(|(_, error)| error.kind()).collect();
+    /// assert_eq!(kinds, [ErrorKind::InvalidInput, ErrorKind::ConnectionRefused]);
+    /// # }
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &io::Error)> {
         let errors = self.errors.iter();
         errors.map(|(address, error)| (address.as_str(), error))

@@ -120,13 +120,32 @@ impl StoreError {
         }
     }
 
-    /// The file of the store; empty for a store that was opened with
+    /// The file of the store. It is empty for a store that was opened with
     /// [`open_backend`](super::StoreOptions::open_backend).
+    ///
+    /// ```
+    /// use hangup::outbox::{DiskStore, Fsync};
+    ///
+    /// let error = DiskStore::open("/no/such/directory/outbox", Fsync::Each).unwrap_err();
+    /// assert_eq!(error.path().file_name().unwrap(), "outbox");
+    /// assert!(error.to_string().starts_with("/no/such/directory/outbox: "));
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The problem.
+    /// What is wrong, and so what to do: see the table at [`StoreProblem`].
+    ///
+    /// ```
+    /// use hangup::outbox::{DiskStore, Fsync, StoreProblem};
+    /// use std::io::ErrorKind;
+    ///
+    /// let error = DiskStore::open("/no/such/directory/outbox", Fsync::Each).unwrap_err();
+    /// match error.problem() {
+    ///     StoreProblem::Io(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
+    ///     other => panic!("{other}"),
+    /// }
+    /// ```
     pub fn problem(&self) -> &StoreProblem {
         &self.problem
     }
