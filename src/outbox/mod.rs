@@ -259,6 +259,50 @@
 //!
 //! The program `hangup-store`, a package beside this crate, shows and repairs the file while no outbox has it open.
 //!
+//! # Testing a program with an outbox
+//!
+//! `connect` may return any stream, so a test needs no network. With tokio's paused clock (feature `test-util` of tokio) the
+//! back-off takes no time. A test for the most important case, a connection that breaks before the reply:
+//!
+//! ```
+//! use futures::{SinkExt, StreamExt};
+//! use hangup::MonitoredStream;
+//! use hangup::outbox::{Confirm, ConfirmedBy, Outbox, Processed};
+//! use std::io::{self, ErrorKind};
+//! use tokio::sync::mpsc;
+//! use tokio_util::codec::{Framed, LinesCodec};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Each attempt makes a pipe in memory, and gives its other end to the test.
+//! let (accept, mut accepted) = mpsc::unbounded_channel();
+//! let connect = move || {
+//!     let accept = accept.clone();
+//!     async move {
+//!         let (ours, theirs) = tokio::io::duplex(1024);
+//!         accept.send(theirs).map_err(|_| ErrorKind::ConnectionRefused)?;
+//!         Ok::<_, io::Error>(MonitoredStream::unwatched(ours))
+//!     }
+//! };
+//! let ok = |reply: String| (reply == "ok").then_some(Processed::Oldest(1));
+//! let outbox = Outbox::builder(connect, LinesCodec::new)
+//!     .confirm(Confirm::by_number(|| LinesCodec::new_with_max_length(80), ok))
+//!     .spawn()?;
+//! let receipt = outbox.send("door 7 opened").await?;
+//!
+//! let mut first = Framed::new(accepted.recv().await.unwrap(), LinesCodec::new());
+//! assert_eq!(first.next().await.unwrap()?, "door 7 opened");
+//! drop(first); // the connection is lost before the reply
+//!
+//! let mut second = Framed::new(accepted.recv().await.unwrap(), LinesCodec::new());
+//! assert_eq!(second.next().await.unwrap()?, "door 7 opened"); // the same message again
+//! second.send("ok").await?;
+//! assert_eq!(receipt.await?.confirmed_by(), ConfirmedBy::Reply);
+//! assert_eq!(outbox.status().resent, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Memory
 //!
 //! [`Builder::capacity`] limits the held messages, by bytes and by number, and [`Builder::overflow`] says what happens
