@@ -36,6 +36,90 @@ use tokio_util::codec::Encoder;
 /// | the end | [`linger`](Self::linger) | 10 s |
 /// | a store | [`durable`](Self::durable), [`durable_nonblocking`](Self::durable_nonblocking) | none |
 /// | the name in metrics and events | [`name`](Self::name) | `outbox` |
+///
+/// # Three configurations
+///
+/// Telemetry, where only recent values matter. Memory is small, and old values make room for new ones:
+///
+/// ```
+/// use hangup::outbox::{Importance, Outbox, Overflow};
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let telemetry = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .name("telemetry")
+///     .capacity(64 * 1024, 100)
+///     .overflow(Overflow::DropOldest)
+///     .spawn()?;
+/// let recent = Importance::BestEffort { ttl: Duration::from_secs(1) };
+/// for reading in 0..200 {
+///     drop(telemetry.try_send_with(format!("{reading} degrees"), recent)?);
+/// }
+/// let status = telemetry.status();
+/// assert_eq!((status.queued, status.dropped), (100, 100));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Alarms, which must arrive even if the program is killed. The peer confirms each one, and a message that it cannot
+/// process does not block the others:
+///
+/// ```
+/// # #[cfg(feature = "durable")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use hangup::outbox::{Confirm, DiskStore, Fsync, Outbox, Processed};
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # let directory = std::env::temp_dir().join(format!("hangup-alarms-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// let replies = || LinesCodec::new_with_max_length(80);
+/// let ok = |reply: String| (reply == "ok").then_some(Processed::Oldest(1));
+/// let alarms = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .name("alarms")
+///     .confirm(Confirm::by_number(replies, ok))
+///     .durable(DiskStore::open(directory.join("alarms"), Fsync::Each)?)
+///     .ack_timeout(Duration::from_secs(10)) // a peer that hangs gets a new connection
+///     .max_attempts(5) // a message that ends five connections is set aside
+///     .spawn()?;
+/// drop(alarms.send("door 7 is broken".to_owned()).await?); // it is on disk now
+/// assert_eq!(alarms.status().queued, 1);
+/// # alarms.shutdown(Duration::ZERO).await;
+/// # drop(alarms);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "durable"))]
+/// # fn main() {}
+/// ```
+///
+/// A control loop, which must never wait. It learns immediately that the outbox is full, and keeps the message:
+///
+/// ```
+/// use hangup::outbox::{Outbox, Overflow, RefusedReason};
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let commands = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .capacity(1024, 2)
+///     .overflow(Overflow::Refuse)
+///     .in_flight(1) // the peer processes one command at a time
+///     .spawn()?;
+/// drop(commands.try_send("forward")?);
+/// drop(commands.try_send("left")?);
+/// let error = commands.try_send("stop").unwrap_err();
+/// assert_eq!(*error.reason(), RefusedReason::Full);
+/// assert_eq!(error.into_message(), "stop");
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder does nothing until `spawn` or `build`"]
 pub struct Builder<T: Message> {
     confirm: Confirm<T>,

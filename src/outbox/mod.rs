@@ -128,6 +128,64 @@
 //! The back-off starts again from its first delay only after the peer's program has replied, or after a connection has
 //! lasted for some time: see [`Builder::reset_backoff_after`].
 //!
+//! # The other end
+//!
+//! A peer that confirms has two duties: it replies only after it has processed a message, and it recognizes a message that
+//! comes again. Here is a complete one. It loses its first connection between processing and reply, and still processes
+//! each message once:
+//!
+//! ```
+//! use futures::{SinkExt, StreamExt};
+//! use hangup::outbox::{Confirm, Outbox, Processed};
+//! use std::collections::HashSet;
+//! use tokio::net::{TcpListener, TcpStream};
+//! use tokio_util::codec::{Framed, LinesCodec};
+//!
+//! /// Serves senders one after the other. Returns what it has processed.
+//! async fn station(listener: TcpListener) -> Vec<String> {
+//!     let mut seen = HashSet::new(); // a real station keeps it together with its data
+//!     let mut processed = Vec::new();
+//!     for connection in 0.. {
+//!         let (stream, _) = listener.accept().await.unwrap();
+//!         let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(1000));
+//!         while let Some(Ok(line)) = lines.next().await {
+//!             let (id, text) = line.split_once(' ').unwrap();
+//!             if seen.insert(id.to_owned()) {
+//!                 processed.push(text.to_owned());
+//!             }
+//!             if connection == 0 {
+//!                 break; // the network fails before the reply
+//!             }
+//!             lines.send(format!("ok {id}")).await.unwrap();
+//!             if processed.len() == 2 {
+//!                 return processed;
+//!             }
+//!         }
+//!     }
+//!     processed
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let station = tokio::spawn(station(listener));
+//!
+//! let id = |message: &String| message.split(' ').next().and_then(|id| id.parse().ok()).unwrap_or(0);
+//! let replies = || LinesCodec::new_with_max_length(80);
+//! let meaning = |reply: String| Some(Processed::One(reply.strip_prefix("ok ")?.parse().ok()?));
+//! let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new)
+//!     .confirm(Confirm::by_peer(id, replies, meaning))
+//!     .spawn()?;
+//! let first = outbox.send("1 door 7 opened".to_string()).await?;
+//! first.await?;
+//! drop(outbox.send("2 door 7 closed".to_string()).await?);
+//! assert_eq!(station.await?, ["door 7 opened", "door 7 closed"]);
+//! assert_eq!(outbox.status().resent, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Messages that cannot be sent
 //!
 //! A single bad message must not block the others. The outbox sets a message aside when

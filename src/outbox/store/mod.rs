@@ -128,6 +128,60 @@ use std::io;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Testing a store
+///
+/// A store of your own has to keep its promises. This function checks those that a test can check without a power cut; `open`
+/// opens the same store each time:
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::Store;
+/// use std::io;
+///
+/// fn check<S: Store>(mut open: impl FnMut() -> io::Result<S>) -> io::Result<()> {
+///     let message = |number: u64| (number, Bytes::from(format!("message {number}")));
+///     let mut store = open()?;
+///     let first = store.next_number()?;
+///     store.append(&[message(first), message(first + 1)])?;
+///     store.append(&[message(first + 5)])?; // numbers may have gaps
+///     store.remove(&[first, first + 99])?; // unknown numbers are ignored
+///     drop(store);
+///
+///     let mut store = open()?;
+///     assert_eq!(store.recover()?, [message(first + 1), message(first + 5)]);
+///     assert_eq!(store.recover_page(first + 2, 1)?, [message(first + 5)]); // at least one
+///     assert_eq!(store.totals()?.0, 2);
+///     store.remove(&[first + 1, first + 5])?;
+///     drop(store);
+///
+///     let mut store = open()?;
+///     assert!(store.recover()?.is_empty());
+///     assert!(store.next_number()? > first + 5); // it never falls
+///     Ok(())
+/// }
+///
+/// # #[cfg(feature = "durable")]
+/// # fn main() -> io::Result<()> {
+/// # use hangup::outbox::{DiskStore, Fsync};
+/// # let directory = std::env::temp_dir().join(format!("hangup-check-store-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// # let path = directory.join("outbox");
+/// check(|| Ok(DiskStore::open(&path, Fsync::Never)?))?;
+/// # std::fs::remove_dir_all(&directory)
+/// # }
+/// # #[cfg(not(feature = "durable"))]
+/// # fn main() {
+/// #     let _ = check::<Never>;
+/// #     struct Never;
+/// #     impl Store for Never {
+/// #         fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> { Ok(Vec::new()) }
+/// #         fn next_number(&mut self) -> io::Result<u64> { Ok(0) }
+/// #         fn append(&mut self, _: &[(u64, Bytes)]) -> io::Result<()> { Ok(()) }
+/// #         fn remove(&mut self, _: &[u64]) -> io::Result<()> { Ok(()) }
+/// #     }
+/// # }
+/// ```
 pub trait Store: Send + 'static {
     /// Returns all kept messages, in the order of their numbers.
     ///
