@@ -60,6 +60,27 @@ pub enum HalfClose {
     /// For relays and servers that cannot wait forever for a client that has left. Choose the longest time that an
     /// answer may take. The close comes after one to two periods. The timer is a task that is spawned when the FIN
     /// arrives; before that the option costs nothing. A period of zero is the same as [`Close`](Self::Close).
+    ///
+    /// ```
+    /// use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredListener, Status};
+    /// use std::time::Duration;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = MonitorConfig::new().half_close(HalfClose::AllowFor(Duration::from_millis(50)));
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// let mut states = stream.monitor().subscribe();
+    ///
+    /// client.shutdown().await?; // a half-close: the client waits for an answer
+    /// states.wait_for(|status| *status == Status::PeerFinished).await?;
+    /// // No answer comes: the stream closes after one to two periods.
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// ```
     AllowFor(Duration),
 }
 
