@@ -4,6 +4,19 @@ use std::fmt;
 
 /// What an error means for a sender.
 ///
+/// | class | send the message again? | examples on Linux |
+/// |---|---|---|
+/// | [`NotReady`](Self::NotReady) | the same call, when the socket is ready | `EAGAIN`, `EINPROGRESS` |
+/// | [`Interrupted`](Self::Interrupted) | the same call, immediately | `EINTR` |
+/// | [`Disconnected`](Self::Disconnected) | on a new connection | `ECONNRESET`, `EPIPE`, `ECONNREFUSED` |
+/// | [`Network`](Self::Network) | on a new connection, later | `ENETUNREACH`, `EHOSTUNREACH` |
+/// | [`Resolution`](Self::Resolution) | on a new connection, later | `EAI_AGAIN` |
+/// | [`Timeout`](Self::Timeout) | on a new connection | `ETIMEDOUT` |
+/// | [`Tls`](Self::Tls) | on a new connection, unless its handshake fails too | |
+/// | [`LocalResources`](Self::LocalResources) | later, without a new connection | `EMFILE`, `ENOBUFS`, `ENOMEM` |
+/// | [`Misuse`](Self::Misuse), [`Permission`](Self::Permission) | no | `EBADF`, `EADDRINUSE`; `EACCES` |
+/// | [`Other`](Self::Other) | no: report it | |
+///
 /// ```
 /// use hangup::errors::{ErrorClass, classify};
 /// use std::io;

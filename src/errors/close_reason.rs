@@ -7,11 +7,28 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 
-/// Why a stream is over.
+/// Why a stream closed.
 ///
 /// The first reason wins and never changes: every [`Monitor`](crate::Monitor), every
-/// [`Closed`](crate::Closed) future, the watch channel and the error of a refused write tell the
+/// [`Closed`](crate::Closed) future, the watch channel and the error of a refused write report the
 /// same one.
+///
+/// | reason | cause | the peer's program has everything that we sent |
+/// |---|---|---|
+/// | [`Finished`](Self::Finished) | FIN after our own shutdown | if the protocol says so |
+/// | [`PeerClosed`](Self::PeerClosed) | FIN while we were still sending | not known |
+/// | [`Reset`](Self::Reset) | RST | not known; the last bytes often not |
+/// | [`TimedOut`](Self::TimedOut) | no answer; a timer of the system expired | not known |
+/// | [`Unreachable`](Self::Unreachable) | ICMP, or no route | not known |
+/// | [`Stalled`](Self::Stalled) | the peer reads too slowly | no |
+/// | [`Truncated`](Self::Truncated) | a TLS stream without close_notify | not known |
+/// | [`Tls`](Self::Tls), [`TlsAlert`](Self::TlsAlert) | TLS failed on our side, or on the peer's | not known |
+/// | [`Failed`](Self::Failed) | another error | not known |
+/// | [`Aborted`](Self::Aborted), [`Dropped`](Self::Dropped) | our own program | not known |
+/// | [`RuntimeShutdown`](Self::RuntimeShutdown) | the runtime has shut down | not known |
+///
+/// Where it is not known, only a reply of the peer's program can tell.
+/// [`Transfer::acknowledged`](crate::Transfer::acknowledged) says how much its kernel has received.
 ///
 /// # What a program does with it
 ///

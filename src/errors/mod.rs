@@ -26,6 +26,58 @@
 //! assert_eq!(after(io::ErrorKind::PermissionDenied.into()), "give up");
 //! ```
 //!
+//! # A sender that reconnects
+//!
+//! The classes lead to four different reactions. This loop sends one message, and takes the calls from outside so that it can
+//! be tested:
+//!
+//! ```
+//! use hangup::errors::{Call, ErrorClass, classify, classify_call};
+//! use std::io::{self, ErrorKind};
+//!
+//! /// Sends on the present connection, or on a new one. Returns the number of connections that it made.
+//! fn send(
+//!     mut write: impl FnMut() -> io::Result<()>,
+//!     mut connect: impl FnMut() -> io::Result<()>,
+//!     mut pause: impl FnMut(),
+//! ) -> io::Result<u32> {
+//!     let mut connections = 0;
+//!     loop {
+//!         let error = match write() {
+//!             Ok(()) => return Ok(connections),
+//!             Err(error) => error,
+//!         };
+//!         match classify(&error) {
+//!             // Nothing has failed: make the same call again.
+//!             class if class.is_transient() => continue,
+//!             // A new connection would need even more: wait first.
+//!             ErrorClass::LocalResources => pause(),
+//!             // The connection is at fault: make a new one, however long it takes.
+//!             class if class.is_connection() => loop {
+//!                 connections += 1;
+//!                 match connect() {
+//!                     Ok(()) => break,
+//!                     Err(error) if classify_call(&error, Call::Connect).is_connection() => pause(),
+//!                     Err(error) => return Err(error),
+//!                 }
+//!             },
+//!             // A mistake in the program, a missing permission, or an unknown error: report it.
+//!             _ => return Err(error),
+//!         }
+//!     }
+//! }
+//!
+//! let results = [Err(ErrorKind::Interrupted), Err(ErrorKind::BrokenPipe), Ok(())];
+//! let mut results = results.into_iter().map(|result| result.map_err(io::Error::from));
+//! let sent = send(|| results.next().unwrap(), || Ok(()), || {});
+//! assert_eq!(sent.unwrap(), 1);
+//!
+//! let denied = send(|| Err(ErrorKind::PermissionDenied.into()), || Ok(()), || {});
+//! assert_eq!(denied.unwrap_err().kind(), ErrorKind::PermissionDenied);
+//! ```
+//!
+//! The [`outbox`](crate::outbox) is such a sender, with a queue, confirmations and a back-off.
+//!
 //! # Why a table is needed
 //!
 //! [`io::ErrorKind`](std::io::ErrorKind) is too coarse, and it differs between systems. About twenty codes mean that a

@@ -14,19 +14,20 @@ type Attempt<C> = Pin<Box<dyn Future<Output = io::Result<C>> + Send>>;
 /// Makes a `connect` for [`Outbox::builder`](super::Outbox::builder) that tries several addresses in turn, each for at
 /// most `within`, until one of them connects.
 ///
-/// Each call begins with the address after the one that connected last: a server that accepts and closes does not
-/// keep the outbox from the others. [`Builder::connect_timeout`](super::Builder::connect_timeout) limits the whole
-/// call, so set it to more than `within` for each address.
+/// Each call begins with the address after the one that connected last. So a server that accepts connections and closes
+/// them does not keep the outbox from the other addresses.
+/// [`Builder::connect_timeout`](super::Builder::connect_timeout) limits the whole call: set it to more than `within`
+/// times the number of addresses.
 ///
 /// # Errors
 ///
-/// If no address connects, the error carries [`AddressErrors`], which has the error of each. Its kind is that of the
-/// first error that may pass: the outbox [gives up](super::Builder::give_up_on) only if the errors of all addresses say
-/// that the program is wrong. Without an address it is [`InvalidInput`](io::ErrorKind::InvalidInput).
+/// If no address connects, the error carries [`AddressErrors`] with the error of each address. Its kind is that of the
+/// first temporary error, so the outbox [gives up](super::Builder::give_up_on) only if the errors of all addresses mean a
+/// mistake in the program. Without any address it is [`InvalidInput`](io::ErrorKind::InvalidInput).
 ///
 /// # Cancel safety
 ///
-/// If a call is dropped, the attempt that is under way is dropped with it.
+/// Dropping the future drops the running attempt.
 ///
 /// ```
 /// use hangup::outbox::{Outbox, connect_in_turn};
@@ -111,12 +112,33 @@ pub struct AddressErrors {
 
 impl AddressErrors {
     /// The addresses in the order in which they were tried, each with its error.
+    ///
+    /// ```
+    /// use hangup::outbox::{AddressErrors, connect_in_turn};
+    /// use std::io::{self, ErrorKind};
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let connect = |address: &'static str| async move {
+    ///     let kind = if address == "first" { ErrorKind::InvalidInput } else { ErrorKind::ConnectionRefused };
+    ///     Err::<TcpStream, _>(io::Error::from(kind))
+    /// };
+    /// let error = connect_in_turn(["first", "second"], Duration::from_secs(1), connect)().await.unwrap_err();
+    /// // The second address may work later, so this is not a reason to give up.
+    /// assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    /// let errors = error.get_ref().and_then(|inner| inner.downcast_ref::<AddressErrors>()).unwrap();
+    /// let kinds: Vec<ErrorKind> = errors.iter().map(|(_, error)| error.kind()).collect();
+    /// assert_eq!(kinds, [ErrorKind::InvalidInput, ErrorKind::ConnectionRefused]);
+    /// # }
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &io::Error)> {
         let errors = self.errors.iter();
         errors.map(|(address, error)| (address.as_str(), error))
     }
 
-    /// The kind of the first error that may pass, or of the first one.
+    /// The kind of the first temporary error, or else of the first error.
     fn kind(&self) -> io::ErrorKind {
         use io::ErrorKind::{InvalidInput, Unsupported};
         let mut kinds = self.errors.iter().map(|(_, error)| error.kind());

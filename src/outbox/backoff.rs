@@ -9,10 +9,9 @@ use std::time::Duration;
 ///
 /// # Default
 ///
-/// * the first delay is at most 200 ms, and each next one up to twice as long;
-/// * none is longer than 10 s;
-/// * each is drawn at random between half of that and all of it, so that the clients of a server that
-///   restarts do not all connect at the same moment.
+/// * The first delay is at most 200 ms. The limit doubles with each delay, up to 10 s.
+/// * Each delay is random, between half of its limit and the whole, so that the clients of a restarted server do not
+///   all connect at the same moment.
 ///
 /// [`Builder::backoff`](super::Builder::backoff) also takes any other
 /// `IntoIterator<Item = Duration> + Clone`.
@@ -35,8 +34,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The first delay is at most `first`, each next one up to twice as long, and none longer than
-    /// `longest`.
+    /// A back-off whose first delay is at most `first`. The limit doubles with each delay, up to `longest`.
     ///
     /// # Errors
     ///
@@ -70,7 +68,7 @@ impl Backoff {
         }
     }
 
-    /// Ends after this many delays: then the outbox gives up. Default: endless.
+    /// Ends after this many delays. Then the outbox gives up. Default: endless.
     ///
     /// ```
     /// use hangup::outbox::Backoff;
@@ -102,7 +100,7 @@ impl IntoIterator for Backoff {
     type IntoIter = Delays;
 
     fn into_iter(self) -> Delays {
-        // backon's jitter adds up to the whole delay, so it is given half of each.
+        // backon's jitter adds at most the whole delay, so backon gets half of each delay.
         let builder = ExponentialBuilder::new()
             .with_min_delay(self.first / 2)
             .with_max_delay(self.longest / 2)
@@ -130,7 +128,7 @@ impl Iterator for Delays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        // Halves and 32-bit floats are rounded.
+        // backon computes with 32-bit floats, so a delay may be rounded up.
         self.delays.next().map(|delay| delay.min(self.longest))
     }
 }

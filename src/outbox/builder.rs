@@ -22,8 +22,104 @@ use tokio_util::codec::Encoder;
 
 /// The configuration of an [`Outbox`], see [`Outbox::builder`].
 ///
-/// Every method says its default. [`spawn`](Self::spawn) checks all values together; no value is changed
-/// silently.
+/// [`spawn`](Self::spawn) checks all values together. No value is silently adjusted.
+///
+/// | to set | method | default |
+/// |---|---|---|
+/// | what confirms a message | [`confirm`](Self::confirm) | the peer's TCP |
+/// | memory | [`capacity`](Self::capacity), [`overflow`](Self::overflow) | 16 MiB and 65 536 messages; `send` waits |
+/// | messages in flight | [`in_flight`](Self::in_flight) | no limit |
+/// | delays between attempts | [`backoff`](Self::backoff), [`reset_backoff_after`](Self::reset_backoff_after) | 200 ms to 10 s, with jitter |
+/// | when to give up | [`give_up_on`](Self::give_up_on), [`give_up_after`](Self::give_up_after) | on mistakes of the program |
+/// | time limits | [`connect_timeout`](Self::connect_timeout), [`dead_peer_timeout`](Self::dead_peer_timeout), [`ack_timeout`](Self::ack_timeout) | 10 s, 30 s, off |
+/// | bad messages and replies | [`max_attempts`](Self::max_attempts), [`on_unsendable`](Self::on_unsendable), [`max_reply`](Self::max_reply) | no limit, keep, 1 MiB |
+/// | the end | [`linger`](Self::linger) | 10 s |
+/// | a store | [`durable`](Self::durable), [`durable_nonblocking`](Self::durable_nonblocking) | none |
+/// | the name in metrics and events | [`name`](Self::name) | `outbox` |
+///
+/// # Three configurations
+///
+/// Telemetry, where only recent values matter. Memory is small, and old values make room for new ones:
+///
+/// ```
+/// use hangup::outbox::{Importance, Outbox, Overflow};
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let telemetry = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .name("telemetry")
+///     .capacity(64 * 1024, 100)
+///     .overflow(Overflow::DropOldest)
+///     .spawn()?;
+/// let recent = Importance::BestEffort { ttl: Duration::from_secs(1) };
+/// for reading in 0..200 {
+///     drop(telemetry.try_send_with(format!("{reading} degrees"), recent)?);
+/// }
+/// let status = telemetry.status();
+/// assert_eq!((status.queued, status.dropped), (100, 100));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Alarms, which must arrive even if the program is killed. The peer confirms each one, and a message that it cannot
+/// process does not block the others:
+///
+/// ```
+/// # #[cfg(feature = "durable")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use hangup::outbox::{Confirm, DiskStore, Fsync, Outbox, Processed};
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # let directory = std::env::temp_dir().join(format!("hangup-alarms-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// let replies = || LinesCodec::new_with_max_length(80);
+/// let ok = |reply: String| (reply == "ok").then_some(Processed::Oldest(1));
+/// let alarms = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .name("alarms")
+///     .confirm(Confirm::by_number(replies, ok))
+///     .durable(DiskStore::open(directory.join("alarms"), Fsync::Each)?)
+///     .ack_timeout(Duration::from_secs(10)) // a peer that hangs gets a new connection
+///     .max_attempts(5) // a message that ends five connections is set aside
+///     .spawn()?;
+/// drop(alarms.send("door 7 is broken".to_owned()).await?); // it is on disk now
+/// assert_eq!(alarms.status().queued, 1);
+/// # alarms.shutdown(Duration::ZERO).await;
+/// # drop(alarms);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "durable"))]
+/// # fn main() {}
+/// ```
+///
+/// A control loop, which must never wait. It learns immediately that the outbox is full, and keeps the message:
+///
+/// ```
+/// use hangup::outbox::{Outbox, Overflow, RefusedReason};
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let commands = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .capacity(1024, 2)
+///     .overflow(Overflow::Refuse)
+///     .in_flight(1) // the peer processes one command at a time
+///     .spawn()?;
+/// drop(commands.try_send("forward")?);
+/// drop(commands.try_send("left")?);
+/// let error = commands.try_send("stop").unwrap_err();
+/// assert_eq!(*error.reason(), RefusedReason::Full);
+/// assert_eq!(error.into_message(), "stop");
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder does nothing until `spawn` or `build`"]
 pub struct Builder<T: Message> {
     confirm: Confirm<T>,
@@ -50,8 +146,8 @@ impl<T: Message> Builder<T> {
         }
     }
 
-    /// What counts as a confirmation. Default: [`Confirm::Acknowledged`], which any peer can do.
-    /// [`Confirm::ByPeer`] promises more: prefer it if the protocol has replies.
+    /// What counts as a confirmation. Default: [`Confirm::Acknowledged`], which every peer supports.
+    /// [`Confirm::ByPeer`] promises more, so prefer it if the protocol has replies.
     ///
     /// ```
     /// use hangup::outbox::{Confirm, ConfirmedBy, Outbox, Processed};
@@ -70,7 +166,7 @@ impl<T: Message> Builder<T> {
     /// #         lines.send("ok").await.unwrap();
     /// #     }
     /// # });
-    /// // The peer replies "ok" to each message, in their order. The messages have no ids.
+    /// // The peer replies "ok" to each message, in order. The messages have no ids.
     /// let by_count = Confirm::by_number(
     ///     || LinesCodec::new_with_max_length(80),
     ///     |reply: String| (reply == "ok").then_some(Processed::Oldest(1)),
@@ -114,9 +210,9 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// How much the outbox holds in memory: the sizes of its messages in bytes, and their number. Default: 16 MiB and
-    /// 65 536 messages. [`overflow`](Self::overflow) says what happens beyond that; important messages of a
-    /// [durable](Self::durable) outbox stay on disk.
+    /// How much the outbox holds in memory: the total size of its messages in bytes, and their number. Default: 16 MiB
+    /// and 65 536 messages. [`overflow`](Self::overflow) says what happens beyond that. In a [durable](Self::durable)
+    /// outbox, important messages beyond the capacity stay on disk.
     ///
     /// [`spawn`](Self::spawn) refuses zero.
     ///
@@ -167,10 +263,9 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// How many messages may be written and unconfirmed at once. Default: no limit.
+    /// How many messages may be written and unconfirmed at the same time. Default: no limit.
     ///
-    /// For a peer that bounds this itself, as MQTT's Receive Maximum does. [`spawn`](Self::spawn) refuses
-    /// zero.
+    /// For a peer that has such a limit, as with MQTT's Receive Maximum. [`spawn`](Self::spawn) refuses zero.
     ///
     /// ```
     /// use hangup::outbox::Outbox;
@@ -194,10 +289,10 @@ impl<T: Message> Builder<T> {
 
     /// The delays before each attempt to connect after a loss. Default: [`Backoff`](super::Backoff)'s.
     ///
-    /// The delays start anew when a connection has proved healthy, see
-    /// [`reset_backoff_after`](Self::reset_backoff_after). When they end, the outbox gives up. A delay below one
-    /// millisecond counts as one. An attempt may come up to one millisecond early, because tokio's timer counts in
-    /// milliseconds.
+    /// The delays start from the first one again after a healthy connection, see
+    /// [`reset_backoff_after`](Self::reset_backoff_after). If the iterator ends, the outbox gives up. A delay below one
+    /// millisecond counts as one millisecond. An attempt may come up to one millisecond early, because tokio's timer
+    /// counts in milliseconds.
     ///
     /// ```
     /// use hangup::outbox::{Backoff, Outbox};
@@ -224,12 +319,12 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// How long a connection must last to count as healthy, so that the [back-off](Self::backoff) starts
-    /// anew. Default: 10 s.
+    /// How long a connection must last to count as healthy. After a healthy connection the [back-off](Self::backoff)
+    /// starts again from its first delay. Default: 10 s.
     ///
-    /// A sign of life from the peer's program makes it healthy at once: a confirmation by
-    /// [`Confirm::ByPeer`], or, with [`Confirm::Acknowledged`], any byte that the peer sends. An
-    /// acknowledgement by TCP is no such sign: a load balancer without a back end sends it too.
+    /// A connection counts as healthy earlier if the peer's program shows that it runs: by a confirmation with
+    /// [`Confirm::ByPeer`], or by any byte that it sends with [`Confirm::Acknowledged`]. An acknowledgement by TCP is
+    /// not enough, because a load balancer without a back end sends it too.
     ///
     /// ```
     /// use hangup::outbox::Outbox;
@@ -252,13 +347,13 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// Which errors end the outbox instead of leading to another attempt. Default: errors of the kinds
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`Unsupported`](io::ErrorKind::Unsupported), which say
-    /// that the program is wrong.
+    /// On which errors the outbox gives up instead of connecting again. Default: errors of the kinds
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`Unsupported`](io::ErrorKind::Unsupported), which mean a
+    /// mistake in the program.
     ///
-    /// `rule` sees each error of `connect`, and each error that ends a connection. Anything that can pass should
-    /// return `false`: a refused or unreachable address, an address that is not there yet, a
-    /// firewall's refusal, a failed look-up, odd bytes from a captive portal.
+    /// `rule` is called with each error of `connect` and with each error that ends a connection. It should return `false`
+    /// for every temporary error: a refused or unreachable address, an address that does not exist yet, a rejection by
+    /// a firewall, a failed look-up, unexpected bytes from a captive portal.
     ///
     /// ```
     /// use hangup::outbox::{Outbox, UndeliveredReason};
@@ -282,7 +377,7 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// Gives up when there was no healthy connection for this long, see
+    /// Gives up after this time without a healthy connection, see
     /// [`reset_backoff_after`](Self::reset_backoff_after). Default: never.
     ///
     /// [`Outbox::resume`] restarts an outbox that gave up.
@@ -312,8 +407,8 @@ impl<T: Message> Builder<T> {
     /// How long one call of `connect` may take. Default: 10 s. `None` leaves it to the operating system, which
     /// tries for about two minutes on Linux.
     ///
-    /// Without a limit, an attempt to reach a host that drops all packets delays the attempt that would
-    /// succeed. [`spawn`](Self::spawn) refuses zero.
+    /// Without a limit, an attempt to reach a host that drops all packets delays the next attempt, which may succeed.
+    /// [`spawn`](Self::spawn) refuses zero.
     ///
     /// ```
     /// use hangup::outbox::Outbox;
@@ -364,10 +459,10 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// Replaces a connection on which messages are unconfirmed, and nothing was written or confirmed for this
-    /// long. Default: no limit. [`spawn`](Self::spawn) refuses zero.
+    /// Replaces a connection that has unconfirmed messages if nothing was written or confirmed for this long. Default: no
+    /// limit. [`spawn`](Self::spawn) refuses zero.
     ///
-    /// For a peer that hangs while its kernel goes on acknowledging.
+    /// For a peer whose program hangs while its kernel still acknowledges.
     ///
     /// ```
     /// use hangup::outbox::Outbox;
@@ -390,8 +485,8 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// How many bytes of one reply are kept while its end is missing. Default: 1 MiB. A longer one ends the
-    /// connection. What the decoder keeps inside itself does not count.
+    /// The largest size of an incomplete reply, in bytes. Default: 1 MiB. A longer reply ends the connection. Bytes that
+    /// the decoder keeps itself do not count.
     ///
     /// ```
     /// use hangup::outbox::Outbox;
@@ -414,11 +509,11 @@ impl<T: Message> Builder<T> {
     }
 
     /// Sets a message aside as [`Unsendable`] after this many connections have ended while it was the only
-    /// unconfirmed one. Default: no limit, so a message on which the peer always closes blocks all behind it.
+    /// unconfirmed one. Default: no limit. Then a message on which the peer always closes blocks all later messages.
     ///
-    /// When two connections in a row end with the same message unconfirmed, the next one carries that message
-    /// alone, so that no other message is blamed. The peer must therefore confirm a message without waiting for
-    /// more. Connections that a timer of the network ended do not count. [`spawn`](Self::spawn) refuses zero.
+    /// If two connections in a row end with the same message as the oldest unconfirmed one, the next connection carries
+    /// that message alone, so that no other message is blamed. The peer must therefore confirm a message without waiting
+    /// for more. Connections that ended because of the network do not count. [`spawn`](Self::spawn) refuses zero.
     ///
     /// ```
     /// use hangup::outbox::Outbox;
@@ -440,10 +535,11 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// Receives each message that cannot be sent, see [`Unsendable`], and says whether a store keeps it.
-    /// Default: the store keeps it as a dead letter. It is counted in [`OutboxStatus::unsendable`](super::OutboxStatus::unsendable).
+    /// Sets a handler for messages that cannot be sent, see [`Unsendable`]. It decides whether the store keeps the
+    /// message. Default: the store keeps it as a dead letter.
+    /// [`OutboxStatus::unsendable`](super::OutboxStatus::unsendable) counts these messages.
     ///
-    /// The handler is called from [`spawn`](Self::spawn), from the outbox's task, and from the thread that calls the
+    /// The handler is called by [`spawn`](Self::spawn), by the outbox's task, and by the thread that calls the
     /// store. It must not block.
     ///
     /// ```
@@ -496,19 +592,20 @@ impl<T: Message> Builder<T> {
     }
 
     /// Also keeps important messages in `store`, from before [`send`](Outbox::send) returns until they are
-    /// confirmed: an accepted message is delivered even if the program crashes. Messages that the store
-    /// holds already are delivered first, in their order. See `DiskStore` (feature `durable`) for the
-    /// promises. A thread of the outbox calls the store, because its calls block.
+    /// confirmed. So an accepted message is delivered even if the program crashes. Messages that are already in the
+    /// store are delivered first, in order. For the exact promises see `DiskStore` (feature `durable`). The outbox calls
+    /// the store on a thread of its own, because the calls block.
     ///
-    /// What does not fit into the [`capacity`](Self::capacity) is only in the store, and comes into memory as room
-    /// appears, in order. [`Receipt`](super::Receipt)s that are held keep their messages in memory; drop those that do
-    /// not matter. While messages are only in the store, best-effort messages may use half of the capacity.
+    /// Messages that do not fit into the [`capacity`](Self::capacity) are only in the store. They come into memory in
+    /// order, as soon as there is room. A [`Receipt`](super::Receipt) keeps a copy of its message in memory, so drop
+    /// receipts that do not matter. While messages are only in the store, best-effort messages may use half of the
+    /// capacity.
     ///
-    /// Messages that a [`shutdown`](Outbox::shutdown) leaves stay in the store, and the next outbox on that
+    /// Messages that are left after a [`shutdown`](Outbox::shutdown) stay in the store, and the next outbox on that
     /// store delivers them.
     ///
-    /// [`Confirm::Acknowledged`] weakens this promise: the store forgets a message when the peer's TCP has it,
-    /// whether or not the peer's program has read it.
+    /// [`Confirm::Acknowledged`] weakens this promise: the store removes a message when the peer's TCP has it,
+    /// even if the peer's program has not read it.
     ///
     /// ```
     /// # #[cfg(feature = "durable")]
@@ -543,8 +640,8 @@ impl<T: Message> Builder<T> {
         self.with_store(store, StoreCalls::OnThread)
     }
 
-    /// As [`durable`](Self::durable), for a store whose calls return at once, one in memory for instance: the
-    /// outbox's task calls it, without a thread.
+    /// As [`durable`](Self::durable), for a store whose calls never block, for instance one in memory. The outbox's task
+    /// calls it, and no thread is started.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -556,7 +653,7 @@ impl<T: Message> Builder<T> {
     /// use tokio::net::TcpStream;
     /// use tokio_util::codec::LinesCodec;
     ///
-    /// /// Survives the outbox, and not the process.
+    /// /// Survives the outbox, but not the process.
     /// #[derive(Clone, Default)]
     /// struct Memory(Arc<Mutex<BTreeMap<u64, Bytes>>>);
     ///
@@ -636,7 +733,7 @@ impl<T: Message> Builder<T> {
         Ok(outbox)
     }
 
-    /// Returns the outbox and its task, to run the task elsewhere than [`spawn`](Self::spawn) does.
+    /// Returns the outbox and its task, for programs that do not want [`spawn`](Self::spawn) to spawn the task.
     ///
     /// # Errors
     ///
@@ -644,7 +741,8 @@ impl<T: Message> Builder<T> {
     ///   which;
     /// * [`NotConnected`](io::ErrorKind::NotConnected): no runtime is entered;
     /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without timers;
-    /// * errors of the store, and of starting its thread. A record that cannot be decoded is no error but [`Unsendable`].
+    /// * errors of the store, and of starting its thread. A record that cannot be decoded is not an error: it becomes
+    ///   [`Unsendable`].
     ///
     /// ```
     /// use hangup::outbox::Outbox;

@@ -13,20 +13,21 @@ use tokio_util::codec::Decoder;
 pub enum Confirm<T> {
     /// A reply of the peer's program names the message.
     ///
-    /// At least once, whatever crashes. Exactly once if the peer drops the ids that it has already processed.
+    /// Each message is delivered at least once, whatever crashes, and exactly once if the peer drops ids that it has
+    /// already processed.
     ByPeer(ByPeer<T>),
     /// The peer's TCP has acknowledged every byte of the message.
     ///
-    /// This needs nothing from the peer's program, and it proves nothing about that program: whatever TCP
-    /// acknowledged and the program did not read is lost if the program crashes, or closes the connection. A load
-    /// balancer without a back end acknowledges everything. Bytes that the peer sends are read and dropped.
+    /// This needs nothing from the peer's program, and proves nothing about it. Bytes that TCP has acknowledged and the
+    /// program has not read are lost if the program crashes or closes the connection. A load balancer without a back end
+    /// acknowledges everything. The outbox reads and discards the bytes that the peer sends.
     ///
     /// It needs a stream whose acknowledged bytes are known, see
     /// [`Transfer::acknowledged`](crate::Transfer::acknowledged): TCP on Linux, or TLS over a monitored
     /// TCP stream, given as [`Connection::over`](super::Connection::over). With any other stream the outbox
-    /// gives up with [`Unsupported`](io::ErrorKind::Unsupported) before it writes a byte. If `connect` writes
-    /// something itself, a login for instance, it wraps the socket in a
-    /// [`MonitoredStream`](crate::MonitoredStream) first and writes through that.
+    /// gives up with [`Unsupported`](io::ErrorKind::Unsupported) before it writes a byte. If `connect` itself writes
+    /// something, such as a login, it must first wrap the socket in a [`MonitoredStream`](crate::MonitoredStream), and
+    /// write through that.
     Acknowledged,
 }
 
@@ -156,12 +157,14 @@ pub struct ByPeer<T> {
 }
 
 impl<T> ByPeer<T> {
+    /// Creates the reader of the peer's replies.
+    ///
     /// * `id` returns the id of a message. It is called once, when the message is sent.
     /// * `decoder` makes the decoder of the peer's replies, a new one for each connection. Only
-    ///   [`decode`](Decoder::decode) is called: a reply that the end of the connection cut short is no reply,
-    ///   whatever [`decode_eof`](Decoder::decode_eof) would say. An error of the decoder, or a panic, ends the
-    ///   connection, and the outbox connects again.
-    /// * `meaning` says what a reply confirms; `None` for a reply that confirms nothing. The outbox's task
+    ///   [`decode`](Decoder::decode) is called, never [`decode_eof`](Decoder::decode_eof): a reply that is cut off by
+    ///   the end of the connection does not count. An error or a panic of the decoder ends the connection, and the
+    ///   outbox connects again.
+    /// * `meaning` returns what a reply confirms, or `None` for a reply that confirms nothing. The outbox's task
     ///   calls it, so it must not block.
     ///
     /// ```

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 /// |---|---|
 /// | [`TcpStream`], `UnixStream` | a [`MonitoredStream`] around it, with [`Builder::dead_peer_timeout`](super::Builder::dead_peer_timeout) |
 /// | [`MonitoredStream`] | the stream as it is, and its own monitor |
-/// | [`Connection::over`]`(stream, monitor)` | for TLS and the like: a stream above a monitored one |
+/// | [`Connection::over`]`(stream, monitor)` | the stream, with the monitor of the stream below it: for TLS and similar layers |
 ///
 /// ```
 /// use hangup::MonitoredStream;
@@ -45,7 +45,7 @@ type Open = Box<dyn FnOnce(&MonitorConfig) -> io::Result<Parts> + Send>;
 pub(crate) struct Parts {
     pub(crate) stream: Pin<Box<dyn Stream>>,
     pub(crate) monitor: Monitor,
-    /// The monitor counts the bytes of this stream, and not those of a stream below it.
+    /// Whether the monitor counts the bytes of this stream, and not those of a stream below it.
     pub(crate) direct: bool,
 }
 
@@ -110,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// The stream, with `config` if it is not monitored yet.
+    /// Returns the stream and its monitor. A stream without a monitor gets one with `config`.
     pub(crate) fn open(self, config: &MonitorConfig) -> io::Result<Parts> {
         (self.open)(config)
     }

@@ -1,4 +1,4 @@
-//! How an outbox is made: what connects, and what encodes.
+//! The constructors of an outbox.
 
 use super::builder::{self, Builder};
 use super::connection::Connection;
@@ -15,9 +15,9 @@ impl<T: Message> Outbox<T> {
     ///
     /// * `connect` makes a connection: the first one, and another one after each loss. To try several
     ///   addresses in turn, see [`connect_in_turn`](super::connect_in_turn).
-    /// * `encoder` makes the encoder of a connection, a new one each time, so that an encoder with a state
-    ///   starts anew together with its counterpart at the peer. A message for which the encoder returns an
-    ///   error, or panics, is set aside as [`Unsendable`](super::Unsendable); the others go on.
+    /// * `encoder` makes the encoder of a connection. Each connection gets a new one, so a stateful encoder starts
+    ///   together with its counterpart at the peer. If the encoder returns an error for a message, or panics, the outbox
+    ///   sets the message aside as [`Unsendable`](super::Unsendable), and sends the others.
     ///
     /// ```
     /// use hangup::outbox::Outbox;

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-/// A message with what the outbox knows about it, for an encoder that puts that on the wire. See
+/// A message with its number and its attempt, for an encoder that puts these on the wire. See
 /// [`Outbox::builder_with_envelope`](super::Outbox::builder_with_envelope).
 ///
 /// A peer that must process each message once keeps the numbers that it has processed, and drops a repeated one. Messages of
@@ -37,8 +37,8 @@ pub struct Envelope<T> {
     /// 1 when the message is written for the first time in this outbox, 2 when it is written again. Stays at
     /// 65 535.
     pub attempt: u32,
-    /// When [`send`](super::Outbox::send) accepted the message, by tokio's clock: the same in each attempt. For a
-    /// message that came back from a store, when it came back into memory.
+    /// When [`send`](super::Outbox::send) accepted the message, by tokio's clock. It is the same in each attempt. For a
+    /// message that was read from a store, the time of reading.
     pub first_sent: Instant,
     /// The message.
     pub message: T,

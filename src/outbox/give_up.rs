@@ -50,7 +50,22 @@ impl GiveUpReason {
         }
     }
 
-    /// The class of the last error.
+    /// The class of the last error: see [`errors`](crate::errors).
+    ///
+    /// ```
+    /// use hangup::errors::ErrorClass;
+    /// use hangup::outbox::GiveUpReason;
+    ///
+    /// /// What a supervisor does with a program whose outbox gave up.
+    /// fn action(why: &GiveUpReason) -> &'static str {
+    ///     match why.class() {
+    ///         ErrorClass::Misuse => "stop it: a restart would fail in the same way",
+    ///         ErrorClass::LocalResources => "restart it: it has run out of descriptors or memory",
+    ///         _ => "call Outbox::resume later",
+    ///     }
+    /// }
+    /// # let _ = action;
+    /// ```
     pub fn class(&self) -> ErrorClass {
         self.class
     }

@@ -14,8 +14,8 @@ use tokio_util::codec::Encoder;
 
 /// Any serde value as a message: it is a [`Message`], a [`Record`] for a store, and [`JsonLines`] writes it.
 ///
-/// The value is turned into JSON once, by [`new`](Self::new). A clone shares the value and its JSON, so each new attempt to
-/// send it costs a copy into the send buffer and nothing else.
+/// [`new`](Self::new) serializes the value once. A clone shares the value and its JSON, so another attempt to send it
+/// costs only a copy into the send buffer.
 ///
 /// ```
 /// use hangup::outbox::{Json, JsonLines, Message, Outbox};
@@ -49,7 +49,7 @@ impl<T: Serialize> Json<T> {
     ///
     /// # Errors
     ///
-    /// Those of serde_json: `value` cannot be JSON, for example a map whose keys are not strings.
+    /// The errors of serde_json, if `value` cannot be written as JSON. An example is a map whose keys are not strings.
     ///
     /// ```
     /// use hangup::outbox::Json;

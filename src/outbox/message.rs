@@ -6,8 +6,9 @@ use std::time::Duration;
 
 /// A message of an outbox: it has a size, and it can be cloned.
 ///
-/// The outbox keeps the message until it is confirmed, and gives the encoder a clone of it each time that
-/// it is written. `Clone` should be cheap: [`Bytes`] and `Arc<..>` share their bytes, a `Vec` copies them.
+/// The outbox keeps the message until it is confirmed, and passes a clone to the encoder for each attempt. `Clone`
+/// should be cheap: clones of [`Bytes`] and `Arc<..>` share their bytes, while a `Vec` copies them. `clone` and `size`
+/// must not call the outbox, because they may run under its lock.
 ///
 /// ```
 /// use hangup::outbox::Message;
@@ -27,8 +28,9 @@ use std::time::Duration;
 /// assert_eq!(Event { number: 1, text: "started".into() }.size(), 15);
 /// ```
 pub trait Message: Clone + Send + 'static {
-    /// How many bytes the message takes, roughly, in memory and on the wire. [`Builder::capacity`](super::Builder::capacity)
-    /// counts these. Called once, when the message is sent.
+    /// The approximate size of the message in bytes, in memory and on the wire.
+    /// [`Builder::capacity`](super::Builder::capacity) counts these sizes. It must not change while the outbox holds the
+    /// message.
     fn size(&self) -> usize;
 }
 
@@ -77,7 +79,7 @@ bytes_like!(
 /// fn importance(report: &Report) -> Importance {
 ///     match report {
 ///         Report::Collision => Importance::Important,
-///         // After an hour nobody waits for it.
+///         // After an hour nobody needs it.
 ///         Report::Arrival => Importance::important_for(Duration::from_secs(3600)),
 ///         // The next one comes in 100 ms.
 ///         Report::Position => Importance::BestEffort { ttl: Duration::from_millis(300) },

@@ -1,11 +1,11 @@
 //! A sender whose messages survive the loss of their connection.
 //!
-//! A robot leaves the range of its Wi-Fi. `write` returned Ok, the kernel held the bytes, the connection
-//! broke: which messages arrived? An [`Outbox`] keeps each message until it is confirmed, makes a new
-//! connection after a loss, and sends the unconfirmed messages again, in order. Messages that matter only for a
-//! while ([`Importance::BestEffort`]) are dropped when their time is over.
+//! A robot leaves the range of its Wi-Fi. `write` had returned `Ok`, but the bytes were only in the kernel when the
+//! connection broke. Which messages arrived? An [`Outbox`] keeps each message until it is confirmed, reconnects after a
+//! loss, and sends the unconfirmed messages again, in order. Messages that are useful only for a short time
+//! ([`Importance::BestEffort`]) are dropped when that time is over.
 //!
-//! The protocol is yours: any [`Encoder`](tokio_util::codec::Encoder) makes the bytes, and the outbox adds
+//! It works with any protocol: an [`Encoder`](tokio_util::codec::Encoder) of yours makes the bytes, and the outbox adds
 //! nothing to them.
 //!
 //! ```
@@ -53,9 +53,9 @@
 //!
 //! | | [`Confirm::ByPeer`] | [`Confirm::Acknowledged`] |
 //! |---|---|---|
-//! | the peer has to | reply with what it has processed | run TCP |
+//! | the peer has to | reply to what it has processed | run TCP |
 //! | a message is confirmed when | a reply names it | the peer's TCP has acknowledged its last byte |
-//! | the link breaks, the peer's program lives and reads on to the end | nothing is lost | nothing is lost |
+//! | the link breaks, and the peer's program reads what has arrived | nothing is lost | nothing is lost |
 //! | the peer's program crashes, or closes with messages unread | nothing is lost | what TCP had acknowledged and the program had not read **is lost** |
 //! | our program crashes | unconfirmed messages are lost, unless the outbox is [durable](Builder::durable) | the same |
 //! | a message arrives twice | if it arrived, and the connection was lost before the reply | the same |
@@ -63,15 +63,14 @@
 //! | a TLS 1.3 server refuses the client's certificate after the handshake | nothing is lost | what was sent until then **is lost** |
 //! | needs | nothing | Linux, and TCP or TLS over a monitored TCP stream |
 //!
-//! Both are at-least-once for important messages, under these conditions. No protocol can do better without
-//! the peer's help: when the connection breaks before the reply, the sender cannot know whether the message
-//! arrived (the two generals' problem). A peer that remembers the ids it has processed and drops repeated ones
-//! processes each message exactly once; [`Envelope::number`] is such an id.
+//! Under these conditions both deliver important messages at least once. No protocol can do better without the peer's
+//! help: if the connection breaks before the reply, the sender cannot know whether the message arrived (the two
+//! generals' problem). To process each message exactly once, the peer has to remember the ids that it has processed and
+//! drop repeated ones. [`Envelope::number`] is such an id.
 //!
-//! Confirmations that arrived before a loss still count after it. A message that was written in part is sent again
-//! as a whole.
+//! Confirmations that arrived before a loss still count after it. A partly written message is sent again from its start.
 //!
-//! `Acknowledged` is the default because any peer can do it. Without replies, in the smallest form:
+//! `Acknowledged` is the default because every peer supports it. The smallest program needs no replies:
 //!
 //! ```
 //! # #[cfg(target_os = "linux")]
@@ -109,27 +108,91 @@
 //!
 //! It gives up only
 //!
-//! * for an error that says that the program is wrong ([`Builder::give_up_on`]);
-//! * after a time without a healthy connection ([`Builder::give_up_after`]), if one is set;
-//! * when the back-off ends, if it does.
+//! * on an error that means a mistake in the program ([`Builder::give_up_on`]);
+//! * after a time without a healthy connection, if one is set ([`Builder::give_up_after`]);
+//! * when the back-off ends, if it is finite.
 //!
 //! Receipts and senders then report why. [`Outbox::resume`] restarts it, and no message is lost meanwhile.
 //!
-//! Four limits replace a connection or an attempt that hangs: [`Builder::connect_timeout`] (10 s),
-//! [`Builder::dead_peer_timeout`] (30 s), [`Builder::ack_timeout`] (off), and whatever the
-//! [`MonitorConfig`](crate::MonitorConfig) of a stream that `connect` monitors itself says.
-//! [`Outbox::reconnect_now`] is for a program that knows that the network is back.
+//! Four limits end an attempt or a connection that hangs:
 //!
-//! The back-off starts anew only after a sign of life from the peer's program, or after a connection that
-//! lasted: see [`Builder::reset_backoff_after`].
+//! | limit | ends | default |
+//! |---|---|---|
+//! | [`Builder::connect_timeout`] | an attempt to connect | 10 s |
+//! | [`Builder::dead_peer_timeout`] | a connection whose peer is unreachable | 30 s |
+//! | [`Builder::ack_timeout`] | a connection whose peer confirms nothing | off |
+//! | the [`MonitorConfig`](crate::MonitorConfig) of a stream that `connect` monitors itself | as configured | |
+//!
+//! A program that knows that the network is back calls [`Outbox::reconnect_now`].
+//!
+//! The back-off starts again from its first delay only after the peer's program has replied, or after a connection has
+//! lasted for some time: see [`Builder::reset_backoff_after`].
+//!
+//! # The other end
+//!
+//! A peer that confirms has two duties: it replies only after it has processed a message, and it recognizes a message that
+//! comes again. Here is a complete one. It loses its first connection between processing and reply, and still processes
+//! each message once:
+//!
+//! ```
+//! use futures::{SinkExt, StreamExt};
+//! use hangup::outbox::{Confirm, Outbox, Processed};
+//! use std::collections::HashSet;
+//! use tokio::net::{TcpListener, TcpStream};
+//! use tokio_util::codec::{Framed, LinesCodec};
+//!
+//! /// Serves senders one after the other. Returns what it has processed.
+//! async fn station(listener: TcpListener) -> Vec<String> {
+//!     let mut seen = HashSet::new(); // a real station keeps it together with its data
+//!     let mut processed = Vec::new();
+//!     for connection in 0.. {
+//!         let (stream, _) = listener.accept().await.unwrap();
+//!         let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(1000));
+//!         while let Some(Ok(line)) = lines.next().await {
+//!             let (id, text) = line.split_once(' ').unwrap();
+//!             if seen.insert(id.to_owned()) {
+//!                 processed.push(text.to_owned());
+//!             }
+//!             if connection == 0 {
+//!                 break; // the network fails before the reply
+//!             }
+//!             lines.send(format!("ok {id}")).await.unwrap();
+//!             if processed.len() == 2 {
+//!                 return processed;
+//!             }
+//!         }
+//!     }
+//!     processed
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let station = tokio::spawn(station(listener));
+//!
+//! let id = |message: &String| message.split(' ').next().and_then(|id| id.parse().ok()).unwrap_or(0);
+//! let replies = || LinesCodec::new_with_max_length(80);
+//! let meaning = |reply: String| Some(Processed::One(reply.strip_prefix("ok ")?.parse().ok()?));
+//! let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new)
+//!     .confirm(Confirm::by_peer(id, replies, meaning))
+//!     .spawn()?;
+//! let first = outbox.send("1 door 7 opened".to_string()).await?;
+//! first.await?;
+//! drop(outbox.send("2 door 7 closed".to_string()).await?);
+//! assert_eq!(station.await?, ["door 7 opened", "door 7 closed"]);
+//! assert_eq!(outbox.status().resent, 1);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Messages that cannot be sent
 //!
-//! One message must not stop the others. The outbox sets a message aside when
+//! A single bad message must not block the others. The outbox sets a message aside when
 //!
-//! * the encoder refuses it, or panics on it;
-//! * it comes from a store, and its record cannot be decoded;
-//! * every connection ends while it is sent, and [`Builder::max_attempts`] is set.
+//! * the encoder returns an error for it, or panics;
+//! * its record in a store cannot be decoded;
+//! * every connection ends while it is being sent, and [`Builder::max_attempts`] is set.
 //!
 //! The receipt reports the reason, [`Builder::on_unsendable`] receives the message ([`Unsendable`]), and a store keeps
 //! it as a [`DeadLetter`]. The peer can also [reject](Processed::Rejected) a message.
@@ -179,12 +242,12 @@
 //! |---|---|---|
 //! | can wait, and slows down with the link | [`Outbox::send`] | waits |
 //! | must not wait, in a control loop for instance | [`Outbox::try_send`] | [`RefusedReason::Full`], with the message |
-//! | sends values that are worth nothing a second later | [`Outbox::send_with`] [`Importance::BestEffort`] | waits |
+//! | sends values that are outdated a second later | [`Outbox::send_with`] [`Importance::BestEffort`] | waits |
 //! | has a stream of messages | [`Outbox::sink`] with `StreamExt::forward` | waits |
 //! | must keep the newest messages, and may lose old ones | any, with [`Overflow::DropOldest`] | makes room |
 //!
-//! A program that ignores the outcome drops the [`Receipt`]: the message is still delivered. A program that wants the
-//! outcome later collects receipts in a `FuturesUnordered`; each is a handle and a number, without an allocation.
+//! If the outcome does not matter, drop the [`Receipt`]: the message is still delivered. To learn outcomes later, collect
+//! the receipts in a `FuturesUnordered`. A receipt is a handle and a number, without an allocation of its own.
 //!
 //! # Watching it
 //!
@@ -211,28 +274,112 @@
 //! # }
 //! ```
 //!
-//! # Ending it
+//! # Shutting down
 //!
-//! [`Outbox::shutdown`] accepts nothing more, delivers what it has for the given time, and returns what is left. Call it
-//! before the runtime ends: a runtime that is dropped takes the outbox's task with it, and receipts resolve to
+//! [`Outbox::shutdown`] refuses new messages, delivers the others for at most the given time, and returns those that are
+//! left. Call it before the runtime ends: dropping the runtime drops the outbox's task, and receipts resolve to
 //! [`UndeliveredReason::TaskGone`]. A program that only drops its handles gets [`Builder::linger`] instead, and no report.
-//! In a durable outbox nothing important is lost in either case; the next start delivers the rest.
+//! A durable outbox loses no important message in either case: the next start delivers the rest.
+//!
+//! ```
+//! use hangup::outbox::Outbox;
+//! use std::time::Duration;
+//! use tokio::net::TcpStream;
+//! use tokio_util::codec::LinesCodec;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+//! drop(outbox.send("door 7 opened").await?);
+//!
+//! // Nobody listens there, so the message is still here when the time is over.
+//! let report = outbox.shutdown(Duration::from_millis(10)).await;
+//! for message in report.undelivered() {
+//!     eprintln!("not delivered: {message}");
+//! }
+//! assert_eq!(report.undelivered(), ["door 7 opened"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A durable outbox
+//!
+//! [`Builder::durable`] also keeps important messages in a [`Store`]. `send` then returns when the store has the message,
+//! and the next start of the program delivers what is left.
+//!
+//! | | without a store | with `DiskStore`, `Fsync::Never` | with `DiskStore`, `Fsync::Each` |
+//! |---|---|---|---|
+//! | `send` waits for | room | a write to the file | `fdatasync(2)`, shared by all that wait |
+//! | the program crashes | unconfirmed messages are lost | nothing is lost | nothing is lost |
+//! | the power is cut | unconfirmed messages are lost | the file may be damaged | nothing is lost |
+//! | more messages than memory has room for | [`Overflow`] | they stay on disk | they stay on disk |
+//! | `try_send` of an important message | possible | refused | refused |
+//!
+//! The program `hangup-store`, a package beside this crate, shows and repairs the file while no outbox has it open.
+//!
+//! # Testing a program with an outbox
+//!
+//! `connect` may return any stream, so a test needs no network. With tokio's paused clock (feature `test-util` of tokio) the
+//! back-off takes no time. A test for the most important case, a connection that breaks before the reply:
+//!
+//! ```
+//! use futures::{SinkExt, StreamExt};
+//! use hangup::MonitoredStream;
+//! use hangup::outbox::{Confirm, ConfirmedBy, Outbox, Processed};
+//! use std::io::{self, ErrorKind};
+//! use tokio::sync::mpsc;
+//! use tokio_util::codec::{Framed, LinesCodec};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Each attempt makes a pipe in memory, and gives its other end to the test.
+//! let (accept, mut accepted) = mpsc::unbounded_channel();
+//! let connect = move || {
+//!     let accept = accept.clone();
+//!     async move {
+//!         let (ours, theirs) = tokio::io::duplex(1024);
+//!         accept.send(theirs).map_err(|_| ErrorKind::ConnectionRefused)?;
+//!         Ok::<_, io::Error>(MonitoredStream::unwatched(ours))
+//!     }
+//! };
+//! let ok = |reply: String| (reply == "ok").then_some(Processed::Oldest(1));
+//! let outbox = Outbox::builder(connect, LinesCodec::new)
+//!     .confirm(Confirm::by_number(|| LinesCodec::new_with_max_length(80), ok))
+//!     .spawn()?;
+//! let receipt = outbox.send("door 7 opened").await?;
+//!
+//! let mut first = Framed::new(accepted.recv().await.unwrap(), LinesCodec::new());
+//! assert_eq!(first.next().await.unwrap()?, "door 7 opened");
+//! drop(first); // the connection is lost before the reply
+//!
+//! let mut second = Framed::new(accepted.recv().await.unwrap(), LinesCodec::new());
+//! assert_eq!(second.next().await.unwrap()?, "door 7 opened"); // the same message again
+//! second.send("ok").await?;
+//! assert_eq!(receipt.await?.confirmed_by(), ConfirmedBy::Reply);
+//! assert_eq!(outbox.status().resent, 1);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Memory
 //!
-//! [`Builder::capacity`] bounds what is held, in bytes and in messages; [`Builder::overflow`] says what happens
-//! beyond it. A queued message takes its own size and about 33 bytes; with ids that do not grow about 60
-//! (measured: `cargo bench --features outbox --bench outbox`). In addition there is one batch of encoded bytes: 64 KiB,
-//! or one message if it is larger. An incomplete reply may take [`Builder::max_reply`] bytes. The decoder itself must
-//! bound what it keeps inside.
+//! [`Builder::capacity`] limits the held messages, by bytes and by number, and [`Builder::overflow`] says what happens
+//! beyond it. The rest of the memory is:
 //!
-//! With `Acknowledged` the kernel has to be asked, immediately after a batch and then after 1 to 50 ms. So a capacity
-//! that the network empties within a few milliseconds makes the outbox wait for the next question.
+//! | for | bytes |
+//! |---|---|
+//! | each queued message, besides its own size | about 33, or 60 if the ids do not grow (measured: `cargo bench --features outbox --bench outbox`) |
+//! | the batch that is being written | 64 KiB, or one message if that is larger |
+//! | an incomplete reply | at most [`Builder::max_reply`]; the decoder must limit what it keeps itself |
+//! | a `DiskStore` | about 8 MiB |
+//!
+//! With `Acknowledged` the outbox has to poll the kernel: immediately after a batch, and then every 1 to 50 ms. If the
+//! capacity is so small that the network empties it within a few milliseconds, the outbox waits for the next poll.
 //!
 //! # Time
 //!
-//! All times count with tokio's clock. On Linux that clock stands still while the machine is suspended, so a `ttl`
-//! or a delay lasts longer by the time of the suspension.
+//! All times use tokio's clock. On Linux that clock stops while the machine is suspended (`CLOCK_MONOTONIC`,
+//! clock_gettime(2)), so a `ttl` or a delay is extended by the time of the suspension.
 //!
 //! # The task
 //!
@@ -250,12 +397,12 @@
 //!
 //! # Comparison to
 //!
-//! * **Retrying in the caller.** A write that fails says nothing about the writes before it: the kernel accepted them, and
-//!   they are lost with the connection. Only a sender that has kept those messages can send them again.
-//! * **A stream that reconnects by itself** (stubborn-io and the like) gives the codec a new connection in
-//!   the middle of a message, and forgets what the old connection had accepted.
-//! * **A message broker** keeps messages for many receivers, and is a program of its own. An outbox is for
-//!   one peer, and any protocol.
+//! * **Retrying in the caller.** A failed write says nothing about earlier writes. The kernel accepted their bytes, and
+//!   loses them with the connection. Only a sender that has kept those messages can send them again.
+//! * **A stream that reconnects by itself**, such as stubborn-io. It gives the codec a new connection in the middle of a
+//!   message, and forgets what the old connection had accepted.
+//! * **A message broker.** It keeps messages for many receivers, and is a separate program. An outbox sends to one peer,
+//!   with any protocol.
 
 mod addresses;
 mod backoff;

@@ -44,7 +44,26 @@ impl Delivered {
 ///
 /// Cancel safe: poll it by `&mut` and nothing is lost.
 ///
-/// To wait for many, in the order in which they are confirmed:
+/// To wait for a limited time. The message is still delivered later:
+///
+/// ```
+/// use hangup::outbox::Outbox;
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+/// let mut receipt = outbox.send("door 7 opened").await?;
+/// let outcome = tokio::time::timeout(Duration::from_millis(10), &mut receipt).await;
+/// assert!(outcome.is_err()); // nobody listens there: no outcome yet
+/// assert_eq!(outbox.status().queued, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// To wait for many receipts, in the order in which they are confirmed:
 ///
 /// ```
 /// use futures::{StreamExt, stream::FuturesUnordered};

@@ -35,12 +35,45 @@ impl<T> UndeliveredError<T> {
         Self { message, reason }
     }
 
-    /// The message.
+    /// The message that was not delivered.
+    ///
+    /// ```
+    /// # use hangup::outbox::Outbox;
+    /// # use std::time::Duration;
+    /// # use tokio::net::TcpStream;
+    /// # use tokio_util::codec::LinesCodec;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+    /// let receipt = outbox.send("door opened").await?;
+    /// outbox.shutdown(Duration::ZERO).await;
+    /// assert_eq!(*receipt.await.unwrap_err().message(), "door opened");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn message(&self) -> &T {
         &self.message
     }
 
     /// Why the message was not delivered.
+    ///
+    /// ```
+    /// # use hangup::outbox::{Outbox, UndeliveredReason};
+    /// # use std::time::Duration;
+    /// # use tokio::net::TcpStream;
+    /// # use tokio_util::codec::LinesCodec;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+    /// let receipt = outbox.send("door opened").await?;
+    /// outbox.shutdown(Duration::ZERO).await;
+    /// match receipt.await.unwrap_err().reason() {
+    ///     UndeliveredReason::ShutDown => {} // a durable outbox would deliver it after the next start
+    ///     other => panic!("{other}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reason(&self) -> &UndeliveredReason {
         &self.reason
     }

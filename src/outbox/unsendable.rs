@@ -64,7 +64,7 @@ pub struct Unsendable<T> {
 }
 
 impl<T> Unsendable<T> {
-    /// The number under which the outbox and its store know it.
+    /// The number of the message in the outbox and in its store. A [`DeadLetter`](super::DeadLetter) has the same one.
     pub fn number(&self) -> u64 {
         self.number
     }
@@ -88,12 +88,29 @@ impl<T> Unsendable<T> {
         self.message.as_ref()
     }
 
-    /// The record, if it could not be decoded.
+    /// The record of the store, if it could not be decoded; otherwise `None`.
     pub fn bytes(&self) -> Option<&Bytes> {
         self.bytes.as_ref()
     }
 
-    /// Why it was set aside.
+    /// Why the outbox set the message aside.
+    ///
+    /// ```
+    /// use hangup::outbox::{Unsendable, UnsendableAction, UnsendableReason};
+    ///
+    /// /// A handler that keeps only messages that a later version of the program may be able to send.
+    /// fn decide(letter: Unsendable<String>) -> UnsendableAction {
+    ///     match letter.reason() {
+    ///         UnsendableReason::TooManyAttempts(_) => UnsendableAction::Discard,
+    ///         _ => UnsendableAction::Keep,
+    ///     }
+    /// }
+    /// # use hangup::outbox::Outbox;
+    /// # let connect = || tokio::net::TcpStream::connect("127.0.0.1:9");
+    /// # let builder = Outbox::builder(connect, tokio_util::codec::LinesCodec::new);
+    /// let builder = builder.on_unsendable(decide);
+    /// # assert!(format!("{builder:?}").contains("Acknowledged"));
+    /// ```
     pub fn reason(&self) -> &UnsendableReason {
         &self.reason
     }

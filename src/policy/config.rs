@@ -1,4 +1,4 @@
-//! How a stream is watched.
+//! The configuration of a monitored stream.
 
 use super::dead_peer::Timers;
 use super::fin_delay::FinDelay;
@@ -10,7 +10,7 @@ use socket2::SockRef;
 use std::io;
 use std::time::Duration;
 
-/// How a stream is watched.
+/// The configuration of a monitored stream.
 ///
 /// # Default
 ///
@@ -35,7 +35,7 @@ use std::time::Duration;
 /// |---|---|---|
 /// | a server that streams to browsers | [`stall`](Self::stall) with [`reset_on_stall`](Self::reset_on_stall), [`dead_peer_timeout`](Self::dead_peer_timeout) of some minutes | a reader that stalls or vanishes must not hold memory for hours |
 /// | a server of short answers | [`dead_peer_timeout`](Self::dead_peer_timeout) | little is buffered, and idle clients vanish unnoticed |
-/// | a client that sends to one server for days | [`dead_peer_timeout`](Self::dead_peer_timeout) of some seconds | it has to reconnect soon |
+/// | a client that sends to one server for days | [`dead_peer_timeout`](Self::dead_peer_timeout) of some seconds | it has to detect a lost connection soon, and reconnect |
 /// | a server that does not read while it answers | [`read_ahead`](Self::read_ahead) of the largest input that a client may send meanwhile | a FIN behind more unread input than the receive buffer holds cannot arrive |
 /// | a protocol above the stream with an end of its own, without [`layer`](crate::MonitoredStream::layer) | [`fin_delay`](Self::fin_delay) | the protocol says whether the FIN cuts something short |
 /// | a relay, or a protocol with half-closes | [`half_close`](Self::half_close) | a FIN is not the end there |

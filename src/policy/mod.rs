@@ -1,8 +1,17 @@
-//! What a user may ask for: the configuration of a stream, and the bounds for stalled and vanished peers.
-//!
+//! The configuration of a stream: half-closes, timeouts, and limits for peers that stall or vanish.
 //! May use `state` and `errors`.
-//!
 //! Used by the watcher, the monitors and the stream.
+//!
+//! | the peer | what it looks like | which setting detects it | implemented by |
+//! |---|---|---|---|
+//! | closes | FIN | none needed | the watcher |
+//! | crashes | RST | none needed | the watcher |
+//! | loses power or network | nothing arrives any more | [`MonitorConfig::dead_peer_timeout`] | the kernel: keepalive and `TCP_USER_TIMEOUT` (tcp(7)) |
+//! | is connected and does not read | a full send buffer | [`StallPolicy`] | the bytes that the kernel holds, or else the time that writes wait |
+//! | leaves behind unread data that fills the receive buffer | the FIN does not arrive | [`MonitorConfig::read_ahead`] | a side buffer |
+//!
+//! A value that cannot work is refused when the stream is created. The one exception is the window of a
+//! [`StallPolicy`], which is raised to 12 ms or lowered to a year.
 
 mod config;
 mod dead_peer;

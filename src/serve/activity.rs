@@ -1,10 +1,14 @@
-//! The activity of a connection: whether a request is under way, and if not, since when.
+//! The activity of a connection: whether a request is in progress, and if not, since when.
+//!
+//! Three time limits depend on it: the head timeout, the keep-alive timeout, and the choice of a victim when the
+//! server has too many connections. All fields are atomics, because the I/O, the requests and the server's loop use
+//! them from different tasks.
 
 use crate::state::AtomicU64;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::time::Instant;
 
-/// Times are milliseconds since the connection began.
+/// The activity of one connection. Times are milliseconds since the connection began.
 #[derive(Debug)]
 pub(super) struct Activity {
     began: Instant,
@@ -18,7 +22,7 @@ pub(super) struct Activity {
     head_since: AtomicU64,
 }
 
-/// The state of a connection without a request.
+/// What a connection without a request is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Idle {
     /// It waits for its first request.
@@ -48,20 +52,22 @@ impl Activity {
         self.began + std::time::Duration::from_millis(milliseconds)
     }
 
-    /// The handshake is done. The time of the first head starts.
+    /// The handshake is complete. The time for the first head starts now.
     pub(super) fn handshake_done(&self) {
         self.idle_since.store(self.now(), Relaxed);
     }
 
+    /// Whether no request is in progress.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight() == 0
     }
 
+    /// How many requests are in progress.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
     }
 
-    /// Something was read.
+    /// Bytes were read. If no request is in progress, they begin the next head.
     #[inline]
     pub(super) fn received(&self) {
         if self.is_idle() && self.head_since.load(Relaxed) == 0 {
@@ -69,20 +75,22 @@ impl Activity {
         }
     }
 
+    /// A head is complete, and the service is called.
     pub(super) fn request_began(&self) {
         self.in_flight.fetch_add(1, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.head_since.store(0, Relaxed);
     }
 
+    /// The response has been passed to hyper completely, or was dropped.
     pub(super) fn request_ended(&self) {
-        // Before the count, so that a reader that sees an idle connection also sees since when it is idle.
+        // The time is stored before the count, so that whoever sees an idle connection also sees since when.
         self.idle_since.store(self.now(), Relaxed);
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
-    /// Since when the connection has no request, and its state; `None` while a request is under way. `heads` says whether
-    /// bytes that arrive meanwhile belong to the next head.
+    /// Since when the connection has had no request, and what it waits for; `None` while a request is in progress.
+    /// `heads` says whether bytes that arrive now belong to the next head.
     pub(super) fn idle(&self, heads: bool) -> Option<(Instant, Idle)> {
         let since = self.idle_since()?;
         let head = self.head_since.load(Relaxed);
@@ -93,7 +101,7 @@ impl Activity {
         })
     }
 
-    /// Since when the connection has no request; `None` while one is under way.
+    /// Since when the connection has had no request; `None` while one is in progress.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle()
             .then(|| self.at(self.idle_since.load(Relaxed)))

@@ -1,4 +1,4 @@
-//! What a server's stream can do, beside reading and writing.
+//! What a server needs from a stream, besides reading and writing.
 
 use crate::stream::MonitoredStream;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
@@ -9,19 +9,20 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// A stream that a [`Listener`](super::Listener) gives.
+/// A stream that a [`Listener`](super::Listener) returns. Sealed, like the listener.
 #[expect(unnameable_types, reason = "a part of the sealed trait")]
 pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Whether the kernel can send files into it.
     const SENDS_FILES: bool = false;
 
-    /// Writes what more will follow at once.
+    /// Writes bytes that are immediately followed by more, so that the head of a response and the start of a file can
+    /// share a packet.
     fn poll_write_more(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let _ = (cx, bytes);
         Poll::Ready(Err(ErrorKind::Unsupported.into()))
     }
 
-    /// Has the kernel send up to `length` bytes of `file`, from `at` on.
+    /// Makes the kernel send up to `length` bytes of `file`, starting at `at` (sendfile(2)).
     fn poll_send_file(
         &mut self,
         cx: &mut Context<'_>,

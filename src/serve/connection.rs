@@ -139,7 +139,7 @@ pub(super) enum Command {
 pub(super) struct ServerState {
     pub(super) limits: Limits,
     pub(super) report: Report,
-    /// Requests under way, on all connections.
+    /// Requests in progress, on all connections.
     pub(super) in_flight: AtomicUsize,
 }
 
@@ -179,11 +179,13 @@ impl ConnectionState {
         self.remote.map(|address| Prefix::from(address.ip()))
     }
 
+    /// Gives the connection's task a command. A command never replaces a later one.
     pub(super) fn command(&self, command: Command) {
         self.command.fetch_max(command as u8, Relaxed);
         self.commanded.notify_one();
     }
 
+    /// The present command.
     pub(super) fn commanded(&self) -> Command {
         match self.command.load(Relaxed) {
             0 => Command::Run,
@@ -192,25 +194,28 @@ impl ConnectionState {
         }
     }
 
-    /// Resolves at the next command, or at once if there was one since the last call.
+    /// Resolves at the next command, or immediately if there was one since the last call.
     pub(super) async fn next_command(&self) {
         self.commanded.notified().await;
     }
 
+    /// Reports that a limit has acted on this connection.
     pub(super) fn limit(&self, reason: LimitReason) {
         self.server.report.limit(reason, self.remote);
     }
 
+    /// Stores the state of an HTTP/2 request until the request's task takes it.
     pub(super) fn put_stream(&self, stream: Arc<Progress>) {
         *lock(&self.next_stream) = Some(stream);
     }
 
+    /// Takes the state of the HTTP/2 request that is about to start.
     pub(super) fn take_stream(&self) -> Option<Arc<Progress>> {
         lock(&self.next_stream).take()
     }
 }
 
-/// Counts one request as under way until it is dropped.
+/// Counts a request as in progress until it is dropped.
 pub(super) struct RequestGuard {
     connection: Arc<ConnectionState>,
 }

@@ -1,4 +1,8 @@
-//! The TLS handshakes of a server that are in progress: their number, and what is told of those that fail.
+//! The TLS handshakes of a server that are in progress: their number, and the report of those that fail.
+//!
+//! A handshake costs CPU time and memory before the client has proved anything. So handshakes have a limit of their
+//! own: clients that connect and stay silent displace each other, and not the connections that have completed their
+//! handshake.
 
 use crate::monitor::Monitor;
 use crate::state::sync::{Mutex, lock};
@@ -35,8 +39,8 @@ impl Handshakes {
         }
     }
 
-    /// Takes in a handshake. At the limit the oldest one is aborted: clients that connect and stay silent
-    /// push each other out, and one that shakes hands at once does not wait for them.
+    /// Registers a handshake. At the limit the oldest one is aborted. A client that completes its handshake quickly is
+    /// rarely the oldest.
     pub(super) fn begin(self: &Arc<Self>, monitor: Monitor) -> Place {
         let mut table = lock(&self.table);
         let oldest = match table.monitors.len() >= self.max {
@@ -66,7 +70,7 @@ impl fmt::Debug for Handshakes {
     }
 }
 
-/// The place of one handshake, until it has ended.
+/// The entry of one handshake, until it has ended.
 #[derive(Debug)]
 pub(super) struct Place {
     handshakes: Arc<Handshakes>,
@@ -79,7 +83,7 @@ impl Place {
         self.handshakes.timeout
     }
 
-    /// Tells the program of the failure, and returns its error.
+    /// Reports a failed handshake to the program, and returns its error.
     pub(super) fn failed(
         &self,
         peer: SocketAddr,

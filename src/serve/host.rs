@@ -1,10 +1,14 @@
-//! Which host a request is for.
+//! The host that a request names.
+//!
+//! A server must not guess the host: if a proxy and the server choose different ones of two, a request gets past the
+//! proxy's rules.
 
 use http::header::HOST;
 use http::uri::Authority;
 use http::{Request, Version};
 
-/// A request has to name one host, validly: a server answers any other with 400 (RFC 9112, section 3.2).
+/// Requires that a request names exactly one valid host. The server answers any other request with 400 (RFC 9112,
+/// section 3.2).
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), &'static str> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());

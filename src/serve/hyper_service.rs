@@ -1,4 +1,4 @@
-//! hyper's services as tower's.
+//! Adapts hyper's services to tower's trait.
 
 use super::RequestBody;
 use http::Request;

@@ -1,5 +1,6 @@
-//! The I/O of a connection, as hyper sees it. Reads count as activity, and the placeholders of a file are replaced by the
-//! file.
+//! The I/O of a connection, as hyper sees it.
+//!
+//! It adds two things to the stream: reads count as activity, and the placeholders of a file are replaced by the file.
 
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// One connection's stream. Its entry in the registry lives as long as the socket, after an upgrade too.
+/// One connection's stream. Its entry in the registry lives as long as the socket, also after an upgrade.
 pub(super) struct Io<T> {
     stream: T,
     connection: Arc<ConnectionState>,
@@ -32,7 +33,7 @@ impl<T: ByteStream> Io<T> {
         }
     }
 
-    /// Reads until it is known whether the client begins with `preface`, and keeps the bytes for hyper.
+    /// Reads until it is known whether the client begins with `preface`. The bytes are kept for hyper.
     pub(super) async fn begins_with(&mut self, preface: &[u8]) -> io::Result<bool> {
         use tokio::io::AsyncReadExt;
         let mut read = Vec::new();

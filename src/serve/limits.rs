@@ -3,13 +3,13 @@
 use crate::policy::StallPolicy;
 use std::time::Duration;
 
-/// More connections than this need a number that the program chooses.
+/// The default of `max_connections` is never higher than this.
 const MOST_CONNECTIONS: usize = 10_000;
 
-/// Descriptors for what is no connection: the listener, the runtime, logs.
+/// Descriptors that are reserved for other uses than connections: the listener, the runtime, logs.
 const OTHER_DESCRIPTORS: usize = 32;
 
-/// What a server allows. `None` is no limit.
+/// What a server allows. `None` means no limit.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
     pub(super) head_timeout: Duration,
@@ -50,7 +50,7 @@ impl Default for Limits {
     }
 }
 
-/// Half of the descriptors: each connection may have a file open beside its socket.
+/// The default number of connections: half of the descriptors, because each connection may also have a file open.
 fn default_connections(descriptors: Option<u64>) -> usize {
     let descriptors = descriptors.and_then(|limit| usize::try_from(limit).ok());
     let free = descriptors
@@ -59,7 +59,7 @@ fn default_connections(descriptors: Option<u64>) -> usize {
     (free / 2).clamp(8, MOST_CONNECTIONS)
 }
 
-/// How many descriptors the process may have open (getrlimit(2)). `None`: as many as it likes.
+/// How many descriptors the process may have open (getrlimit(2)); `None` if there is no limit.
 #[cfg(unix)]
 fn descriptors() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current

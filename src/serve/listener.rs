@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! The listeners of a server.
 
 use super::byte_stream::ByteStream;
 use crate::monitor::Monitor;
@@ -44,13 +44,13 @@ pub trait Listener: sealed::IntoAccept {}
 
 impl<L: sealed::IntoAccept> Listener for L {}
 
-/// How the connections are to be set up where the listener itself says nothing.
+/// The configuration of connections, for everything that the listener itself does not configure.
 #[derive(Debug, Clone)]
 #[expect(unnameable_types, reason = "a method of the sealed trait takes it")]
 pub struct Setup {
     pub(super) monitor: MonitorConfig,
     pub(super) nodelay: bool,
-    /// The protocols that TLS offers, if the program has not chosen them (RFC 7301).
+    /// The protocols that TLS offers by ALPN (RFC 7301), unless the program has chosen them.
     #[cfg(feature = "tls")]
     pub(super) alpn: Vec<Vec<u8>>,
 }
@@ -74,7 +74,7 @@ pub enum Protocol {
 pub(super) mod sealed {
     use super::{ByteStream, Context, Future, Monitor, Poll, Protocol, Setup, SocketAddr, io};
 
-    /// Sets up what the listener itself has left open.
+    /// Applies the setup to everything that the listener has not configured.
     pub trait IntoAccept: Send + 'static {
         type Accept: Accept;
 
@@ -93,7 +93,7 @@ pub(super) mod sealed {
             cx: &mut Context<'_>,
         ) -> Poll<io::Result<(Self::Accepted, Option<SocketAddr>)>>;
 
-        /// An accept has failed, in another way than the one before.
+        /// An accept failed with another error than the one before.
         fn accept_failed(&self, error: &io::Error);
 
         fn monitor(accepted: &Self::Accepted) -> Monitor;

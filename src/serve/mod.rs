@@ -127,12 +127,57 @@
 //! in the page cache is first read into it on the runtime's threads for blocking work, so no connection waits for the
 //! disk of another one.
 //!
-//! Some middleware keeps the length of a body and changes its bytes. The connection notices that too late to read the
+//! Some middleware keeps the length of a body and changes its bytes. The connection detects this too late to read the
 //! file instead: it ends with an error, and sends no wrong byte. Use [`FileBody::read`] below such a middleware.
+//!
+//! A folder beside other routes, with `Range` requests, entity tags and compressed files:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use hangup::MonitoredListener;
+//! use hangup::serve::{ServeFolder, serve};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! # let folder = std::env::temp_dir().join(format!("hangup-serve-guide-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! std::fs::write(folder.join("hello.txt"), "hello, world")?;
+//! let router = Router::new()
+//!     .route("/health", get(|| async { "ok" }))
+//!     .fallback_service(ServeFolder::open(&folder)?.precompressed(true));
+//! let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! tokio::spawn(serve(listener, router).into_future());
+//!
+//! let mut client = tokio::net::TcpStream::connect(address).await?;
+//! let request = "GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nRange: bytes=7-\r\nConnection: close\r\n\r\n";
+//! client.write_all(request.as_bytes()).await?;
+//! let mut response = String::new();
+//! client.read_to_string(&mut response).await?;
+//! assert!(response.starts_with("HTTP/1.1 206 Partial Content"));
+//! assert!(response.ends_with("\r\n\r\nworld"));
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Draining
+//!
+//! A graceful shutdown has three phases, and the [`Summary`] counts how the connections ended.
+//!
+//! | phase | begins | idle connections | connections with requests | new connections |
+//! |---|---|---|---|---|
+//! | draining | with [`graceful_shutdown`](Server::graceful_shutdown) or the first signal | closed | continue; HTTP/2 clients get a GOAWAY | refused: the listener is dropped |
+//! | aborting | after [`shutdown_timeout`](Server::shutdown_timeout), or at the second signal | | reset | |
+//! | done | when all connections have ended | | | |
+//!
+//! Long responses such as server-sent events do not end by themselves. End them when the shutdown begins, or choose a short
+//! `shutdown_timeout`.
 //!
 //! # Which limit was it?
 //!
-//! A limit leaves four traces, and all of them use the name of the [`LimitReason`]:
+//! A limit is reported in four places, and all of them use the name of the [`LimitReason`]:
 //!
 //! * [`Server::on_limit`] is called with a [`LimitEvent`]: the reason and the client's address;
 //! * [`Summary::limits`] has the counts at the end;
@@ -140,10 +185,10 @@
 //!   stands for, and a debug event for every other one;
 //! * with the feature `metrics` the counter `hangup_serve_limits_total` has it as the label `reason`.
 //!
-//! What the monitor of the connection reports (a stalled or a dead client, a reset) is a
-//! [`CloseReason`](crate::CloseReason), and no limit.
+//! A stalled or dead client and a reset are not limits: the monitor of the connection reports them as a
+//! [`CloseReason`](crate::CloseReason).
 //!
-//! Where an answer differs from nginx's, `docs/beside-nginx.md` says why.
+//! `docs/beside-nginx.md` lists the answers that differ from nginx's, and says why.
 //!
 //! # What a hostile peer can do
 //!

@@ -1,4 +1,4 @@
-//! A request's body, which has to arrive at a rate.
+//! The body of a request, with a minimum rate.
 
 use super::LimitReason;
 use super::connection::ConnectionState;
@@ -20,14 +20,14 @@ use std::task::{Context, Poll};
 /// [`request_body_rate`](super::Server::request_body_rate). A slower body fails with an [`io::Error`] of the kind
 /// [`TimedOut`](ErrorKind::TimedOut). Time in which the service does not poll it does not count.
 ///
-/// It has no limit of its length: axum's extractors have one (2 MB, `DefaultBodyLimit`), and other services use
-/// `http_body_util::Limited`. A service that answers without reading the whole body makes hyper close an HTTP/1.1
+/// Its length is not limited: axum's extractors have a limit (2 MB, `DefaultBodyLimit`), and other services can use
+/// `http_body_util::Limited`. If a service answers without reading the whole body, hyper closes an HTTP/1.1
 /// connection after the response.
 pub struct RequestBody {
     body: Incoming,
     connection: Arc<ConnectionState>,
     received: u64,
-    /// The rate, once there was something to wait for.
+    /// The rate. It is created when the service first has to wait.
     rate: Option<Box<Stall>>,
     failed: bool,
 }
@@ -43,7 +43,7 @@ impl RequestBody {
         }
     }
 
-    /// The body has to be waited for. Fails when it has come too slowly.
+    /// The service has to wait for the body. Fails if the body has arrived too slowly.
     fn wait(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.rate.is_none() {
             let policy = self.connection.server.limits.request_body_rate;

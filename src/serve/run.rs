@@ -1,4 +1,19 @@
-//! The loop of the server: it accepts connections, and shuts down.
+//! The loop of the server: accepts connections, and shuts down.
+//!
+//! ```text
+//!             ┌────────────── accept ──▶ limits ──▶ task of the connection ──▶ registry
+//!  serving ───┤
+//!             └─ signal, graceful_shutdown, shutdown_at_once
+//!                     │
+//!                     ▼
+//!  draining: idle connections are closed, busy ones finish their requests
+//!                     │ shutdown_timeout, or a second signal
+//!                     ▼
+//!  aborting: every connection is reset; its task ends at its next poll
+//!                     │ all tasks have ended, or ABORT is over
+//!                     ▼
+//!                  Summary
+//! ```
 
 use super::connection::{Command, ConnectionState, ServerState};
 use super::listener::{Setup, sealed::Accept};
@@ -22,7 +37,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
 
-/// How long aborted connections have to end. They end at once, unless a handler blocks its worker.
+/// How long aborted connections have to end. Their tasks end at the next poll, unless a handler blocks its worker.
 const ABORT: Duration = Duration::from_secs(1);
 
 /// Runs the server to its end.
@@ -43,7 +58,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let setup = setup(&server, versions, nodelay);
-    // Fails for a time that no connection could use.
+    // Checks the times now: otherwise every connection would fail.
     setup.monitor.timers()?;
     let mut stop = Stop::new(shutdown)?;
     let registry = Arc::new(Registry::default());
@@ -136,7 +151,7 @@ async fn drain(registry: &Registry, stop: &mut Stop, timeout: Duration) -> Drain
         // An upgraded connection no longer has a task of ours that could obey the command.
         connection.monitor.abort();
     });
-    // Connections that do not end in this time are left to the runtime.
+    // The runtime drops the connections that do not end in this time.
     let _ = tokio::time::timeout(ABORT, registry.empty()).await;
     Drained {
         finished: open.saturating_sub(aborted),
@@ -144,7 +159,7 @@ async fn drain(registry: &Registry, stop: &mut Stop, timeout: Duration) -> Drain
     }
 }
 
-/// What ends the server.
+/// The conditions that end the server.
 struct Stop {
     graceful: Pin<Box<dyn Future<Output = ()> + Send>>,
     at_once: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -187,7 +202,7 @@ impl Stop {
         }
     }
 
-    /// Resolves when the server has to end at once.
+    /// Resolves when the server has to end immediately.
     async fn at_once(&mut self) {
         let signal = async {
             match &mut self.signals {

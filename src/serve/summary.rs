@@ -66,18 +66,44 @@ impl Summary {
         self.connections
     }
 
-    /// How many connections were open when the shutdown began and ended by themselves within the time. Idle connections
-    /// count here: they are closed at once.
+    /// How many connections were open when the shutdown began, and ended by themselves within the time. Idle
+    /// connections count here: the server closes them immediately.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use hangup::MonitoredListener;
+    /// use hangup::serve::serve;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let server = serve(listener, Router::new()).graceful_shutdown(async { drop(stopped.await) });
+    /// let server = tokio::spawn(server.into_future());
+    ///
+    /// // One request, and then the connection is idle.
+    /// let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+    /// client.read_exact(&mut [0; 12]).await?; // the status line: the request has been served
+    /// stop.send(()).unwrap();
+    /// let summary = server.await??;
+    /// assert_eq!((summary.finished(), summary.aborted()), (1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn finished(&self) -> usize {
         self.finished
     }
 
-    /// How many connections were open when the shutdown began and had to be aborted.
+    /// How many connections were open when the shutdown began, and had to be aborted, because they did not end within
+    /// [`shutdown_timeout`](super::Server::shutdown_timeout). Their clients saw a reset.
     pub fn aborted(&self) -> usize {
         self.aborted
     }
 
-    /// How often each limit was used, in the order of their names. Limits that were never used are missing.
+    /// How often each limit was applied, in the order of their names. Limits that were never applied are missing.
     pub fn limits(&self) -> &[(LimitReason, u64)] {
         &self.limits
     }

@@ -1,4 +1,4 @@
-//! An atomic number of 64 bits, also where the processor has none: 32-bit PowerPC and MIPS.
+//! A 64-bit atomic number, also for processors that have none, such as 32-bit PowerPC and MIPS.
 
 #[cfg(not(target_has_atomic = "64"))]
 pub(crate) use portable_atomic::AtomicU64;

@@ -1,4 +1,4 @@
-//! The future that resolves when a stream is over.
+//! The future that resolves when a stream closes.
 
 use super::keyed_list::Key;
 use super::shared::{AnyState, SharedState};
@@ -12,16 +12,16 @@ use std::task::{Context, Poll};
 /// Future of [`MonitoredStream::closed`](crate::MonitoredStream::closed) and
 /// [`Monitor::closed`](crate::Monitor::closed).
 ///
-/// It resolves to the [`CloseReason`]: at once if the stream is over already, and with the same reason again if it is
-/// polled after that. It borrows nothing, keeps no socket open, and may be moved to any task or thread. The drop of the
-/// stream resolves it with [`CloseReason::Dropped`], so it never waits forever.
+/// It resolves to the [`CloseReason`]. If the stream has already closed, it resolves immediately. If it is polled again, it
+/// returns the same reason. Dropping the stream resolves it with [`CloseReason::Dropped`], so it never waits forever.
 ///
-/// It needs no runtime: any executor can poll it.
+/// It borrows nothing, keeps no socket open, and can be moved to any task or thread. It needs no runtime: any executor
+/// can poll it.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: it may be dropped and created again at any time, and nothing is lost. In a loop around `select!` it is
-/// cheaper to create it once and to pass `&mut closed`.
+/// Cancel safe: it may be dropped and created again at any time without losing an event. In a loop around `select!` it
+/// is cheaper to create it once and to pass `&mut closed`.
 ///
 /// ```
 /// use hangup::{CloseReason, MonitoredStream};
@@ -48,7 +48,7 @@ use std::task::{Context, Poll};
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Closed {
     shared: Arc<AnyState>,
-    /// The place of our waker in the list of the state.
+    /// The position of our waker in the list of the state.
     key: Option<Key>,
 }
 
@@ -61,12 +61,12 @@ impl Closed {
         (*self.shared).as_ref()
     }
 
-    /// Whether the stream is over. One atomic load.
+    /// Whether the stream has closed. One atomic load.
     pub(crate) fn is_over(&self) -> bool {
         self.state().is_closed()
     }
 
-    /// The reason, if the stream is over. One atomic load while it is not.
+    /// The reason, if the stream has closed. One atomic load while it is open.
     #[cfg(feature = "codec")]
     pub(crate) fn reason(&self) -> Option<CloseReason> {
         self.state().close_reason()

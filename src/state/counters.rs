@@ -1,11 +1,11 @@
-//! How much got through.
+//! Counters of the bytes that a stream has carried.
 
 use super::atomic::AtomicU64;
 use crate::observe::Bytes;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// How many bytes a stream has carried. [`Monitor::transfer`](crate::Monitor::transfer) returns it, while the stream
-/// lives and after it is over.
+/// How many bytes a stream has carried. [`Monitor::transfer`](crate::Monitor::transfer) returns it, also after the stream
+/// has closed.
 ///
 /// ```
 /// use hangup::MonitoredListener;
@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering::Relaxed;
 ///
 /// let transfer = monitor.transfer();
 /// assert_eq!((transfer.read, transfer.accepted), (3, 5));
-/// // Some(5) if the peer's kernel acknowledged it before the drop; None where the system does not say.
+/// // Some(5) if the peer's kernel acknowledged it before the drop; None if the system does not report it.
 /// assert!(transfer.acknowledged.is_none_or(|bytes| bytes <= 5));
 /// # Ok(())
 /// # }
@@ -42,14 +42,14 @@ pub struct Transfer {
     /// of the question, or from the moment of the drop if the stream is dropped.
     ///
     /// * Known on Linux 4.19 or later, for a stream that is TCP itself and was wrapped before anything was sent.
-    /// * Not known above TLS, where the socket carries other bytes than the stream, nor for Unix sockets. As long as
-    ///   nothing was sent it is 0 for every stream.
-    /// * Once known it never becomes unknown, and it never decreases. After a write past the wrapper it stays at the last
-    ///   number that was known.
+    /// * Not known above TLS, where the socket carries other bytes than the stream, nor for Unix sockets. Before anything
+    ///   is sent it is 0 for every stream.
+    /// * Once known, it never becomes unknown and never decreases. After a write that bypasses the wrapper it keeps the
+    ///   last known value.
     ///
-    /// Acknowledged bytes are not necessarily processed: they are in the memory of the peer's kernel, and a program that
-    /// dies there has not read them. And bytes may have arrived without being acknowledged: a kernel may delay an
-    /// acknowledgement for a moment (RFC 1122, section 4.2.3.2), and a reset in that moment acknowledges nothing.
+    /// Acknowledged bytes are not necessarily processed: they are in the memory of the peer's kernel. If the peer's
+    /// program dies, it has not read them. On the other hand, bytes may have arrived without being acknowledged: a kernel
+    /// may delay an acknowledgement (RFC 1122, section 4.2.3.2), and a reset before it acknowledges nothing.
     pub acknowledged: Option<u64>,
 }
 
@@ -90,8 +90,7 @@ impl Counters {
     }
 }
 
-/// A plain load and store: a stream is read and written through `&mut`, so a counter has one writer,
-/// and no other thread can come between the two.
+/// Adds with a plain load and store. A stream is read and written through `&mut`, so each counter has a single writer.
 #[inline]
 fn add(counter: &AtomicU64, bytes: usize) {
     counter.store(counter.load(Relaxed) + bytes as u64, Relaxed);

@@ -2,47 +2,47 @@
 
 use crate::errors::CloseReason;
 
-/// One thing that happened to a stream.
+/// Something that happened to a stream.
 ///
-/// The first eight come from the peer or the network, by way of a poll's result, of the watcher or of the
-/// stall policy's clock; the last four are our own doing.
+/// The first eight come from the peer or the network: a poll returned them, the watcher detected them, or the clock of
+/// the stall policy did. The last four are caused by our own side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The peer will send no more: a FIN that the OS reported.
     Fin,
-    /// A read of the stream returned the end of the input. It says what [`Fin`](Self::Fin) says, and that
-    /// the reader knows.
+    /// A read of the stream returned EOF. It means the same as [`Fin`](Self::Fin), and also that the reader has
+    /// seen it.
     EndOfInput,
-    /// Both directions are over and no error says why: a Unix peer's close, or a write that found a
-    /// broken pipe.
+    /// Both directions have ended without an error: a Unix peer closed, or a write failed with EPIPE.
     HungUp,
-    /// Both directions were shut down, ours perhaps past the wrapper, on the socket itself.
+    /// Both directions were shut down. Ours may have been shut down on the socket itself, bypassing the wrapper.
     #[cfg_attr(
         any(not(any(target_os = "linux", target_os = "android")), hangup_fallback),
         allow(dead_code, reason = "only Linux tells")
     )]
     BothFinished,
-    /// The connection is over, and the system no longer says why: it was an orderly shutdown, or the error was read already.
+    /// The connection has ended, and the system no longer reports why: the shutdown was orderly, or the error was already
+    /// read.
     Vanished,
     /// The connection was reset. `after_fin`: the peer's FIN had come before.
     Reset { after_fin: bool },
     /// A fatal error.
     Failed(CloseReason),
-    /// The peer does not drain what we send.
+    /// The peer does not read what we send.
     Stalled,
-    /// Our own shutdown of the sending direction is done.
+    /// Our own shutdown of the sending direction has completed.
     ShutDown,
     /// We reset the connection.
     Aborted,
     /// The stream was dropped, or taken out of its wrapper.
     Dropped,
-    /// The runtime that watched the stream is gone.
+    /// The runtime that watched the stream has shut down.
     RuntimeShutdown,
 }
 
 impl Event {
-    /// Whether the close ends pending reads too. Such an event is raised by us, so the OS will not wake a
-    /// blocked reader for it. After every other event reads go on, and the OS wakes the reader.
+    /// Whether the close also ends pending reads. We raise such an event ourselves, so the OS will not wake a
+    /// blocked reader for it. After every other event reads continue, and the OS wakes the reader.
     pub(crate) fn ends_reads(&self) -> bool {
         match self {
             Self::Stalled | Self::Aborted => true,
@@ -64,7 +64,7 @@ impl Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DetectedBy {
     Watcher,
-    /// A question of the program: `probe`.
+    /// A call of `probe`.
     Probe,
     Read,
     /// A write, a flush or a shutdown.
@@ -74,7 +74,7 @@ pub(crate) enum DetectedBy {
     Signal,
     /// The bound of [`HalfClose::AllowFor`](crate::HalfClose::AllowFor).
     HalfClose,
-    /// Our own side, which caused it.
+    /// Our own side caused it.
     Us,
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// What a FIN means while we are still sending.
 ///
-/// A FIN says that the peer will send no more. It does not say whether the peer still reads: a half-close
-/// (`shutdown(SHUT_WR)`) and a close look the same on the wire until a reset answers something that we send
+/// A FIN says that the peer will send no more data. It does not say whether the peer still reads. On the wire a
+/// half-close (`shutdown(SHUT_WR)`) and a close look the same until the peer answers our data with a reset
 /// (RFC 9293, section 3.6). So the protocol has to decide:
 ///
 /// | the protocol | choose |
@@ -43,24 +43,44 @@ use std::time::Duration;
 pub enum HalfClose {
     /// A FIN means that the peer is gone: [`CloseReason::PeerClosed`](crate::CloseReason::PeerClosed).
     ///
-    /// The default, as in Go's net/http and hyper. A client that half-closes and then reads the answer is
-    /// rare, and a server that goes on sending to a client that is gone is common.
+    /// The default, as in Go's net/http and hyper. Clients that half-close and then read the answer are rare. Servers that
+    /// keep sending to a client that has left are common.
     #[default]
     Close,
-    /// A FIN gives [`Status::PeerFinished`](crate::Status::PeerFinished) and writes go on. Only a
+    /// After a FIN the status is [`Status::PeerFinished`](crate::Status::PeerFinished), and writes continue. Only a
     /// reset, an error or the end of our own sending closes the stream.
     ///
-    /// For protocols whose client sends everything, half-closes and waits for the answer. A client that is gone is
+    /// For protocols whose client sends everything, half-closes and waits for the answer. A client that has left is
     /// detected only by the reset that answers the next write. If nothing is written, it is never detected.
     Allow,
-    /// As [`Allow`](Self::Allow), for as long as bytes move towards the peer: the stream closes with
-    /// [`CloseReason::PeerClosed`](crate::CloseReason::PeerClosed) after a period of this length in which it
-    /// accepted none from us and the peer took none from the kernel.
+    /// As [`Allow`](Self::Allow), while bytes move towards the peer. The stream closes with
+    /// [`CloseReason::PeerClosed`](crate::CloseReason::PeerClosed) after a period of this length in which the stream
+    /// accepted no byte from us and the peer took no byte from the kernel.
     ///
-    /// For relays and servers that cannot wait forever for a client that is gone: choose the longest time
-    /// that an answer may take. The end comes after one to two periods. The timer is a task that is made
-    /// when the FIN arrives; before that the option costs nothing. A period of zero is
-    /// [`Close`](Self::Close).
+    /// For relays and servers that cannot wait forever for a client that has left. Choose the longest time that an
+    /// answer may take. The close comes after one to two periods. The timer is a task that is spawned when the FIN
+    /// arrives; before that the option costs nothing. A period of zero is the same as [`Close`](Self::Close).
+    ///
+    /// ```
+    /// use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredListener, Status};
+    /// use std::time::Duration;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = MonitorConfig::new().half_close(HalfClose::AllowFor(Duration::from_millis(50)));
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
+    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// let mut states = stream.monitor().subscribe();
+    ///
+    /// client.shutdown().await?; // a half-close: the client waits for an answer
+    /// states.wait_for(|status| *status == Status::PeerFinished).await?;
+    /// // No answer comes: the stream closes after one to two periods.
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// ```
     AllowFor(Duration),
 }
 

@@ -1,10 +1,10 @@
-//! A list of values under keys that are never used twice, in memory that shrinks with it.
+//! A list whose keys are never reused, and whose memory shrinks when values are removed.
 
 use std::num::NonZeroU64;
 
-/// Names one value of one [`KeyedList`].
+/// The key of a value in a [`KeyedList`].
 ///
-/// Keys are counted up, so a key that outlives its value names nothing.
+/// Keys are counted up and never reused, so a stale key finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(NonZeroU64);
 
@@ -22,9 +22,9 @@ impl Key {
 
 /// Values in the order of their keys.
 ///
-/// A removed value leaves a gap. When a quarter of the places are gaps, all values move together, and
-/// the list gives back the memory that it no longer needs. So every operation takes logarithmic time, amortized, and the
-/// memory follows the number of values up and down.
+/// A removed value leaves a gap. When a quarter of the entries are gaps, the list is compacted and returns the memory
+/// that it no longer needs. Every operation takes amortized logarithmic time, and the memory follows the number of
+/// values up and down.
 #[derive(Debug)]
 pub(crate) struct KeyedList<T> {
     /// In ascending order; `None` is a gap.
@@ -43,12 +43,12 @@ impl<T> KeyedList<T> {
         }
     }
 
-    /// Puts `value` in, and names it.
+    /// Inserts a value, and returns its key.
     pub(crate) fn insert(&mut self, value: T) -> Key {
         let key = self.next;
         self.next = Key(key.0.saturating_add(1));
         if self.places.len() == self.places.capacity() {
-            // Doubling would leave up to half of the places unused.
+            // `Vec` would double, and leave up to half of the entries unused.
             self.places.reserve_exact(self.places.len() / 4 + 1);
         }
         self.places.push((key, Some(value)));
@@ -66,7 +66,7 @@ impl<T> KeyedList<T> {
         self.places[index].1.as_mut()
     }
 
-    /// Takes the value under `key` out, if it is still there.
+    /// Removes the value under `key`, and returns it if it is still there.
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let index = self.find(key)?;
         let value = self.places[index].1.take()?;
@@ -74,7 +74,7 @@ impl<T> KeyedList<T> {
         if self.gaps > self.places.len() / 4 {
             self.places.retain(|(_, value)| value.is_some());
             self.gaps = 0;
-            // One place stays: a value that comes and goes would allocate each time.
+            // Keep one entry: otherwise a single value that is added and removed would allocate each time.
             if self.places.len() < self.places.capacity() / 4 {
                 self.places.shrink_to((self.places.len() * 2).max(1));
             }

@@ -40,20 +40,20 @@ impl State {
         &self.status
     }
 
-    /// Whether our own shutdown is done. A broken pipe is then caused by us.
+    /// Whether our own shutdown has completed. If it has, we have caused a broken pipe ourselves.
     pub(crate) fn is_shut_down(&self) -> bool {
         self.shut_down
     }
 
-    /// Whether a FIN alone closed the stream, and no read has returned the end of the input yet.
+    /// Whether only a FIN closed the stream, and no read has returned EOF yet.
     ///
-    /// What arrived in front of that FIN may be the reason for it, such as an HTTP 413. A write that
-    /// fails first makes many libraries give the connection up without reading on.
+    /// The data before that FIN may explain it, such as an HTTP 413 response. If a write failed first, many libraries
+    /// would abandon the connection without reading that data.
     pub(crate) fn is_fin_unread(&self) -> bool {
         self.fin_unread
     }
 
-    /// Whether a write is refused, whoever is about to read.
+    /// Whether writes are refused even if a reader is about to read the FIN.
     pub(crate) fn refuses_writes(&self) -> bool {
         self.status.is_closed() && !self.fin_unread
     }
@@ -62,7 +62,7 @@ impl State {
     pub(crate) fn on(mut self, event: Event) -> Self {
         // Invariant 1.
         if self.status.is_closed() {
-            // Invariant 10: it is a FIN alone no more, or the reader knows of it.
+            // Invariant 10: this is more than a FIN, or the reader has seen the FIN.
             self.fin_unread &= event == Event::Fin;
             return self;
         }
@@ -76,7 +76,7 @@ impl State {
                 }
                 CloseReason::Finished
             }
-            // Invariant 8: after our own shutdown the peer's end is the orderly one.
+            // Invariant 8: after our own shutdown, the peer's FIN completes an orderly close.
             Event::Fin | Event::EndOfInput | Event::HungUp | Event::Vanished if self.shut_down => {
                 CloseReason::Finished
             }
@@ -90,10 +90,10 @@ impl State {
             }
             Event::EndOfInput | Event::HungUp => CloseReason::PeerClosed,
             Event::BothFinished => CloseReason::Finished,
-            // The FIN came first, and would have closed the stream if it had been detected in time. A shutdown
-            // of ours came later: with both directions shut down there is nothing left to reset.
+            // The FIN came before the reset, and would have closed the stream if it had been detected in time. If we
+            // have shut down too, both directions had ended, and the reset changes nothing.
             Event::Reset { after_fin: true } if closes => CloseReason::PeerClosed,
-            // Without a shutdown of ours only an error ends both directions of a TCP connection.
+            // Unless we have shut down, only an error ends both directions of a TCP connection.
             Event::Reset { .. } | Event::Vanished => CloseReason::Reset,
             Event::Failed(reason) => reason,
             Event::Stalled => CloseReason::Stalled,

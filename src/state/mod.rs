@@ -1,9 +1,18 @@
-//! What is known about one stream: the pure state machine, and the one cell that shares its result.
+//! The state of one stream: the pure state machine, and the shared cell that publishes its result. May use `errors`
+//! and `observe`. `machine`, `event`, `status` and `half_close` are pure: no runtime, no descriptor, no clock, no
+//! configuration. Used by every room above: the policies, the watcher, the monitors and the stream.
 //!
-//! May use `errors` and `observe`. `machine`, `event`, `status` and `half_close` are pure: no runtime,
-//! no descriptor, no clock, no configuration.
+//! # How an event becomes a close
 //!
-//! Used by every room above: the policies, the watcher, the monitors and the stream.
+//! ```text
+//!  read/write/flush ─┐
+//!  watcher ──────────┼─▶ Event ─▶ SharedState ─▶ State::on ─▶ Status ─┬─▶ wakers: Closed, writer, reader
+//!  stall policy ─────┤            (one lock)     (pure)                ├─▶ watch channel, token
+//!  abort, drop ──────┘                                                └─▶ tracing, metrics
+//! ```
+//!
+//! Every source of events ends in `SharedState::apply` (the stream's own calls) or `SharedState::observe` (everything
+//! else). `State::on` decides alone what an event means, so all sources give the same reason.
 
 mod atomic;
 mod closed;

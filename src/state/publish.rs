@@ -1,9 +1,9 @@
-//! Publishes to the watch channel, without making any caller wait for its lock.
+//! Publishes to the watch channel without making the caller wait for its lock.
 //!
-//! Publishing takes the channel's lock, which the holder of a [`Ref`](watch::Ref) has. The watcher would wait for it
-//! while no other stream of its runtime is watched, and a `probe()` of the holder itself would wait forever. So a separate
-//! thread publishes. Such threads start when they are needed, serve all streams, and end after some time without work. A
-//! program that never subscribes has none.
+//! Publishing takes the channel's lock, and whoever holds a [`Ref`](watch::Ref) holds that lock. The watcher would wait
+//! for it and meanwhile neglect all other streams of its runtime. A `probe()` by the holder itself would deadlock. So a
+//! separate thread publishes. Such threads start on demand, serve all streams, and end when they are idle. A program
+//! that never subscribes has none.
 
 use super::status::Status;
 use super::sync::lock;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 /// The largest number of threads. If as many channels are held at the same time, the others wait.
 const THREADS: usize = 64;
 
-/// How long a thread waits for more to do.
+/// How long a thread waits for more work before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
 static WORK: Mutex<Work> = Mutex::new(Work {
@@ -36,7 +36,7 @@ struct Work {
 
 type Publication = (watch::Sender<Status>, Status);
 
-/// Has `status` published, if the channel does not carry a later one by then.
+/// Publishes `status`, unless the channel already has a later one by then.
 pub(crate) fn publish(channel: watch::Sender<Status>, status: Status) {
     let mut work = lock(&WORK);
     work.waiting.push_back((channel, status));
@@ -48,7 +48,7 @@ pub(crate) fn publish(channel: watch::Sender<Status>, status: Status) {
     }
     let publisher = thread::Builder::new().name("hangup-publish".to_owned());
     if publisher.spawn(run).is_err() {
-        // The system refuses a new thread. Another one of ours takes the work; if there is none, this thread does it.
+        // The system refuses a new thread. If another one is running, it does the work; otherwise this thread does.
         let mut work = lock(&WORK);
         work.threads -= 1;
         let last = work.threads == 0;
@@ -86,7 +86,7 @@ fn run() {
     }
 }
 
-/// Waits until nobody holds the channel. The wakers of its receivers are not ours.
+/// Publishes one status. Blocks while a receiver holds the channel, and catches panics of the receivers' wakers.
 fn advance((channel, status): Publication) {
     call_foreign(|| {
         channel.send_if_modified(|published| published.advance(status));

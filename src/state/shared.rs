@@ -1,4 +1,4 @@
-//! The one cell that holds the state of a stream. The stream, its monitors and the watcher share it.
+//! The cell that holds the state of a stream. The stream, its monitors and the watcher share it.
 //!
 //! # Invariants
 //!
@@ -52,11 +52,11 @@ const BUSY: u8 = 2;
 const DEFERRED: u8 = 4;
 /// We reset the connection, or are about to.
 const RESET: u8 = 8;
-/// The watcher has detected a FIN, and for a moment the stream's own calls may find out what it means.
+/// The watcher has detected a FIN. Its report is delayed, so that the stream's own calls can find out what it means.
 const FIN_DELAYED: u8 = 16;
 /// The stream is closed, and its end is not reported to tracing and metrics yet.
 const REPORT_PENDING: u8 = 32;
-/// A FIN alone has closed the stream, and a write waits until the reader has reached that FIN.
+/// Only a FIN has closed the stream, and a write waits until the reader has reached that FIN.
 const FIN_AHEAD: u8 = 64;
 /// The flags that a close sets.
 const ON_CLOSE: u8 = if Lifecycle::RECORDED {
@@ -65,14 +65,18 @@ const ON_CLOSE: u8 = if Lifecycle::RECORDED {
     CLOSED
 };
 
-/// A state alone, or in one allocation with what belongs to its stream.
+/// A [`SharedState`], either alone or inside a [`Socket`](crate::watcher::Socket).
 pub(crate) type AnyState = dyn AsRef<SharedState> + Send + Sync + UnwindSafe + RefUnwindSafe;
 
+/// The state of a stream, and everyone who waits for it to change.
+///
+/// A byte of flags answers the frequent questions ("closed?", "a call under way?") with one atomic load. The
+/// lock is taken only to change the state or to register a waker.
 #[derive(Debug)]
 pub(crate) struct SharedState {
     flags: AtomicU8,
-    /// When the last read was pending: the low bits of the number of bytes read until then, and a 1. A
-    /// read that returns bytes changes that number, and need not change this.
+    /// Records when the last read was pending: the low bits of the number of bytes read until then, and a 1 bit. A
+    /// later read that returns bytes changes that number, so it does not have to change this field.
     pending_read: AtomicU32,
     cell: Mutex<Cell>,
     pub(crate) counters: Counters,
@@ -84,7 +88,7 @@ struct Cell {
     state: State,
     /// What detected the event that closed the stream.
     detected_by: Option<DetectedBy>,
-    /// Our side closed the stream, so the system does not wake a pending read.
+    /// Our own side closed the stream, so the system does not wake a pending read.
     ends_reads: bool,
     /// The task whose write, flush or shutdown is pending.
     writer: Option<Waker>,
@@ -115,7 +119,7 @@ impl Cell {
     }
 }
 
-// A panic leaves no half-made change: every change is made under the lock, and no foreign code runs there.
+// A panic cannot leave a partial change: every change is made under the lock, and no foreign code runs under it.
 impl UnwindSafe for SharedState {}
 impl RefUnwindSafe for SharedState {}
 
@@ -125,7 +129,7 @@ impl AsRef<Self> for SharedState {
     }
 }
 
-/// An event or a waker that waits for the end of the call that is under way.
+/// An event or a waker that waits for the end of the present call.
 #[derive(Debug)]
 enum Deferred {
     Event(Event, DetectedBy),
@@ -160,19 +164,19 @@ impl SharedState {
     }
 
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
-        // Most questions come while the stream is open.
+        // Fast path: most calls come while the stream is open.
         if !self.is_closed() {
             return None;
         }
         self.lock().state.status().reason().cloned()
     }
 
-    /// Whether our own shutdown is done.
+    /// Whether our own shutdown has completed.
     pub(crate) fn is_shut_down(&self) -> bool {
         self.lock().state.is_shut_down()
     }
 
-    /// Notes that we are about to reset the connection.
+    /// Records that we are about to reset the connection.
     pub(crate) fn begin_reset(&self) {
         self.flags.fetch_or(RESET, Ordering::AcqRel);
     }
@@ -190,8 +194,8 @@ impl SharedState {
         self.close_reason()
     }
 
-    /// Notes a FIN whose meaning the stream's own calls have to find out, and wakes the writer. The system wakes a reader for
-    /// a FIN, but not a writer.
+    /// Records a FIN that the stream's own calls have to interpret, and wakes the writer. For a FIN the system wakes
+    /// readers, but not writers.
     pub(crate) fn delay_fin(&self) {
         let mut cell = self.lock();
         // Invariant 2: an observer that registers afterwards sees the flag.
@@ -201,7 +205,7 @@ impl SharedState {
         wake(writer);
     }
 
-    /// Whether a FIN was detected, and its meaning is still unknown.
+    /// Whether a FIN was detected that is not interpreted yet.
     #[inline]
     pub(crate) fn is_fin_delayed(&self) -> bool {
         self.flags.load(Ordering::Acquire) & (FIN_DELAYED | CLOSED) == FIN_DELAYED
@@ -227,7 +231,7 @@ impl SharedState {
         self.settle(self.lock(), [(event, by)]);
     }
 
-    /// Applies an event from outside of the stream: now, or at the end of the call that is under way.
+    /// Applies an event from outside of the stream's calls: now, or at the end of the present call.
     pub(crate) fn observe(&self, event: Event, by: DetectedBy) {
         self.after_call(Deferred::Event(event, by));
     }
@@ -239,12 +243,12 @@ impl SharedState {
 
     fn after_call(&self, deferred: Deferred) {
         let mut cell = self.lock();
-        // The end of a call that sees the flag waits for the lock, and finds the list complete.
+        // The end of the call sees the flag, takes the lock after us, and finds the list complete.
         if self.flags.fetch_or(DEFERRED, Ordering::AcqRel) & BUSY == 0 {
             return self.catch_up(cell, Some(deferred));
         }
         let list = &mut cell.extras().deferred;
-        // A loop that probes while a call lasts sees the same thing again and again.
+        // A loop that calls `probe` during one long call would add the same event again and again.
         let again = matches!(
             (list.last(), &deferred),
             (Some(Deferred::Event(last, _)), Deferred::Event(event, _)) if last == event
@@ -254,7 +258,8 @@ impl SharedState {
         }
     }
 
-    /// Applies the deferred events, and then `last`. No call is under way, or it is at its end.
+    /// Applies the deferred events, and then `last`. The caller makes sure that no call is under way, or that it is
+    /// ending.
     fn catch_up(&self, mut cell: MutexGuard<'_, Cell>, last: Option<Deferred>) {
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
         let extras = cell.extras.as_mut();
@@ -288,7 +293,7 @@ impl SharedState {
         let refuses = state.refuses_writes() && !cell.state.refuses_writes();
         cell.state = state;
         if !changed {
-            // Invariant 10: a writer that waits for the reader need not wait any longer.
+            // Invariant 10: the writer no longer has to wait for the reader.
             let writer = cell.writer.take_if(|_| refuses);
             drop(cell);
             return wake(writer);
@@ -320,7 +325,7 @@ impl SharedState {
         if let Some(token) = token {
             call_foreign(|| token.cancel());
         }
-        // Last, and by another thread: a reader of the channel holds its lock.
+        // Last, and on another thread: a reader of the channel may hold its lock.
         if let Some(watch) = watch {
             publish(watch, status);
         }
@@ -329,7 +334,7 @@ impl SharedState {
         }
     }
 
-    /// Reports the close, unless another side does.
+    /// Reports the close to tracing and metrics, unless another side does.
     fn report_end(&self) {
         if self.flags.fetch_and(!REPORT_PENDING, Ordering::AcqRel) & REPORT_PENDING == 0 {
             return;
@@ -347,7 +352,7 @@ impl SharedState {
         }
     }
 
-    /// Wakes a writer that waits until the reader has reached a FIN, if the reader has come nearer.
+    /// Wakes a writer that waits until the reader has reached a FIN, if the reader has advanced.
     fn reader_advanced(&self) {
         let mut cell = self.lock();
         if cell.extras().parked_at == self.counters.read() {
@@ -373,7 +378,7 @@ impl SharedState {
         }
     }
 
-    /// Registers `waker` for the time when the peer has finished and the stream goes on.
+    /// Registers `waker` for the moment when the peer has finished and the stream stays open.
     pub(crate) fn on_half_close(&self, waker: Waker) {
         let mut cell = self.lock();
         match cell.state.status() {
@@ -386,7 +391,7 @@ impl SharedState {
         }
     }
 
-    /// Registers `waker` for the close, in the place that `key` names.
+    /// Registers `waker` for the close, at the position of `key`.
     pub(crate) fn poll_closed(&self, key: &mut Option<Key>, waker: &Waker) -> Poll<CloseReason> {
         let mut cell = self.lock();
         if let Some(reason) = cell.state.status().reason() {
@@ -400,19 +405,19 @@ impl SharedState {
                 None
             }
         };
-        // The drop of a waker may drop a task, and a value of that task may lock this cell.
+        // Dropping a waker may drop a task, and a value of that task may lock this cell.
         drop(cell);
         drop(replaced);
         Poll::Pending
     }
 
-    /// Takes the waker that `key` names out of the list.
+    /// Removes the waker of `key`.
     pub(crate) fn forget(&self, key: Key) {
         let waker = self.lock().waiters.remove(key);
         drop(waker);
     }
 
-    /// Marks that a read is pending.
+    /// Records that a read is pending.
     #[inline]
     pub(crate) fn read_is_pending(&self) {
         self.pending_read.store(self.read_mark(), Ordering::Relaxed);
@@ -423,14 +428,14 @@ impl SharedState {
         self.pending_read.load(Ordering::Relaxed) == self.read_mark()
     }
 
-    /// See `pending_read`. The same mark comes again after 2 GiB: a write is then refused a little later.
+    /// See `pending_read`. The mark repeats after 2 GiB. In that case a write is refused a little later.
     #[allow(clippy::cast_possible_truncation)] // the low bits are what is wanted
     fn read_mark(&self) -> u32 {
         (self.counters.read() as u32) << 1 | 1
     }
 
-    /// The reason for which a write is refused, if it is refused. `reads_fin` says whether a reader is about to read the FIN
-    /// that closed the stream; it is called only if that matters (invariant 10).
+    /// Why a write is refused, if it is. `reads_fin` says whether a reader is about to read the FIN that closed the
+    /// stream. It is called only if this matters (invariant 10).
     pub(crate) fn refusal(&self, reads_fin: impl FnOnce() -> bool) -> Option<CloseReason> {
         if !self.is_closed() {
             return None;
@@ -438,12 +443,12 @@ impl SharedState {
         let cell = self.lock();
         let reason = cell.state.status().reason().cloned()?;
         let waits = cell.state.is_fin_unread();
-        // The answer takes the socket's lock, under which this one may be taken.
+        // `reads_fin` takes the socket's lock, which comes before this lock in the order. So this lock is released.
         drop(cell);
         (!waits || !reads_fin()).then_some(reason)
     }
 
-    /// Registers the task whose write is pending, or returns why it will never go on. `reads_fin`: as in
+    /// Registers the task whose write is pending, or returns why the write cannot continue. For `reads_fin` see
     /// [`refusal`](Self::refusal).
     pub(crate) fn park_writer(
         &self,
@@ -467,7 +472,7 @@ impl SharedState {
         let waits = reason.filter(|_| cell.state.is_fin_unread());
         drop(cell);
         drop(replaced);
-        // In this order: a reader that reaches the FIN now finds the writer.
+        // The order matters: a reader that reaches the FIN now has to find the writer.
         match waits {
             Some(reason) if !reads_fin() => {
                 let parked = self.lock().writer.take();
@@ -478,8 +483,8 @@ impl SharedState {
         }
     }
 
-    /// Registers the task whose read is pending, or returns why it will never go on. After most closes reads go on, and the
-    /// system wakes the reader.
+    /// Registers the task whose read is pending, or returns why the read cannot continue. After most closes reads
+    /// continue, and the system wakes the reader.
     pub(crate) fn park_reader(&self, waker: &Waker) -> Result<(), CloseReason> {
         let mut cell = self.lock();
         if let Some(reason) = cell.state.status().reason() {
@@ -511,7 +516,7 @@ impl SharedState {
             .subscribe()
     }
 
-    /// A token that the close cancels. It is a child, so that its owner may cancel it without effect on others.
+    /// A token that the close cancels. It is a child token, so cancelling it does not affect others.
     pub(crate) fn token(&self) -> CancellationToken {
         let mut cell = self.lock();
         let closed = cell.state.status().is_closed();
@@ -529,14 +534,14 @@ impl SharedState {
     }
 }
 
-/// Wakes each of `wakers`. They are foreign code, and may panic.
+/// Wakes each of `wakers`. Wakers are foreign code and may panic.
 fn wake(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         call_foreign(|| waker.wake());
     }
 }
 
-/// A poll of the wrapped stream that is under way.
+/// A poll of the wrapped stream. Dropping it ends the call.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     shared: &'a SharedState,

@@ -1,11 +1,10 @@
-//! What the watch channel carries.
+//! The status of a stream: the value in the watch channel.
 
 use crate::errors::CloseReason;
 
-/// How a stream stands: what the watch channel of [`Monitor::subscribe`](crate::Monitor::subscribe)
-/// carries.
+/// The status of a stream: the value in the watch channel of [`Monitor::subscribe`](crate::Monitor::subscribe).
 ///
-/// It only ever moves forward: `Open`, then perhaps `PeerFinished`, then `Closed`.
+/// It only moves forward: `Open`, then perhaps `PeerFinished`, then `Closed`.
 ///
 /// ```
 /// use hangup::{CloseReason, Status};
@@ -19,11 +18,11 @@ use crate::errors::CloseReason;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
-    /// Nothing has ended the stream.
+    /// The stream is open.
     Open,
-    /// The peer will send no more, and may still read.
+    /// The peer will send no more data, and may still read.
     ///
-    /// Seen only with [`HalfClose::Allow`](crate::HalfClose::Allow).
+    /// Only with [`HalfClose::Allow`](crate::HalfClose::Allow) or [`AllowFor`](crate::HalfClose::AllowFor).
     PeerFinished,
     /// The stream is over.
     Closed(CloseReason),
@@ -42,7 +41,7 @@ impl Status {
         matches!(self, Self::Closed(_))
     }
 
-    /// Takes in `other` if it is later. Whether it is.
+    /// Replaces the status by `other` if that is later. Returns whether it was.
     pub(crate) fn advance(&mut self, other: Self) -> bool {
         let later = other.order() > self.order();
         if later {
@@ -51,7 +50,7 @@ impl Status {
         later
     }
 
-    /// A status only ever moves to one of a higher number.
+    /// The position in the order. A status changes only to one with a higher position.
     fn order(&self) -> u8 {
         match self {
             Self::Open => 0,
@@ -60,7 +59,7 @@ impl Status {
         }
     }
 
-    /// Why the stream is over; `None` while it is open.
+    /// Why the stream closed; `None` while it is open.
     ///
     /// ```
     /// use hangup::{CloseReason, Status};

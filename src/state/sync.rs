@@ -1,5 +1,5 @@
-//! The locks and atomics of the shared cell. All of them come from here, so that a model checker's can
-//! take their place (`tests/loom.rs`).
+//! The locks and atomics of the shared cell. Other files import them from here, so that `tests/loom.rs` can replace
+//! them by those of a model checker.
 
 pub(crate) use std::sync::{
     Mutex, MutexGuard,

@@ -1,4 +1,4 @@
-//! Accepting in a loop that an error does not end.
+//! Accepting connections in a loop that survives errors.
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -7,20 +7,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Sleep;
 
-/// The pause before the next attempt when the process or the system has no room for another connection.
+/// The pause before the next attempt when descriptors or memory have run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// An accept that goes on after errors.
+/// An accept that continues after errors.
 ///
-/// After an error of one connection it takes the next one at once. When descriptors or memory have run out,
-/// the connection waits in the kernel's queue, and so does this: a retry without a pause would spin.
+/// After an error of one connection it accepts the next one immediately. When descriptors or memory have run out, the
+/// connection stays in the kernel's queue, and this waits: a retry without a pause would spin.
 #[derive(Debug, Default)]
 pub(crate) struct AcceptRetry {
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl AcceptRetry {
-    /// Polls `accept` until it succeeds or is pending, and gives each error to `on_error`.
+    /// Polls `accept` until it succeeds or is pending, and passes each error to `on_error`.
     pub(crate) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -44,7 +44,7 @@ impl AcceptRetry {
     }
 }
 
-/// Whether the error is of the connection that was accepted, and says nothing about the next one.
+/// Whether the error concerns only the accepted connection, and not the next ones (accept(2), "Error handling").
 pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! The addresses of a connection, and whether its small writes wait, through every layer above the socket.
+//! The addresses of a connection, and `TCP_NODELAY`, through every layer above the socket.
 
 use super::layer::Transport;
 use super::monitored_stream::MonitoredStream;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 /// A stream whose connection has addresses: sockets, and layers above one, such as TLS.
 ///
-/// It is the bound of [`MonitoredStream::peer_addr`]. A crate with a layer of its own implements it by asking the
+/// It is the bound of [`MonitoredStream::peer_addr`]. A crate with a layer of its own implements it by forwarding to the
 /// stream below.
 ///
 /// ```
@@ -56,7 +56,7 @@ pub trait Addressed {
     ///
     /// # Errors
     ///
-    /// Those of the operating system (getpeername(2)): a TCP connection that was reset has none any more.
+    /// Those of the operating system (getpeername(2)): a TCP connection that was reset no longer has one.
     fn peer_addr(&self) -> io::Result<Self::Addr>;
 }
 
@@ -138,8 +138,8 @@ impl<S> MonitoredStream<S> {
     ///
     /// # Errors
     ///
-    /// Those of the operating system (getpeername(2)): a TCP connection that was reset has none any more. Ask
-    /// before you need it.
+    /// Those of the operating system (getpeername(2)): a TCP connection that was reset no longer has one. Call this
+    /// early if you need the address later.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -160,7 +160,7 @@ impl<S> MonitoredStream<S> {
         self.get_ref().peer_addr()
     }
 
-    /// Whether small writes leave at once (`TCP_NODELAY`, tcp(7)), through every layer above the socket.
+    /// Whether small writes are sent immediately (`TCP_NODELAY`, tcp(7)), through every layer above the socket.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl<S> MonitoredStream<S> {
         SockRef::from(&self.io.descriptor()).tcp_nodelay()
     }
 
-    /// Sets whether small writes leave at once: see [`nodelay`](Self::nodelay).
+    /// Sets whether small writes are sent immediately: see [`nodelay`](Self::nodelay).
     ///
     /// # Errors
     ///

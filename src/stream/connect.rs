@@ -1,4 +1,4 @@
-//! A connection of our own, within a time limit.
+//! Connecting within a time limit.
 
 use super::monitored_stream::MonitoredStream;
 use crate::policy::{MonitorConfig, timer};
@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::net::{TcpStream, ToSocketAddrs};
 
-/// The default limit, as the outbox has it. Linux by itself tries for about two minutes.
+/// The default limit, the same as the outbox's. Linux itself tries for about two minutes.
 const WITHIN: Duration = Duration::from_secs(10);
 
 impl MonitoredStream<TcpStream> {
@@ -36,11 +36,11 @@ impl MonitoredStream<TcpStream> {
         Self::connect_with(address, &MonitorConfig::default(), WITHIN).await
     }
 
-    /// Connects to `address` within a time of one's own, `None` for the system's (about two minutes on Linux), and
-    /// watches the connection by `config`.
+    /// Connects to `address` within a time limit, and watches the connection with `config`. `None` stands for the
+    /// system's own limit (about two minutes on Linux).
     ///
-    /// The time counts for all addresses of a name together, and for the resolution of the name. A resolution that
-    /// takes longer goes on in a thread of the runtime for blocking work.
+    /// The limit covers the resolution of the name and all of its addresses together. A resolution that takes longer
+    /// continues on a blocking thread of the runtime, and its result is ignored.
     ///
     /// # Errors
     ///

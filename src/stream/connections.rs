@@ -8,14 +8,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The open connections of a listener: for a shutdown that also ends streams without an end, such as server-sent
-/// events.
+/// The open connections of a listener, for a shutdown that also ends endless streams such as server-sent events.
 ///
-/// [`MonitoredListener::connections`](crate::MonitoredListener::connections) makes one. It is cheap to clone. An open
-/// connection costs 16 bytes here; what is left of closed ones goes with the next connections, when there are twice as
-/// many entries as open connections.
+/// [`MonitoredListener::connections`](crate::MonitoredListener::connections) creates it. Clones share the list. An open
+/// connection costs 16 bytes here. Entries of closed connections are removed when there are twice as many entries as
+/// open connections.
 ///
-/// A connection counts until its stream is closed for whatever reason, and that may be before its handler has returned.
+/// A connection counts until its stream has closed for any reason. This may be before its handler has returned.
 ///
 /// ```
 /// use hangup::MonitoredListener;
@@ -56,20 +55,20 @@ struct Table {
     sweep_at: usize,
 }
 
-/// A small table is not worth a sweep.
+/// A smaller table is not swept.
 const SMALL: usize = 32;
 
 impl Table {
     fn sweep(&mut self) {
         self.monitors.retain(|monitor| !monitor.is_closed());
         self.sweep_at = (2 * self.monitors.len()).max(SMALL);
-        // The table of a crowd that has left is not kept.
+        // Return the memory after a peak.
         self.monitors.shrink_to(self.sweep_at);
     }
 }
 
 impl Connections {
-    /// A registry for an accept loop of one's own.
+    /// An empty list, for an accept loop of your own.
     ///
     /// ```
     /// use hangup::{Connections, MonitoredStream};
@@ -85,7 +84,7 @@ impl Connections {
         Self::default()
     }
 
-    /// Takes a connection in, until it closes.
+    /// Adds a connection, which stays in the list until it closes.
     ///
     /// ```
     /// use hangup::{CloseReason, Connections, MonitoredStream};
@@ -139,12 +138,12 @@ impl Connections {
         self.len() == 0
     }
 
-    /// Ends every open connection in order: both directions are shut down (shutdown(2)). What was written before still
-    /// reaches the peer, and then the end of the stream does.
+    /// Ends every open connection in order, by shutting down both directions (shutdown(2)). Data that was written before
+    /// still reaches the peer, followed by the FIN.
     ///
-    /// The reason is [`Aborted`](crate::CloseReason::Aborted), since we ended them. Pending reads find the end of the
-    /// input; writes fail with the reason. An answer that is under way is cut short; HTTP and TLS tell such an end from
-    /// a complete one. A stream without a descriptor, and a pipe, only end on our side.
+    /// The reason is [`Aborted`](crate::CloseReason::Aborted), because we ended them. Pending reads return EOF, and writes
+    /// fail with the reason. A response that is being sent is cut short; HTTP and TLS let the peer detect that. A
+    /// stream without a descriptor, and a pipe, end only on our side.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredListener};
@@ -172,7 +171,7 @@ impl Connections {
         }
     }
 
-    /// [Aborts](Monitor::abort) every open connection: each is reset, and its memory freed.
+    /// [Aborts](Monitor::abort) every open connection. Each is reset, and the kernel discards its unsent data.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -196,8 +195,8 @@ impl Connections {
         }
     }
 
-    /// Waits until every connection has closed, those that come meanwhile too, and at most for `within`. Returns how
-    /// many are open then: 0 if it was in time.
+    /// Waits until every connection has closed, including new ones, but at most for `within`. Returns the number of
+    /// connections that are still open: 0 if all closed in time.
     ///
     /// # Errors
     ///
@@ -233,7 +232,8 @@ impl Connections {
         Ok(self.len())
     }
 
-    /// Those that are open. Their wakers are called without the lock.
+    /// The monitors of the open connections. A copy, because closing a connection calls wakers, which must run without
+    /// the lock.
     fn open(&self) -> Vec<Monitor> {
         let mut table = lock(&self.table);
         table.sweep();

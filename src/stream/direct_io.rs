@@ -1,4 +1,4 @@
-//! Reads and writes that do not wait, and readiness, as tokio's sockets have them.
+//! Reads and writes that do not wait, and readiness, with the same names as on tokio's sockets.
 
 use super::monitored_stream::MonitoredStream;
 use super::poll::Input;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 
-/// What a call that must not wait makes of "pending".
+/// Turns "pending" into "would block".
 fn at_once<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
     match polled {
         Poll::Ready(result) => result,
@@ -22,15 +22,15 @@ fn at_once<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
 /// The direct calls take `&mut self`, unlike those of tokio: a stream has one reader and one writer at a time. The
 /// halves of [`into_split`](Self::into_split) have them too.
 impl<S: DirectIo> MonitoredStream<S> {
-    /// Reads what has arrived, without waiting. It is counted.
+    /// Reads data that has arrived, without waiting. The bytes are counted.
     ///
-    /// `Ok(0)` is the end of the input, or an empty `buf`. Call it after [`readable`](Self::readable), which may be
-    /// wrong: go on waiting after "would block".
+    /// `Ok(0)` means EOF, or that `buf` is empty. Call it after [`readable`](Self::readable). Readiness may be spurious, so
+    /// wait again after "would block".
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](ErrorKind::WouldBlock) if nothing has arrived, and those of a read: data that arrived before
-    /// the disconnect is read first.
+    /// [`WouldBlock`](ErrorKind::WouldBlock) if no data has arrived, and the errors of a read. Data that arrived before
+    /// the disconnect is returned first.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -67,12 +67,13 @@ impl<S: DirectIo> MonitoredStream<S> {
         at_once(polled).map(|()| buf.filled().len())
     }
 
-    /// Writes as much as the kernel takes now, without waiting. It is counted.
+    /// Writes as many bytes as the kernel accepts now, without waiting. The bytes are counted.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](ErrorKind::WouldBlock) if the kernel has no room; after the close one that carries the
-    /// [`CloseReason`](crate::CloseReason), as of any write; and those of the socket.
+    /// * [`WouldBlock`](ErrorKind::WouldBlock) if the send buffer is full;
+    /// * after the close, an error that carries the [`CloseReason`](crate::CloseReason), as from any write;
+    /// * those of the socket.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -132,7 +133,7 @@ impl<S: DirectIo> MonitoredStream<S> {
         )
     }
 
-    /// Waits until there is something to read: data, the end of the input, or an error.
+    /// Waits until a read would return something: data, EOF, or an error.
     ///
     /// # Errors
     ///
@@ -161,10 +162,10 @@ impl<S: DirectIo> MonitoredStream<S> {
         Ok(())
     }
 
-    /// Waits until there is room for a write, or until a write is refused because the stream is closed.
+    /// Waits until there is room for a write, or until a write would be refused because the stream has closed.
     ///
-    /// One task at a time: the close wakes the one that asked last. On a Unix socket a stall policy judges only
-    /// writes that wait by themselves (`write`, `write_all`), and not one that waits here.
+    /// Only one task may wait at a time: the close wakes the task that called last. On a Unix socket a stall policy
+    /// judges only writes that wait themselves (`write`, `write_all`), and not a task that waits here.
     ///
     /// # Errors
     ///
@@ -198,8 +199,8 @@ impl<S: DirectIo> MonitoredStream<S> {
 
     /// Waits for any of `interest`, as [`TcpStream::ready`] does.
     ///
-    /// It also ends when a call would fail with a [`CloseReason`](crate::CloseReason), which the kernel does not
-    /// tell: then it says `READ_CLOSED` or `WRITE_CLOSED`.
+    /// It also returns when a call would fail with a [`CloseReason`](crate::CloseReason) that the kernel does not
+    /// report. The result then contains `READ_CLOSED` or `WRITE_CLOSED`.
     ///
     /// # Errors
     ///
@@ -253,7 +254,7 @@ impl<S: DirectIo> MonitoredStream<S> {
             return Poll::Ready(Ok(()));
         }
         match self.io.poll_read_ready(cx) {
-            // A refusal is what the read then tells.
+            // The next read returns the refusal.
             Poll::Pending => self.waits_to_read(cx).map(|_| Ok(())),
             ready => ready,
         }
@@ -278,11 +279,11 @@ impl<S: DirectIo> MonitoredStream<S> {
 }
 
 impl MonitoredStream<TcpStream> {
-    /// Waits for data, and copies it into `buf` without removing it: the next read returns it again. It is not
+    /// Waits for data, and copies it into `buf` without consuming it. The next read returns it again. The bytes are not
     /// counted.
     ///
-    /// `Ok(0)` is the end of the input, or an empty `buf`. The data that
-    /// [`read_ahead`](crate::MonitorConfig::read_ahead) has moved aside is seen first.
+    /// `Ok(0)` means EOF, or that `buf` is empty. Data in the side buffer of
+    /// [`read_ahead`](crate::MonitorConfig::read_ahead) comes first.
     ///
     /// # Errors
     ///
@@ -290,7 +291,7 @@ impl MonitoredStream<TcpStream> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it takes nothing.
+    /// Cancel safe: it consumes nothing.
     ///
     /// ```
     /// use hangup::MonitoredListener;

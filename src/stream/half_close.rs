@@ -1,4 +1,4 @@
-//! The bound of a half-close: [`HalfClose::AllowFor`](crate::HalfClose::AllowFor).
+//! The timer of a half-close: [`HalfClose::AllowFor`](crate::HalfClose::AllowFor).
 
 use crate::monitor::Monitor;
 use crate::policy::timer;
@@ -10,14 +10,14 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Ends a half-closed stream on which nothing moves. It costs nothing until the peer has finished.
+/// Closes a half-closed stream when no bytes move. It costs nothing until the peer has finished.
 pub(super) struct HalfCloseTimer {
     period: Duration,
     runtime: Handle,
 }
 
 impl HalfCloseTimer {
-    /// The timer that `half_close` asks for, with the present runtime's clock.
+    /// The timer for `half_close`, with the clock of the present runtime; `None` if it needs none.
     pub(super) fn new(half_close: HalfClose) -> io::Result<Option<Self>> {
         match half_close {
             HalfClose::AllowFor(period) if !period.is_zero() => Ok(Some(Self {
@@ -28,7 +28,7 @@ impl HalfCloseTimer {
         }
     }
 
-    /// Has the timer start when the peer of the stream has finished.
+    /// Makes the timer start when the peer of the stream has finished.
     pub(super) fn attach(self, shared: &Arc<Socket>) {
         let start = Start {
             timer: self,
@@ -38,7 +38,7 @@ impl HalfCloseTimer {
     }
 }
 
-/// The waker that starts the timer. A weak handle: the shared state owns the waker.
+/// The waker that starts the timer. It has a weak handle, because the shared state owns the waker.
 struct Start {
     timer: HalfCloseTimer,
     shared: Weak<Socket>,

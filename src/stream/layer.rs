@@ -30,8 +30,8 @@ pin_project! {
     }
 }
 
-/// Reports the drop of the stream below. A protocol may drop it before itself, and then nothing reports events of the
-/// socket any more.
+/// Reports the drop of the stream below. A protocol may drop that stream before itself, and then nothing else reports
+/// events of the socket.
 struct Below {
     registration: Option<Registration>,
     shared: Arc<Socket>,
@@ -49,9 +49,9 @@ impl Drop for Below {
 impl<S> MonitoredStream<S> {
     /// Puts a protocol above this stream. The new stream has the same state.
     ///
-    /// `wrap` gets the stream below to read and write, and returns the stream above it, after a TLS handshake for example.
-    /// The monitors, futures and configuration of this stream, and its place in the watcher, carry over to the new one.
-    /// While `wrap` runs, they report a peer that leaves. After it they also report what the stream above detects.
+    /// `wrap` gets the stream below, and returns the stream above it, for example after a TLS handshake. The new stream
+    /// keeps the monitors, futures, configuration and registration of this stream. While `wrap` runs, they report a peer
+    /// that leaves. After it, they also report what the stream above detects.
     ///
     /// The byte counts continue with the reads and writes of the new stream. What `wrap` itself reads and writes does not
     /// count. The number of acknowledged bytes is unknown, because the socket carries other bytes than the new stream.
@@ -59,7 +59,7 @@ impl<S> MonitoredStream<S> {
     /// A FIN is [delayed](crate::MonitorConfig::fin_delay) by 3 ms, unless the configuration says otherwise, so that the
     /// protocol above can say what it means.
     ///
-    /// `wrap` may take any time: put a `tokio::time::timeout` around it. If the future is dropped, so is the stream.
+    /// `wrap` has no time limit: put a `tokio::time::timeout` around the call. If the future is dropped, so is the stream.
     ///
     /// # Errors
     ///

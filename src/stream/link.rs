@@ -1,4 +1,4 @@
-//! What ties the wrapped stream to its shared: from results of polls to events.
+//! Connects the wrapped stream with its shared state: turns the results of polls into events.
 
 use super::stalled::attend;
 use crate::errors::CloseReason;
@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// What ties the wrapped stream to its shared.
+/// The shared state of a stream, and its policies.
 pub(crate) struct Link {
     pub(crate) registration: Option<Registration>,
     pub(crate) shared: Arc<Socket>,
@@ -30,7 +30,7 @@ impl Link {
         Some(&self.shared).filter(|socket| socket.is_watched())
     }
 
-    /// Moves what is unread to the side, if that was asked for: its end may be behind it.
+    /// Moves unread input to the side buffer, if the configuration asks for it: a FIN may be behind it.
     #[inline]
     pub(super) fn before_write<S>(
         &self,
@@ -48,7 +48,7 @@ impl Link {
         }
     }
 
-    /// Moves up to `limit` bytes to the side, and tells of the end if it is behind them.
+    /// Moves up to `limit` bytes to the side buffer, and reports the FIN if it comes next.
     fn read_ahead<S>(
         &self,
         limit: usize,
@@ -57,7 +57,7 @@ impl Link {
         cx: &Context<'_>,
     ) {
         let ended = match ahead.fill(limit, io, cx) {
-            // The reader does not know of it yet (invariant 10).
+            // The reader has not seen it yet (invariant 10).
             Some(Ok(())) => self.end_of_file(Event::Fin),
             Some(Err(error)) => Err(self.read_failed(error)),
             None => return,
@@ -67,7 +67,7 @@ impl Link {
         }
     }
 
-    /// One write of `io`, or the refusal of it (invariant 6).
+    /// Writes to `io`, unless the write is refused (invariant 6).
     pub(super) fn write<S>(
         &mut self,
         ahead: &mut Option<Box<ReadAhead<S>>>,
@@ -96,20 +96,20 @@ impl Link {
         self.judge(Step::Write, cx, polled)
     }
 
-    /// Why a write of the stream is refused now, if it is.
+    /// Why a write is refused now, if it is.
     #[cold]
     pub(super) fn refusal(&self) -> Option<CloseReason> {
         self.shared.refusal(|| self.reads_fin())
     }
 
-    /// Whether somebody is about to read the peer's FIN: a read is pending, or input is unread in front of
-    /// the FIN. Input that a write has moved aside does not count: the write looked past it on purpose.
+    /// Whether somebody is about to read the peer's FIN: a read is pending, or unread input comes before the FIN.
+    /// Input in the side buffer does not count, because a write has moved it there on purpose.
     fn reads_fin(&self) -> bool {
         self.shared.is_read_pending() || self.socket().is_some_and(|socket| socket.has_unread())
     }
 
-    /// Has a task look at what is owed to the peer, if the system tells. Whether it does: then the pending
-    /// calls need not be judged.
+    /// Starts a task that checks how much is owed to the peer. Returns `false` if the system does not report this;
+    /// then the pending calls have to be judged.
     fn attend(&self) -> bool {
         let (Some(stall), Some(socket)) = (&self.stall, self.socket()) else {
             return false;
@@ -125,8 +125,8 @@ impl Link {
         true
     }
 
-    /// What the stall policy says of a write, flush or shutdown that has ended or is pending. Asked
-    /// between two calls, when the counters are exact.
+    /// Applies the stall policy to a write, flush or shutdown that has ended or is pending. Called between two calls,
+    /// when the counters are exact.
     pub(super) fn judge<T>(
         &mut self,
         step: Step,
@@ -164,7 +164,7 @@ impl Link {
         }
     }
 
-    /// A read is pending. An end of our own making wakes it, and takes its place.
+    /// A read is pending. Ready with the reason if our own side has closed the stream.
     pub(super) fn reading(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let reset_wakes = self.socket().is_some_and(|socket| socket.reset_wakes());
         let unheard = self.stall.is_some() || !reset_wakes;
@@ -174,7 +174,7 @@ impl Link {
         Poll::Pending
     }
 
-    /// A write waits for room. The close wakes it; ready if it will never be let through.
+    /// A task waits for room. Ready with the reason if no write will be accepted any more.
     pub(super) fn waits_to_write(&self, cx: &Context<'_>) -> Poll<CloseReason> {
         match self.shared.park_writer(cx.waker(), || self.reads_fin()) {
             Ok(()) => Poll::Pending,
@@ -182,8 +182,8 @@ impl Link {
         }
     }
 
-    /// What the result of a write, flush or shutdown means, where a protocol above the socket may say more
-    /// of the peer's end.
+    /// Interprets the result of a write, flush or shutdown, if a protocol above the socket may know more about the
+    /// peer's end.
     pub(super) fn sent<S, T>(
         &self,
         ahead: &mut Option<Box<ReadAhead<S>>>,
@@ -195,7 +195,8 @@ impl Link {
             return self.wrote(cx, polled);
         };
         let polled = match (polled, self.socket()) {
-            // The peer has ended, and how is still to be read, for which the runtime may not be ready yet.
+            // The peer has ended. The protocol's reason is still unread, and the runtime may not have reported it as
+            // readable yet.
             (Poll::Ready(Err(error)), Some(socket))
                 if self.is_peers_end(&error) && socket.report_broken_pipe() =>
             {
@@ -203,7 +204,7 @@ impl Link {
             }
             (polled, _) => self.wrote(cx, polled),
         };
-        // A FIN may have been heard before there was a waker to wake.
+        // A FIN may have been detected before this waker was registered.
         if polled.is_pending() {
             if self.shared.is_fin_delayed()
                 && let Some(ahead) = ahead
@@ -217,13 +218,13 @@ impl Link {
         polled
     }
 
-    /// Whether an error of the sending side says no more than that the peer has ended.
+    /// Whether an error of the sending direction says only that the peer has ended.
     fn is_peers_end(&self, error: &io::Error) -> bool {
         let ours = self.shared.is_shut_down() || self.shared.is_reset();
         is_broken_pipe(error) && !ours && CloseReason::carried_by(error).is_none()
     }
 
-    /// What the result of a write, flush or shutdown means. A pending one is woken by the close.
+    /// Interprets the result of a write, flush or shutdown. The close wakes a pending one.
     fn wrote<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(_)) = &polled
             && let Some(reason) = self.shared.reset_reason()
@@ -233,12 +234,12 @@ impl Link {
         match &polled {
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) if is_broken_pipe(error) => {
-                // After our own shutdown it is our own doing (invariant 8).
+                // After our own shutdown we have caused this error ourselves (invariant 8).
                 if self.shared.is_shut_down() {
                     return polled;
                 }
                 let reason = CloseReason::carried_by(error);
-                // The kernel tells an error once, and a look at the socket has taken this one.
+                // The kernel reports an error once, and the watcher has taken this one.
                 if let Some(taken) = reason.map_or_else(|| self.taken_error(), |_| None) {
                     self.failed(&taken, DetectedBy::Write);
                     return Poll::Ready(Err(taken));
@@ -260,7 +261,7 @@ impl Link {
         polled
     }
 
-    /// What it means that a protocol above the stream could not be set up.
+    /// Interprets the error of a protocol above the stream that could not be set up.
     pub(crate) fn layering_failed(&self, error: io::Error) -> io::Error {
         if !is_broken_pipe(&error) {
             return self.read_failed(error);
@@ -272,9 +273,9 @@ impl Link {
         }
     }
 
-    /// The read found the end of the input, or the place of an error that the watcher has taken.
+    /// A read returned EOF. It may stand for an error that the watcher has taken from the socket.
     ///
-    /// `event`: [`Event::EndOfInput`], or [`Event::Fin`] if the reader is not told of it yet.
+    /// `event` is [`Event::EndOfInput`], or [`Event::Fin`] if the reader has not seen the EOF yet.
     pub(super) fn end_of_file(&self, event: Event) -> io::Result<()> {
         if let Some(reason) = self.shared.reset_reason() {
             return Err(reason.into());
@@ -291,8 +292,8 @@ impl Link {
         }
     }
 
-    /// The read failed. A layer between us and the socket that misses the end of its input has met the
-    /// place of an error that the watcher has taken.
+    /// A read failed. If a layer between us and the socket complains about a missing end of its input, the cause may
+    /// be an error that the watcher has taken from the socket.
     pub(super) fn read_failed(&self, error: io::Error) -> io::Error {
         if let Some(reason) = self.shared.reset_reason() {
             return reason.into();
@@ -310,7 +311,7 @@ impl Link {
         self.socket().and_then(|socket| socket.take_error())
     }
 
-    /// An error of the wrapped stream, other than a write's broken pipe.
+    /// An error of the wrapped stream, other than EPIPE from a write.
     fn failed(&self, error: &io::Error, by: DetectedBy) {
         let event = match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::Interrupted => return,
@@ -322,8 +323,8 @@ impl Link {
     }
 }
 
-/// Whether the sending side of the stream is over. Windows says so after our own shutdown by WSAESHUTDOWN, for which
-/// std has no kind.
+/// Whether the sending direction has ended. After our own shutdown Windows reports this as WSAESHUTDOWN, for which std
+/// has no kind.
 fn is_broken_pipe(error: &io::Error) -> bool {
     const WSAESHUTDOWN: i32 = 10_058;
     error.kind() == ErrorKind::BrokenPipe
@@ -332,10 +333,10 @@ fn is_broken_pipe(error: &io::Error) -> bool {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // The watcher lets go first: what it still saw of the socket is the peer's doing.
+        // First remove the socket from the watcher: everything that it has observed until now was caused by the peer.
         #[cfg(feature = "metrics")]
         let monitor = crate::monitor::Monitor::new(self.shared.clone());
-        // What is left for the peer goes on without us, and not for longer than the policy says.
+        // The kernel continues to send the rest, but not for longer than the policy allows.
         if let (Some(stall), Some(socket)) = (&self.stall, self.socket()) {
             socket.bound_orphan(stall.window());
         }

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
-/// A [`TcpListener`] whose connections come as [`MonitoredStream`]s.
+/// A [`TcpListener`] that accepts connections as [`MonitoredStream`]s.
 ///
 /// ```
 /// use hangup::{CloseReason, MonitoredListener};
@@ -34,7 +34,7 @@ pub struct MonitoredListener {
     config: MonitorConfig,
     nodelay: Option<bool>,
     on_error: Box<OnError>,
-    /// Made for the first who asks.
+    /// Created on first use.
     connections: OnceLock<Connections>,
 }
 
@@ -114,11 +114,11 @@ impl MonitoredListener {
         self
     }
 
-    /// Whether small writes leave at once (`TCP_NODELAY`, tcp(7)). Default: the system's, which is no;
-    /// a [`Server`](crate::serve::Server) says yes.
+    /// Whether small writes are sent immediately (`TCP_NODELAY`, tcp(7)). Default: the system's default, which is no;
+    /// a [`Server`](crate::serve::Server) sets it.
     ///
-    /// Without it a small write waits for the acknowledgement of the one before, which the peer's system may
-    /// put off for 40 ms. With it each write that is made alone is a packet of its own.
+    /// Without it, a small write waits for the acknowledgement of the write before, which the peer's system may
+    /// delay by 40 ms. With it, each separate write becomes a packet of its own.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -138,13 +138,13 @@ impl MonitoredListener {
         self
     }
 
-    /// Calls what was given to [`on_accept_error`](Self::on_accept_error).
+    /// Calls the callback of [`on_accept_error`](Self::on_accept_error).
     #[cfg(feature = "serve")]
     pub(crate) fn report_accept_error(&self, error: &io::Error) {
         (self.on_error)(error);
     }
 
-    /// Sets what was not set.
+    /// Sets the values that the user has not set.
     #[cfg(feature = "serve")]
     pub(crate) fn or(mut self, config: &MonitorConfig, nodelay: bool) -> Self {
         self.config.or(config);
@@ -160,7 +160,7 @@ impl MonitoredListener {
 
     /// Calls `f` for each error after which [`accept_retrying`](Self::accept_retrying) continues. Default: nothing.
     ///
-    /// While descriptors or memory have run out it is called for each attempt: ten times a second.
+    /// While descriptors or memory have run out, it is called for each attempt, ten times a second.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -199,8 +199,8 @@ impl MonitoredListener {
     /// # Errors
     ///
     /// Those of [`TcpListener::accept`], and those of [`MonitoredStream::new`], which drops the connection. A server should
-    /// continue after most of them: a client that has already left, or a descriptor limit that is reached for a moment.
-    /// [`accept_retrying`](Self::accept_retrying) does.
+    /// continue after most of them, for example after a client that has already left, or a temporary lack of descriptors.
+    /// [`accept_retrying`](Self::accept_retrying) does this.
     ///
     /// # Cancel safety
     ///
@@ -235,9 +235,9 @@ impl MonitoredListener {
         Ok(stream)
     }
 
-    /// The open connections, of those that are accepted from now on: to end them when the program does.
+    /// The open connections among those that are accepted from now on, to end them at the end of the program.
     ///
-    /// `TlsListener::get_ref` leads here too. What is not asked for costs nothing.
+    /// For a `TlsListener`, call this on its `get_ref`. A program that never calls it pays nothing.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredListener};
@@ -261,9 +261,9 @@ impl MonitoredListener {
     /// Waits for the next connection, and continues after errors: as [`accept`](Self::accept), for servers that an error
     /// must not end.
     ///
-    /// After an error of one connection (a client that has already left) it takes the next one at once. When descriptors or
-    /// memory have run out, the connection waits in the kernel's queue, and the next attempt is 100 ms later.
-    /// [`on_accept_error`](Self::on_accept_error) gets both errors.
+    /// After an error of one connection (a client that has already left) it accepts the next one immediately. When
+    /// descriptors or memory have run out, the connection stays in the kernel's queue, and the next attempt is 100 ms
+    /// later. [`on_accept_error`](Self::on_accept_error) is called in both cases.
     ///
     /// # Panics
     ///

@@ -1,8 +1,22 @@
-//! The wrapper, and where it comes from: the only room that turns the results of polls into events.
-//!
+//! The stream wrapper and the ways to create one: the only room that turns the results of polls into events.
 //! May use `monitor`, `watcher`, `policy`, `state` and `errors`.
-//!
 //! Used by the transfers and the integrations.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `monitored_stream`, `try_new`, `signal`, `connect` | the type and its constructors |
+//! | `poll` | `AsyncRead` and `AsyncWrite`: each call goes to the wrapped stream, and its result to the link |
+//! | `link` | turns results into events, and decides whether a write is refused |
+//! | `layer` | a protocol above the stream, such as TLS |
+//! | `split/` | halves for two tasks |
+//! | `listener`, `accept`, `connections` | accepting connections, and ending them together |
+//! | `direct_io`, `socket` | calls that do not wait, and readiness |
+//! | `stalled`, `half_close` | the tasks of the stall policy and of `HalfClose::AllowFor` |
+//!
+//! # The order of drops
+//!
+//! A stream gives its descriptor up before it closes it (invariant 3). [`MonitoredStream`] does this by the order of
+//! its fields: the link, which removes the socket from the watcher, is dropped before the wrapped stream.
 
 mod accept;
 mod addresses;

@@ -1,4 +1,4 @@
-//! The wrapper.
+//! The stream wrapper.
 
 use super::half_close::HalfCloseTimer;
 use super::link::{Link, stall};
@@ -21,7 +21,7 @@ pin_project! {
     /// A byte stream that reports immediately when, and why, its peer disconnects.
     ///
     /// It wraps any [`AsyncRead`] + [`AsyncWrite`] and forwards every call. In addition, the watcher of the runtime
-    /// gets the disconnect from the kernel, whether or not anything is read or written, and whatever is unread.
+    /// learns of a disconnect from the kernel, even if nobody reads or writes, and even behind unread data.
     ///
     /// # When it closes
     ///
@@ -31,23 +31,23 @@ pin_project! {
     /// * when it is [aborted](Self::abort) or dropped, and when the runtime that watches it shuts down.
     ///
     /// From then on
-    /// * writes fail at once with an [`io::Error`] that carries the [`CloseReason`]; a pending write, flush or
+    /// * writes fail immediately with an [`io::Error`] that carries the [`CloseReason`]; a pending write, flush or
     ///   shutdown is woken and fails in the same way;
-    /// * reads go on: data that arrived before the disconnect stays readable, and after it comes the EOF or the
+    /// * reads continue: data that arrived before the disconnect stays readable, followed by the EOF or the
     ///   error of the bare stream. After a stall or an abort a pending read is woken and fails with the reason.
     ///
     /// # After a FIN
     ///
-    /// A FIN can mean that the peer has answered: a server refuses an upload with an HTTP 413, shuts its
-    /// sending direction down and reads on. A write that fails then makes many libraries give the
-    /// connection up without reading the answer. So a FIN alone, with nothing else wrong, refuses no write
-    /// while a read is pending or input is unread in front of the FIN. When a read has returned the end of
-    /// the input, writes are refused at once. [`closed`](Self::closed), the watch channel and the token
-    /// report the FIN at once in any case, and a program that only sends is refused at once.
+    /// A FIN can follow an answer: a server rejects an upload with an HTTP 413, shuts down its sending direction and
+    /// keeps reading. If a write failed at this point, many libraries would abandon the connection without reading the
+    /// answer. So a FIN without any error refuses no write while a read is pending, or while unread input comes before
+    /// the FIN. Once a read has returned EOF, writes are refused immediately. [`closed`](Self::closed), the watch
+    /// channel and the token always report the FIN immediately, and the writes of a program that does not read are
+    /// refused immediately.
     ///
-    /// A read that was polled and then dropped counts as pending until the next read. Input that a write has
-    /// moved aside, with [`read_ahead`](MonitorConfig::read_ahead) or to find the meaning of a
-    /// [delayed FIN](MonitorConfig::fin_delay), does not hold a refusal back; a pending read does.
+    /// A read that was polled and then dropped counts as pending until the next read. Input in the side buffer, where
+    /// [`read_ahead`](MonitorConfig::read_ahead) or a [delayed FIN](MonitorConfig::fin_delay) has moved it, does not
+    /// delay a refusal. A pending read does.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -105,7 +105,7 @@ pin_project! {
     /// # }
     /// ```
     pub struct MonitoredStream<S> {
-        // Before `io`: fields are dropped in this order, and the watcher lets go of the descriptor
+        // Before `io`: fields are dropped in this order, and the watcher must give up the descriptor
         // before it is closed (invariant 3).
         pub(super) link: Link,
         pub(super) ahead: Option<Box<ReadAhead<S>>>,
@@ -123,8 +123,8 @@ impl<S> MonitoredStream<S> {
     ///
     /// A socket has to be connected, or connecting: one that never was looks like one whose connection has ended.
     ///
-    /// What the descriptor is, is asked once, here. A socket that somebody else watches under another descriptor
-    /// (`dup`), or in another runtime, is watched twice, and only one of the two sees an error of the socket.
+    /// The kind of the descriptor is determined once, here. If the same socket is also watched under another descriptor
+    /// (`dup`), or in another runtime, only one of the two watchers sees an error of the socket.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl<S> MonitoredStream<S> {
     ///   descriptor;
     /// * an error of the operating system, for example because a limit is reached.
     ///
-    /// On an error `io` is dropped, which closes its connection: [`try_new`](Self::try_new) gives it back.
+    /// An error drops `io`, which closes its connection. [`try_new`](Self::try_new) returns it instead.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -185,7 +185,7 @@ impl<S> MonitoredStream<S> {
         let half_close = HalfCloseTimer::new(config.policy())?;
         let descriptor = io.descriptor();
         let shared = Arc::new(Socket::new(descriptor, config.policy(), fin_delay)?);
-        // The watcher defers what it observes until the lifecycle has begun.
+        // The watcher defers its observations until the lifecycle has begun.
         let call = shared.enter();
         let registration = Registration::new(descriptor, &shared)?;
         if let Some(timers) = timers.filter(|_| shared.can_vanish()) {
@@ -284,7 +284,7 @@ impl<S> MonitoredStream<S> {
     /// Wraps `io` without watching it: for streams without a descriptor, such as `tokio::io::duplex` or those of a
     /// simulation.
     ///
-    /// Such a stream learns of a disconnect from the results of its own reads and writes. It needs no runtime.
+    /// Such a stream detects a disconnect only by the results of its own reads and writes. It needs no runtime.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -364,7 +364,7 @@ impl<S> MonitoredStream<S> {
         Monitor::new(self.link.shared.clone())
     }
 
-    /// Resolves when the stream is over, with the reason. The future borrows nothing.
+    /// Resolves with the reason when the stream closes. The future borrows nothing.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -396,7 +396,7 @@ impl<S> MonitoredStream<S> {
         Closed::new(self.link.shared.clone())
     }
 
-    /// Whether the stream is over, as far as the watcher and its own I/O know. One atomic load.
+    /// Whether the stream has closed, as far as the watcher and its own I/O know. One atomic load.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -413,7 +413,7 @@ impl<S> MonitoredStream<S> {
         self.link.shared.is_closed()
     }
 
-    /// Why the stream is over; `None` while it is open.
+    /// Why the stream closed; `None` while it is open.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -430,10 +430,9 @@ impl<S> MonitoredStream<S> {
         self.link.shared.close_reason()
     }
 
-    /// Ends the stream now, with [`CloseReason::Aborted`], and resets the peer.
+    /// Closes the stream immediately with [`CloseReason::Aborted`], and resets the connection.
     ///
-    /// As [`Monitor::abort`]. The descriptor stays open until the stream is dropped; only then the kernel
-    /// has nothing left of it.
+    /// As [`Monitor::abort`]. The descriptor stays open until the stream is dropped.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -456,7 +455,7 @@ impl<S> MonitoredStream<S> {
         self.monitor().abort();
     }
 
-    /// The wrapped stream. What is written through it is not counted.
+    /// The wrapped stream. Bytes that are written through it are not counted.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -477,8 +476,9 @@ impl<S> MonitoredStream<S> {
 
     /// The wrapped stream.
     ///
-    /// What is read and written through it is not counted, and its errors are not detected. Do not exchange it for another
-    /// stream: the watcher watches the descriptor of the first one. [`into_inner`](Self::into_inner) takes it out.
+    /// Bytes that are read and written through it are not counted, and errors are not detected. Do not replace it by
+    /// another stream: the watcher watches the descriptor of the first one. To get the stream itself, use
+    /// [`into_inner`](Self::into_inner).
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -514,10 +514,10 @@ impl<S> MonitoredStream<S> {
         self.project().io
     }
 
-    /// Takes the wrapped stream out. It stays open, and is no longer watched.
+    /// Returns the wrapped stream. It stays open, and is no longer watched.
     ///
-    /// Monitors report [`CloseReason::Dropped`], unless the stream was closed before. Input that
-    /// [`read_ahead`](MonitorConfig::read_ahead) has moved and nobody has read is lost.
+    /// Monitors report [`CloseReason::Dropped`], unless the stream has closed before. Unread input in the side buffer of
+    /// [`read_ahead`](MonitorConfig::read_ahead) is lost.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};

@@ -1,4 +1,4 @@
-//! Reads and writes: each goes to the wrapped stream, and its result to the link.
+//! Reads and writes: each call goes to the wrapped stream, and its result to the link.
 
 use super::monitored_stream::MonitoredStream;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
@@ -17,7 +17,7 @@ use {std::io::ErrorKind, std::task::ready};
 pub(crate) trait SocketWrite: AsyncWrite + Unpin {
     type Socket: DirectIo;
 
-    /// A write that is done by `send`, which is called when the socket has room.
+    /// Polls a write. `send` is called when the socket has room.
     fn poll_write_with(
         &mut self,
         cx: &mut Context<'_>,
@@ -55,7 +55,7 @@ pub(super) enum Input {
 }
 
 impl<S> MonitoredStream<S> {
-    /// A read that is done by `read`: it takes the input, or only looks at it.
+    /// Polls a read. `read` either consumes the input or only peeks at it.
     pub(super) fn poll_read_by(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -103,7 +103,7 @@ impl<S> MonitoredStream<S> {
         }
     }
 
-    /// A write that is done by `write`, unless it is refused.
+    /// Polls a write, unless it is refused. `write` does it.
     pub(super) fn poll_write_by(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -157,7 +157,7 @@ impl<S: AsyncWrite> AsyncWrite for MonitoredStream<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
-        // A FIN that is here already came before our shutdown, whoever hears of it first.
+        // A FIN that has already arrived came before our shutdown, even if nobody has detected it yet.
         if let Some(socket) = this.link.socket().filter(|_| !this.link.shared.is_closed()) {
             socket.examine(DetectedBy::Write);
         }

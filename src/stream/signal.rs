@@ -11,17 +11,17 @@ use std::task::Poll;
 use std::thread;
 
 impl<S> MonitoredStream<S> {
-    /// Wraps a stream of any other transport, which reports the end of its peer by `signal`.
+    /// Wraps a stream of another transport. The future `signal` reports the end of the peer.
     ///
     /// For QUIC that is `SendStream::stopped` or `Connection::closed`, for an HTTP/2 stream its reset, for a
     /// simulation a channel. When `signal` completes, the stream closes with its reason, and a blocked write is
-    /// woken and fails. The reads and writes of the stream report what they find, as those of an
-    /// [unwatched](Self::unwatched) stream do; whichever comes first wins.
+    /// woken and fails. Reads and writes also report a disconnect, as on an [unwatched](Self::unwatched) stream.
+    /// Whichever comes first wins.
     ///
     /// A `signal` of [`PeerClosed`](CloseReason::PeerClosed) after our own shutdown gives
     /// [`Finished`](CloseReason::Finished), as a FIN would.
     ///
-    /// A pending read is left to the transport: it ends when the transport ends it.
+    /// A pending read is not woken: it ends when the transport ends it.
     ///
     /// This costs one task per stream, which polls `signal`. The task ends when the stream closes.
     ///
@@ -81,7 +81,7 @@ struct EndsWithRuntime {
 
 impl Drop for EndsWithRuntime {
     fn drop(&mut self) {
-        // After a panic of the signal the stream goes on as an unwatched one.
+        // After a panic of the signal the stream continues as an unwatched one.
         if !thread::panicking() {
             self.shared.apply(Event::RuntimeShutdown, DetectedBy::Us);
         }

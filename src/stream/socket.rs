@@ -1,4 +1,4 @@
-//! The sockets of tokio, which say when they are ready.
+//! The sockets of tokio that report readiness.
 
 use rustix::fd::AsFd;
 use std::future::Future;
@@ -35,7 +35,7 @@ mod sealed {
         fn try_read(&self, buf: &mut [u8]) -> io::Result<usize>;
         fn try_write(&self, buf: &[u8]) -> io::Result<usize>;
         fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
-        /// Calls `send`, and forgets that there was room if it says "would block".
+        /// Calls `send`, and clears the readiness if it returns "would block".
         fn try_write_io<T>(&self, send: impl FnOnce() -> io::Result<T>) -> io::Result<T>;
     }
 

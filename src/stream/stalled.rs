@@ -1,4 +1,4 @@
-//! The task that looks at what is owed to a peer, for a stall policy.
+//! The task that checks how much is owed to a peer, for a stall policy.
 
 use crate::policy::{OwedWindow, StallPolicy};
 use crate::state::{Closed, DetectedBy, Event};
@@ -8,7 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Release};
 use tokio::time::timeout;
 
-/// Judges until nothing is owed, or the stream is over. `is_attended` is up, and is taken down at the end.
+/// Judges until nothing is owed, or the stream has closed. `is_attended` is set while this runs, and cleared at the
+/// end.
 pub(super) async fn attend(
     socket: Arc<Socket>,
     mut closed: Closed,

@@ -1,4 +1,4 @@
-//! Constructors that give the stream back when it cannot be watched.
+//! Constructors that return the stream if it cannot be watched.
 
 use super::monitored_stream::MonitoredStream;
 use super::wrap_error::WrapError;

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// The error of [`MonitoredStream::try_new`](crate::MonitoredStream::try_new) and its siblings. It gives the stream
-/// back, which is open and not watched.
+/// The error of [`MonitoredStream::try_new`](crate::MonitoredStream::try_new) and its variants. It contains the stream,
+/// which is open and not watched.
 ///
 /// With `?` it becomes an [`io::Error`], and the stream is dropped.
 pub struct WrapError<S> {

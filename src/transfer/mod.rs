@@ -1,8 +1,16 @@
-//! Bytes in bulk: files, copies between streams, and the end of a transfer.
-//!
+//! Bulk transfers: files, copies between streams, and the orderly end of a transfer.
 //! May use `stream` and what is below it.
-//!
 //! Used by the integrations.
+//!
+//! | task | function | what it adds to tokio |
+//! |---|---|---|
+//! | send a file | `MonitoredStream::send_file` | `sendfile(2)`; a disconnect ends it immediately, with the reason |
+//! | relay between two streams | [`copy_bidirectional`] | both sides are watched, and the outcome says which one ended it, and why |
+//! | be sure that all bytes arrived | `MonitoredStream::finish` | shuts down, and waits until the peer has acknowledged everything |
+//!
+//! All of them run on any [`MonitoredStream`](crate::MonitoredStream). They move bytes in parts, so that a task gives
+//! way to others. `page_cache` decides whether a part of a file may block on the disk: such a part is read on a
+//! blocking thread.
 
 mod copy;
 mod finish;

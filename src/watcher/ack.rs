@@ -1,15 +1,16 @@
 //! How many of the accepted bytes the peer has acknowledged.
 //!
-//! TCP counts the bytes of the socket. They are the stream's bytes only if nothing between the two changes
-//! them, as TLS does, and nothing was sent before. No type tells, so it is measured: between two calls of the
-//! stream the socket must have been given as many bytes as the stream has accepted (or one more, for a
-//! connection that we opened). After one disagreement the count stays unknown.
+//! TCP counts the bytes of the socket. They are the bytes of the stream only if no layer in between changes them, as
+//! TLS does, and if nothing was sent before. No type shows this, so it is measured: between two calls of the stream,
+//! the socket must have been given exactly as many bytes as the stream has accepted (one more for a connection that we
+//! opened, because the SYN counts). After one disagreement the count stays unknown.
 //!
-//! A pipe counts what waits in it, so the rest was read.
+//! A pipe counts the bytes that wait in it. All others have been read.
 
 use super::sys::{Backlog, Target};
 use crate::state::SharedState;
 
+/// Whether the two counts agree, and the last known number.
 #[derive(Debug, Default)]
 pub(super) struct AckTracker {
     /// The two counts have been compared; whether they agreed.
@@ -19,12 +20,11 @@ pub(super) struct AckTracker {
     acknowledged: u64,
 }
 
-/// How often to compare again when a call changes the counts meanwhile.
+/// How often the counts are compared again if a call changes them meanwhile.
 const LOOKS: usize = 8;
 
 impl AckTracker {
-    /// The number now; the last known one after the descriptor was detached, or where the system cannot tell at
-    /// this moment.
+    /// The number now. After the descriptor was detached, or while the system cannot report it, the last known number.
     pub(super) fn acknowledged(
         &mut self,
         target: Option<Target>,
@@ -35,12 +35,12 @@ impl AckTracker {
             || target?.backlog(shared.is_shut_down()),
             || target?.owed(),
         );
-        // Not compared yet. At least this many are acknowledged.
+        // The counts were not compared yet. At least this many bytes are acknowledged.
         let undecided = self.agreed.is_none() && target.is_some_and(Target::tells_acknowledged);
         told.or(undecided.then_some(0))
     }
 
-    /// Whether the number is unknown for good.
+    /// Whether the number can never be known.
     pub(super) fn is_unknowable(&self, target: Option<Target>) -> bool {
         let tells = target.is_some_and(Target::tells_acknowledged);
         self.agreed == Some(false) || !self.is_known && !tells
@@ -57,7 +57,7 @@ impl AckTracker {
             return Some(0);
         }
         let told = self.measure(shared, backlog, owed);
-        // What was acknowledged stays so.
+        // An acknowledged byte stays acknowledged.
         if let Some(told) = told {
             self.acknowledged = self.acknowledged.max(told);
             self.is_known = true;
@@ -76,22 +76,21 @@ impl AckTracker {
                 return None;
             }
             let accepted = shared.counters.accepted();
-            // Within a call the kernel may have taken bytes that the stream has not counted yet.
+            // During a call the kernel may have accepted bytes that the stream has not counted yet.
             let mut between_calls = !shared.is_busy();
             let Some(Backlog {
                 written,
                 unacknowledged,
             }) = backlog()
             else {
-                // Acknowledgements came between any two of its questions. One question is enough where the
-                // counts are known to agree: a FIN that is counted among the bytes makes the number too
-                // small, never too large.
+                // Acknowledgements arrived between any two of the system calls. If the counts are known to agree,
+                // one call is enough: a FIN that is counted as a byte makes the number too small, never too large.
                 let agreed = self.agreed == Some(true);
                 return agreed.then(|| Some(accepted.saturating_sub(owed()?)))?;
             };
             between_calls &= !shared.is_busy() && accepted == shared.counters.accepted();
             if between_calls {
-                // A pipe does not count what went through it.
+                // A pipe does not count the bytes that have passed through it.
                 let agrees = |written| written == accepted || written == accepted + 1;
                 self.agreed = Some(written.is_none_or(agrees));
             }

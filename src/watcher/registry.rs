@@ -1,4 +1,8 @@
 //! The watcher of each runtime, and the sockets that it watches.
+//!
+//! The first registration in a runtime creates its watcher: a notifier, a list of sockets under keys that are never
+//! reused, and a task. The task ends with the runtime. [`WatcherEnd`] then closes all streams with `RuntimeShutdown`,
+//! so that no future waits forever.
 
 use super::socket::Socket;
 use super::sys::{BATCH, Notifier};
@@ -15,6 +19,7 @@ use tokio::runtime::{Handle, Id};
 /// The watcher of each runtime that has one.
 static WATCHERS: RwLock<Option<HashMap<Id, Arc<Watcher>>>> = RwLock::new(None);
 
+/// The watcher of one runtime.
 #[derive(Debug)]
 struct Watcher {
     notifier: Notifier,
@@ -22,7 +27,7 @@ struct Watcher {
     sockets: Mutex<Option<KeyedList<Arc<Socket>>>>,
 }
 
-/// A socket's place in the watcher of its runtime. The first drop of its clones removes it.
+/// A socket's entry in the watcher of its runtime. The first drop of any clone removes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Registration {
     watcher: Arc<Watcher>,
@@ -31,14 +36,14 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Puts `fd`, the descriptor of `socket`, into the watcher of the current runtime.
+    /// Registers `fd`, the descriptor of `socket`, with the watcher of the current runtime.
     pub(crate) fn new(fd: BorrowedFd<'_>, socket: &Arc<Socket>) -> io::Result<Self> {
         let watcher = Watcher::current()?;
         let key = match lock(&watcher.sockets).as_mut() {
             Some(sockets) => sockets.insert(socket.clone()),
             None => return Err(gone()),
         };
-        // From here on the drop undoes everything, however far it went.
+        // From here on, dropping the registration undoes every step that was done.
         let registration = Self {
             watcher,
             socket: socket.clone(),
@@ -47,7 +52,7 @@ impl Registration {
         match registration.watcher.notifier.add(fd, key.to_bits()) {
             Ok(()) => Ok(registration),
             Err(error) => {
-                // Another registration may own the number: leave it in the notifier.
+                // The number may now belong to another registration, so it stays in the notifier.
                 registration.socket.detach(|_| ());
                 Err(error)
             }
@@ -55,7 +60,7 @@ impl Registration {
     }
 }
 
-// The lists are changed under their locks, with no foreign code between.
+// The lists are changed under their locks, and no foreign code runs under them.
 impl UnwindSafe for Registration {}
 impl RefUnwindSafe for Registration {}
 
@@ -105,13 +110,13 @@ impl Watcher {
         }
         watchers.insert(id, made.clone());
         drop(write);
-        // After the lock: a runtime that is shutting down drops the task, and with it `WatcherEnd`, at once.
+        // Outside of the lock: a runtime that is shutting down drops the task immediately, and with it `WatcherEnd`.
         let end = WatcherEnd {
             id,
             watcher: made.clone(),
         };
         runtime.spawn(async move {
-            // An error means that the runtime's driver is gone; the drop of `end` reports that to every stream.
+            // An error means that the runtime's driver has ended. Dropping `end` reports this to every stream.
             let _ = end.watcher.run().await;
         });
         Ok(made)
@@ -125,7 +130,7 @@ impl Watcher {
             tokens.clear();
             self.notifier.wait(&mut tokens).await?;
             if let Some(sockets_by_key) = lock(&self.sockets).as_ref() {
-                // A late token names nothing: no key is used twice.
+                // A late token finds nothing, because keys are never reused.
                 let keys = tokens.iter().copied().filter_map(Key::from_bits);
                 sockets.extend(keys.filter_map(|key| sockets_by_key.get(key).cloned()));
             }

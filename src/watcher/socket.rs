@@ -1,5 +1,5 @@
-//! One stream as its handles and the watcher share it: what is known about it, its descriptor while that is open, and
-//! what the kernel says about it.
+//! One stream, as its handles and the watcher share it: its state, its descriptor while that is open, and the kernel's
+//! answers about it.
 
 use super::ack::AckTracker;
 use super::sys::{Observation, Target};
@@ -15,38 +15,39 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-/// One stream, in one allocation: its state, and its socket, if it has one that is watched.
+/// One stream in one allocation: its state, and its socket, if it has one that is watched.
 ///
-/// A shared state by itself would need an allocation, a counter and a pointer more for each stream.
+/// A separate shared state would cost each stream one more allocation, counter and pointer.
 #[derive(Debug)]
 pub(crate) struct Socket {
     state: SharedState,
-    /// Whether there is a descriptor to watch.
+    /// Whether there is a descriptor that can be watched.
     is_watched: bool,
-    /// Whether the peer may vanish without a FIN or a reset.
+    /// Whether the peer may vanish without a FIN or a reset, as a peer on another machine may.
     can_vanish: bool,
-    /// Whether a reset of ours wakes the reads that wait for the socket.
+    /// Whether our own reset wakes reads that wait for the socket.
     reset_wakes: bool,
     tells_owed_bytes: bool,
     descriptor: Mutex<Descriptor>,
 }
 
+/// The descriptor, and what the kernel has said about it. All of it is behind the socket's lock.
 #[derive(Debug)]
 struct Descriptor {
     /// `None` once the stream is about to close it (invariant 3).
     target: Option<Target>,
     /// The socket's error, taken by [`Socket::examine`] and not yet returned by a read (invariant 4).
     error: Option<NonZeroI32>,
-    /// What that error meant. Later questions find the error gone, and must give the same answer.
+    /// What that error meant. The kernel reports an error once, and later calls must give the same answer.
     verdict: Option<Event>,
     acks: AckTracker,
-    /// We reset the connection: the kernel has nothing more to say about it.
+    /// We reset the connection, so the kernel has nothing more to report.
     reset: bool,
     /// Set if a protocol above the socket decides what a FIN means.
     fin_delay: Option<Box<FinDelay>>,
 }
 
-/// Resets the connection when it is woken.
+/// Resets the connection when it is woken. Used as a waker for the end of a call.
 struct Reset(Arc<Socket>);
 
 impl Wake for Reset {
@@ -57,7 +58,11 @@ impl Wake for Reset {
 }
 
 impl Socket {
-    /// Asks what `fd` is, and refuses what never reports the end of a peer.
+    /// Determines the kind of `fd`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](io::ErrorKind::Unsupported) for a descriptor that never reports the end of its peer.
     pub(crate) fn new(
         fd: BorrowedFd<'_>,
         half_close: HalfClose,
@@ -67,7 +72,7 @@ impl Socket {
         Ok(Self::with_target(Some(target), half_close, fin_delay))
     }
 
-    /// A stream that learns of its end from its own calls alone.
+    /// A stream that detects its end only by its own calls.
     pub(crate) fn unwatched(half_close: HalfClose) -> Self {
         Self::with_target(None, half_close, None)
     }
@@ -106,7 +111,7 @@ impl Socket {
         self.reset_wakes
     }
 
-    /// Asks the kernel how the socket stands, and reports what happened.
+    /// Asks the kernel for the state of the socket, and reports any event.
     pub(crate) fn examine(self: &Arc<Self>, by: DetectedBy) {
         let mut descriptor = lock(&self.descriptor);
         if let Some(event) = descriptor.look() {
@@ -137,7 +142,7 @@ impl Socket {
         by: DetectedBy,
     ) {
         let wait = descriptor.delay_step(&event);
-        // After the lock: a waker may run anything, even a probe of this socket.
+        // Outside of the lock: a waker may run any code, even a probe of this socket.
         drop(descriptor);
         match wait {
             DelayStep::Over => self.observe(event, by),
@@ -168,7 +173,8 @@ impl Socket {
         Ok(descriptor.fin_delay.insert(delay).holds())
     }
 
-    /// The error that [`examine`](Self::examine) took out of the socket, once, if a read would have returned it.
+    /// The error that [`examine`](Self::examine) took from the socket, if a read would have returned it. It is
+    /// returned once.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         let code = lock(&self.descriptor).error.take()?;
         let error = io::Error::from_raw_os_error(code.get());
@@ -176,8 +182,8 @@ impl Socket {
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
     }
 
-    /// What an EPIPE from a write means. If the socket's error was taken before, the kernel returns EPIPE in its
-    /// place: then the stored verdict decides.
+    /// The meaning of an EPIPE from a write. If `examine` has taken the socket's error, the kernel returns EPIPE
+    /// instead of that error, and the stored meaning counts.
     pub(crate) fn broken_pipe(&self) -> Event {
         let descriptor = lock(&self.descriptor);
         match (&descriptor.verdict, descriptor.target) {
@@ -187,19 +193,20 @@ impl Socket {
         }
     }
 
-    /// How many of the accepted bytes the peer has acknowledged, now or when the stream was dropped.
+    /// How many of the accepted bytes the peer has acknowledged; after the stream was dropped, the number at that
+    /// time.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
         lock(&self.descriptor).acknowledged(&self.state)
     }
 
-    /// Whether it is not known, and never will be, how many bytes the peer has acknowledged.
+    /// Whether the number of acknowledged bytes can never be known.
     pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
         let descriptor = lock(&self.descriptor);
         descriptor.acks.is_unknowable(descriptor.target)
     }
 
-    /// A number that grows by each byte that leaves the system's memory for the peer, where the system tells;
-    /// elsewhere by each accepted byte.
+    /// A number that grows with each byte that leaves the system's memory towards the peer. If the system does not
+    /// report this, it grows with each accepted byte.
     pub(crate) fn drained(&self) -> u64 {
         let accepted = self.counters.accepted();
         match lock(&self.descriptor).target {
@@ -208,31 +215,31 @@ impl Socket {
         }
     }
 
-    /// How many bytes the system holds for the peer; `None` where it does not tell, and after the descriptor was
-    /// detached.
+    /// How many bytes the system holds for the peer; `None` if the system does not report it, and after the descriptor
+    /// was detached.
     pub(crate) fn owed(&self) -> Option<u64> {
         lock(&self.descriptor).target?.owed()
     }
 
-    /// As [`owed`](Self::owed), where it is a number of bytes of the stream below.
+    /// As [`owed`](Self::owed), but only if the number counts bytes of the stream.
     pub(crate) fn owed_bytes(&self) -> Option<u64> {
         let target = lock(&self.descriptor).target?;
         target.owed().filter(|_| target.tells_owed_bytes())
     }
 
-    /// Whether [`owed_bytes`](Self::owed_bytes) answers while the stream has the descriptor.
+    /// Whether [`owed_bytes`](Self::owed_bytes) returns a number while the stream has the descriptor.
     pub(crate) fn tells_owed_bytes(&self) -> bool {
         self.tells_owed_bytes
     }
 
-    /// Has the system give up what it holds for the peer after `within` without an acknowledgement.
+    /// Makes the system discard what it holds for the peer after `within` without an acknowledgement.
     pub(crate) fn bound_orphan(&self, within: Duration) {
         if let Some(target) = lock(&self.descriptor).target {
             target.bound_orphan(within);
         }
     }
 
-    /// Has the system reset the connection when data stays unacknowledged for `within`, where it can.
+    /// Makes the system reset the connection when data stays unacknowledged for `within`, where it can.
     #[cfg(windows)]
     pub(crate) fn limit_retransmission(&self, within: Duration) {
         if let Some(target) = lock(&self.descriptor).target {
@@ -240,31 +247,30 @@ impl Socket {
         }
     }
 
-    /// Whether the system holds input that nobody has read yet; `false` where it does not tell.
+    /// Whether the system holds unread input; `false` if it does not report this.
     pub(crate) fn has_unread(&self) -> bool {
         lock(&self.descriptor)
             .target
             .is_some_and(Target::has_unread)
     }
 
-    /// Ends the stream with `event`, and resets its connection: now, or at the end of the call that is under
-    /// way. What that call has sent is counted at its end, and the system forgets what was acknowledged when
-    /// the connection is reset.
+    /// Closes the stream with `event` and resets its connection: now, or at the end of the present call. The bytes of
+    /// that call are counted first, because the system forgets the acknowledged bytes at a reset.
     pub(crate) fn abort(self: &Arc<Self>, event: Event, by: DetectedBy) {
-        // In this order: a task that learns of the close may drop the stream, and the drop then resets it.
+        // The order matters: a task that learns of the close may drop the stream, and the drop then has to reset it.
         self.begin_reset();
         self.apply(event, by);
         self.wake_after_call(Waker::from(Arc::new(Reset(self.clone()))));
     }
 
-    /// Shuts both directions down, which wakes whoever reads or writes.
+    /// Shuts both directions down, which wakes readers and writers.
     pub(crate) fn shut_down(&self) {
         if let Some(target) = lock(&self.descriptor).target {
             target.shut_down();
         }
     }
 
-    /// Detaches the descriptor, and passes it to `last` for one last use. Nothing uses it afterwards.
+    /// Detaches the descriptor, and passes it to `last` for a last use. Nothing uses it afterwards.
     pub(super) fn detach(&self, last: impl FnOnce(Target)) {
         let mut descriptor = lock(&self.descriptor);
         // The count stays available after the drop.
@@ -278,7 +284,7 @@ impl Socket {
     }
 }
 
-/// What is known about the stream: every handle asks it.
+/// Every handle asks for the state.
 impl Deref for Socket {
     type Target = SharedState;
 
@@ -294,13 +300,13 @@ impl AsRef<SharedState> for Socket {
     }
 }
 
-// As `SharedState`: every change is made under a lock, and no foreign code runs there.
+// As for `SharedState`: every change is made under a lock, and no foreign code runs under it.
 impl UnwindSafe for Socket {}
 impl RefUnwindSafe for Socket {}
 
 impl Descriptor {
-    /// What the kernel says, now or when it reported the error that it reports once. The error is stored before
-    /// the lock is released. A read that finds EOF in its place asks for it under the lock, so it cannot ask too
+    /// The kernel's answer, or the stored one if it reported an error before. The error is stored before the lock is
+    /// released. A read that finds EOF instead of the error asks for it under the same lock, so it cannot ask too
     /// early.
     fn look(&mut self) -> Option<Event> {
         if self.verdict.is_some() {
@@ -317,8 +323,8 @@ impl Descriptor {
         event
     }
 
-    /// Whether `event` waits until a protocol above has said what it means. A reset after a FIN counts as that
-    /// FIN; every other event speaks for itself.
+    /// Whether `event` waits until an upper protocol has interpreted it. A reset after a FIN counts as that FIN. Every
+    /// other event is unambiguous.
     fn delay_step(&mut self, event: &Event) -> DelayStep {
         match (&mut self.fin_delay, event) {
             (Some(delay), Event::Fin | Event::Reset { after_fin: true }) => delay.on_fin(),
@@ -337,7 +343,7 @@ impl Descriptor {
         let Some(target) = self.target.filter(|_| !self.reset) else {
             return;
         };
-        // The count stays available: a reset makes the system forget it.
+        // Store the count first: a reset makes the system forget it.
         self.acknowledged(shared);
         self.reset = true;
         target.reset();

@@ -8,17 +8,16 @@ use rustix::fd::{AsFd, BorrowedFd};
 /// `unix::pipe::{Sender, Receiver}`, `ChildStdin`, `ChildStdout`, `ChildStderr`, `Stdout`, and wrappers over
 /// them. With the feature `tls`, so are the streams of tokio-rustls, which implement `AsRawFd` alone.
 ///
-/// On Windows only sockets are watchable. A named pipe and a child's standard input and output are handles of files, which
-/// have no `AsSocket`, so the compiler refuses them: use
-/// [`with_signal`](crate::MonitoredStream::with_signal) with the end of the child, or
-/// [`unwatched`](crate::MonitoredStream::unwatched), which learns of the end by the next read or write.
+/// On Windows only sockets are watchable. Named pipes and a child's standard input and output are file handles without
+/// `AsSocket`, so the compiler refuses them. Use [`with_signal`](crate::MonitoredStream::with_signal) with the exit of
+/// the child, or [`unwatched`](crate::MonitoredStream::unwatched), which detects the end at the next read or write.
 ///
-/// `AsRawFd` is not enough. It is a safe trait that may return any number, and a watched descriptor is acted
-/// upon: [`abort`](crate::Monitor::abort) resets its connection. A [`BorrowedFd`] can only come from the owner of
+/// `AsRawFd` is not enough: it is a safe trait that may return any number, and the watcher acts on the descriptor, for
+/// example when [`abort`](crate::Monitor::abort) resets the connection. A [`BorrowedFd`] can only come from the owner of
 /// the descriptor.
 ///
-/// The parameter `By` names the way to the descriptor. It is inferred. A crate that wraps a type of another
-/// crate implements the trait with a type of its own in its place:
+/// The parameter `By` is inferred. It keeps implementations of different crates apart: a crate that wraps a type of
+/// another crate implements the trait with a marker type of its own:
 ///
 /// ```
 /// # #[cfg(unix)] {
@@ -54,7 +53,7 @@ use rustix::fd::{AsFd, BorrowedFd};
     note = "the streams of tokio-rustls need hangup's feature `tls`"
 )]
 pub trait Watchable<By = ByDescriptor> {
-    /// The descriptor under the stream.
+    /// The descriptor of the stream. It must be the same one for as long as the stream lives.
     fn descriptor(&self) -> BorrowedFd<'_>;
 }
 

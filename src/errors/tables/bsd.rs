@@ -6,6 +6,7 @@
 use crate::errors::class::ErrorClass::*;
 use crate::errors::os_error::{OsError, row};
 
+/// The codes that all of these systems share. Their numbers come from 4.4BSD.
 pub(super) const COMMON: &[OsError] = &[
     row(1, "EPERM", Permission),
     row(2, "ENOENT", Misuse),
@@ -89,6 +90,7 @@ pub(super) const COMMON: &[OsError] = &[
     row(81, "ENEEDAUTH", Permission),
 ];
 
+/// The codes of macOS besides the common ones.
 pub(super) const MACOS: &[OsError] = &[
     row(45, "ENOTSUP", Misuse),
     row(82, "EPWROFF", Other),
@@ -119,6 +121,7 @@ pub(super) const MACOS: &[OsError] = &[
     row(107, "ENOTCAPABLE", Permission),
 ];
 
+/// The codes of FreeBSD besides the common ones.
 pub(super) const FREEBSD: &[OsError] = &[
     row(45, "EOPNOTSUPP", Misuse),
     row(82, "EIDRM", Other),
@@ -139,6 +142,7 @@ pub(super) const FREEBSD: &[OsError] = &[
     row(97, "EINTEGRITY", Other),
 ];
 
+/// The codes of DragonFly BSD besides the common ones.
 pub(super) const DRAGONFLY: &[OsError] = &[
     row(45, "EOPNOTSUPP", Misuse),
     row(82, "EIDRM", Other),
@@ -158,6 +162,7 @@ pub(super) const DRAGONFLY: &[OsError] = &[
     row(99, "EASYNC", Other),
 ];
 
+/// The codes of NetBSD besides the common ones.
 pub(super) const NETBSD: &[OsError] = &[
     row(45, "EOPNOTSUPP", Misuse),
     row(82, "EIDRM", Other),
@@ -179,6 +184,7 @@ pub(super) const NETBSD: &[OsError] = &[
     row(98, "ENOTRECOVERABLE", Other),
 ];
 
+/// The codes of OpenBSD besides the common ones.
 pub(super) const OPENBSD: &[OsError] = &[
     row(45, "EOPNOTSUPP", Misuse),
     row(82, "EIPSEC", Permission),

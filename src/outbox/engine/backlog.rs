@@ -1,8 +1,8 @@
-//! The messages of a durable outbox that are in the store and not in memory.
+//! The backlog of a durable outbox: messages that are in the store and not in memory.
 //!
-//! Important messages have one order. As soon as one of them is only in the store, all later ones go only to
-//! the store too, until the store has no more of them than memory has. So every message that is only in the store has a
-//! higher number than the important ones in memory, and pages of the store are taken in from `from` on.
+//! Important messages have one order. As soon as one of them is only in the store, all later ones go only to the store
+//! too, until the backlog is empty. So every message of the backlog has a higher number than the important
+//! messages in memory, and it is enough to remember one number, `from`: the backlog is read page by page from there.
 
 use crate::outbox::queue::buffer::Buffer;
 use std::collections::HashMap;
@@ -10,22 +10,22 @@ use std::collections::HashMap;
 /// A page of the store has at most this many bytes, or one message.
 const PAGE: usize = 1024 * 1024;
 
-/// Messages on their way to the store may be this many, even if memory has room for fewer: that bounds how many
-/// senders share a commit.
+/// This many messages may be on their way to the store, even if the capacity of memory is smaller. They share one
+/// commit.
 const STORING: usize = 1024;
 
-/// A failed reading is tried again after this time, in nanoseconds.
+/// The delay after a failed read of a page, in nanoseconds.
 const RETRY: u64 = 1_000_000_000;
 
-/// A page that is to be read.
+/// A request for a page of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// The lowest number.
+    /// The lowest number of the page.
     pub(crate) from: u64,
     pub(crate) bytes: usize,
 }
 
-/// How much of something there is.
+/// A number of messages, and their size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Amount {
     pub(crate) count: u64,
@@ -47,23 +47,24 @@ impl Amount {
     }
 }
 
+/// What the outbox knows about the messages that are not in memory.
 #[derive(Debug)]
 pub(crate) struct Backlog<T> {
-    /// Messages that are only in the store, or on their way there; the bytes are those of their records.
+    /// Messages that are only in the store, or on their way to it. The bytes are those of their records.
     held: Amount,
-    /// Those of them that are on their way.
+    /// The part of `held` that is on its way to the store.
     storing: Amount,
     /// No message of the backlog has a lower number.
     from: u64,
-    /// A page is being read.
+    /// A page was requested and has not arrived.
     loading: bool,
-    /// The size of the next message, if it did not fit.
+    /// The size of the next message, if it did not fit into memory.
     needs: usize,
-    /// After a failure nothing is read until then.
+    /// After a failed read: no page is requested before this time.
     pub(crate) retry: Option<u64>,
-    /// The messages whose receipts are held, for receipts that report that they were not delivered.
+    /// Copies of the messages whose receipts are held: a receipt that fails has to return its message.
     pub(crate) receipts: HashMap<u64, T>,
-    /// When messages expire that have a limit.
+    /// When the messages expire that have a limit. A store keeps no limits.
     pub(crate) expires: HashMap<u64, u64>,
 }
 
@@ -81,7 +82,7 @@ impl<T> Backlog<T> {
         }
     }
 
-    /// An outbox starts on a store with so much in it.
+    /// The outbox starts on a store that holds this amount.
     pub(crate) fn start(&mut self, held: Amount) {
         self.held = held;
     }
@@ -99,28 +100,28 @@ impl<T> Backlog<T> {
         self.from
     }
 
-    /// No message of the backlog has this number or a lower one.
+    /// The messages up to `number` are not in the backlog.
     pub(crate) fn skip(&mut self, number: u64) {
         self.from = self.from.max(number.saturating_add(1));
     }
 
-    /// Messages from this number on are not written yet.
+    /// Messages in memory from this number on may not be written yet: those of the backlog come first.
     pub(crate) fn barrier(&self) -> u64 {
         if self.is_empty() { u64::MAX } else { self.from }
     }
 
-    /// How many bytes and messages more may be on their way to the store.
+    /// How many more bytes and messages may be on their way to the store.
     pub(crate) fn room(&self, (bytes, count): (usize, usize)) -> (usize, usize) {
         let stored = (self.storing.bytes as usize, self.storing.count as usize);
         let free = count.max(STORING).saturating_sub(stored.1);
         match stored.1 {
-            // One message always may, however large its record is.
+            // One message is always accepted, however large its record is.
             0 => (usize::MAX, free),
             _ => (bytes.saturating_sub(stored.0), free),
         }
     }
 
-    /// A message is on its way to the store.
+    /// Adds a message that is on its way to the store.
     pub(crate) fn push(&mut self, number: u64, bytes: usize) {
         if self.is_empty() {
             self.from = number;
@@ -130,24 +131,24 @@ impl<T> Backlog<T> {
         self.storing.add(bytes);
     }
 
-    /// The message is stored.
+    /// The store has written a message with a record of this size.
     pub(crate) fn stored(&mut self, bytes: usize) {
         self.storing.subtract(bytes);
     }
 
-    /// The message is not stored.
+    /// The store has not written the message. Returns the copy that its receipt held.
     pub(crate) fn not_stored(&mut self, number: u64, bytes: usize) -> Option<T> {
         self.storing.subtract(bytes);
         self.remove(number, bytes).0
     }
 
-    /// A message leaves the backlog. Returns the message if its receipt is held, and when it expires.
+    /// Removes a message. Returns the copy that its receipt held, and when it expires.
     pub(crate) fn remove(&mut self, number: u64, bytes: usize) -> (Option<T>, Option<u64>) {
         self.held.subtract(bytes);
         (self.receipts.remove(&number), self.expires.remove(&number))
     }
 
-    /// The page that is to be read now, if memory has room for it. It counts as being read from now on.
+    /// The page to request now, if memory has room for it. The page counts as requested afterwards.
     pub(crate) fn next_page(&mut self, buffer: &Buffer<T>, now: u64) -> Option<Page> {
         if self.loading || self.held.count <= self.storing.count {
             return None;
@@ -161,7 +162,8 @@ impl<T> Backlog<T> {
             return None;
         }
         let half = buffer.half_room();
-        // Few large pages rather than many small ones, but for a peer that waits for more before it replies.
+        // Few large pages are better than many small ones, so wait until half of memory is free. But if every
+        // message in memory is written, the peer may need more messages before it replies: then read now.
         if (half.0 == 0 || half.1 == 0) && buffer.has_below(self.from) {
             return None;
         }
@@ -173,14 +175,14 @@ impl<T> Backlog<T> {
         })
     }
 
-    /// All of the page below `from` was taken in. `needs` is the size of the next message, if it did not fit.
+    /// The page was taken in below `from`. `needs` is the size of the next message, if it did not fit.
     pub(crate) fn loaded(&mut self, from: u64, needs: usize) {
         self.loading = false;
         self.from = self.from.max(from);
         self.needs = needs;
     }
 
-    /// The store has nothing from `from` on but what is on its way.
+    /// The store has nothing from `from` on, apart from messages on their way to it.
     pub(crate) fn exhausted(&mut self) {
         self.loading = false;
         self.held = self.storing;

@@ -1,4 +1,4 @@
-//! What is behind the lock: the buffer, who waits for what, and the phase of the outbox.
+//! The state of an outbox that is behind its lock: the buffer, the waiting senders, and the phase.
 
 use super::backlog::Backlog;
 use super::store_jobs::StoreJobs;
@@ -15,27 +15,39 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+/// All mutable state of an outbox.
+///
+/// # Invariants
+///
+/// 1. A message is in exactly one place: in `buffer`, in `backlog`, in `failed`, or gone. A receipt whose number
+///    is in none of them resolves to "delivered".
+/// 2. `receipts` has wakers only for messages in `buffer` or `backlog`.
+/// 3. `storing` counts the messages that the store's writer has not answered yet. None of them is written to a
+///    connection: if the store fails, the sender gets the message back, and it must not have been sent.
+/// 4. `store` is `None` from the end of the outbox on. The writer sees its channel close, and closes the store.
 pub(crate) struct Core<T> {
     pub(crate) buffer: Buffer<T>,
     pub(crate) phase: Phase,
     pub(crate) link: Link,
     /// A handle asked for a new connection.
     pub(crate) reconnect: bool,
-    /// Messages that failed, for receipts that are held.
+    /// Undelivered messages whose receipts are held and have not been polled since.
     pub(crate) failed: HashMap<u64, (T, UndeliveredReason)>,
-    /// Receipts that were polled.
+    /// Wakers of the receipts that were polled and were pending.
     pub(crate) receipts: HashMap<u64, Waker>,
     pub(crate) task: TaskWaker,
-    /// The last time that was read. The task reads it while it runs, which is never long.
+    /// The time of the last clock reading, in nanoseconds since the start. A sender that finds the task running uses
+    /// it instead of reading the clock.
     pub(crate) now: u64,
     /// Senders that wait for room in memory.
     pub(crate) waiters: WaitQueue<Waker>,
     /// Senders that wait until the store has written others.
     pub(crate) store_waiters: WaitQueue<Waker>,
-    /// What is in the store and not in memory.
+    /// Messages that are in the store and not in memory.
     pub(crate) backlog: Backlog<T>,
+    /// Senders and sinks. At zero the outbox drains for the linger time.
     pub(crate) handles: usize,
-    /// The way to the store, until the outbox has ended.
+    /// The channel to the store's writer; `None` without a store, and after the end.
     pub(crate) store: Option<StoreJobs<T>>,
     /// Closes when the store is closed.
     pub(crate) ended: Option<watch::Receiver<()>>,
@@ -43,14 +55,16 @@ pub(crate) struct Core<T> {
     pub(crate) storing: usize,
     /// Messages below this number are stored. The others are not written yet.
     pub(crate) stored: u64,
+    /// The limit of `Builder::in_flight`.
     pub(crate) in_flight: usize,
-    /// This message is written alone, see `Builder::max_attempts`.
+    /// While this message is held, no later message is written: see `Builder::max_attempts`.
     pub(crate) alone: Option<u64>,
     pub(crate) counts: Counts,
-    /// The counts changed since they were last published.
+    /// Whether the counts changed since they were last published.
     pub(crate) changed: bool,
 }
 
+/// Counters of [`OutboxStatus`]. They never go down.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) delivered: u64,
@@ -61,14 +75,14 @@ pub(crate) struct Counts {
     pub(crate) connects: u64,
 }
 
-/// When the task wants to be woken.
+/// When the task wants to be woken. A sender wakes it only for these, so most sends cost no wake.
 #[derive(Default)]
 pub(crate) struct TaskWaker {
     /// `None` while the task runs, or is about to.
     pub(crate) waker: Option<Waker>,
     /// Any message wakes it.
     pub(crate) wants_messages: bool,
-    /// A message that expires before this wakes it.
+    /// The time for which the task's timer is set. A message that expires earlier wakes the task.
     pub(crate) armed: u64,
 }
 
@@ -76,13 +90,15 @@ pub(crate) struct TaskWaker {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Phase {
     Open,
-    /// It accepts nothing new, and delivers until then.
+    /// It accepts no new messages, and delivers the held ones until this time.
     Draining(Instant),
-    /// It gave up, and can be resumed.
+    /// It gave up, and keeps its messages until it is resumed.
     Suspended(GiveUpReason),
+    /// It ended, and delivers nothing more.
     Over(OutboxEnd),
 }
 
+/// How an outbox ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OutboxEnd {
     ShutDown,
@@ -91,7 +107,7 @@ pub(crate) enum OutboxEnd {
 }
 
 impl Phase {
-    /// What receipts report, if nothing more is delivered.
+    /// The reason that pending receipts report in this phase; `None` while messages are still delivered.
     pub(crate) fn undelivered(&self) -> Option<UndeliveredReason> {
         match self {
             Self::Open | Self::Draining(_) => None,
@@ -103,7 +119,7 @@ impl Phase {
         }
     }
 
-    /// Why no message is accepted.
+    /// Why a new message is refused in this phase; `None` if it is accepted.
     pub(crate) fn refused(&self) -> Option<RefusedReason> {
         match self {
             Self::Open => None,
@@ -116,8 +132,8 @@ impl Phase {
     }
 }
 
-/// What is to be done when the lock is released: messages are dropped and tasks are woken without it, because both
-/// run the user's code.
+/// Work for after the lock is released: messages to drop and tasks to wake. Both run the user's code, which may call
+/// the outbox.
 pub(crate) struct Deferred<T> {
     pub(crate) messages: Vec<T>,
     pub(crate) wakers: Vec<Waker>,
@@ -131,7 +147,7 @@ impl<T> Deferred<T> {
         }
     }
 
-    /// To be called without the lock. A small allocation is kept for the next time.
+    /// Does the work. The caller must not hold the lock. A small allocation is kept for the next use.
     pub(crate) fn run(&mut self) {
         for waker in self.wakers.drain(..) {
             waker.wake();
@@ -141,11 +157,11 @@ impl<T> Deferred<T> {
     }
 }
 
-/// What is known about messages that are refused.
+/// Why a message is refused, and whether the store keeps it.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) reason: UndeliveredReason,
-    /// The store keeps it as a dead letter.
+    /// The store keeps the message as a dead letter. Otherwise it forgets the message.
     pub(crate) bury: bool,
 }
 
@@ -175,8 +191,9 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// Runs `change`, which settles messages of the buffer, and completes their receipts. `refusal` describes the
-    /// refused ones. Returns how many were confirmed.
+    /// Runs `change`, which settles messages of the buffer, and updates everything that depends on them: receipts,
+    /// counts, the store, and waiting senders. Messages with the outcome `Refused` get the reason of `refusal`. Returns
+    /// how many messages were confirmed.
     pub(crate) fn settle(
         &mut self,
         deferred: &mut Deferred<T>,
@@ -247,8 +264,8 @@ impl<T: Message> Core<T> {
         confirmed
     }
 
-    /// The usual case of [`settle`](Self::settle), without a store, and the one that must be fast.
-    /// At most `most` at a time; whether there may be more.
+    /// A faster form of [`settle`](Self::settle) for confirmations without a store, which is the usual case. It
+    /// confirms at most `most` messages. Returns whether there may be more.
     pub(crate) fn confirm_below(
         &mut self,
         number: u64,
@@ -278,7 +295,7 @@ impl<T: Message> Core<T> {
         confirmed > 0 && limit < number
     }
 
-    /// A new message is dropped for want of room. Its receipt reports it.
+    /// Records that a new message was dropped for lack of room, so that its receipt reports this.
     pub(crate) fn overflowed(&mut self, number: u64, message: T, deferred: &mut Deferred<T>) {
         self.counts.dropped += 1;
         self.changed = true;
@@ -287,7 +304,7 @@ impl<T: Message> Core<T> {
             .insert(number, (message, UndeliveredReason::Overflowed));
     }
 
-    /// Messages were settled: senders that wait may have room now.
+    /// Messages were settled: grants the free room to waiting senders.
     pub(crate) fn room_changed(&mut self, deferred: &mut Deferred<T>) {
         self.changed = true;
         if !self.waiters.is_empty() {
@@ -300,8 +317,8 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// How many bytes and how many messages more fit into memory. A half is for messages that come from the store,
-    /// while there are any: the others come after them and must not keep them out.
+    /// How many more bytes and messages memory accepts from senders. While the backlog is not empty this is what is
+    /// left of one half: the other half is reserved for messages from the store, which come first in the order.
     pub(crate) fn room(&self) -> (usize, usize) {
         if self.backlog.is_empty() {
             self.buffer.room()
@@ -310,12 +327,12 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// How many bytes and how many messages more may be on their way to the store.
+    /// How many more bytes and messages may be on their way to the store.
     pub(crate) fn store_room(&self) -> (usize, usize) {
         self.backlog.room(self.buffer.capacity())
     }
 
-    /// The senders that wait for the store, or for memory.
+    /// The queue of senders that wait for the store, or of those that wait for memory.
     pub(crate) fn waiters(&mut self, for_store: bool) -> &mut WaitQueue<Waker> {
         if for_store {
             &mut self.store_waiters
@@ -324,12 +341,13 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// Nothing is left to be delivered.
+    /// Whether no message is left, in memory or in the store.
     pub(crate) fn is_empty(&self) -> bool {
         self.buffer.is_empty() && self.backlog.is_empty()
     }
 
-    /// What may be written.
+    /// What the task may write now: only stored messages, no message beyond one that has to be alone, and none that
+    /// comes after a message of the backlog.
     pub(crate) fn budget(&self, bytes: usize) -> Budget {
         let stored = match self.storing {
             0 => u64::MAX,
@@ -343,7 +361,7 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// Whether there is anything to be written.
+    /// Whether there is a message that may be written now.
     pub(crate) fn has_more(&self) -> bool {
         if !self.buffer.has_more() || self.buffer.written() >= self.in_flight {
             return false;
@@ -354,7 +372,7 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// The outbox ends. The first end wins.
+    /// Ends the outbox. Only the first call has an effect.
     pub(crate) fn end(&mut self, end: OutboxEnd, deferred: &mut Deferred<T>) {
         if matches!(self.phase, Phase::Over(_)) {
             return;
@@ -364,7 +382,7 @@ impl<T: Message> Core<T> {
             OutboxEnd::ShutDown | OutboxEnd::TaskGone => Link::Closed,
         };
         self.phase = Phase::Over(end);
-        // What is left stays in the store.
+        // The remaining messages stay in the store.
         self.store = None;
         self.wake_all(deferred);
         if self.handles == 0 {
@@ -372,7 +390,7 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// The outbox gave up.
+    /// Suspends the outbox after it gave up, or ends it if nobody is left to resume it.
     pub(crate) fn suspend(&mut self, why: GiveUpReason, deferred: &mut Deferred<T>) {
         match self.phase {
             Phase::Over(_) | Phase::Suspended(_) => {}
@@ -387,9 +405,9 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// Wakes everybody who waits for the outbox.
+    /// Wakes every task that waits for the outbox.
     pub(crate) fn wake_all(&mut self, deferred: &mut Deferred<T>) {
-        // In the order of the messages.
+        // Receipts are woken in the order of their messages.
         let mut receipts: Vec<_> = self.receipts.drain().collect();
         receipts.sort_unstable_by_key(|&(number, _)| number);
         let wakers = receipts.into_iter().map(|(_, waker)| waker);
@@ -399,7 +417,7 @@ impl<T: Message> Core<T> {
         deferred.wakers.extend(self.task.waker.take());
     }
 
-    /// Drops what is left. Receipts that are held get it.
+    /// Drops the remaining messages. Those with a receipt move to `failed`.
     pub(crate) fn clear(&mut self, deferred: &mut Deferred<T>) {
         let Some(reason) = self.phase.undelivered() else {
             return;
@@ -419,6 +437,7 @@ impl<T: Message> Core<T> {
         }
     }
 
+    /// The public status. `now` and `started` turn the buffer's clock into ages.
     pub(crate) fn status(&self, now: Instant, started: Instant) -> OutboxStatus {
         let age = |since| (now - started).saturating_sub(Duration::from_nanos(since));
         let on_disk = self.backlog.held();

@@ -1,4 +1,4 @@
-//! How messages leave, as the task sees it: what is to be written, and what is confirmed.
+//! How messages leave the queue: the task takes them to write them, and confirms them.
 
 use super::core::{Core, Deferred, Refusal};
 use super::shared::OutboxShared;
@@ -8,10 +8,11 @@ use crate::outbox::queue::buffer::Taken;
 use crate::outbox::undelivered::UndeliveredReason;
 use tokio::time::Instant;
 
-/// The task holds the lock for this many messages, or for about this many bytes of them, and lets senders in
-/// between: a sender that finds the lock taken for longer than a moment goes to sleep, which costs more
-/// than all the rest.
+/// The task holds the lock for at most this many messages, or for about [`HOLD_BYTES`] of them. In between, senders
+/// get the lock. A sender that waits for it longer than a moment is put to sleep by the kernel, which costs more than
+/// all the rest of a send.
 const HOLD: u64 = 64;
+/// See [`HOLD`].
 const HOLD_BYTES: usize = 8 * 1024;
 
 impl<T: Message> OutboxShared<T> {
@@ -69,14 +70,14 @@ impl<T: Message> OutboxShared<T> {
         any
     }
 
-    /// Reads the clock, if senders wait.
+    /// Updates `core.now` if senders wait, because grants of room are timed.
     fn read_clock(&self, core: &mut Core<T>) {
         if !core.waiters.is_empty() || !core.store_waiters.is_empty() {
             core.now = self.nanos(Instant::now());
         }
     }
 
-    /// Takes what is to be written next. Returns whether there is any.
+    /// Takes the next messages to write, up to about `bytes`. Returns whether there are any.
     pub(crate) fn take(
         &self,
         bytes: usize,
@@ -119,7 +120,7 @@ impl<T: Message> OutboxShared<T> {
         deferred.run();
     }
 
-    /// The connection is lost.
+    /// The connection is lost: every unconfirmed message is to be written again.
     pub(crate) fn rewind(&self, deferred: &mut Deferred<T>) {
         let mut core = self.lock();
         self.read_clock(&mut core);
@@ -130,7 +131,7 @@ impl<T: Message> OutboxShared<T> {
         deferred.run();
     }
 
-    /// How many messages are written and unconfirmed.
+    /// How many messages are written on this connection and unconfirmed.
     pub(crate) fn written(&self) -> usize {
         self.lock().buffer.written()
     }

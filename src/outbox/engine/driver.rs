@@ -1,4 +1,17 @@
-//! The task of an outbox: it connects, and connects again.
+//! The task of an outbox: it connects, and connects again after each loss.
+//!
+//! ```text
+//!           ┌──────────── delay over, or reconnect_now ───────────┐
+//!           ▼                                                     │
+//!      Connecting ──connected──▶ session ──lost──▶ give_up_on? ──▶ Retrying
+//!           │                                         │  yes, or the back-off ended
+//!           └───────────────error─────────────────────┤
+//!                                                     ▼
+//!                                   Suspended ──resume──▶ Connecting
+//! ```
+//!
+//! The task ends when the outbox is drained, when the time of a shutdown is over, or when another thread ended the
+//! outbox. [`Housekeeping::poll`] reports each of these as an [`Interrupt`] in every state.
 
 use super::core::{Deferred, OutboxEnd, Refusal};
 use super::housekeeping::{Housekeeping, Interrupt};
@@ -24,16 +37,17 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// No attempt follows the last one sooner, whatever the back-off says.
+/// The shortest delay between two attempts, whatever the back-off says.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// How much later than asked tokio's timer may fire: it rounds up to a millisecond, and so does the
-/// system's wait below it. Measured without this: attempts came 1.17 ms late in the median.
+/// How much later than asked tokio's timer may fire: it rounds up to a millisecond, and so does the system's wait below
+/// it. The task asks for this much less. Without it, attempts came 1.17 ms late in the median.
 const TIMER: Duration = Duration::from_millis(1);
 
-/// No delay is longer: an iterator of the user may mean "never" by a longer one.
+/// The longest delay. An iterator of the user may mean "never" by a longer one, and `Instant` would overflow.
 const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 
+/// The task's state across connections. Its [`run`](Self::run) is the future that `Builder::build` returns.
 pub(crate) struct Driver<T: Message> {
     shared: Arc<OutboxShared<T>>,
     connect: Connect,
@@ -45,27 +59,30 @@ pub(crate) struct Driver<T: Message> {
     delays: Box<dyn Iterator<Item = Duration> + Send>,
     limits: Limits,
     writer: Option<StoreWriter<T>>,
+    /// Attempts since the last healthy connection: see `Link::Retrying`.
     attempt: u32,
-    /// When there was a healthy connection last, or else the start.
+    /// When there was a healthy connection last, or else when the outbox started. `give_up_after` counts from here.
     healthy: Instant,
-    /// How many bytes of messages go out at once. Where only the end of a batch tells what is acknowledged, short
-    /// connections need short batches.
+    /// How many bytes of messages go out at once. It shrinks when a connection ends without a confirmation: where
+    /// only the end of a batch shows what is acknowledged, a short-lived connection confirms nothing of a long batch.
     batch: usize,
+    /// The message that may be the cause of lost connections.
     suspect: Option<Suspect>,
     deferred: Deferred<T>,
 }
 
-/// The message that was the oldest unconfirmed one when the last connection ended.
+/// The message that was the oldest unconfirmed one when the last connection ended. If the peer closes whenever it
+/// reads one certain message, this is that message.
 #[derive(Debug, Clone, Copy)]
 struct Suspect {
     number: u64,
-    /// Connections in a row that ended so,
+    /// How many connections in a row ended like this.
     losses: u32,
-    /// and those of them that carried this message alone.
+    /// How many of them carried this message alone.
     alone: u32,
 }
 
-/// Why the loop of connections ends.
+/// Why the loop over connections stops.
 enum Stop {
     End(OutboxEnd),
     GiveUp(GiveUpReason),
@@ -99,6 +116,7 @@ impl<T: Message> Driver<T> {
         }
     }
 
+    /// Runs until the outbox ends.
     pub(crate) async fn run(mut self) {
         let mut housekeeping = Housekeeping::new(self.writer.take());
         let end = loop {
@@ -107,7 +125,7 @@ impl<T: Message> Driver<T> {
                 Err(Stop::End(end)) => break end,
                 Err(Stop::GiveUp(why)) => {
                     self.shared.suspend(why);
-                    // Until it is resumed, or ends.
+                    // Returns when the outbox is resumed, or ends.
                     if let Err(Stop::End(end)) = self.wait(&mut housekeeping, None).await {
                         break end;
                     }
@@ -119,7 +137,7 @@ impl<T: Message> Driver<T> {
         self.shared.end(end);
     }
 
-    /// One connection, and the delay after it.
+    /// Makes one connection, uses it until it ends, and waits for the delay after it.
     async fn once(&mut self, housekeeping: &mut Housekeeping<T>) -> Result<(), Stop> {
         self.shared.set_link(Link::Connecting {
             attempt: self.attempt,
@@ -168,13 +186,13 @@ impl<T: Message> Driver<T> {
         Ok(())
     }
 
-    /// The back-off starts anew.
+    /// Starts the back-off anew.
     fn start_anew(&mut self) {
         self.delays = (self.new_delays)();
         self.attempt = 0;
     }
 
-    /// Connects. `None` if a handle asked for another attempt.
+    /// Calls the user's `connect`. Returns `None` if a handle asked for another attempt meanwhile.
     async fn connect(
         &mut self,
         housekeeping: &mut Housekeeping<T>,
@@ -217,7 +235,7 @@ impl<T: Message> Driver<T> {
             })
         })
         .await;
-        // A connection that nobody waits for any more is dropped here, and so are its panics.
+        // The future is dropped here, even if it has not finished. A panic of its destructor is caught.
         let _ = user_code::guard("`connect`", || {
             drop(connecting);
             Ok(())
@@ -225,7 +243,7 @@ impl<T: Message> Driver<T> {
         connected
     }
 
-    /// One connection, to its end. `None` if a handle asked for another one.
+    /// Uses one connection until it ends. Returns `None` if a handle asked for another one.
     async fn session(
         &mut self,
         housekeeping: &mut Housekeeping<T>,
@@ -286,8 +304,10 @@ impl<T: Message> Driver<T> {
         }
     }
 
-    /// A connection was lost with `first` the oldest unconfirmed message that was written, and began with
-    /// `alone` to be written alone. Finds out whether that message is to blame.
+    /// Updates the suspect after a lost connection, and sets it aside if it has had its attempts.
+    ///
+    /// `first` is the oldest message that was written and not confirmed. `alone` is the message that this connection
+    /// was to carry alone. Losses that the network explains do not count, because they say nothing about the message.
     fn suspect(&mut self, first: Option<u64>, alone: Option<u64>, error: &io::Error) {
         let Some(most) = self.limits.max_attempts else {
             return;
@@ -319,7 +339,7 @@ impl<T: Message> Driver<T> {
         }
     }
 
-    /// A message that no connection survives.
+    /// Sets a message aside that ended `attempts` connections.
     fn set_aside(&mut self, number: u64, attempts: u32) {
         let message = self.shared.lock().buffer.get(number).cloned();
         let discard = self.shared.hand_over(Unsendable {
@@ -335,7 +355,7 @@ impl<T: Message> Driver<T> {
         self.shared.refuse(number, &refusal, &mut self.deferred);
     }
 
-    /// Waits until `at`; `true` if a handle asked for a new connection before.
+    /// Waits until `at`. Returns `true` if a handle asked for a new connection before.
     async fn wait(
         &mut self,
         housekeeping: &mut Housekeeping<T>,
@@ -358,7 +378,7 @@ impl<T: Message> Driver<T> {
     }
 }
 
-/// However the task ends, nobody waits for it any more.
+/// Dropping the task before it has ended fails all receipts and senders with `TaskGone`.
 impl<T: Message> Drop for Driver<T> {
     fn drop(&mut self) {
         self.shared.end(OutboxEnd::TaskGone);

@@ -1,4 +1,19 @@
-//! How messages are accepted: at once, when there is room, or when they are stored.
+//! How the outbox accepts messages: immediately, when there is room, or when the store has written them.
+//!
+//! # The ways in
+//!
+//! | | there is room | there is none |
+//! |---|---|---|
+//! | best effort, or no store | `accept` puts it into the buffer | `wait` until the wait queue grants room |
+//! | important, with a store | `accept_stored`, then wait for the commit | `wait` until the writer has caught up |
+//!
+//! A number is given under the lock, at the moment of acceptance. So the order of the numbers is the order of the
+//! messages, and a future that is dropped while it waits leaves no gap and no message.
+//!
+//! # Fairness
+//!
+//! A sender that finds others waiting does not overtake them, unless they were passed over: see
+//! [`WaitQueue`](crate::outbox::queue::wait_queue::WaitQueue).
 
 use super::core::{Core, Deferred};
 use super::shared::OutboxShared;
@@ -18,16 +33,16 @@ use tokio::sync::oneshot;
 use tokio::task::coop;
 use tokio::time::Instant;
 
-/// A message that wants to be accepted.
+/// A message that a sender offers, before the outbox has accepted it.
 struct Offer<T> {
     message: T,
     terms: Terms,
     importance: Importance,
-    /// Taken when the message goes to the store.
+    /// The record for the store. `accept` takes it when it accepts the message.
     to_store: Option<ToStore<T>>,
 }
 
-/// An offer that was not accepted.
+/// An offer that was not accepted, and why. The offer is kept so that it can be made again.
 struct Declined<T> {
     offer: Offer<T>,
     reason: RefusedReason,
@@ -40,7 +55,7 @@ impl<T> From<Declined<T>> for OutboxError<T> {
 }
 
 impl<T: Message> OutboxShared<T> {
-    /// What the queue is told about a message; `None` if it is too large for any queue.
+    /// The terms of a message in the queue; `None` if its size does not fit into 32 bits.
     pub(crate) fn terms(
         &self,
         message: &T,
@@ -60,6 +75,7 @@ impl<T: Message> OutboxShared<T> {
         })
     }
 
+    /// Prepares a message. Calls the user's `Message::size` and the id function, without the lock.
     fn offer(
         &self,
         message: T,
@@ -79,6 +95,7 @@ impl<T: Message> OutboxShared<T> {
 
     /// Accepts the message if there is room, and no other sender waits for it or this one's `turn` has come.
     #[inline]
+    /// Accepts the message if there is room. Waiting senders go first, unless it is this sender's turn (`in_turn`).
     #[allow(
         clippy::result_large_err,
         reason = "the offer comes back to be made again"
@@ -106,7 +123,7 @@ impl<T: Message> OutboxShared<T> {
             Fit::Now if in_turn || !core.waiters.is_contended() => None,
             Fit::Now | Fit::Later => match self.overflow {
                 Overflow::Wait | Overflow::Refuse => Some(RefusedReason::Full),
-                // Dropping more from memory would not bring what is on disk sooner.
+                // The messages on disk come first. Dropping messages from memory would not help this one.
                 Overflow::DropOldest if !core.backlog.is_empty() => {
                     return Ok(drop_newest(core, offer, deferred));
                 }
@@ -136,8 +153,7 @@ impl<T: Message> OutboxShared<T> {
         Ok(number)
     }
 
-    /// Accepts a message that goes to the store: into memory too, if there is room and nothing that is only in the
-    /// store comes before it.
+    /// Accepts a message that goes to the store. It stays in memory too, if there is room and the backlog is empty.
     #[allow(
         clippy::result_large_err,
         reason = "the offer comes back to be made again"
@@ -188,7 +204,7 @@ impl<T: Message> OutboxShared<T> {
         Ok(number)
     }
 
-    /// Sets what depends on the time and on the number.
+    /// Sets the terms that depend on the time and on the number.
     fn read_terms(&self, core: &mut Core<T>, offer: &mut Offer<T>) {
         let limit = offer.importance.limit();
         if core.task.waker.is_some() || limit.is_some() {
@@ -205,6 +221,7 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
+    /// [`accept`](Self::accept) under the lock.
     #[allow(
         clippy::result_large_err,
         reason = "the offer comes back to be made again"
@@ -216,6 +233,7 @@ impl<T: Message> OutboxShared<T> {
         accepted
     }
 
+    /// `Outbox::try_send`. `receipt` says whether somebody will hold a receipt.
     pub(crate) fn try_send(
         &self,
         message: T,
@@ -229,16 +247,23 @@ impl<T: Message> OutboxShared<T> {
         Ok(self.try_accept(offer, false)?)
     }
 
+    /// `Outbox::send`. Returns the number of the accepted message.
+    ///
+    /// # Cancel safety
+    ///
+    /// Before the message is accepted, dropping the future drops the message. An important message of a durable outbox
+    /// is accepted before it is stored: if the future is dropped in between, the message is still stored and
+    /// delivered.
     pub(crate) async fn send(
         self: &Arc<Self>,
         message: T,
         importance: Importance,
         receipt: bool,
     ) -> Result<u64, OutboxError<T>> {
-        // A loop of sends lets others run now and then, the outbox's task for one. A message costs a tenth of what
-        // else takes a unit of the budget.
+        // A loop of sends must let other tasks run, the outbox's task among them. A send costs about a tenth of
+        // what usually consumes a unit of tokio's budget, so only every eighth send consumes one.
         let sent = self.sent.load(Relaxed);
-        // Two senders at once may count as one.
+        // Not atomic: two concurrent senders may count as one, which is harmless.
         self.sent.store(sent.wrapping_add(1), Relaxed);
         if sent.is_multiple_of(8) {
             coop::consume_budget().await;
@@ -253,7 +278,7 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// Sends an important message, and waits until the store has it.
+    /// Sends an important message, and waits until the store has written it.
     async fn send_stored(
         self: &Arc<Self>,
         mut offer: Offer<T>,
@@ -272,12 +297,13 @@ impl<T: Message> OutboxShared<T> {
         unclaimed.number = None;
         match stored {
             Ok(stored) => stored.map(|()| number),
-            // It was dropped on overflow, or the outbox ended before it went to the store.
+            // The writer dropped the channel: the message was dropped on overflow, or the outbox ended first.
+            // The receipt reports which.
             Err(_) => Ok(number),
         }
     }
 
-    /// Accepts the message when there is room.
+    /// Accepts the message, waiting for room if the overflow policy says so.
     async fn enter(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
         let for_store = offer.to_store.is_some();
         match self.try_accept(offer, false) {
@@ -289,6 +315,7 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
+    /// Waits in the wait queue until the message is accepted.
     async fn wait(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
         let to_store = offer.to_store.as_ref();
         let (for_store, size) = match to_store {
@@ -335,12 +362,13 @@ impl<T: Message> OutboxShared<T> {
     }
 }
 
-/// Whether a message of this size fits.
+/// Whether a message of this size fits into this room.
 fn fits((bytes, count): (usize, usize), size: usize) -> bool {
     size <= bytes && count > 0
 }
 
-/// A message that is being stored, and whose receipt nobody has yet.
+/// A message that is being stored, and whose receipt does not exist yet. If the sender is dropped, this forgets the
+/// receipt, so that the outbox does not keep the outcome for ever.
 struct Unclaimed<'a, T: Message> {
     shared: &'a OutboxShared<T>,
     number: Option<u64>,
@@ -354,7 +382,7 @@ impl<T: Message> Drop for Unclaimed<'_, T> {
     }
 }
 
-/// Drops the message. Its receipt reports it.
+/// Drops the offered message. It still gets a number, and its receipt reports `Overflowed`.
 fn drop_newest<T: Message>(core: &mut Core<T>, offer: Offer<T>, deferred: &mut Deferred<T>) -> u64 {
     let number = core.buffer.skip();
     core.counts.dropped += 1;
@@ -368,7 +396,7 @@ fn drop_newest<T: Message>(core: &mut Core<T>, offer: Offer<T>, deferred: &mut D
     number
 }
 
-/// A sender that waits for room. Its drop gives up its place.
+/// A sender in the wait queue. Dropping it leaves the queue.
 struct Waiting<'a, T: Message> {
     shared: &'a OutboxShared<T>,
     for_store: bool,
@@ -396,7 +424,7 @@ impl<T: Message> Drop for Waiting<'_, T> {
             if !waiters.is_empty() {
                 core.now = self.shared.nanos(Instant::now());
                 core.room_changed(&mut deferred);
-                // The task watches over what was granted.
+                // The task has to watch the new grants: see `pass_on`.
                 deferred.wakers.extend(core.task.waker.take());
             }
         }

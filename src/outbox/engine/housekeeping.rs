@@ -1,4 +1,7 @@
-//! What the task does whether or not there is a connection: times that run out, the store, and the status.
+//! The task's work beside its connection: times that run out, the store's jobs, and the status.
+//!
+//! The task polls [`Housekeeping`] while it connects, while a session runs, and while it waits. One timer serves all
+//! deadlines: each poll computes the earliest of them and sets the timer if it has changed.
 
 use super::core::{Core, Deferred, Phase};
 use super::shared::OutboxShared;
@@ -10,37 +13,41 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
-/// The counts are published at most this often: ten times a second is more than a person can follow.
+/// The shortest time between two publications of the counts. A person cannot follow more than ten a second.
 const PUBLISH: Duration = Duration::from_millis(100);
 
 /// While nothing changes, the age of the oldest message is published this often.
 const AGE: Duration = Duration::from_secs(1);
 
-/// Expired messages are looked for at most this often while nothing is written, because the search visits every
+/// The shortest time between two searches for expired messages while nothing is written. A search visits every
 /// message.
 const SWEEP: Duration = Duration::from_millis(10);
 
-/// A sender that was granted room and does not take it is passed over after this time.
+/// How long a sender may leave granted room unused before the next sender gets it.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Why the task leaves what it is doing.
+/// Why the task has to leave what it is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupt {
-    /// The outbox is shut down, and nothing is left.
+    /// The outbox is shutting down, and no message is left.
     Drained,
-    /// The outbox is shut down, and its time is over; or it was ended from elsewhere.
+    /// The time of the shutdown is over, or another thread ended the outbox.
     Over,
     /// A handle asked for a new connection.
     Reconnect,
 }
 
-/// The task's timer, and what it is set for.
+/// The task's timer, and the state of its periodic work.
 pub(crate) struct Housekeeping<T: Message> {
+    /// The only timer of the task, apart from the one of the back-off.
     timer: Pin<Box<Sleep>>,
+    /// The time for which the timer is set; `None` if it has fired or was never set.
     set: Option<Instant>,
+    /// When the status was published last.
     published: Instant,
+    /// When expired messages were searched for last.
     swept: Instant,
-    /// If the task calls the store.
+    /// The store's writer, if the task calls the store. Otherwise a thread has it.
     writer: Option<StoreWriter<T>>,
 }
 
@@ -56,8 +63,10 @@ impl<T: Message> Housekeeping<T> {
         }
     }
 
-    /// Ready when the task is to leave what it is doing. Until then the task is woken for what there is to do, and
-    /// at `at`; by any message if it `wants_messages`.
+    /// Does what is due. Ready if the task has to leave what it is doing.
+    ///
+    /// While it is pending, the task is woken for whatever becomes due, at the time `at` of the caller, and by every
+    /// new message if `wants_messages`.
     pub(crate) fn poll(
         &mut self,
         shared: &OutboxShared<T>,
@@ -123,7 +132,7 @@ impl<T: Message> Housekeeping<T> {
             {
                 task.waker = Some(cx.waker().clone());
             }
-            // A message may have come since the caller has looked.
+            // A message may have come between the caller's last look and this lock.
             let more = wants_messages && core.has_more();
             drop(core);
             deferred.run();
@@ -144,14 +153,14 @@ impl<T: Message> Housekeeping<T> {
             }
             self.set = None;
             if at.is_some_and(|at| at <= Instant::now()) {
-                // The caller has something to do.
+                // The caller's own deadline has come: let the task poll the caller again.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
         }
     }
 
-    /// Settles what has expired. Returns when something may expire next.
+    /// Settles expired messages. Returns when a message may expire next.
     fn sweep(
         &mut self,
         shared: &OutboxShared<T>,
@@ -175,7 +184,7 @@ impl<T: Message> Housekeeping<T> {
     }
 }
 
-/// Passes over senders that do not take their room. Returns when to do so next.
+/// Passes over senders that have left their grant unused for [`PATIENCE`]. Returns when to check next.
 fn pass_on<T: Message>(
     shared: &OutboxShared<T>,
     core: &mut Core<T>,
@@ -197,6 +206,7 @@ fn pass_on<T: Message>(
     shared.time(oldest.saturating_add(patience))
 }
 
+/// The interrupt that the phase, or a handle, asks for.
 fn interrupt<T: Message>(core: &mut Core<T>, now: Instant) -> Option<Interrupt> {
     match core.phase {
         Phase::Draining(_) if core.is_empty() => return Some(Interrupt::Drained),

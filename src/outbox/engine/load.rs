@@ -1,4 +1,4 @@
-//! How a page of the store comes into memory.
+//! How messages of the backlog come from the store into memory, one page at a time.
 
 use super::backlog::Page;
 use super::core::{Core, Deferred};
@@ -12,22 +12,22 @@ use bytes::Bytes;
 use std::io;
 use tokio::time::Instant;
 
-/// A record that is no message.
+/// A record that `Record::from_bytes` refused, or panicked on.
 pub(crate) struct Undecodable {
     pub(crate) number: u64,
     pub(crate) record: Bytes,
     pub(crate) error: io::Error,
 }
 
-/// How far a page was taken in.
+/// Whether a message of a page was taken into memory.
 enum Taken {
     Yes,
-    /// The message is of this size, and has no room yet.
+    /// There is no room yet for the message, which has this size. The page is read again from here later.
     NoRoom(usize),
 }
 
 impl<T: Message> OutboxShared<T> {
-    /// The page could not be read: it is tried again later.
+    /// The page could not be read. It is read again after a delay.
     pub(crate) fn not_loaded(&self) {
         let mut deferred = Deferred::<T>::new();
         {
@@ -39,7 +39,8 @@ impl<T: Message> OutboxShared<T> {
         deferred.run();
     }
 
-    /// Takes messages into memory, as many as fit. Returns the records that are none.
+    /// Takes the messages of a page into memory, in order, until one does not fit. Returns the records that cannot be
+    /// decoded.
     pub(crate) fn load(&self, page: Page, records: Vec<(u64, Bytes)>) -> Vec<Undecodable> {
         let mut undecodable = Vec::new();
         let mut deferred = Deferred::<T>::new();
@@ -86,7 +87,7 @@ impl<T: Message> OutboxShared<T> {
         undecodable
     }
 
-    /// Holds a message of the store under its number.
+    /// Puts a message of the store into the buffer, under its old number.
     fn take_in(
         &self,
         core: &mut Core<T>,
@@ -101,7 +102,7 @@ impl<T: Message> OutboxShared<T> {
         };
         let size = terms.size as usize;
         match core.buffer.fit(size) {
-            // It was accepted by an outbox with more room, and must be delivered all the same.
+            // An earlier outbox with a larger capacity accepted it, so it must be delivered here too.
             Fit::Now | Fit::Never => {}
             Fit::Later if core.buffer.is_empty() => {}
             Fit::Later => return Ok(Taken::NoRoom(size)),
@@ -132,7 +133,7 @@ impl<T: Message> OutboxShared<T> {
         Ok(Taken::Yes)
     }
 
-    /// The oldest message of the backlog is dropped to make room in the store.
+    /// Records that the store drops the oldest message of the backlog to make room.
     pub(crate) fn drop_from_backlog(&self, number: u64, record: usize) {
         let mut deferred = Deferred::<T>::new();
         {

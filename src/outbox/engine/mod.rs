@@ -1,6 +1,32 @@
-//! The machinery of an outbox: its task, its connections, and what handles, receipts and the task share.
-//! It uses the queue, the store, and the plain types beside it.
+//! The engine of an outbox: its task, its connections, and the state that handles, receipts and the task share.
+//! It may use the queue, the store, and the plain types beside it.
 //! The public handles use it: the builder, the sender, the sink and the receipt.
+//!
+//! # Who runs what
+//!
+//! ```text
+//!  Outbox, OutboxSink ──▶ enqueue ─┐                        ┌─▶ dequeue ──▶ session ──▶ stream
+//!  Receipt ───────────▶ shared ────┤  Core, behind one lock ├─▶ housekeeping (timers, status)
+//!  Outbox::shutdown ──▶ shared ────┘                        └─▶ store_jobs ──▶ store_writer ──▶ Store
+//! ```
+//!
+//! * `driver` is the task. It connects, runs one `session` for each connection, and waits between them.
+//! * `housekeeping` is polled by the task in each of these states, so timers never depend on a connection.
+//! * `store_writer` is the only caller of the store. It runs on a thread, or on the task.
+//!
+//! # Locks
+//!
+//! There are four, and this is the order in which they may be taken:
+//!
+//! 1. the user's `on_unsendable` handler (it may call the outbox);
+//! 2. the last reported values (`report`);
+//! 3. the core (`shared`);
+//! 4. the channel of the status.
+//!
+//! Most of the user's code (encoders, decoders, wakers, destructors of messages, handlers) runs without the core's
+//! lock, because it may call the outbox. [`core::Deferred`] collects wakers and messages until the lock is released.
+//! Three things run under it, and must not call the outbox: `Clone` of a message, and for messages that come from
+//! the store `Message::size` and the function of the ids.
 
 mod backlog;
 mod core;

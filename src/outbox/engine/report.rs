@@ -1,4 +1,4 @@
-//! What the operator sees of an outbox: metrics, and events of `tracing`.
+//! What an operator sees of an outbox: metrics, and events of `tracing`.
 
 #[cfg(feature = "metrics")]
 use crate::observe::call_foreign;
@@ -8,16 +8,17 @@ use std::io;
 #[cfg(feature = "metrics")]
 use std::sync::PoisonError;
 
-/// Reports under the name of an outbox.
+/// Reports under the name of the outbox. Without the features `metrics` and `tracing` it does nothing.
 #[derive(Debug)]
 pub(crate) struct OutboxReport {
     #[cfg(any(feature = "metrics", feature = "tracing"))]
     name: String,
+    /// The values that were reported last: counters get the difference.
     #[cfg(feature = "metrics")]
     last: std::sync::Mutex<crate::observe::OutboxValues>,
 }
 
-/// Whether the state is of use without a subscriber of the outbox.
+/// Whether the status is published even if nobody subscribed to it.
 pub(crate) const WANTS_STATUS: bool = cfg!(feature = "metrics");
 
 #[cfg_attr(
@@ -38,8 +39,11 @@ impl OutboxReport {
         }
     }
 
-    /// The present state, which `read` takes: two calls report in the order in which they take it. An outbox that is over
-    /// has no messages any more.
+    /// Reports the present values. `read` returns the status, and whether the outbox has ended; an outbox that has
+    /// ended holds no messages.
+    ///
+    /// `read` is called under the lock of the last values, so concurrent reports are made in the order in which they
+    /// read.
     pub(crate) fn status(&self, read: impl FnOnce() -> (OutboxStatus, bool)) {
         #[cfg(not(feature = "metrics"))]
         let _ = read();
@@ -71,6 +75,7 @@ impl OutboxReport {
         }
     }
 
+    /// Reports a change of the connection: `info`, or `warn` if the outbox gave up.
     pub(crate) fn link(&self, link: &Link) {
         #[cfg(feature = "tracing")]
         {
@@ -97,6 +102,7 @@ impl OutboxReport {
         }
     }
 
+    /// Reports a message that was set aside.
     pub(crate) fn unsendable(&self, number: u64, reason: &UnsendableReason) {
         #[cfg(feature = "tracing")]
         ::tracing::warn!(
@@ -105,6 +111,7 @@ impl OutboxReport {
         );
     }
 
+    /// Reports a failed call of the store. `call` is the name of the method.
     pub(crate) fn store_failed(&self, call: &str, error: &io::Error) {
         #[cfg(feature = "tracing")]
         ::tracing::warn!(

@@ -1,4 +1,24 @@
-//! One connection: from the first message on it to its end.
+//! One connection, from its first message to its end.
+//!
+//! A session is polled by the task. Each turn it looks for the end of the connection, reads replies, writes batches,
+//! and, if the peer's TCP confirms, asks the kernel how many bytes are acknowledged.
+//!
+//! # From acknowledged bytes to messages
+//!
+//! With `Confirm::Acknowledged` a session has to know which message ends at which byte of the stream. It counts bytes
+//! from `Monitor::accepted` when the connection begins, and pushes a mark (bytes, number) into [`AckMarks`]:
+//!
+//! * on a stream that the monitor counts itself (`direct`), every [`GRAIN`] bytes inside a batch, and at its end;
+//! * on a stream above it, such as TLS, only when a batch is flushed: how many bytes of the lower stream a
+//!   message becomes is not known earlier.
+//!
+//! The kernel sends no event for an acknowledgement, so the session asks: after [`LOOK_AFTER`] bytes, or
+//! [`FIRST_LOOK`] after a batch, and then at doubling intervals up to [`LAST_LOOK`] while marks are left.
+//!
+//! # The end
+//!
+//! Replies and acknowledgements that arrived before the end still count ([`Session::take_last`]). All other written
+//! messages are written again on the next connection.
 
 use super::core::{Deferred, Refusal};
 use super::housekeeping::{Housekeeping, Interrupt};
@@ -29,50 +49,51 @@ use std::time::Duration;
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
-/// The largest batch: a few writes' worth, and small against any socket's buffer.
+/// The largest batch, in bytes: a few writes, and small compared with the buffer of a socket.
 pub(crate) const BATCH: usize = 64 * 1024;
 
-/// The buffer of a batch is freed if one large message has made it larger than this.
+/// The buffer of a batch is freed if one large message made it larger than this.
 const KEEP: usize = 4 * BATCH;
 
-/// How many bytes one read takes: replies are short.
+/// How many bytes one read takes. Replies are short.
 const READ: usize = 8 * 1024;
 
-/// How many reads or batches go on before other tasks have their turn.
+/// How many reads, or batches, a turn may take before other tasks run.
 const TURN: usize = 32;
 
-/// How many reads there are after the end: more than any socket's buffer holds.
+/// How many reads are made after the end: more than the receive buffer of a socket holds.
 const LAST_READS: usize = 4096;
 
-/// Inside a batch, messages are told apart by what is acknowledged at least this often.
+/// The distance of two marks inside a batch, in bytes.
 const GRAIN: usize = 4 * 1024;
 
-/// The kernel reports no acknowledgement, so it must be asked. It is asked immediately after this many bytes, which
-/// makes its answer, three system calls, cost next to nothing;
+/// After this many bytes the kernel is asked immediately. The answer takes three system calls, which cost little
+/// beside so many bytes.
 const LOOK_AFTER: usize = 4 * BATCH;
 
-/// otherwise this long after a batch,
+/// How long after a smaller batch the kernel is asked first.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 
-/// and then after twice the time again and again, up to this.
+/// The interval doubles from [`FIRST_LOOK`] up to this.
 const LAST_LOOK: Duration = Duration::from_millis(50);
 
 /// Consecutive unknown results before giving up; a single one may be a race.
 const UNKNOWN: u32 = 4;
 
-/// How long the peer has to take our shutdown.
+/// How long the shutdown of the stream may take after the last message.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a connection ended.
 pub(crate) enum SessionEnd {
-    /// The connection is lost, or of no use any more.
+    /// The connection is lost, or no longer of use.
     Lost(io::Error),
-    /// Its acknowledged bytes are not known, so that nothing would ever be confirmed.
+    /// The kernel does not report the acknowledged bytes of this stream, so no message would ever be confirmed.
     Unsupported(io::Error),
+    /// The task has to leave the connection.
     Interrupted(Interrupt),
 }
 
-/// No confirmation came in time.
+/// The error for `Builder::ack_timeout`: the peer confirmed nothing in time.
 #[derive(Debug)]
 struct AckTimeout(Duration);
 
@@ -84,55 +105,63 @@ impl fmt::Display for AckTimeout {
 
 impl Error for AckTimeout {}
 
+/// Whether a connection was ended by `Builder::ack_timeout`. The network is then not the cause.
 pub(crate) fn is_ack_timeout(error: &io::Error) -> bool {
     error
         .get_ref()
         .is_some_and(|inner| inner.is::<AckTimeout>())
 }
 
+/// The state of one connection.
 pub(crate) struct Session<'a, T: Message> {
     shared: &'a OutboxShared<T>,
     parts: Parts,
+    /// Resolves when the connection closes.
     closed: Closed,
     encode: Encode<T>,
-    /// `None` where the peer's TCP confirms.
+    /// Reads the peer's replies. `None` if the peer's TCP confirms.
     replies: Option<&'a mut dyn Replies>,
     limits: &'a Limits,
-    /// How many bytes of messages go into a batch.
+    /// How many bytes of messages the next batch takes.
     pub(crate) batch: usize,
-    /// The rest of the batch that is being written.
+    /// The part of the batch that is not written yet.
     output: BytesMut,
-    /// The batch's length before any of it was written.
+    /// The length of the whole batch.
     length: usize,
-    /// All messages of the batch are below this number.
+    /// One above the highest message number in the batch.
     end: u64,
-    /// The batch is written, and has to be flushed.
+    /// The batch is written to the stream, and not flushed yet.
     flush: bool,
+    /// The messages of a batch while they are encoded. The allocation is reused.
     taken: Vec<Taken<T>>,
+    /// An incomplete reply.
     input: BytesMut,
-    /// Nothing more comes from the peer.
+    /// The peer has closed its direction of the stream.
     eof: bool,
     processed: Vec<Processed>,
-    /// The peer has sent something.
+    /// The peer has sent at least one byte.
     heard: bool,
     /// A message was confirmed, or rejected.
     pub(crate) confirmed: bool,
     /// A message was put into a batch.
     pub(crate) any_written: bool,
-    /// Since when there was neither a confirmation nor a write, while messages are unconfirmed.
+    /// When a message was last written or confirmed, while messages are unconfirmed. `ack_timeout` counts from here.
     idle_since: Option<Instant>,
-    /// How many bytes the stream will have accepted when the batch is written.
+    /// The position in the stream at which the present batch begins, and, once it is encoded, ends.
     position: u64,
+    /// Which messages end at which position.
     marks: AckMarks,
     /// The position of the last mark.
     marked: u64,
-    /// When to look at what is acknowledged.
+    /// When to ask the kernel next.
     look: Option<Instant>,
-    /// When that was done last.
+    /// When the kernel was asked last.
     looked: Instant,
-    /// How many bytes were written since.
+    /// How many bytes were written since then.
     unseen: usize,
+    /// The interval until the question after the next.
     pause: Duration,
+    /// How many answers in a row were unknown.
     unknown: u32,
     deferred: Deferred<T>,
 }
@@ -180,7 +209,7 @@ impl<'a, T: Message> Session<'a, T> {
         }
     }
 
-    /// Whether the peer's program has shown that it lives. What its kernel acknowledges shows nothing.
+    /// Whether the peer's program has shown that it runs. An acknowledgement of its kernel does not show this.
     pub(crate) fn is_healthy(&self) -> bool {
         match self.replies {
             Some(_) => self.confirmed,
@@ -188,7 +217,7 @@ impl<'a, T: Message> Session<'a, T> {
         }
     }
 
-    /// Writes and reads until the end, and then takes in what is still known of this connection.
+    /// Runs until the end of the connection. Then it takes in the replies and acknowledgements that had arrived.
     pub(crate) async fn run(&mut self, housekeeping: &mut Housekeeping<T>) -> SessionEnd {
         if let Err(error) = self.check_acknowledged() {
             return SessionEnd::Unsupported(error);
@@ -217,6 +246,7 @@ impl<'a, T: Message> Session<'a, T> {
         Err(unknown_acknowledged())
     }
 
+    /// One turn, and then the task's housekeeping.
     fn poll(
         &mut self,
         housekeeping: &mut Housekeeping<T>,
@@ -246,7 +276,7 @@ impl<'a, T: Message> Session<'a, T> {
         }
     }
 
-    /// Does all that can be done now. Returns whether there is more to do immediately.
+    /// Does what can be done without waiting. Returns whether there is more to do immediately.
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         if let Poll::Ready(reason) = Pin::new(&mut self.closed).poll(cx) {
             return Err(reason.into());
@@ -266,7 +296,7 @@ impl<'a, T: Message> Session<'a, T> {
         if since.elapsed() < limit {
             return Ok(());
         }
-        // A message may expire while it is being written: its write still hangs.
+        // The buffer may hold nothing, because the message has expired, while its write is still blocked.
         let is_written = self.output.is_empty() && !self.flush;
         if is_written && self.shared.written() == 0 {
             self.idle_since = None;
@@ -275,7 +305,7 @@ impl<'a, T: Message> Session<'a, T> {
         Err(io::Error::new(ErrorKind::TimedOut, AckTimeout(limit)))
     }
 
-    /// Something was confirmed.
+    /// A message was confirmed or rejected.
     fn progress(&mut self) {
         self.confirmed = true;
         if self.idle_since.is_some() {
@@ -283,7 +313,7 @@ impl<'a, T: Message> Session<'a, T> {
         }
     }
 
-    /// Reads until there is nothing to read, at most `times`. Returns whether there may be more.
+    /// Reads until nothing is left, at most `times` times. Returns whether there may be more.
     fn read(&mut self, cx: &mut Context<'_>, times: usize) -> io::Result<bool> {
         for _ in 0..times {
             if self.eof {
@@ -300,8 +330,7 @@ impl<'a, T: Message> Session<'a, T> {
             self.heard |= !self.eof;
             if self.replies.is_some() {
                 if self.eof {
-                    // Nothing that is written from now on would be confirmed. What is left in `input` was cut
-                    // short, and is no reply.
+                    // No later message could be confirmed. The rest of `input` is an incomplete reply.
                     return Err(CloseReason::PeerClosed.into());
                 }
                 self.input.extend_from_slice(room.filled());
@@ -311,7 +340,7 @@ impl<'a, T: Message> Session<'a, T> {
         Ok(true)
     }
 
-    /// Decodes what was read.
+    /// Decodes the replies in `input` and applies them.
     fn decode(&mut self) -> io::Result<()> {
         let Some(replies) = &mut self.replies else {
             return Ok(());
@@ -336,7 +365,7 @@ impl<'a, T: Message> Session<'a, T> {
         Ok(())
     }
 
-    /// Writes until nothing is left or nothing more is taken. Returns whether there may be more.
+    /// Writes batches until no message is left or the stream takes no more. Returns whether there may be more.
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         for _ in 0..TURN {
             while !self.output.is_empty() {
@@ -373,7 +402,7 @@ impl<'a, T: Message> Session<'a, T> {
         Ok(true)
     }
 
-    /// Bytes were written: a slow connection is not a silent peer.
+    /// Bytes were written. A slow connection is not a silent peer, so `ack_timeout` starts again.
     fn written(&mut self) {
         if self.limits.ack_timeout.is_some() {
             self.idle_since = Some(Instant::now());
@@ -403,7 +432,7 @@ impl<'a, T: Message> Session<'a, T> {
         encoded.map(|()| true)
     }
 
-    /// Puts a message into the batch.
+    /// Appends a message to the batch. A message that the encoder refuses is set aside.
     fn encode(&mut self, taken: Taken<T>) -> io::Result<()> {
         let Taken {
             number,
@@ -430,7 +459,7 @@ impl<'a, T: Message> Session<'a, T> {
             self.output.truncate(length);
             self.set_aside(number, copy, &error);
             if !returned {
-                // What the panic left half-made is not used again.
+                // After a panic the encoder may be in any state: the next connection gets a new one.
                 return Err(error);
             }
         }
@@ -439,7 +468,7 @@ impl<'a, T: Message> Session<'a, T> {
         Ok(())
     }
 
-    /// The encoder failed on a message.
+    /// Sets aside a message on which the encoder failed.
     fn set_aside(&mut self, number: u64, message: T, error: &io::Error) {
         let why: Arc<str> = error.to_string().into();
         let discard = self.shared.hand_over(Unsendable {
@@ -455,7 +484,8 @@ impl<'a, T: Message> Session<'a, T> {
         self.shared.refuse(number, &refusal, &mut self.deferred);
     }
 
-    /// All messages below `number` end where the batch ends now. Marks that, `grain` bytes after the last mark.
+    /// Notes that all messages below `number` end at the present end of the batch, unless the last mark is fewer than
+    /// `grain` bytes away.
     fn mark(&mut self, number: u64, grain: usize) {
         if self.replies.is_some() || !self.parts.direct {
             return;
@@ -467,7 +497,7 @@ impl<'a, T: Message> Session<'a, T> {
         }
     }
 
-    /// A batch is written: looks now if the last look is a while ago, in time or in bytes.
+    /// A batch was flushed. Asks the kernel now if enough time or bytes have passed, or else plans the question.
     fn look_soon(&mut self) -> io::Result<()> {
         let now = Instant::now();
         let next = self.looked + FIRST_LOOK;
@@ -479,7 +509,7 @@ impl<'a, T: Message> Session<'a, T> {
         Ok(())
     }
 
-    /// Looks at what is acknowledged, if it is time to.
+    /// Asks the kernel for the acknowledged bytes, if it is time to.
     fn look_now(&mut self) -> io::Result<()> {
         let now = match self.look {
             Some(look) => Some(Instant::now()).filter(|now| look <= *now),
@@ -514,6 +544,7 @@ impl<'a, T: Message> Session<'a, T> {
         Ok(())
     }
 
+    /// The first `bytes` bytes of the stream are acknowledged. A confirmation also doubles the batch, up to [`BATCH`].
     fn acknowledged(&mut self, bytes: u64) {
         let Some(number) = self.marks.pass(bytes) else {
             return;
@@ -524,7 +555,7 @@ impl<'a, T: Message> Session<'a, T> {
         }
     }
 
-    /// The connection is over: replies and acknowledgements that had arrived before count.
+    /// The connection is over. Applies the replies and acknowledgements that arrived before.
     async fn take_last(&mut self) {
         if self.replies.is_none() {
             if let Some(acknowledged) = self.parts.monitor.transfer().acknowledged {
@@ -562,6 +593,7 @@ fn is_by_peer(reason: &CloseReason) -> bool {
     }
 }
 
+/// The error for a stream whose acknowledged bytes are not known.
 fn unknown_acknowledged() -> io::Error {
     io::Error::new(
         ErrorKind::Unsupported,

@@ -15,16 +15,23 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+/// A running call of the user's `connect`.
 pub(crate) type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
+/// The user's `connect`.
 pub(crate) type Connect = Box<dyn FnMut() -> Connecting + Send>;
+/// The encoder of one connection.
 pub(crate) type Encode<T> = Box<dyn FnMut(Envelope<T>, &mut BytesMut) -> io::Result<()> + Send>;
+/// Makes the encoder of the next connection.
 pub(crate) type NewEncoder<T> = Box<dyn FnMut() -> Encode<T> + Send>;
+/// Starts the back-off anew.
 pub(crate) type NewDelays = Box<dyn FnMut() -> Box<dyn Iterator<Item = Duration> + Send> + Send>;
+/// The user's rule for errors that another attempt cannot change.
 pub(crate) type GiveUpOn = Box<dyn FnMut(&io::Error) -> bool + Send>;
 
+/// [`Record::from_bytes`](crate::outbox::store::Record::from_bytes) of the message type.
 pub(crate) type FromBytes<T> = fn(Bytes) -> Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Systems whose keepalive can be set; elsewhere a limit would make every connection fail.
+/// Systems on which keepalive times can be set. On others a default limit would make every connection fail.
 const KEEPALIVE: bool = cfg!(any(
     target_os = "linux",
     target_os = "android",
@@ -36,8 +43,9 @@ const KEEPALIVE: bool = cfg!(any(
     windows
 ));
 
+/// Everything that a builder collects, before it is checked.
 pub(crate) struct Settings<T: Message> {
-    /// For metrics and events.
+    /// The name in metrics and events.
     pub(crate) name: String,
     pub(crate) connect: Connect,
     pub(crate) encoder: NewEncoder<T>,
@@ -49,13 +57,13 @@ pub(crate) struct Settings<T: Message> {
     pub(crate) give_up_on: GiveUpOn,
     pub(crate) limits: Limits,
     pub(crate) dead_peer_timeout: Option<Duration>,
-    /// Taken by the start.
+    /// The user's handler. `start` takes it.
     pub(crate) unsendable: Option<OnUnsendable<T>>,
     pub(crate) linger: Duration,
     pub(crate) durable: Option<Durable<T>>,
 }
 
-/// How long things may take, and how often they are tried.
+/// Limits of time, of size and of attempts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) connect_timeout: Option<Duration>,
@@ -66,7 +74,7 @@ pub(crate) struct Limits {
     pub(crate) max_attempts: Option<u32>,
 }
 
-/// The store of a durable outbox, and how its messages become bytes and come back.
+/// The store of a durable outbox, and how its messages are turned into bytes and back.
 pub(crate) struct Durable<T> {
     pub(crate) store: Box<dyn Store>,
     pub(crate) calls: StoreCalls,
@@ -74,7 +82,7 @@ pub(crate) struct Durable<T> {
     pub(crate) from_bytes: FromBytes<T>,
 }
 
-/// Who calls the store.
+/// Where the store is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StoreCalls {
     OnThread,
@@ -111,12 +119,16 @@ impl<T: Message> Settings<T> {
         }
     }
 
-    /// The configuration of a stream that is not monitored yet.
+    /// The configuration for a stream that `connect` returns without a monitor.
     pub(crate) fn monitor_config(&self) -> MonitorConfig {
         MonitorConfig::new().dead_peer_timeout(self.dead_peer_timeout)
     }
 
     /// Refuses values that cannot work.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), with the name of the value.
     pub(crate) fn check(&self) -> io::Result<()> {
         let zero = Duration::ZERO;
         let wrong = [

@@ -1,4 +1,4 @@
-//! What the handles, the receipts and the task share.
+//! The state that the handles, the receipts and the task share.
 
 use super::core::{Core, Deferred, OutboxEnd, Phase};
 use super::on_unsendable::OnUnsendable;
@@ -24,9 +24,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long a shutdown waits for the present call of the store, even if its own time is shorter.
+/// How long a shutdown waits for the running call of the store, even if its own time is shorter.
 const STORE_CLOSES: Duration = Duration::from_secs(1);
 
+/// What the handles, the receipts and the task share. Aligned to a cache line, because senders on other cores lock it.
 #[repr(align(64))]
 pub(crate) struct OutboxShared<T> {
     core: Mutex<Core<T>>,
@@ -34,15 +35,16 @@ pub(crate) struct OutboxShared<T> {
     pub(crate) overflow: Overflow,
     confirmed_by: ConfirmedBy,
     status: watch::Sender<OutboxStatus>,
+    /// When the outbox was made: zero of the buffer's clock.
     started: Instant,
     linger: Duration,
-    /// How many sends there were.
+    /// A rough count of sends, for tokio's budget: see [`send`](Self::send).
     pub(crate) sent: AtomicUsize,
     unsendable: Mutex<OnUnsendable<T>>,
     pub(crate) report: OutboxReport,
-    /// Makes the record of a message, if the outbox is durable.
+    /// Makes the record of a message; `None` if the outbox is not durable.
     pub(crate) to_bytes: Option<fn(&T) -> Bytes>,
-    /// Makes a message of a record.
+    /// Makes a message from a record; `None` if the outbox is not durable.
     pub(crate) from_bytes: Option<FromBytes<T>>,
 }
 
@@ -73,7 +75,7 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// Hands a message that cannot be sent to the user's handler. Whether the store may forget it.
+    /// Hands a message that cannot be sent to the user's handler. Returns whether the store may discard it.
     pub(crate) fn hand_over(&self, letter: Unsendable<T>) -> bool {
         call_foreign(|| self.report.unsendable(letter.number, &letter.reason));
         let mut unsendable = self.unsendable.lock();
@@ -85,7 +87,7 @@ impl<T: Message> OutboxShared<T> {
         self.to_bytes.is_some()
     }
 
-    /// Messages go to this store from now on.
+    /// Sends all further messages to this store.
     pub(crate) fn set_store(&self, store: StoreJobs<T>) {
         let mut core = self.lock();
         core.ended = Some(store.ended());
@@ -111,7 +113,7 @@ impl<T: Message> OutboxShared<T> {
         deferred.run();
     }
 
-    /// The store has not written this message. Returns it, if it is still held.
+    /// The store has not written this message. Returns the message if the outbox still holds it.
     pub(crate) fn not_stored(&self, waiting: &mut Waiting<T>) -> Option<T> {
         let mut deferred = Deferred::new();
         let mut message = waiting.message.take();
@@ -129,22 +131,22 @@ impl<T: Message> OutboxShared<T> {
                     });
             }
             core.room_changed(&mut deferred);
-            // The last message that was held may be gone.
+            // A draining outbox may be empty now.
             deferred.wakers.extend(core.task.waker.take());
         }
         deferred.run();
         message
     }
 
-    /// The store had no room for a message, which is dropped.
+    /// Records that a message was dropped because the store had no room.
     pub(crate) fn overflowed(&self, number: u64, message: T) {
         let mut deferred = Deferred::new();
         self.lock().overflowed(number, message, &mut deferred);
         deferred.run();
     }
 
-    /// Drops the oldest important message of memory below `limit`: one that is not written on this connection,
-    /// or any. Returns its number.
+    /// Drops the oldest important message of memory below `limit`, and returns its number. With `written_too` it may
+    /// also drop a message that is written on the present connection.
     pub(crate) fn evict_important(&self, limit: u64, written_too: bool) -> Option<u64> {
         let mut deferred = Deferred::new();
         let mut evicted = None;
@@ -159,30 +161,33 @@ impl<T: Message> OutboxShared<T> {
         evicted
     }
 
+    /// Locks the core. See the [engine](super) for the order of locks.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core<T>> {
-        // A clone of a message may panic under it; nothing is half-made then.
+        // `Clone` of a message may panic under this lock. The core is consistent at each of these calls.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The buffer's clock: nanoseconds since the outbox was made.
+    /// A time on the buffer's clock: nanoseconds since the outbox was made.
     pub(crate) fn nanos(&self, time: Instant) -> u64 {
         u64::try_from(time.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// The time at which the buffer's clock shows this.
+    /// The instant at which the buffer's clock shows `nanos`; `None` if it is too far away.
     pub(crate) fn time(&self, nanos: u64) -> Option<Instant> {
         self.started.checked_add(Duration::from_nanos(nanos))
     }
 
-    /// As [`time`](Self::time), for a time that this clock has shown.
+    /// As [`time`](Self::time), for a time that the clock has already shown.
     pub(crate) fn instant(&self, nanos: u64) -> Instant {
         self.time(nanos).unwrap_or(self.started)
     }
 
+    /// A sender or a sink is made.
     pub(crate) fn add_handle(&self) {
         self.lock().handles += 1;
     }
 
+    /// A sender or a sink is dropped. After the last one the outbox drains for the linger time, and then ends.
     pub(crate) fn drop_handle(&self) {
         let mut deferred = Deferred::new();
         {
@@ -204,6 +209,7 @@ impl<T: Message> OutboxShared<T> {
         deferred.run();
     }
 
+    /// Polls a receipt. A number that is in none of the tables belongs to a delivered message.
     pub(crate) fn poll_receipt(
         &self,
         number: u64,
@@ -227,10 +233,11 @@ impl<T: Message> OutboxShared<T> {
         Poll::Pending
     }
 
+    /// The receipt was dropped: the outcome of the message is not kept.
     pub(crate) fn forget_receipt(&self, number: u64) {
         let mut core = self.lock();
         core.buffer.forget_receipt(number);
-        // The usual case: no hash of the number is computed.
+        // The usual case needs no lookup in a hash table.
         if core.receipts.is_empty() && core.failed.is_empty() && core.backlog.receipts.is_empty() {
             return;
         }
@@ -241,6 +248,7 @@ impl<T: Message> OutboxShared<T> {
         drop((waker, failed, on_disk));
     }
 
+    /// A receiver of the status, with the present value in it.
     pub(crate) fn subscribe(&self) -> watch::Receiver<OutboxStatus> {
         let receiver = self.status.subscribe();
         self.publish();
@@ -249,6 +257,7 @@ impl<T: Message> OutboxShared<T> {
         receiver
     }
 
+    /// Wakes the task.
     fn wake_task(&self) {
         let task = self.lock().task.waker.take();
         if let Some(task) = task {
@@ -256,20 +265,20 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// The state now.
+    /// The status now.
     pub(crate) fn current(&self) -> OutboxStatus {
         self.lock().status(Instant::now(), self.started)
     }
 
-    /// Whether the watch channel has a receiver.
+    /// Whether anybody gets the status: a subscriber, or metrics.
     pub(crate) fn is_watched(&self) -> bool {
         WANTS_STATUS || self.status.receiver_count() > 0
     }
 
-    /// Puts the present state into the watch channel.
+    /// Sends the present status to subscribers and metrics.
     pub(crate) fn publish(&self) {
         self.report.status(|| {
-            // Under the lock, so that an older state never follows a newer one.
+            // Sent under the lock, so that an older status never follows a newer one.
             let mut core = self.lock();
             core.changed = false;
             let over = matches!(core.phase, Phase::Over(_));
@@ -279,11 +288,12 @@ impl<T: Message> OutboxShared<T> {
         });
     }
 
+    /// Records and publishes a new state of the connection.
     pub(crate) fn set_link(&self, link: Link) {
         let mut core = self.lock();
         if matches!(link, Link::Connecting { .. }) {
             core.counts.connects += 1;
-            // This is the attempt that was asked for.
+            // An earlier request for a new connection is fulfilled by this attempt.
             core.reconnect = false;
         }
         if matches!(core.phase, Phase::Open | Phase::Draining(_)) {
@@ -294,6 +304,7 @@ impl<T: Message> OutboxShared<T> {
         self.publish();
     }
 
+    /// Ends the outbox, and publishes that.
     pub(crate) fn end(&self, end: OutboxEnd) {
         let mut deferred = Deferred::new();
         self.lock().end(end, &mut deferred);
@@ -301,6 +312,7 @@ impl<T: Message> OutboxShared<T> {
         deferred.run();
     }
 
+    /// Suspends the outbox after it gave up, and publishes that.
     pub(crate) fn suspend(&self, why: GiveUpReason) {
         let mut deferred = Deferred::new();
         self.lock().suspend(why.clone(), &mut deferred);
@@ -309,6 +321,7 @@ impl<T: Message> OutboxShared<T> {
         deferred.run();
     }
 
+    /// `Outbox::reconnect_now`.
     pub(crate) fn reconnect_now(&self) {
         {
             let mut core = self.lock();
@@ -320,6 +333,7 @@ impl<T: Message> OutboxShared<T> {
         self.wake_task();
     }
 
+    /// `Outbox::resume`.
     pub(crate) fn resume(&self) -> bool {
         {
             let mut core = self.lock();
@@ -333,6 +347,8 @@ impl<T: Message> OutboxShared<T> {
         true
     }
 
+    /// `Outbox::shutdown`. Waits for the task until the deadline, ends the outbox itself if the task has not, and then
+    /// waits for the store to close.
     pub(crate) async fn shutdown(&self, within: Duration) -> ShutdownReport<T> {
         let began = Instant::now();
         let mut status = self.status.subscribe();
@@ -351,7 +367,7 @@ impl<T: Message> OutboxShared<T> {
         };
         let over = status.wait_for(|status| matches!(status.link, Link::Closed | Link::GaveUp(_)));
         if tokio::time::timeout_at(deadline, over).await.is_err() {
-            // The task is in the user's `connect`, or nobody runs it.
+            // The task is blocked in the user's code, or nobody polls it.
             self.end(OutboxEnd::ShutDown);
         }
         let store_closed = match store {
@@ -375,7 +391,7 @@ impl<T: Message> OutboxShared<T> {
     }
 }
 
-/// Accepts nothing more, and delivers for at most this long.
+/// Stops accepting messages, and sets the deadline for the delivery of the rest. An earlier deadline stays.
 fn drain<T: Message>(core: &mut Core<T>, within: Duration, deferred: &mut Deferred<T>) {
     let far = Duration::from_secs(86_400 * 365 * 30);
     let deadline = Instant::now() + within.min(far);

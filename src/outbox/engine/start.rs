@@ -1,4 +1,4 @@
-//! How an outbox starts: its values are checked, its store is read, its task is made.
+//! How an outbox starts: checks its values, reads its store, and makes its task.
 
 use super::backlog::Amount;
 use super::driver::Driver;
@@ -13,6 +13,11 @@ use crate::policy::timer;
 use std::io;
 use std::sync::Arc;
 
+/// Checks the settings, opens the store, and makes the shared state and the task.
+///
+/// # Errors
+///
+/// Those of `Builder::build`.
 pub(crate) fn start<T: Message>(
     mut settings: Settings<T>,
     confirm: Confirm<T>,
@@ -33,7 +38,8 @@ pub(crate) fn start<T: Message>(
     Ok((shared, driver))
 }
 
-/// Puts the first messages of the store into the queue, as many as fit. Returns what calls the store, unless a thread does.
+/// Reads the first messages of the store into memory, as many as fit. Starts the thread of the store, or returns the
+/// writer that the task has to run.
 fn recover<T: Message>(
     shared: &Arc<OutboxShared<T>>,
     mut durable: Durable<T>,

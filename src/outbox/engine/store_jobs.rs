@@ -1,4 +1,7 @@
-//! The way from the outbox to whoever calls its store.
+//! The channel from the outbox to the writer of its store.
+//!
+//! Jobs are done in the order in which they are sent. An append and the removal of the same message can therefore
+//! never change places.
 
 use super::backlog::Page;
 use crate::outbox::refused::OutboxError;
@@ -6,9 +9,10 @@ use bytes::Bytes;
 use std::sync::mpsc::Sender;
 use tokio::sync::{oneshot, watch};
 
-/// What became of a message that was to be stored.
+/// The outcome of an append. On failure the sender gets its message back.
 pub(crate) type Stored<T> = Result<(), OutboxError<T>>;
 
+/// A call of the store.
 pub(crate) enum Job<T> {
     Append { number: u64, to_store: ToStore<T> },
     Load(Page),
@@ -20,7 +24,7 @@ pub(crate) enum Job<T> {
 pub(crate) struct ToStore<T> {
     record: Bytes,
     stored: oneshot::Sender<Stored<T>>,
-    /// The message, if it is not in memory besides.
+    /// The message, if it is not in memory as well.
     pub(crate) message: Option<T>,
     has_receipt: bool,
 }
@@ -37,7 +41,7 @@ impl<T> ToStore<T> {
         (to_store, receiver)
     }
 
-    /// The record, and who waits for it.
+    /// Splits the record from the sender that waits for it.
     pub(crate) fn split(self, number: u64) -> (Bytes, Waiting<T>) {
         let waiting = Waiting {
             number,
@@ -60,17 +64,18 @@ pub(crate) struct Waiting<T> {
     pub(crate) number: u64,
     /// The size of the record.
     pub(crate) size: usize,
-    /// The message, if it is not in memory besides.
+    /// The message, if it is not in memory as well.
     pub(crate) message: Option<T>,
     pub(crate) has_receipt: bool,
+    /// Tells the sender the outcome. Closed if the sender was dropped.
     pub(crate) stored: oneshot::Sender<Stored<T>>,
 }
 
-/// Sends jobs to the store's writer. The writer ends when this is dropped and all jobs are done.
+/// The sending half. When it is dropped, the writer does the remaining jobs, closes the store, and ends.
 pub(crate) struct StoreJobs<T> {
     jobs: Sender<Job<T>>,
     ended: watch::Receiver<()>,
-    /// The outbox's task does the jobs, and is to be woken for them.
+    /// The outbox's task does the jobs, so it has to be woken for them.
     pub(crate) on_task: bool,
 }
 
@@ -83,25 +88,28 @@ impl<T> StoreJobs<T> {
         }
     }
 
-    /// The numbers must grow from call to call.
+    /// Stores a message. The numbers must grow from call to call.
     pub(crate) fn append(&self, number: u64, to_store: ToStore<T>) {
-        // If the writer is gone, the sender learns it from its dropped channel.
+        // If the writer is gone, the job is dropped, and with it the channel that the sender waits on.
         let _ = self.jobs.send(Job::Append { number, to_store });
     }
 
+    /// Reads a page of the backlog.
     pub(crate) fn load(&self, page: Page) {
         let _ = self.jobs.send(Job::Load(page));
     }
 
+    /// Removes messages that are settled.
     pub(crate) fn remove(&self, numbers: Vec<u64>) {
         let _ = self.jobs.send(Job::Remove(numbers));
     }
 
+    /// Makes a message a dead letter.
     pub(crate) fn bury(&self, number: u64, reason: String) {
         let _ = self.jobs.send(Job::Bury(number, reason));
     }
 
-    /// Its channel closes when all jobs are done and the store is dropped.
+    /// A channel that closes when all jobs are done and the store is dropped.
     pub(crate) fn ended(&self) -> watch::Receiver<()> {
         self.ended.clone()
     }

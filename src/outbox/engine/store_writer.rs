@@ -1,7 +1,27 @@
-//! The calls of a durable outbox's store, on a thread of their own or on the outbox's task.
+//! Calls the store of a durable outbox, on a thread of its own or on the outbox's task.
 //!
-//! All messages that wait when a commit is done go into the next one. Confirmed messages are removed late, many
-//! at once: after a crash they are delivered once more.
+//! # The order of a step
+//!
+//! 1. Take jobs until none is left or the batch is full.
+//! 2. Append the batch: all messages that waited go into one commit (group commit).
+//! 3. Read the requested page of the backlog.
+//! 4. Bury dead letters.
+//! 5. If it is time: remove confirmed messages.
+//!
+//! Removals are late and in bulk, because a crash costs no more than a repeated delivery. Appends come first, because
+//! senders wait for them.
+//!
+//! # A store without room
+//!
+//! If the store fails with `QuotaExceeded`, the messages of the batch are tried one by one, and the overflow policy
+//! applies to each that does not fit. With `Overflow::Wait` the batch stays here (`is_full`) until a removal has made
+//! room. Jobs are still taken meanwhile: removals are among them.
+//!
+//! # A store that panics
+//!
+//! The store is taken out of `store` for each call and put back afterwards. After a panic it is dropped, and every
+//! later call fails. The outbox goes on without it: messages in memory are delivered, and new important ones are
+//! refused.
 
 use super::backlog::Page;
 use super::core::Core;
@@ -28,38 +48,49 @@ use tokio::time::Instant;
 /// The longest delay before confirmed messages leave the store.
 const LATE: Duration = Duration::from_millis(100);
 
-/// This many confirmed messages leave the store without a delay, and at most this many in one call.
+/// This many confirmed messages leave the store without a delay. One call removes at most this many.
 const MANY: usize = 4096;
 
-/// The first delay after a removal that failed. It doubles with each failure in a row, up to `LAST_RETRY`.
+/// The delay after a removal that failed. It doubles with each failure in a row, up to [`LAST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The longest delay between two attempts at a removal.
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
-/// While removals fail no more numbers than this are remembered: 8 MiB. The others are delivered once more.
+/// While removals fail, at most this many numbers are remembered: 8 MiB. The other messages are delivered again after
+/// a restart.
 const MOST_REMOVED: usize = 1 << 20;
 
-/// A commit has at most this many messages and bytes, or one message.
+/// A commit has at most this many messages.
 const BATCH: usize = 1024;
+/// A commit has at most about this many bytes, or one message.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
+/// The receiving half of the jobs, and the store.
 pub(crate) struct StoreWriter<T: Message> {
-    /// `None` after a panic: what it left half-made is not touched again.
+    /// `None` after a panic: its state is unknown.
     store: Option<Box<dyn Store>>,
     jobs: Receiver<Job<T>>,
+    /// Weak: the writer may outlive the outbox, and must not keep it alive.
     shared: Weak<OutboxShared<T>>,
+    /// The records of the next commit.
     batch: Vec<(u64, Bytes)>,
-    /// Who waits for the messages of the batch.
+    /// The senders of `batch`, in the same order.
     waiting: Vec<Waiting<T>>,
+    /// The size of `batch`.
     bytes: usize,
+    /// Settled messages that are still in the store.
     removed: Vec<u64>,
+    /// Dead letters that are still among the messages of the store.
     buried: Vec<(u64, String)>,
+    /// The page that was requested.
     page: Option<Page>,
-    /// The store has no room for the batch, which waits until messages were removed.
+    /// The store has no room for the batch. The batch waits until messages were removed.
     is_full: bool,
-    /// When `removed` leaves the store.
+    /// When `removed` is removed from the store.
     due: Option<Instant>,
+    /// The delay after the next removal that fails.
     retry: Duration,
-    /// Its channel closes when this is dropped.
+    /// Dropping it, after the store, tells `Outbox::shutdown` that the store is closed.
     _ended: watch::Sender<()>,
 }
 
@@ -89,7 +120,7 @@ impl<T: Message> StoreWriter<T> {
         (writer, StoreJobs::new(sender, end, on_task))
     }
 
-    /// Starts a thread that does the jobs until their sender is dropped.
+    /// Starts the thread. It ends when the sending half of the jobs is dropped.
     pub(crate) fn start(self) -> io::Result<()> {
         thread::Builder::new()
             .name("hangup-outbox".to_owned())
@@ -110,14 +141,14 @@ impl<T: Message> StoreWriter<T> {
             match first {
                 Ok(job) => self.note(job, Instant::now()),
                 Err(RecvTimeoutError::Timeout) => {}
-                // What is left is done when this is dropped.
+                // `Drop` does the remaining jobs.
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.step(Instant::now());
         }
     }
 
-    /// Does what there is to do now. Returns when there is more to do.
+    /// Does what is due. Returns when the next removal is due.
     pub(crate) fn step(&mut self, now: Instant) -> Option<Instant> {
         loop {
             let mut empty = false;
@@ -149,6 +180,7 @@ impl<T: Message> StoreWriter<T> {
         self.due
     }
 
+    /// Takes a job in.
     fn note(&mut self, job: Job<T>, now: Instant) {
         match job {
             Job::Append { number, to_store } => {
@@ -171,6 +203,7 @@ impl<T: Message> StoreWriter<T> {
         }
     }
 
+    /// Appends the batch, and tells its senders the outcome.
     fn append(&mut self) {
         if self.batch.is_empty() || self.is_full {
             return;
@@ -198,7 +231,8 @@ impl<T: Message> StoreWriter<T> {
         }
     }
 
-    /// The store has no room for the batch: as many messages of it as fit, and the overflow policy for the others.
+    /// The store has no room for the batch: appends its messages one by one, and applies the overflow policy to those
+    /// that do not fit.
     fn append_singly(&mut self) {
         let mut waiting = VecDeque::from(std::mem::take(&mut self.waiting));
         let mut batch = VecDeque::from(std::mem::take(&mut self.batch));
@@ -230,8 +264,8 @@ impl<T: Message> StoreWriter<T> {
         self.waiting = waiting.into();
     }
 
-    /// Does with a message for which the store has no room what the overflow policy says. Returns whether the
-    /// messages after it can be tried.
+    /// Applies the overflow policy to a message that does not fit into the store. Returns whether the next messages
+    /// can be tried.
     fn overflow(
         &mut self,
         next: Waiting<T>,
@@ -245,7 +279,7 @@ impl<T: Message> StoreWriter<T> {
         };
         let empty = call(&mut self.store, Store::totals).is_ok_and(|(count, _)| count == 0);
         let refused = match shared.overflow {
-            // It never fits.
+            // It does not even fit into the empty store.
             _ if empty => RefusedReason::NotStored(NotStoredReason::new(error)),
             Overflow::Refuse => RefusedReason::Full,
             Overflow::Wait if next.stored.is_closed() => RefusedReason::Full,
@@ -269,7 +303,10 @@ impl<T: Message> StoreWriter<T> {
         true
     }
 
-    /// Makes room in the store for the message `number`. Returns whether a message was dropped for it.
+    /// Makes room in the store for message `number`. Returns whether another message was dropped.
+    ///
+    /// The order is: messages in memory that are not written on this connection, then the backlog, then written
+    /// messages.
     fn drop_oldest(&mut self, shared: &OutboxShared<T>, number: u64) -> bool {
         if let Some(oldest) = shared.evict_important(number, false) {
             return call(&mut self.store, |store| store.remove(&[oldest])).is_ok();
@@ -287,37 +324,43 @@ impl<T: Message> StoreWriter<T> {
         }
     }
 
+    /// Drops the message that does not fit. Its receipt reports `Overflowed`.
     fn drop_newest(&self, shared: &OutboxShared<T>, mut next: Waiting<T>) {
         let message = shared.not_stored(&mut next);
         if let Some(message) = message.filter(|_| next.has_receipt) {
             shared.overflowed(next.number, message);
         }
         if next.stored.send(Ok(())).is_err() {
-            // Nobody has its receipt.
+            // The sender was dropped before it could return the receipt.
             shared.forget_receipt(next.number);
         }
     }
 
+    /// Reports a failed call of the store.
     fn report(&self, call: &str, error: &io::Error) {
         if let Some(shared) = self.shared.upgrade() {
             call_foreign(|| shared.report.store_failed(call, error));
         }
     }
 
-    /// A message was not stored.
+    /// Returns a message that was not stored to its sender.
     fn refuse(&self, mut waiting: Waiting<T>, reason: &RefusedReason) {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
         let refused = |message| OutboxError::new(message, reason.clone());
-        // A message that is gone was settled by a shutdown or a limit of time.
+        // `None`: the end of the outbox or a limit of time has settled the message, and the receipt reports it.
         let message = shared.not_stored(&mut waiting);
         let _ = waiting
             .stored
             .send(message.map_or(Ok(()), |message| Err(refused(message))));
     }
 
-    /// Takes in pages of the store until memory is full.
+    /// Reads pages of the store until memory is full. Called once, before the outbox starts.
+    ///
+    /// # Errors
+    ///
+    /// Those of `Store::recover_page`.
     pub(crate) fn load_first(&mut self) -> io::Result<()> {
         while let Some(shared) = self.shared.upgrade() {
             let page = {
@@ -338,7 +381,7 @@ impl<T: Message> StoreWriter<T> {
         Ok(())
     }
 
-    /// Takes a page of the store into memory, as much of it as fits.
+    /// Reads a page of the store into memory, as much of it as fits.
     pub(crate) fn load(&mut self, page: Page) {
         let Some(shared) = self.shared.upgrade() else {
             return;
@@ -356,6 +399,7 @@ impl<T: Message> StoreWriter<T> {
         self.take_in(&shared, page, records);
     }
 
+    /// Takes a page into memory. Records that cannot be decoded become dead letters.
     fn take_in(&mut self, shared: &OutboxShared<T>, page: Page, records: Vec<(u64, Bytes)>) {
         for undecodable in shared.load(page, records) {
             let Undecodable {
@@ -378,7 +422,7 @@ impl<T: Message> StoreWriter<T> {
         }
     }
 
-    /// Removes what is confirmed. Whether nothing is left of it.
+    /// Removes settled messages from the store. Returns whether all of them are removed.
     fn remove(&mut self, now: Instant) -> bool {
         self.due = None;
         while !self.removed.is_empty() {
@@ -387,7 +431,7 @@ impl<T: Message> StoreWriter<T> {
             let numbers = &self.removed[rest..];
             if let Err(error) = call(&mut self.store, |store| store.remove(numbers)) {
                 self.report("remove", &error);
-                // They are delivered once more at worst. The list stays short.
+                // At worst the messages are delivered again. Without duplicates the list stays short.
                 self.removed.sort_unstable();
                 self.removed.dedup();
                 self.due = Some(now + self.retry);
@@ -402,7 +446,7 @@ impl<T: Message> StoreWriter<T> {
     }
 }
 
-/// Calls the store, unless it has panicked before.
+/// Calls the store. Fails if the store has panicked before.
 fn call<R>(
     store: &mut Option<Box<dyn Store>>,
     call: impl FnOnce(&mut dyn Store) -> io::Result<R>,
@@ -419,7 +463,7 @@ fn call<R>(
     if returned {
         *store = Some(inner);
     } else {
-        // Its drop may panic too.
+        // The destructor may panic as well.
         let _ = user_code::guard("the store", || {
             drop(inner);
             Ok(())
@@ -435,11 +479,11 @@ impl<T: Message> Drop for StoreWriter<T> {
         if self.remove(now) && std::mem::take(&mut self.is_full) {
             self.append();
         }
-        // What has no room is not accepted.
+        // Messages that still have no room are refused.
         for waiting in std::mem::take(&mut self.waiting) {
             self.refuse(waiting, &RefusedReason::ShutDown);
         }
-        // The store before the end is reported: it may hold a file.
+        // The store is dropped before `_ended`: it may hold the lock of a file that the next outbox opens.
         let store = self.store.take();
         let _ = user_code::guard("the store", || {
             drop(store);

@@ -1,19 +1,30 @@
-//! Which messages are acknowledged when a number of bytes is. Pure.
+//! Translates acknowledged bytes into acknowledged messages.
+//!
+//! TCP acknowledges positions in a stream of bytes. A mark says that all messages below a number end at or before a
+//! position.
+//!
+//! ```text
+//!  marks:       (100, 3)       (250, 5)         (400, 9)
+//!  bytes:  0 ──────┼──────────────┼────────────────┼───▶
+//!                         ▲
+//!               acknowledged: 180 → messages below 3
+//! ```
 
 use std::collections::VecDeque;
 
-/// How many marks are kept apart. Beyond that the newest ones count as one.
+/// How many marks are kept apart. Beyond that, a new mark replaces the newest one: its messages are confirmed a little
+/// later.
 const MOST: usize = 1024;
 
-/// The ends of messages on one connection: in accepted bytes, and in message numbers.
+/// The marks of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct AckMarks {
-    /// Both grow.
+    /// Positions and numbers, both growing.
     ends: VecDeque<(u64, u64)>,
 }
 
 impl AckMarks {
-    /// All messages below `number` lie within the first `accepted` bytes.
+    /// Adds a mark: all messages below `number` lie within the first `accepted` bytes.
     pub(crate) fn push(&mut self, accepted: u64, number: u64) {
         if self.ends.len() == MOST {
             self.ends.pop_back();
@@ -21,7 +32,8 @@ impl AckMarks {
         self.ends.push_back((accepted, number));
     }
 
-    /// The number below which all messages are acknowledged when `acknowledged` bytes are, if that is new.
+    /// Removes the marks up to `acknowledged`. Returns the number below which all messages are acknowledged, if any
+    /// mark was passed.
     pub(crate) fn pass(&mut self, acknowledged: u64) -> Option<u64> {
         let mut below = None;
         while let Some(&(accepted, number)) = self.ends.front() {

@@ -1,46 +1,51 @@
-//! The storage of a buffer: blocks of slots, one slot a message.
+//! The storage of the buffer: blocks of slots, one slot for each message.
+//!
+//! A slot takes 32 bytes and the message. Messages usually leave in the order in which they came, so a block is freed
+//! as a whole, and a number is found by its distance from the first number of its block.
 
-/// Slots in a block: enough that the block's own 48 bytes and its allocation hardly count, and few
-/// enough that one message that stays behind holds little memory back.
+/// Slots in a block. With 64, the block's own 48 bytes and its allocation hardly count, and one message that stays
+/// behind keeps little memory alive.
 pub(crate) const BLOCK: usize = 64;
 
-/// What the queue is told about a message. Times are in whatever unit the caller counts.
+/// What the queue knows about a message. Times are in the unit of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) size: u32,
     pub(crate) id: u64,
     /// When it was accepted.
     pub(crate) since: u64,
-    /// When its time runs out.
+    /// When it expires.
     pub(crate) expires: Option<u64>,
-    /// It is written at most once.
+    /// Whether it is written at most once.
     pub(crate) best_effort: bool,
-    /// Somebody holds a receipt for it.
+    /// Whether somebody holds a receipt for it.
     pub(crate) receipt: bool,
 }
 
-/// Slots whose numbers grow. A gap in the numbers takes no slot.
+/// Slots with growing numbers. A gap in the numbers takes no slot.
 #[derive(Debug)]
 pub(crate) struct Block<T> {
     first: u64,
-    /// Slots below this index hold nothing.
+    /// Slots below this index are empty.
     pub(crate) head: usize,
     /// Slots that hold a message.
     pub(crate) live: usize,
     pub(crate) slots: Vec<Slot<T>>,
 }
 
+/// One message, or what is left of it after it was settled: its id and number keep the search working.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
+    /// `None` once the message is settled.
     pub(crate) message: Option<T>,
     pub(crate) id: u64,
     pub(crate) since: u64,
-    /// `u64::MAX`: never.
+    /// `u64::MAX` means never.
     pub(crate) expires: u64,
     pub(crate) size: u32,
-    /// The number, counted from the block's first one.
+    /// The number of the message, minus the first number of the block.
     offset: u16,
-    /// How often it was written, as far as eight bits count.
+    /// How often the message was written. Stays at 255.
     pub(crate) attempts: u8,
     flags: u8,
 }
@@ -83,8 +88,8 @@ impl<T> Slot<T> {
 }
 
 impl<T> Block<T> {
-    /// A block for messages from `first` on. After a gap too wide for one block, more such gaps are likely: then it
-    /// starts small.
+    /// An empty block for numbers from `first` on. After a gap that did not fit into one block, more such gaps are
+    /// likely, so the block starts with little capacity.
     pub(crate) fn new(first: u64, after_gap: bool) -> Self {
         Self {
             first,
@@ -94,7 +99,7 @@ impl<T> Block<T> {
         }
     }
 
-    /// Holds a message, whose number is at least `end`; gives it back if it needs another block.
+    /// Adds a message whose number is at least `end`. Gives it back if it does not fit into this block.
     pub(crate) fn push(&mut self, number: u64, message: T, terms: &Terms) -> Result<(), T> {
         match u16::try_from(number - self.first) {
             Ok(offset) if self.slots.len() < BLOCK => {
@@ -116,6 +121,7 @@ impl<T> Block<T> {
         self.first + last.map_or(0, |slot| u64::from(slot.offset) + 1)
     }
 
+    /// The number of the slot at this index; the first number of the block if there is no such slot.
     pub(crate) fn number(&self, index: usize) -> u64 {
         self.first
             + self
@@ -128,7 +134,7 @@ impl<T> Block<T> {
     pub(crate) fn index_from(&self, number: u64) -> usize {
         let offset = number.saturating_sub(self.first);
         match self.slots.get(offset as usize) {
-            // The usual case: no gaps.
+            // Without gaps, which is usual, the offset is the index.
             Some(slot) if u64::from(slot.offset) == offset => offset as usize,
             _ => self
                 .slots
@@ -136,6 +142,7 @@ impl<T> Block<T> {
         }
     }
 
+    /// The index of the slot with this number.
     pub(crate) fn index_of(&self, number: u64) -> Option<usize> {
         let index = self.index_from(number);
         (index < self.slots.len() && self.number(index) == number).then_some(index)
@@ -149,6 +156,7 @@ impl<T> Block<T> {
             .map(|slot| (self.first + u64::from(slot.offset), slot))
     }
 
+    /// The id of the last slot; `u64::MAX` for an empty block.
     pub(crate) fn last_id(&self) -> u64 {
         self.slots.last().map_or(u64::MAX, |slot| slot.id)
     }
@@ -160,7 +168,7 @@ impl<T> Block<T> {
         }
     }
 
-    /// Moves the slots from `number` on into a block of their own. There is at least one.
+    /// Moves the slots from `number` on into a new block. There must be at least one.
     pub(crate) fn split_off(&mut self, number: u64) -> Self {
         let index = self.index_from(number);
         let first = self.number(index);
@@ -182,7 +190,7 @@ impl<T> Block<T> {
         rest
     }
 
-    /// Empties the block, for numbers from `first` on.
+    /// Empties the block, and uses it for numbers from `first` on.
     pub(crate) fn renew(&mut self, first: u64) {
         self.first = first;
         self.head = 0;

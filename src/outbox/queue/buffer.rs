@@ -1,7 +1,7 @@
 //! The messages that an outbox holds. Pure: no I/O, no clock, no runtime.
 //!
-//! Messages have one order, that of their numbers. The cursor separates those that are written on
-//! the present connection from those that are not:
+//! Messages are ordered by their numbers. The cursor separates the messages that are written on the present
+//! connection from the others:
 //!
 //! ```text
 //!   held, written on this connection │ held, to be written (again)  │ held, never written
@@ -11,18 +11,27 @@
 //!
 //! # Invariants
 //!
-//! 1. A message that is pushed is held until it is settled, and it is settled once.
+//! 1. A pushed message is held until it is settled. It is settled exactly once.
 //! 2. `take` returns held messages from the cursor on, in order, each message once between two rewinds.
 //! 3. Only a message that was written can be confirmed.
 //! 4. After a rewind every held message is to be written. A best-effort message that was written is settled
 //!    by the rewind as unconfirmed, so it is never written twice.
 //! 5. `len` and `bytes` are those of the held messages. `fit` keeps them within the capacity.
-//! 6. Memory is that of the blocks with a held message in them, and of one more. Gaps in the numbers cost nothing.
+//! 6. Only blocks with a held message take memory, and one more. Gaps in the numbers cost nothing.
+//!
+//! # Costs
+//!
+//! | | time |
+//! |---|---|
+//! | `push`, `take`, `confirm_below` | constant for each message |
+//! | `confirm_id`, ids that grow | logarithmic: binary search over blocks and slots |
+//! | `confirm_id`, other ids | logarithmic, with an index of about 27 bytes for each message |
+//! | `expire`, when something has expired | linear |
 
 use super::block::{Block, Terms};
 use std::collections::{BTreeSet, VecDeque};
 
-/// The outcome of a message.
+/// How a message was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Confirmed,
@@ -30,13 +39,13 @@ pub(crate) enum Outcome {
     Expired,
     /// It was written, and the connection was lost or its time ran out.
     Unconfirmed,
-    /// The encoder, the peer or a limit of attempts refused it.
+    /// The encoder, the peer, or a limit of attempts refused it.
     Refused,
     /// It was dropped to make room.
     Overflowed,
 }
 
-/// A message that is no longer held.
+/// A message that has left the buffer.
 #[derive(Debug)]
 pub(crate) struct Settled<T> {
     pub(crate) number: u64,
@@ -46,7 +55,7 @@ pub(crate) struct Settled<T> {
     pub(crate) receipt: bool,
 }
 
-/// A message that is to be written.
+/// A message to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Taken<T> {
     pub(crate) number: u64,
@@ -57,58 +66,59 @@ pub(crate) struct Taken<T> {
     pub(crate) message: T,
 }
 
-/// How much `take` may return.
+/// Limits of one call of `take`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Budget {
-    /// Messages until their sizes reach this many bytes, but at least one.
+    /// Stop when the sizes of the messages reach this many bytes. One message is always taken.
     pub(crate) bytes: usize,
-    /// No more than this many messages are written and held at once.
+    /// At most this many messages may be written and held at once.
     pub(crate) in_flight: usize,
     /// Only messages below this number.
     pub(crate) below: u64,
 }
 
-/// Whether there is room for a message.
+/// Whether a message fits into the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
     Now,
-    /// When other messages are settled.
+    /// Not before other messages are settled.
     Later,
     Never,
 }
 
+/// The messages that an outbox holds in memory.
 #[derive(Debug)]
 pub(crate) struct Buffer<T> {
     /// In the order of their numbers, none empty. Each but the last has a held message in it.
     pub(crate) blocks: VecDeque<Block<T>>,
-    /// The number of the next message: above all in `blocks`.
+    /// The number of the next message: above all numbers in `blocks`.
     tail: u64,
-    /// Above all messages that are written on this connection; at most `tail`.
+    /// Above the numbers of all messages that are written on this connection; at most `tail`.
     cursor: u64,
-    /// Above all messages that ever were written; from `cursor` to `tail`.
+    /// Above the numbers of all messages that were ever written; between `cursor` and `tail`.
     pub(super) fresh: u64,
     /// Held messages.
     len: usize,
     /// Held messages below `cursor`.
     pub(super) written: usize,
-    /// The sizes of the held messages together.
+    /// The total size of the held messages.
     bytes: usize,
     max_bytes: usize,
     max_len: usize,
-    /// No held message expires before this.
+    /// No held message expires before this time.
     earliest: u64,
     pub(super) ids: Ids,
-    /// The peer's replies name messages. Otherwise they may count them, see `gone`.
+    /// Whether the peer's replies name messages. Otherwise they may count messages, see `gone`.
     pub(super) named: bool,
     /// Messages that are written on this connection and were dropped without a reply. A reply that counts messages
-    /// still counts them: without this it would confirm a message that it does not mean.
+    /// counts these too. Without this set, such a reply would confirm a message that the peer did not mean.
     pub(super) gone: BTreeSet<u64>,
 }
 
 /// How a message is found by its id.
 #[derive(Debug)]
 pub(super) enum Ids {
-    /// Ids have not fallen since the buffer was empty, and this is the last one: binary search.
+    /// The ids have not fallen since the buffer was last empty, so binary search finds them. This is the last id.
     Growing(u64),
     /// The id and the number of every held message.
     Index(BTreeSet<(u64, u64)>),
@@ -174,14 +184,14 @@ impl<T> Buffer<T> {
         (number < self.cursor).then_some(number)
     }
 
-    /// Takes a number that no message will have.
+    /// Uses up a number without a message.
     pub(crate) fn skip(&mut self) -> u64 {
         let number = self.tail;
         self.skip_to(number + 1);
         number
     }
 
-    /// Numbers go on from this one, if it is above the present ones.
+    /// Continues the numbers from this one, if it is above the present ones.
     pub(crate) fn skip_to(&mut self, number: u64) {
         self.tail = self.tail.max(number);
     }
@@ -200,7 +210,7 @@ impl<T> Buffer<T> {
         )
     }
 
-    /// Whether there is room for `size` bytes more.
+    /// Whether a message of `size` bytes fits.
     pub(crate) fn fit(&self, size: usize) -> Fit {
         if size > self.max_bytes || u32::try_from(size).is_err() {
             Fit::Never
@@ -216,14 +226,14 @@ impl<T> Buffer<T> {
         self.tail
     }
 
-    /// Holds a message, and returns its number. The caller has asked `fit`.
+    /// Holds a message under the next number, and returns the number. The caller has checked `fit`.
     pub(crate) fn push(&mut self, message: T, terms: Terms) -> u64 {
         let number = self.tail;
         self.push_at(number, message, terms);
         number
     }
 
-    /// Holds a message under a number of the caller's, which is not below any that was given before.
+    /// Holds a message under a given number, which must be at least `next_number`.
     pub(crate) fn push_at(&mut self, number: u64, message: T, terms: Terms) {
         debug_assert!(number >= self.tail);
         if self.len == 0 {
@@ -253,8 +263,8 @@ impl<T> Buffer<T> {
         self.bytes += terms.size as usize;
     }
 
-    /// Holds a message under a number that was passed over: no held message has it, and no message from it on has
-    /// been written on this connection.
+    /// Holds a message under a number that was skipped. No held message may have it, and no message from it on may be
+    /// written on this connection.
     pub(crate) fn insert_at(&mut self, number: u64, message: T, terms: Terms) {
         if number >= self.tail {
             return self.push_at(number, message, terms);
@@ -301,7 +311,7 @@ impl<T> Buffer<T> {
         self.bytes += terms.size as usize;
     }
 
-    /// Takes in the id of a message that goes between the blocks before `place` and those from it on.
+    /// Indexes the id of a message that goes between the block before `place` and the one at it.
     fn index_between(&mut self, place: usize, number: u64, id: u64) {
         let before = place.checked_sub(1).and_then(|it| self.blocks.get(it));
         let after = self.blocks.get(place).and_then(|it| it.slots.first());
@@ -316,6 +326,7 @@ impl<T> Buffer<T> {
         }
     }
 
+    /// Indexes the id of a message at the end.
     fn index(&mut self, number: u64, id: u64) {
         match &mut self.ids {
             Ids::Growing(last) if *last <= id => *last = id,
@@ -326,7 +337,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Ids have fallen with this message.
+    /// The ids do not grow any more: builds the index of all held messages and this one.
     fn index_held(&mut self, number: u64, id: u64) {
         let held = self.blocks.iter().flat_map(Block::held);
         let mut index: BTreeSet<_> = held.map(|(number, slot)| (slot.id, number)).collect();
@@ -334,9 +345,9 @@ impl<T> Buffer<T> {
         self.ids = Ids::Index(index);
     }
 
-    /// Takes the messages that are to be written next. Returns how many of them had been written before.
+    /// Takes the next messages to be written. Returns how many of them had been written before.
     ///
-    /// Messages whose time has run out at `now` are settled on the way.
+    /// It settles messages that it finds expired at `now`.
     pub(crate) fn take(
         &mut self,
         budget: Budget,
@@ -392,7 +403,7 @@ impl<T> Buffer<T> {
         again
     }
 
-    /// Settles the messages whose time has run out.
+    /// Settles the expired messages.
     pub(crate) fn expire(&mut self, now: u64, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         if self.earliest > now {
             return;
@@ -404,7 +415,7 @@ impl<T> Buffer<T> {
                 earliest = earliest.min(slot.expires);
                 continue;
             }
-            // So that `gone` is bounded.
+            // Keep the message, so that `gone` stays bounded.
             if number < self.cursor && !self.named && self.gone.len() >= self.max_len {
                 continue;
             }
@@ -420,15 +431,15 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Drops the oldest message that is not written on this connection, or else the oldest one.
+    /// Drops the oldest message that is not written on this connection. If there is none, drops the oldest message.
     pub(crate) fn evict(&mut self, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         if let Some(number) = self.next_to_write().or_else(|| self.first()) {
             self.drop_unanswered(number, Outcome::Overflowed, settle);
         }
     }
 
-    /// Drops the oldest message below `limit` that is not best effort, or the oldest such one that is not written
-    /// on this connection. Returns its number.
+    /// Drops the oldest important message below `limit`, and returns its number. Unless `written_too`, only messages
+    /// that are not written on this connection count.
     pub(crate) fn evict_important(
         &mut self,
         limit: u64,
@@ -446,7 +457,7 @@ impl<T> Buffer<T> {
         Some(number)
     }
 
-    /// Half of the room: how many bytes and how many messages fit into it now.
+    /// How many bytes and messages fit into one half of the capacity.
     pub(crate) fn half_room(&self) -> (usize, usize) {
         (
             (self.max_bytes / 2).saturating_sub(self.bytes),
@@ -454,12 +465,12 @@ impl<T> Buffer<T> {
         )
     }
 
-    /// How many bytes and how many messages fit into the buffer at all.
+    /// The capacity: bytes and messages.
     pub(crate) fn capacity(&self) -> (usize, usize) {
         (self.max_bytes, self.max_len)
     }
 
-    /// Settles a message to which the peer may still reply.
+    /// Settles a message that the peer may still reply to.
     fn drop_unanswered(
         &mut self,
         number: u64,
@@ -472,7 +483,7 @@ impl<T> Buffer<T> {
         self.settle(number, outcome, settle);
     }
 
-    /// The time at which [`expire`](Self::expire) may have something to do; never late.
+    /// When [`expire`](Self::expire) may next find a message. It may be early, but never late.
     pub(crate) fn next_expiry(&self) -> Option<u64> {
         (self.earliest != u64::MAX).then_some(self.earliest)
     }
@@ -482,8 +493,7 @@ impl<T> Buffer<T> {
         self.settle(number, Outcome::Refused, settle);
     }
 
-    /// The connection is lost: held messages are to be written again, and best-effort messages that were written
-    /// are settled.
+    /// The connection is lost. Held messages are to be written again, and written best-effort messages are settled.
     pub(crate) fn rewind(&mut self, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         let cursor = self.cursor;
         let lost: Vec<u64> = self
@@ -508,7 +518,7 @@ impl<T> Buffer<T> {
         held.filter_map(|(number, slot)| Some((number, slot.message.as_ref()?)))
     }
 
-    /// Drops all held messages, in order: the number, the message, and whether it has a receipt.
+    /// Drops all held messages in order. `left` gets the number, the message, and whether it has a receipt.
     pub(crate) fn clear(&mut self, mut left: impl FnMut(u64, T, bool)) {
         for block in std::mem::take(&mut self.blocks) {
             let numbers: Vec<u64> = (0..block.slots.len())
@@ -548,6 +558,7 @@ impl<T> Buffer<T> {
         (block.live > 0).then(|| block.number(block.head))
     }
 
+    /// Settles a held message. Does nothing if the number is not held.
     pub(super) fn settle(
         &mut self,
         number: u64,
@@ -559,6 +570,7 @@ impl<T> Buffer<T> {
         }
     }
 
+    /// Settles the message of a slot.
     #[inline]
     pub(super) fn settle_at(
         &mut self,
@@ -589,7 +601,7 @@ impl<T> Buffer<T> {
         }
         block.live -= 1;
         block.advance();
-        // Invariant 6.
+        // Invariant 6: free the block, or use it for the next numbers.
         if block.live == 0 {
             if place == last {
                 block.renew(self.tail);
@@ -600,18 +612,19 @@ impl<T> Buffer<T> {
         settle(settled);
     }
 
-    /// The place of the first block that has a number from `number` on.
+    /// The index of the first block with a number at or above `number`.
     fn block_from(&self, number: u64) -> usize {
         match self.blocks.back() {
-            // The usual case: what is written next is among the newest.
+            // Usually the next message to be written is in the last block.
             Some(block) if block.number(0) <= number => self.blocks.len() - 1,
             _ => self.blocks.partition_point(|block| block.end() <= number),
         }
     }
 
+    /// The block and the slot of a number.
     fn locate(&self, number: u64) -> Option<(usize, usize)> {
         let place = match self.blocks.front() {
-            // The usual case: what is settled is among the oldest.
+            // Usually the message to be settled is in the first block.
             Some(block) if number < block.end() => 0,
             _ => self.block_from(number),
         };

@@ -1,4 +1,7 @@
 //! How held messages are confirmed: by number, by count, and by id.
+//!
+//! Confirmations of numbers and ids also cover messages that were written on an earlier connection (below `fresh`): a
+//! reply may arrive late. A count covers only the present connection, because the peer counts from its start.
 
 use super::buffer::{Buffer, Ids, Outcome, Settled};
 
@@ -19,8 +22,8 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Confirms the `count` oldest messages that are written on this connection. Those that were dropped meanwhile
-    /// count.
+    /// Confirms the `count` oldest messages that are written on this connection. Messages that were dropped since then
+    /// count too.
     pub(crate) fn confirm_oldest(
         &mut self,
         count: u64,
@@ -86,7 +89,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Replies name messages: nothing needs to be counted.
+    /// The peer's replies name messages, so nothing has to be counted.
     fn peer_names(&mut self) {
         if !self.named {
             self.named = true;

@@ -1,6 +1,8 @@
-//! The queue of an outbox: which messages are held, which are written, which are acknowledged, who waits for room.
-//! It uses nothing but std: no I/O, no clock, no runtime.
+//! The queue of an outbox: which messages are held, written and acknowledged, and which senders wait for room.
+//! It uses nothing but std: no I/O, no clock, no runtime. Times are numbers that the engine passes in.
 //! The engine uses it.
+//!
+//! So every state of the queue can be reached by plain calls, which the property tests and fuzzers do.
 
 pub(crate) mod ack_marks;
 pub(crate) mod block;

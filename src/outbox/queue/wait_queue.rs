@@ -1,20 +1,30 @@
-//! Senders that wait for room, in the order in which they came. Pure.
+//! Senders that wait for room, in the order of their arrival.
 //!
-//! A sender that is woken and then not polled, because it is pinned somewhere or lost a `select!`, must not
-//! stop the senders behind it. So a place in this queue is only a claim on free room: it is granted to as many senders as
-//! fit, and a grant that is not used within a patience is passed over until its owner is polled again.
+//! A place in this queue is a claim on free room, not a lock. Room is granted to as many senders as it is enough for,
+//! from the front. A granted sender takes the room when it is polled.
+//!
+//! A sender may be woken and then not polled: it may be pinned somewhere, or have lost a `select!`. It must not stop
+//! the senders behind it. So a grant that is not used in time is passed over until its owner is polled again.
+//!
+//! ```text
+//!  Queued ──grant──▶ Granted ──polled──▶ takes its room and leaves
+//!    ▲                  │ not used in time
+//!    └─────polled──── Passed
+//! ```
 
 use std::collections::VecDeque;
 
+/// The queue. `W` is the waker, so that tests can use a plain value.
 #[derive(Debug)]
 pub(crate) struct WaitQueue<W> {
-    /// Tickets grow.
+    /// In the order of their tickets, which grow.
     waiters: VecDeque<Waiter<W>>,
     next: u64,
-    /// Waiters that are not passed over.
+    /// How many waiters are not passed over.
     competing: usize,
 }
 
+/// A sender that waits.
 #[derive(Debug)]
 struct Waiter<W> {
     ticket: u64,
@@ -23,18 +33,21 @@ struct Waiter<W> {
     waker: Option<W>,
 }
 
+/// The state of a waiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
+    /// It waits for room.
     Queued,
-    /// It may take its room, since this time.
+    /// It may take its room. The grant was given at this time.
     Granted(u64),
-    /// It did not take it in time.
+    /// It did not take its room in time.
     Passed,
 }
 
-/// Free room: bytes, and messages.
+/// Free room: a number of bytes and a number of messages.
 type Room = (usize, usize);
 
+/// The room that is left after a message of `size` bytes; `None` if the message does not fit.
 fn take(room: Room, size: usize) -> Option<Room> {
     Some((room.0.checked_sub(size)?, room.1.checked_sub(1)?))
 }
@@ -48,7 +61,7 @@ impl<W> WaitQueue<W> {
         }
     }
 
-    /// Whether somebody waits who is to go first.
+    /// Whether a new sender has to wait behind others.
     pub(crate) fn is_contended(&self) -> bool {
         self.competing > 0
     }
@@ -57,7 +70,7 @@ impl<W> WaitQueue<W> {
         self.waiters.is_empty()
     }
 
-    /// A sender of `size` bytes starts to wait.
+    /// A sender of `size` bytes starts to wait. Returns its ticket.
     pub(crate) fn enter(&mut self, size: usize) -> u64 {
         let ticket = self.next;
         self.next += 1;
@@ -71,7 +84,7 @@ impl<W> WaitQueue<W> {
         ticket
     }
 
-    /// A sender waits no longer.
+    /// A sender stops waiting.
     pub(crate) fn leave(&mut self, ticket: u64) {
         let left = self
             .place(ticket)
@@ -81,7 +94,7 @@ impl<W> WaitQueue<W> {
         }
     }
 
-    /// The sender is polled: whether it may take its room now. If not, `waker` is woken when it may.
+    /// Polls a sender: returns whether it may take its room now. If not, its waker is kept for the next grant.
     pub(crate) fn poll(&mut self, ticket: u64, mut room: Room, waker: impl FnOnce() -> W) -> bool {
         let Some(place) = self.place(ticket) else {
             return false;
@@ -112,7 +125,7 @@ impl<W> WaitQueue<W> {
         false
     }
 
-    /// Grants the free room to as many senders as it reaches, and returns whom to wake.
+    /// Grants the free room to senders, from the front, and adds the wakers of new grants to `wake`.
     pub(crate) fn grant(&mut self, mut room: Room, now: u64, wake: &mut Vec<W>) {
         for waiter in &mut self.waiters {
             match waiter.turn {
@@ -130,7 +143,7 @@ impl<W> WaitQueue<W> {
         }
     }
 
-    /// Passes over grants that are older than `patience`. Whether there were any.
+    /// Passes over grants that are older than `patience`. Returns whether there were any.
     pub(crate) fn pass_on(&mut self, now: u64, patience: u64) -> bool {
         let before = self.competing;
         for waiter in &mut self.waiters {
@@ -157,7 +170,7 @@ impl<W> WaitQueue<W> {
             .min()
     }
 
-    /// Wakes everybody: there is nothing left to wait for.
+    /// Wakes every sender, because the outbox ends.
     pub(crate) fn wake_all(&mut self, wake: &mut Vec<W>) {
         wake.extend(
             self.waiters
@@ -166,6 +179,7 @@ impl<W> WaitQueue<W> {
         );
     }
 
+    /// The index of a ticket.
     fn place(&self, ticket: u64) -> Option<usize> {
         self.waiters
             .binary_search_by_key(&ticket, |waiter| waiter.ticket)

@@ -1,4 +1,4 @@
-//! The medium below a store: random access to bytes, and a barrier.
+//! The medium below a store: random access to bytes, and a barrier (`fsync(2)` for a file).
 
 use std::fmt::Debug;
 use std::io;
@@ -9,7 +9,14 @@ use std::io;
 /// an encrypted file, a partition, or a recording for a test of power cuts
 /// ([`StoreOptions::open_backend`](super::StoreOptions::open_backend)).
 ///
-/// Calls come from one thread at a time. After an error the store reads its bytes again before it goes on.
+/// Calls come from one thread at a time. After an error the store reads its bytes again before it continues.
+///
+/// # What an implementation has to promise
+///
+/// 1. A read returns what was written last, whether or not it is synced.
+/// 2. After [`sync`](Self::sync) has returned `Ok`, all earlier writes and sizes survive a power cut.
+/// 3. Writes after the last `sync` may survive in any order, in part or not at all. A sector of 512 bytes is
+///    written completely or not at all. The store relies on nothing more.
 ///
 /// # Examples
 ///
@@ -64,49 +71,49 @@ use std::io;
 /// # }
 /// ```
 pub trait StorageBackend: Debug + Send + Sync + 'static {
-    /// The number of bytes.
+    /// Returns the size in bytes.
     ///
     /// # Errors
     ///
     /// If the medium does not report its size.
     fn size(&self) -> io::Result<u64>;
 
-    /// Fills `buffer` with the bytes from `offset` on.
+    /// Fills `buffer` with the bytes at `offset`.
     ///
     /// # Errors
     ///
-    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) beyond the end; whatever the medium reports.
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) beyond the end, or the error of the medium.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 
-    /// Writes all of `data` at `offset`.
+    /// Writes all of `data` at `offset`. A write beyond the end makes the size larger.
     ///
     /// # Errors
     ///
-    /// Whatever the medium reports. Some of the bytes may have been written.
+    /// The error of the medium. Some of the bytes may have been written.
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()>;
 
-    /// Sets the number of bytes: cuts the rest off, or adds zeros.
+    /// Sets the size in bytes: drops the bytes beyond it, or appends zeros.
     ///
     /// # Errors
     ///
-    /// [`StorageFull`](io::ErrorKind::StorageFull) if there is no room; whatever the medium reports.
+    /// [`StorageFull`](io::ErrorKind::StorageFull) if there is no room, or the error of the medium.
     fn set_size(&self, size: u64) -> io::Result<()>;
 
-    /// Returns as soon as the size and everything that was written so far survive a power cut.
+    /// Returns when the size and everything that was written so far would survive a power cut.
     ///
     /// # Errors
     ///
-    /// Whatever the medium reports. After an error any part of what was written since the last successful call
-    /// may be lost, as on Linux (`fsync(2)`): the store writes it again before it calls this once more.
+    /// The error of the medium. After an error, any part of what was written since the last successful call may be
+    /// lost, as on Linux (`fsync(2)`). The store therefore writes it again before it calls this once more.
     fn sync(&self) -> io::Result<()>;
 
-    /// Checks that the next start will find these bytes. Called before each append.
+    /// Checks that the next start will find these bytes. The store calls it before each append.
     ///
-    /// The default finds no fault.
+    /// The default returns `Ok`.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](io::ErrorKind::NotFound) if the name of the bytes now belongs to others, or to none.
+    /// [`NotFound`](io::ErrorKind::NotFound) if the name of the bytes now belongs to another object, or to none.
     fn check_reachable(&self) -> io::Result<()> {
         Ok(())
     }

@@ -4,19 +4,35 @@
 use bytes::Buf;
 use bytes::Bytes;
 
-/// A message that cannot be delivered, and why.
+/// A message that cannot be delivered, and the reason.
 ///
-/// It stays in the store, and is not delivered, until it is
-/// [removed](super::Store::remove_dead_letters).
+/// It stays in the store and is not delivered, until it is [removed](super::Store::remove_dead_letters). To read the
+/// dead letters of a store that no outbox has open:
 ///
 /// ```
+/// # #[cfg(feature = "durable")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use bytes::Bytes;
-/// use hangup::outbox::DeadLetter;
+/// use hangup::outbox::{DiskStore, Fsync, Store};
 ///
-/// let letter = DeadLetter::new(7, "the encoder failed: too long".into(), Bytes::from("door opened"));
-/// assert_eq!(letter.number(), 7);
-/// assert_eq!(letter.reason(), "the encoder failed: too long");
-/// assert_eq!(letter.message(), "door opened");
+/// # let directory = std::env::temp_dir().join(format!("hangup-dead-letter-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// let mut store = DiskStore::open(directory.join("outbox"), Fsync::Each)?;
+/// store.append(&[(7, Bytes::from("door 99 opened"))])?;
+/// store.bury(7, "unknown door")?; // the outbox does this
+///
+/// let letters = store.dead_letters()?;
+/// assert_eq!(letters[0].number(), 7);
+/// assert_eq!(letters[0].reason(), "unknown door");
+/// assert_eq!(letters[0].message(), "door 99 opened");
+/// store.remove_dead_letters(&[7])?;
+/// assert!(store.dead_letters()?.is_empty());
+/// # drop(store);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "durable"))]
+/// # fn main() {}
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -26,7 +42,7 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// Reads what a frame of a dead letter holds.
+    /// Decodes a dead letter from the content of its frame.
     #[cfg(feature = "durable")]
     pub(super) fn read(number: u64, mut letter: Bytes) -> Option<Self> {
         let length = letter.try_get_u32_le().ok()? as usize;
@@ -41,7 +57,15 @@ impl DeadLetter {
         ))
     }
 
-    /// Creates a dead letter: for implementations of [`Store`](super::Store).
+    /// Creates a dead letter. For implementations of [`Store`](super::Store).
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::DeadLetter;
+    ///
+    /// let letter = DeadLetter::new(7, "the encoder failed: too long".into(), Bytes::from("door opened"));
+    /// assert_eq!(letter.reason(), "the encoder failed: too long");
+    /// ```
     pub fn new(number: u64, reason: String, message: Bytes) -> Self {
         Self {
             number,
@@ -50,12 +74,12 @@ impl DeadLetter {
         }
     }
 
-    /// The number that the message had.
+    /// The number of the message.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Why it cannot be delivered.
+    /// Why the message cannot be delivered.
     pub fn reason(&self) -> &str {
         &self.reason
     }

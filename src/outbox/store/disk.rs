@@ -18,17 +18,17 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// This many messages can be removed in the room that the tables keep free, wherever they lie: each needs a
-/// page or two.
+/// This many messages can be removed within the space that the tables keep free, wherever they lie: each needs a page
+/// or two.
 const FEW: usize = 8;
 
-/// A smaller file is not compacted by itself.
+/// The store does not compact a file that is smaller than this by itself.
 const COMPACT: u64 = 4 * 1024 * 1024;
 
 /// A store in a file, for [`Builder::durable`](crate::outbox::Builder::durable).
 ///
-/// Its calls block: [`open`](Self::open) for as long as it takes to read the file. The outbox makes the others on a
-/// thread of its own. It takes about 8 MiB of memory, however large the file is, and what
+/// Its calls block. [`open`](Self::open) takes as long as it takes to read the file; the outbox makes all other
+/// calls on a thread of its own. The store needs about 8 MiB of memory, whatever the size of the file, plus what
 /// [`recover`](Store::recover) returns.
 ///
 /// # What is promised
@@ -42,46 +42,46 @@ const COMPACT: u64 = 4 * 1024 * 1024;
 /// | the power is cut, or the kernel crashes | all are delivered, in order | the file may be damaged, see below |
 /// | `send` waits for | one `fdatasync(2)` for all that wait together, and one more when the file grows | a few `write(2)` |
 ///
-/// * `Each` promises what the disk does: a disk that reports a write as done while it is in a cache without
-///   a battery breaks the promise.
-/// * `Never` leaves the bytes with the kernel, which outlives the process. The kernel chooses the order in which they
-///   come to the disk.
-/// * A message is removed up to 100 ms after its confirmation, many at once. Those that were confirmed just
-///   before the end are delivered once more: a peer that counts drops the ids that it has seen.
-/// * A message whose `send` was still waiting may be there or not.
-/// * A message that `send` hands back with an error is not delivered later. If even that cannot be ensured, the error
+/// * `Each` can promise only what the disk promises. A disk with a volatile cache that reports a write as complete
+///   too early breaks the promise.
+/// * `Never` leaves the bytes to the kernel, which outlives the process. The kernel writes them to the disk in any
+///   order.
+/// * A message is removed up to 100 ms after its confirmation, together with others. Messages that were confirmed just
+///   before a crash are delivered again. A peer that must process each message once drops the ids that it has seen.
+/// * If the process ends while a `send` waits, its message may or may not be in the store.
+/// * A message that `send` returns with an error is not delivered later. If the store cannot ensure this, the error
 ///   says "outcome unknown" ([`StoreProblem::OutcomeUnknown`]).
-/// * Best-effort messages are not kept.
+/// * The store does not keep best-effort messages.
 ///
 /// # A full disk
 ///
-/// A full disk fails the sends that wait, and nothing else. The message comes back with
-/// [`NotStored`](crate::outbox::RefusedReason::NotStored), kept messages stay and are delivered, and the next send tries
-/// again. Deliveries make room in the file, so a disk that the file itself has filled does not stay full. The file doubles
-/// when it grows, so the disk counts as full when it has no room for that. On Linux the room is reserved before it is used
-/// if the file system supports it (`fallocate(2)`).
+/// On a full disk the waiting sends fail with [`NotStored`](crate::outbox::RefusedReason::NotStored) and return their
+/// messages. Messages in the store are delivered as before, and the next send tries again. Deliveries free space inside
+/// the file, so a disk that the file itself has filled does not stay full. The file doubles when it grows: the disk
+/// counts as full when it has no room for that. On Linux the store reserves the space before it uses it, if the file
+/// system supports `fallocate(2)`.
 ///
 /// # The file
 ///
-/// * It is locked (`flock(2)`) from `open` until the store is dropped, after failures too. The lock belongs to the
-///   opening, so a forked child holds it as well. It ends when the store is dropped in the process that opened it; if
-///   that process is killed, when its children end or execute another program. A child must not use the store.
+/// * It is locked (`flock(2)`) from `open` until the store is dropped, also after errors. A forked child inherits the
+///   lock, and must not use the store. The lock ends when the process that opened the store drops it. If that process
+///   is killed, the lock ends when its children have ended or executed another program.
 /// * A new file is readable and writable by its owner only ([`StoreOptions::mode`]).
-/// * A file that was removed, renamed or replaced while it is open is noticed by the next append, which fails with
+/// * If the file is removed, renamed or replaced while it is open, the next append fails with
 ///   [`StoreProblem::Removed`] (on Unix; Windows does not remove an open file).
-/// * It becomes smaller again when messages were delivered ([`compact`](Self::compact)).
-/// * While a new file is made, and only then, another one is beside it: its name begins with a dot and ends with
-///   `.new`.
+/// * The file shrinks after messages were delivered ([`compact`](Self::compact)).
+/// * A new file is made under a temporary name in the same directory: a dot, the name, a random number, `.new`. A
+///   crash at this moment leaves that file behind.
 ///
 /// # A damaged file
 ///
-/// `open` checks every page that is in use before it changes anything. A file with a bit flipped, a page lost or
-/// its tail cut off is either sound as far as messages go, or refused with [`StoreProblem::Damaged`], and left as it
-/// is. [`salvage`](Self::salvage) goes on with what is whole.
+/// `open` checks every page in use before it changes anything. If a flipped bit, a lost page or a missing tail affects
+/// messages, `open` fails with [`StoreProblem::Damaged`] and leaves the file unchanged. [`salvage`](Self::salvage) then
+/// continues with the messages that are intact.
 ///
 /// # Examples
 ///
-/// An outbox that ends, and one that goes on in its place:
+/// One outbox ends with a message undelivered, and the next one delivers it:
 ///
 /// ```
 /// use bytes::Bytes;
@@ -100,7 +100,7 @@ const COMPACT: u64 = 4 * 1024 * 1024;
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// let address = listener.local_addr()?;
 ///
-/// // The peer is out of reach. The message is on disk: the process may die now.
+/// // The peer is unreachable. Once `send` returns, the message is on disk: the process may die now.
 /// let away = || async { Err::<TcpStream, _>(ErrorKind::ConnectionRefused.into()) };
 /// let first = Outbox::<String>::builder(away, LinesCodec::new)
 ///     .durable(DiskStore::open(&path, Fsync::Each)?)
@@ -148,15 +148,16 @@ const COMPACT: u64 = 4 * 1024 * 1024;
 pub struct DiskStore {
     path: PathBuf,
     options: StoreOptions,
-    /// `None` after a failure, until the next call.
+    /// `None` after an error: the next call opens the database again.
     tables: Option<Tables>,
     counts: Counts,
     header: Header,
-    /// Messages that were handed back although they may have been kept.
+    /// Messages that were returned to their senders although the commit may have been made. They are removed before
+    /// anything else happens.
     in_doubt: Vec<u64>,
-    /// Bytes that were added and removed since the file was compacted.
+    /// Bytes that were added and removed since the last compaction.
     churn: u64,
-    /// It holds the lock, and so comes last.
+    /// The file with its lock. Fields are dropped in order, so the lock is released last.
     file: Arc<StoreFile>,
 }
 
@@ -188,11 +189,12 @@ impl DiskStore {
         StoreOptions::new().fsync(fsync).open(path)
     }
 
-    /// Opens the store, or saves the whole messages of a damaged one: [`StoreOptions::salvage`] with this policy.
+    /// Opens the store. If the file is damaged, saves its intact messages into a new file:
+    /// [`StoreOptions::salvage`] with this policy.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), but for a damaged file.
+    /// As [`open`](Self::open). A damaged file is not an error here.
     ///
     /// ```
     /// use hangup::outbox::{DiskStore, Fsync, Salvage};
@@ -229,7 +231,7 @@ impl DiskStore {
         }
     }
 
-    /// What is in the store, without reading the messages.
+    /// Counts and sizes of the store, without reading the messages.
     ///
     /// # Errors
     ///
@@ -258,8 +260,8 @@ impl DiskStore {
         Ok(StoreInfo::new(self.counts, self.file.size()?))
     }
 
-    /// Returns unused disk space to the system. The store does so by itself when its messages take less than a
-    /// sixty-fourth of a file of 4 MiB or more.
+    /// Returns unused disk space to the file system. The store does this by itself when its messages take less than
+    /// 1/64 of a file of 4 MiB or more.
     ///
     /// # Errors
     ///
@@ -298,6 +300,7 @@ impl DiskStore {
         Ok(())
     }
 
+    /// Compacts the file if it is large, nearly empty, and has changed enough since the last time.
     fn compact_if_worth(&mut self) -> Outcome<()> {
         let size = self.file.size()?;
         if size >= COMPACT && self.counts.bytes < size / 64 && self.churn >= size / 4 {
@@ -306,9 +309,10 @@ impl DiskStore {
         Ok(())
     }
 
-    /// The tables, opened again if the call before has failed: redb answers nothing after an error of the file.
+    /// The tables. Opens the database again if the previous call failed, because redb answers nothing after an I/O
+    /// error.
     ///
-    /// The caller puts them back if they are still of use.
+    /// The caller puts the tables back if they are still usable.
     fn ready(&mut self) -> Outcome<Tables> {
         if let Some(tables) = self.tables.take() {
             return Ok(tables);
@@ -334,6 +338,7 @@ impl DiskStore {
         Ok(tables)
     }
 
+    /// Fails if the store was opened read-only.
     fn writable(&self) -> Outcome<()> {
         if self.options.read_only {
             return Err(StoreProblem::ReadOnly);
@@ -341,6 +346,7 @@ impl DiskStore {
         Ok(())
     }
 
+    /// Commits a change. After an error the tables are dropped, unless the error is the caller's.
     fn change(
         &mut self,
         change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
@@ -353,7 +359,8 @@ impl DiskStore {
                 self.tables = Some(tables);
                 self.churn = self.churn.saturating_add(before.abs_diff(counts.bytes));
                 self.header.acknowledged = counts.sequence;
-                // Without it a damaged last commit passes for an unfinished one, and nothing else changes.
+                // If this write fails, a damaged last commit would look like an interrupted one. Nothing else depends
+                // on it.
                 let _ = self.header.write_progress(&self.file);
                 Ok(())
             }
@@ -371,6 +378,7 @@ impl DiskStore {
         }
     }
 
+    /// Appends a batch: see [`Store::append`].
     fn try_append(&mut self, batch: &[(u64, Bytes)]) -> Outcome<()> {
         if batch.is_empty() {
             return Ok(());
@@ -394,13 +402,13 @@ impl DiskStore {
             in_doubt: false,
         }) = added
         {
-            // What was removed last is free when the database is opened anew.
+            // Opening the database again makes the pages of the last removal free.
             added = self.change(|change| change.add(batch));
         }
         match added {
             Ok(()) => Ok(()),
             Err(failed) if failed.in_doubt => {
-                // What is handed back must not be delivered: it is removed, if it is there.
+                // The sender gets these messages back, so they must not be delivered: remove them if they are there.
                 self.in_doubt.extend(batch.iter().map(|(number, _)| number));
                 match self.ready() {
                     Ok(tables) => {
@@ -416,6 +424,7 @@ impl DiskStore {
         }
     }
 
+    /// Removes messages: see [`Store::remove`].
     fn try_remove(&mut self, numbers: &[u64]) -> Outcome<()> {
         if numbers.is_empty() {
             return Ok(());
@@ -426,7 +435,7 @@ impl DiskStore {
                 problem: StoreProblem::Full,
                 ..
             }) => {
-                // Few at a time find room in the file.
+                // A removal needs free pages too. A few messages at a time find enough.
                 for few in numbers.chunks(FEW) {
                     self.change(|change| change.remove(few))
                         .map_err(|failed| failed.problem)?;
@@ -434,11 +443,12 @@ impl DiskStore {
             }
             removed => removed.map_err(|failed| failed.problem)?,
         }
-        // Without it the file stays large, and nothing is lost.
+        // If the compaction fails, the file stays large, and nothing is lost.
         let _ = self.compact_if_worth();
         Ok(())
     }
 
+    /// Reads messages from number `from` on, up to `max_bytes`, but at least one.
     fn read_page(&mut self, from: u64, max_bytes: usize) -> Outcome<Vec<(u64, Bytes)>> {
         let tables = self.ready()?;
         let mut page = Vec::new();
@@ -466,6 +476,7 @@ impl DiskStore {
         Ok(letters)
     }
 
+    /// Adds the path to a problem.
     fn error(&self, problem: StoreProblem) -> io::Error {
         StoreError::new(&self.path, problem).into()
     }

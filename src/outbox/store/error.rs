@@ -5,9 +5,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The result of an inner call, before the path is added.
 pub(super) type Outcome<T> = Result<T, StoreProblem>;
 
-/// The error of a store on disk: its path and the problem. The message says what to do.
+/// The error of a store on disk: its path, and the problem. The message says what to do.
 ///
 /// ```
 /// use hangup::outbox::{DiskStore, Fsync, StoreProblem};
@@ -22,7 +23,7 @@ pub(super) type Outcome<T> = Result<T, StoreProblem>;
 /// assert_eq!(error.path(), path);
 /// assert!(matches!(error.problem(), StoreProblem::NotAStore));
 ///
-/// // As an `io::Error` it keeps its kind, and can be taken out again.
+/// // `io::Error::from` keeps the kind, and the error can be downcast again.
 /// let error = io::Error::from(error);
 /// assert_eq!(error.kind(), ErrorKind::InvalidData);
 /// # std::fs::remove_dir_all(&directory)?;
@@ -40,12 +41,12 @@ pub struct StoreError {
 /// | problem | was the file changed? | what to do |
 /// |---|---|---|
 /// | `Full`, `CapacityReached` | no | make room, or wait for deliveries |
-/// | `InUse` | no | end the other process |
-/// | `Damaged` | no | [salvage](super::DiskStore::salvage), or restore a copy |
+/// | `InUse` | no | stop the other process |
+/// | `Damaged` | no | [salvage](super::DiskStore::salvage) it, or restore a copy |
 /// | `Removed` | no | put the file back, or restart |
 /// | `OutcomeUnknown` | perhaps | send again only if the peer drops repeated messages |
 /// | `NotAStore`, `OtherFormat` | no | check the path, or the version of the program |
-/// | `ReadOnly`, `TooLarge`, `NumberTooLarge` | no | mend the program |
+/// | `ReadOnly`, `TooLarge`, `NumberTooLarge` | no | fix the program |
 /// | `Io` | perhaps | look at the error |
 ///
 /// ```
@@ -67,22 +68,22 @@ pub enum StoreProblem {
     /// The messages would take more than
     /// [`StoreOptions::disk_capacity`](super::StoreOptions::disk_capacity).
     CapacityReached,
-    /// Another process has the file open, or another [`DiskStore`](super::DiskStore) of this process, or a child that this
-    /// process has forked: it inherits the lock.
+    /// The file is locked: by another process, by another [`DiskStore`](super::DiskStore) of this process, or by a forked
+    /// child, which inherits the lock.
     InUse,
-    /// The file is a store, and it is damaged. It has not been changed.
+    /// The file is a damaged store. It has not been changed.
     #[non_exhaustive]
     Damaged {
-        /// How many whole messages were found, each counted once.
+        /// How many intact messages were found, each counted once.
         whole: usize,
         /// What is damaged.
         what: String,
     },
-    /// The file was removed, renamed or replaced while the store had it open: the next start would not find
-    /// its messages. Nothing is accepted until the file is back under its name.
+    /// The file was removed, renamed or replaced while the store had it open, so the next start would not find
+    /// its messages. The store accepts no message until the file is back under its name.
     Removed,
-    /// It is unknown whether the message was kept: a write failed, and so did the attempt to undo it. If it was kept, the
-    /// next start delivers it.
+    /// It is unknown whether the message was stored: a write failed, and so did the attempt to undo it. If the message was
+    /// stored, the next start delivers it.
     #[non_exhaustive]
     OutcomeUnknown {
         /// Why the write failed.
@@ -119,13 +120,32 @@ impl StoreError {
         }
     }
 
-    /// The file of the store; empty for a store that was opened with
+    /// The file of the store. It is empty for a store that was opened with
     /// [`open_backend`](super::StoreOptions::open_backend).
+    ///
+    /// ```
+    /// use hangup::outbox::{DiskStore, Fsync};
+    ///
+    /// let error = DiskStore::open("/no/such/directory/outbox", Fsync::Each).unwrap_err();
+    /// assert_eq!(error.path().file_name().unwrap(), "outbox");
+    /// assert!(error.to_string().starts_with("/no/such/directory/outbox: "));
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The problem.
+    /// What is wrong, and so what to do: see the table at [`StoreProblem`].
+    ///
+    /// ```
+    /// use hangup::outbox::{DiskStore, Fsync, StoreProblem};
+    /// use std::io::ErrorKind;
+    ///
+    /// let error = DiskStore::open("/no/such/directory/outbox", Fsync::Each).unwrap_err();
+    /// match error.problem() {
+    ///     StoreProblem::Io(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
+    ///     other => panic!("{other}"),
+    /// }
+    /// ```
     pub fn problem(&self) -> &StoreProblem {
         &self.problem
     }

@@ -1,4 +1,4 @@
-//! The file of a store: open and locked, with its room taken before it is used.
+//! The file of a store: opened, locked, and with its disk space reserved before it is used.
 
 use super::backend::StorageBackend;
 use super::error::StoreProblem;
@@ -9,12 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// An open file that no other process has open as a store. The lock is an advisory one (`flock(2)`), and
-/// belongs to the opening: a forked child has it too. It ends with this value.
+/// An open file that no other process has open as a store.
+///
+/// The lock is advisory (`flock(2)`) and belongs to the open file description, so a forked child shares it. It ends
+/// when this value is dropped.
 #[derive(Debug)]
 pub(super) struct LockedFile {
     file: File,
-    /// Where the next start will look for it.
+    /// Where the next start will look for the file.
     path: PathBuf,
     /// The process that opened it.
     owner: u32,
@@ -22,8 +24,8 @@ pub(super) struct LockedFile {
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
-        // A child that is about to execute another program has the descriptor for a moment more. A child that
-        // drops its copy must not unlock the file of its parent.
+        // Closing would not be enough: a child between `fork` and `exec` still has the descriptor. A child that
+        // drops its copy must not unlock the file of its parent, hence the check.
         if self.owner == process::id() {
             let _ = self.file.unlock();
         }
@@ -31,12 +33,12 @@ impl Drop for LockedFile {
 }
 
 impl LockedFile {
-    /// Opens what is there.
+    /// Opens and locks an existing file.
     pub(super) fn open(path: &Path, read_only: bool) -> Result<Self, StoreProblem> {
         loop {
             let mut options = OpenOptions::new();
             options.read(true).write(!read_only);
-            // A FIFO would make it wait for a writer.
+            // Without O_NONBLOCK, opening a FIFO would wait for a writer.
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::custom_flags(
                 &mut options,
@@ -61,7 +63,7 @@ impl LockedFile {
                 path: path.to_owned(),
                 owner: process::id(),
             };
-            // Another process may have put a new file in the place of this one before the lock was taken.
+            // Before the lock was taken, another process may have replaced the file: then open the new one.
             match file.check_reachable() {
                 Ok(()) => return Ok(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -70,7 +72,7 @@ impl LockedFile {
         }
     }
 
-    /// Makes an empty file beside `path`, for it, under a name that nobody has.
+    /// Creates an empty, locked file under a temporary name beside `path`.
     pub(super) fn create(path: &Path, mode: u32) -> Result<(Self, Temporary), StoreProblem> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -158,15 +160,15 @@ impl StorageBackend for LockedFile {
         }
     }
 
-    /// Other systems do not remove a file that is open.
+    /// Windows does not remove a file that is open, so a file at the path is enough.
     #[cfg(not(unix))]
     fn check_reachable(&self) -> io::Result<()> {
         fs::metadata(&self.path).map(drop)
     }
 }
 
-/// Takes the room of what the file grows by. Where the file system cannot, a full disk shows when the
-/// room is used.
+/// Reserves disk space for the growth of the file. If the file system cannot do this, a full disk is reported only by
+/// a later write.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
     use rustix::fs::{FallocateFlags, fallocate};
@@ -189,7 +191,7 @@ fn reserve(_: &File, _: u64, _: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The name of a file that is not complete. It is removed with this value.
+/// The temporary name of an incomplete file. Dropping it removes the name.
 #[derive(Debug)]
 pub(super) struct Temporary {
     name: PathBuf,
@@ -197,14 +199,14 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// Gives the file the name `path`, unless another file has it.
+    /// Gives the file the name `path`. Fails if another file has that name.
     pub(super) fn publish(self, path: &Path) -> Result<(), StoreProblem> {
         match fs::hard_link(&self.name, path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(StoreProblem::InUse);
             }
-            // A file system without links.
+            // The file system has no hard links.
             Err(_) if path.try_exists()? => return Err(StoreProblem::InUse),
             Err(_) => return self.replace(path),
         }
@@ -212,7 +214,7 @@ impl Temporary {
         Ok(sync_directory(path)?)
     }
 
-    /// Gives the file the name `path`, whoever had it.
+    /// Gives the file the name `path`, replacing a file that has it.
     pub(super) fn replace(mut self, path: &Path) -> Result<(), StoreProblem> {
         fs::rename(&self.name, path)?;
         self.kept = true;
@@ -223,7 +225,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.kept {
-            // It is of no use; what fails here leaves a file behind and nothing else.
+            // If this fails, a useless file stays behind.
             let _ = fs::remove_file(&self.name);
         }
     }
@@ -241,7 +243,7 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a damaged file a second name that is free, and returns it.
+/// Gives a damaged file a second, unused name, and returns that name.
 pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut more = 1;
     loop {
@@ -253,7 +255,7 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
         let aside = PathBuf::from(aside);
         match fs::hard_link(path, &aside) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => more += 1,
-            // A file system without links.
+            // The file system has no hard links.
             Err(_) if !aside.try_exists()? => {
                 fs::copy(path, &aside)?;
                 File::open(&aside)?.sync_all()?;

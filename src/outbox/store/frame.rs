@@ -1,4 +1,5 @@
-//! How a message lies in the file: so that it can be told from anything else without the database around it.
+//! The format of a message in the file. A frame can be recognized without the database around it, so that the messages of
+//! a damaged file can be salvaged.
 //!
 //! ```text
 //! prefix 8 │ file 8 │ number 8 │ sequence 8 │ floor 8 │ salt 8 │ kind 4 │ length 4 │ checksum 4 │ message
@@ -8,8 +9,8 @@
 //!
 //! # Invariants
 //!
-//! 1. The prefix stands at the start of a frame and nowhere else in one: a message that contains it is stored
-//!    under a mask. So a message cannot pose as a frame, whatever bytes its sender chose.
+//! 1. The prefix occurs at the start of a frame and nowhere else in it: a message that contains the prefix is stored
+//!    under a mask. So a message cannot look like a frame, whatever bytes its sender chose.
 //! 2. A frame belongs to the file whose random number it carries.
 //! 3. Of two frames with one number, the one with the higher sequence was written later.
 
@@ -17,21 +18,23 @@ use super::error::StoreProblem;
 use crc32fast::Hasher;
 use std::hash::{BuildHasher, RandomState};
 
+/// The first bytes of a frame. 0x92 cannot begin a character of UTF-8, so most messages need no mask.
 pub(super) const PREFIX: [u8; 8] = *b"\x92hangup\x1b";
+/// The length of the head: everything before the message.
 pub(super) const HEAD: usize = 60;
 
-/// How the frames look that are to be found.
+/// The format of the frames that a scan looks for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Format {
     pub(super) prefix: [u8; 8],
     /// The length of the head.
     pub(super) head: usize,
-    /// Reads a head, and returns the checksum that is to be fed with the message.
+    /// Reads a head. Returns it with the checksum so far, which has to be continued with the message.
     pub(super) read: fn(&[u8]) -> Option<(Found, Hasher)>,
 }
 
 impl Format {
-    /// Where the prefix first stands.
+    /// The first position of the prefix.
     pub(super) fn find(&self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {
@@ -45,7 +48,7 @@ impl Format {
     }
 }
 
-/// How the scan of a damaged file finds frames.
+/// The present format, for the scan of a damaged file.
 pub(super) const FORMAT: Format = Format {
     prefix: PREFIX,
     head: HEAD,
@@ -55,11 +58,11 @@ pub(super) const FORMAT: Format = Format {
     },
 };
 
-/// Numbers, sequences and floors are below it. So their last byte is small, and no field of the head can
-/// hold the prefix (invariant 1).
+/// Numbers, sequences and floors are below this. Their last byte is therefore small, and no field of the head can
+/// contain the prefix (invariant 1).
 pub(super) const LIMIT: u64 = 1 << 60;
 
-/// What a frame holds.
+/// What a frame contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A message that is to be delivered.
@@ -68,20 +71,21 @@ pub(super) enum Kind {
     DeadLetter,
 }
 
-/// What the head says.
+/// The fields of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     /// The random number of the file.
     pub(super) file: u64,
     pub(super) number: u64,
-    /// Grows from commit to commit.
+    /// The sequence of the commit. Grows from commit to commit.
     pub(super) sequence: u64,
-    /// Below this number no message was held any more when this one was written.
+    /// When this frame was written, no message below this number was held any more. A salvage uses it to leave out
+    /// messages that were removed.
     pub(super) floor: u64,
     pub(super) kind: Kind,
 }
 
-/// A head as it was read, and what is needed to check and to unmask the message.
+/// A head that was read, with what is needed to check and unmask the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) head: Head,
@@ -91,7 +95,8 @@ pub(super) struct Found {
 }
 
 impl Head {
-    /// Writes the frame into `frame`, which is [`HEAD`] longer than the message.
+    /// Writes the frame into `frame`, whose length is that of the message plus [`HEAD`]. Tries masks until the frame
+    /// contains no second prefix; a second attempt is rare.
     pub(super) fn write(&self, message: &[u8], frame: &mut [u8]) {
         let mut salt = 0;
         loop {
@@ -122,7 +127,7 @@ impl Head {
 }
 
 impl Found {
-    /// A frame whose message is stored as it is, and has this checksum.
+    /// A frame whose message is stored unmasked and has this checksum: the previous format.
     pub(super) fn unmasked(head: Head, length: u32, checksum: u32) -> Self {
         Self {
             head,
@@ -132,7 +137,7 @@ impl Found {
         }
     }
 
-    /// Reads a head. Whether the message is whole is not known yet.
+    /// Reads a head. The message is not checked yet.
     pub(super) fn read(head: &[u8; HEAD]) -> Option<Self> {
         if head[..8] != PREFIX {
             return None;
@@ -161,24 +166,25 @@ impl Found {
         .filter(|_| bounded)
     }
 
-    /// The checksum, to be fed with the message as it is stored.
+    /// The checksum of the head. Continue it with the message as it is stored.
     pub(super) fn hasher(head: &[u8; HEAD]) -> Hasher {
         let mut hasher = Hasher::new();
         hasher.update(&head[8..56]);
         hasher
     }
 
+    /// Whether this checksum, of the head and the message, is the stored one.
     pub(super) fn is_whole(&self, hasher: Hasher) -> bool {
         hasher.finalize() == self.checksum
     }
 
-    /// Makes the stored message the one that was given.
+    /// Turns the stored message back into the original.
     pub(super) fn unmask(&self, message: &mut [u8]) {
         mask(self.salt, message);
     }
 }
 
-/// Reads a whole frame that belongs to `file` and has this number.
+/// Reads and checks a frame that must belong to `file` and have this number.
 pub(super) fn read(file: u64, number: u64, frame: &[u8]) -> Result<(Head, Vec<u8>), StoreProblem> {
     let whole = || {
         let (head, message) = frame.split_first_chunk::<HEAD>()?;
@@ -196,17 +202,17 @@ pub(super) fn read(file: u64, number: u64, frame: &[u8]) -> Result<(Head, Vec<u8
     whole().ok_or_else(|| StoreProblem::damaged(format!("message {number}")))
 }
 
-/// A number that nobody can foretell.
+/// A number that a sender of messages cannot predict: the keys of `RandomState` come from the system.
 pub(super) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-/// Masks and unmasks. No mask is 0.
+/// Masks or unmasks bytes (XOR with a key stream). Salt 0 means no mask.
 fn mask(salt: u64, bytes: &mut [u8]) {
     if salt == 0 {
         return;
     }
-    // SplitMix64: each salt gives other bytes.
+    // SplitMix64 makes the key stream from the salt.
     let mut state = salt;
     for chunk in bytes.chunks_mut(8) {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

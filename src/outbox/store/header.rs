@@ -1,4 +1,4 @@
-//! The first page of the file: whose it is, in which format, and what is known of the last commit.
+//! The first page of the file: its identity, its format, and the last commit that is known to be complete.
 //!
 //! ```text
 //! sector 0 │ identity
@@ -7,12 +7,15 @@
 //! sector 7 │ identity, once more
 //! ```
 //!
-//! A sector of 512 bytes is written whole or not at all when the power fails.
+//! This relies on one property of disks: when the power fails, a sector of 512 bytes is written completely or not at
+//! all.
 //!
-//! The database commits with one barrier. It takes a last commit whose pages do not match for one that a power cut
-//! interrupted, and goes back to the commit before it. `acknowledged` tells the two cases apart: it is
-//! written after the barrier, and without one of its own. A commit that it names was complete, so its loss
-//! is damage.
+//! # Why the progress is recorded
+//!
+//! The database commits with one barrier. If the pages of the last commit do not match, it assumes that a power cut
+//! interrupted the commit, and returns to the commit before it. A damaged page looks the same. `acknowledged`
+//! distinguishes the two: it is written after the barrier, and without a barrier of its own. A commit that it names was
+//! complete, so a mismatch in it is damage.
 
 use super::error::StoreProblem;
 use super::frame;
@@ -25,18 +28,19 @@ pub(super) const SIZE: usize = HEADER_SIZE as usize;
 const SECTOR: usize = 512;
 const MAGIC: [u8; 16] = *b"hangup outbox\x1b\r\n";
 const FORMAT: u32 = 2;
+/// The position of the second copy of the identity.
 const COPY: usize = 7 * SECTOR;
 
-/// What the header says.
+/// The fields of the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// A random number, in each frame of this file.
+    /// The random number of the file. Each frame of the file carries it.
     pub(super) file: u64,
-    /// Above those of all earlier openings.
+    /// Grows with each opening. Sequences begin at `session << 32`.
     pub(super) session: u64,
-    /// The sequence of a commit that is complete.
+    /// The sequence of the last commit that is known to be complete.
     pub(super) acknowledged: u64,
-    /// How often the progress was written.
+    /// How often the progress was written. The higher turn of the two sectors counts.
     turn: u64,
 }
 
@@ -113,7 +117,7 @@ impl Header {
     }
 }
 
-/// The format, and the random number.
+/// Reads a copy of the identity: the format and the random number. `None` if it is damaged.
 fn identity(sector: &[u8]) -> Option<(u32, u64)> {
     let sum = u32::from_le_bytes(sector[28..32].try_into().ok()?);
     let sound = sector.starts_with(&MAGIC) && crc32fast::hash(&sector[..28]) == sum;
@@ -122,7 +126,7 @@ fn identity(sector: &[u8]) -> Option<(u32, u64)> {
     sound.then_some((format, file))
 }
 
-/// The turn, the session and the acknowledged sequence.
+/// Reads a sector of the progress: the turn, the session and the acknowledged sequence. `None` if it is damaged.
 fn progress(sector: &[u8]) -> Option<(u64, u64, u64)> {
     let sum = u32::from_le_bytes(sector[24..28].try_into().ok()?);
     let field = |at: usize| Some(u64::from_le_bytes(sector[at..at + 8].try_into().ok()?));

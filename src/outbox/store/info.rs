@@ -1,8 +1,8 @@
-//! What is in a store.
+//! Counts and sizes of a store.
 
 use super::tables::Counts;
 
-/// What is in a [`DiskStore`](super::DiskStore): [`DiskStore::info`](super::DiskStore::info).
+/// Counts and sizes of a [`DiskStore`](super::DiskStore), from [`DiskStore::info`](super::DiskStore::info).
 ///
 /// ```
 /// use bytes::Bytes;
@@ -35,28 +35,47 @@ impl StoreInfo {
         Self { counts, file_size }
     }
 
-    /// The number of messages that wait for delivery.
+    /// The number of messages that wait for delivery. Dead letters do not count.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{DiskStore, Fsync, Store};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-info-messages-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let mut store = DiskStore::open(directory.join("outbox"), Fsync::Never)?;
+    /// store.append(&[(0, Bytes::from("door opened")), (1, Bytes::from("door closed"))])?;
+    /// store.remove(&[0])?; // it was confirmed
+    /// assert_eq!(store.info()?.messages(), 1);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn messages(&self) -> u64 {
         self.counts.messages
     }
 
-    /// The number of [dead letters](super::DeadLetter).
+    /// The number of [dead letters](super::DeadLetter). An operator should look at them:
+    /// [`Store::dead_letters`](super::Store::dead_letters) returns them with their reasons.
     pub fn dead_letters(&self) -> u64 {
         self.counts.dead_letters
     }
 
-    /// The bytes of all messages and dead letters, each with a head of 60 bytes. This is the number that
-    /// [`disk_capacity`](super::StoreOptions::disk_capacity) limits.
+    /// The total size of messages and dead letters in bytes, each with a head of 60 bytes.
+    /// [`disk_capacity`](super::StoreOptions::disk_capacity) limits this number.
     pub fn bytes(&self) -> u64 {
         self.counts.bytes
     }
 
-    /// The size of the file in bytes.
+    /// The size of the file in bytes. It includes free pages, so it is larger than [`bytes`](Self::bytes), and may
+    /// stay large for some time after deliveries: see [`DiskStore::compact`](super::DiskStore::compact).
     pub fn file_size(&self) -> u64 {
         self.file_size
     }
 
-    /// The number that the next message gets.
+    /// The number of the next message.
     pub fn next_number(&self) -> u64 {
         self.counts.next
     }

@@ -1,7 +1,8 @@
-//! Files of format 1: a database of redb 2 from the first byte on, which redb 4 reads. They are read once, and a
-//! file of the present format takes their place.
+//! Reads files of format 1, the previous one: a database of redb 2, which redb 4 can read, from the first byte on.
 //!
-//! A message lies in a frame without the number of its file and without a sequence:
+//! `opening` reads such a file once, and replaces it by a file of the present format.
+//!
+//! A message lies in a frame without the random number of the file and without a sequence:
 //!
 //! ```text
 //! prefix 8 │ number 8 │ floor 8 │ length 4 │ checksum 4 │ message
@@ -22,10 +23,10 @@ const FACTS: TableDefinition<&str, u64> = TableDefinition::new("outbox");
 const HEAD: usize = 32;
 const CACHE: usize = 4 * 1024 * 1024;
 
-/// How a file of redb begins.
+/// The first bytes of a file of redb.
 const REDB: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 
-/// How the scan of a damaged file finds frames. The floor is not trusted: any message could claim one.
+/// Format 1, for the scan of a damaged file. Its floor is ignored: a message could contain a frame with any floor.
 pub(super) const FORMAT: Format = Format {
     prefix: *b"\x91hangup\x1b",
     head: HEAD,
@@ -47,7 +48,7 @@ pub(super) const FORMAT: Format = Format {
     },
 };
 
-/// Whether the file begins as one of format 1 does.
+/// Whether the file begins like one of format 1.
 pub(super) fn begins_like_one(file: &StoreFile) -> Outcome<bool> {
     let mut start = [0; REDB.len()];
     if file.size()? < start.len() as u64 {
@@ -57,7 +58,7 @@ pub(super) fn begins_like_one(file: &StoreFile) -> Outcome<bool> {
     Ok(start == REDB)
 }
 
-/// A sound store of format 1.
+/// An intact store of format 1.
 #[derive(Debug)]
 pub(super) struct Legacy {
     database: Database,
@@ -65,7 +66,7 @@ pub(super) struct Legacy {
 }
 
 impl Legacy {
-    /// Opens it. The changes that redb makes must be held back.
+    /// Opens the database. The caller must hold back the changes that redb makes while it opens.
     pub(super) fn open(file: &Arc<StoreFile>) -> Outcome<Self> {
         let region = Region {
             file: file.clone(),
@@ -109,6 +110,7 @@ impl Legacy {
     }
 }
 
+/// The message of a frame; `None` if the frame is damaged or has another number.
 fn read(number: u64, frame: &[u8]) -> Option<&[u8]> {
     let (head, message) = frame.split_at_checked(HEAD)?;
     let (found, mut hasher) = (FORMAT.read)(head)?;

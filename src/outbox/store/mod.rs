@@ -1,6 +1,15 @@
-//! Where a durable outbox keeps its messages: the trait of every store, and a store in a file.
+//! Stores of a durable outbox: the trait of all stores, and a store in a file.
+//! They may use nothing of the outbox.
+//! The engine of the outbox and the program `hangup-store` use them.
 //!
-//! It may use nothing of the outbox. The engine of the outbox and `hangup-store` use it.
+//! ```text
+//!  DiskStore      the trait's calls, errors, and what happens after a failure
+//!     tables      redb: messages, dead letters, counts
+//!  store_file     barriers, held-back changes, and rewrites after a failed fsync
+//!   backend       a locked file, or the user's StorageBackend
+//! ```
+//!
+//! `opening` checks, converts and salvages files; `frame` is the format of a message; `header` is the first page.
 
 #[cfg(feature = "durable")]
 mod backend;
@@ -52,23 +61,26 @@ use bytes::Bytes;
 use std::error::Error;
 use std::io;
 
-/// Where a durable outbox keeps its messages.
+/// Keeps the messages of a durable outbox.
 ///
-/// Its calls block, and are made one at a time, off the runtime's workers.
+/// The calls may block. The outbox makes them one at a time, on a thread of its own
+/// ([`durable`](super::Builder::durable)), or on its task
+/// ([`durable_nonblocking`](super::Builder::durable_nonblocking)).
 ///
-/// A store has to promise four things. The outbox promises no more than the store does:
+/// A store has to promise four things. The outbox can promise no more than its store:
 ///
 /// 1. When [`append`](Self::append) returns `Ok`, the batch survives whatever the store is meant to survive.
-/// 2. When it returns an error, [`recover`](Self::recover) returns none of the batch. A store that cannot know that says so
-///    in the error, because the sender may send the message again.
-/// 3. [`recover`](Self::recover) returns the messages in the order of their numbers, as they were given.
-/// 4. [`next_number`](Self::next_number) never falls, also when every message was removed.
+/// 2. When it returns an error, [`recover`](Self::recover) returns no message of the batch. If the store cannot ensure
+///    this, its error says so, because the sender may send the message again.
+/// 3. [`recover`](Self::recover) returns the messages unchanged and in the order of their numbers.
+/// 4. [`next_number`](Self::next_number) never falls, even after every message was removed.
 ///
 /// | the outbox | calls |
 /// |---|---|
-/// | starts | `next_number`, then `recover_page` until it is empty |
+/// | starts | `totals`, `next_number`, then `recover_page` until memory is full |
 /// | accepts important messages | `append`, with all that wait together |
 /// | has confirmations, up to 100 ms old | `remove`, with many at once |
+/// | has room again | `recover_page` |
 /// | sets a message aside | `bury` |
 /// | ends | the rest of `remove`, and drops the store |
 ///
@@ -116,6 +128,60 @@ use std::io;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Testing a store
+///
+/// A store of your own has to keep its promises. This function checks those that a test can check without a power cut; `open`
+/// opens the same store each time:
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::Store;
+/// use std::io;
+///
+/// fn check<S: Store>(mut open: impl FnMut() -> io::Result<S>) -> io::Result<()> {
+///     let message = |number: u64| (number, Bytes::from(format!("message {number}")));
+///     let mut store = open()?;
+///     let first = store.next_number()?;
+///     store.append(&[message(first), message(first + 1)])?;
+///     store.append(&[message(first + 5)])?; // numbers may have gaps
+///     store.remove(&[first, first + 99])?; // unknown numbers are ignored
+///     drop(store);
+///
+///     let mut store = open()?;
+///     assert_eq!(store.recover()?, [message(first + 1), message(first + 5)]);
+///     assert_eq!(store.recover_page(first + 2, 1)?, [message(first + 5)]); // at least one
+///     assert_eq!(store.totals()?.0, 2);
+///     store.remove(&[first + 1, first + 5])?;
+///     drop(store);
+///
+///     let mut store = open()?;
+///     assert!(store.recover()?.is_empty());
+///     assert!(store.next_number()? > first + 5); // it never falls
+///     Ok(())
+/// }
+///
+/// # #[cfg(feature = "durable")]
+/// # fn main() -> io::Result<()> {
+/// # use hangup::outbox::{DiskStore, Fsync};
+/// # let directory = std::env::temp_dir().join(format!("hangup-check-store-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// # let path = directory.join("outbox");
+/// check(|| Ok(DiskStore::open(&path, Fsync::Never)?))?;
+/// # std::fs::remove_dir_all(&directory)
+/// # }
+/// # #[cfg(not(feature = "durable"))]
+/// # fn main() {
+/// #     let _ = check::<Never>;
+/// #     struct Never;
+/// #     impl Store for Never {
+/// #         fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> { Ok(Vec::new()) }
+/// #         fn next_number(&mut self) -> io::Result<u64> { Ok(0) }
+/// #         fn append(&mut self, _: &[(u64, Bytes)]) -> io::Result<()> { Ok(()) }
+/// #         fn remove(&mut self, _: &[u64]) -> io::Result<()> { Ok(()) }
+/// #     }
+/// # }
+/// ```
 pub trait Store: Send + 'static {
     /// Returns all kept messages, in the order of their numbers.
     ///
@@ -125,10 +191,9 @@ pub trait Store: Send + 'static {
     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>>;
 
     /// Returns the next kept messages whose number is at least `from`, in the order of their numbers: as many as fit into
-    /// `max_bytes`, but at least one if there is one. With it a backlog that does not fit into memory is read page by
-    /// page.
+    /// `max_bytes`, but at least one if there is one. The outbox uses it to read a backlog page by page.
     ///
-    /// The default calls [`recover`](Self::recover), and so reads everything each time.
+    /// The default calls [`recover`](Self::recover), so it reads everything each time.
     ///
     /// # Errors
     ///
@@ -172,8 +237,8 @@ pub trait Store: Send + 'static {
     ///
     /// # Errors
     ///
-    /// If it cannot be kept. [`QuotaExceeded`](io::ErrorKind::QuotaExceeded) says that it would fit if other messages
-    /// were removed: the outbox does as [`Builder::overflow`](super::Builder::overflow) says.
+    /// If the batch cannot be kept. [`QuotaExceeded`](io::ErrorKind::QuotaExceeded) says that it would fit if other messages
+    /// were removed: the outbox then applies [`Builder::overflow`](super::Builder::overflow).
     fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()>;
 
     /// Removes messages. Numbers that the store does not have are ignored.
@@ -184,21 +249,19 @@ pub trait Store: Send + 'static {
     /// delivered once more.
     fn remove(&mut self, numbers: &[u64]) -> io::Result<()>;
 
-    /// Makes a kept message a dead letter: it is no longer recovered, and stays until it is
+    /// Turns a kept message into a dead letter: [`recover`](Self::recover) no longer returns it, and it stays until it is
     /// [removed](Self::remove_dead_letters). A number that the store does not have is ignored.
-    ///
-    /// By default a store has no dead letters.
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](io::ErrorKind::Unsupported) by default: the message stays where it is. If it cannot be
-    /// written.
+    /// If the store cannot write it. The default always fails with [`Unsupported`](io::ErrorKind::Unsupported), and the
+    /// message stays where it is.
     fn bury(&mut self, number: u64, reason: &str) -> io::Result<()> {
         let _ = (number, reason);
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// The dead letters, in the order of their numbers. None by default.
+    /// Returns the dead letters, in the order of their numbers. The default returns none.
     ///
     /// # Errors
     ///
@@ -224,27 +287,27 @@ pub trait Store: Send + 'static {
 /// | choose | if |
 /// |---|---|
 /// | `Each` | an accepted message must survive a power cut |
-/// | `Never` | the machine has a battery, or losing power may lose messages; sends are as fast as without a disk |
+/// | `Never` | the machine has a battery, or a power cut may lose messages; a send does not wait for the disk |
 #[cfg(feature = "durable")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Fsync {
-    /// Before a message counts as accepted: an accepted message survives a power cut. Sends that wait at the same time share
-    /// one wait for the disk.
+    /// Before each message counts as accepted. An accepted message survives a power cut. Sends that wait at the same time
+    /// share one `fsync`.
     #[default]
     Each,
-    /// Never: the operating system chooses when to write. An accepted message survives the end of the process, and not a
+    /// Never: the operating system chooses when to write. An accepted message survives the end of the process, but not a
     /// power cut.
     Never,
 }
 
 /// A message that can be kept on disk.
 ///
-/// `Bytes`, `Vec<u8>` and `String` are records. For a type of one's own, a format that can be extended is worth its bytes: a
-/// store outlives the version of the program that wrote it, and the next version has to read its records.
+/// `Bytes`, `Vec<u8>` and `String` are records. A type of your own should use a format that can be extended, because the
+/// next version of your program has to read the records of this one.
 ///
-/// A record that [`from_bytes`](Self::from_bytes) refuses does not stop the outbox: it becomes
-/// [`Unsendable`](super::Unsendable), with its bytes.
+/// If [`from_bytes`](Self::from_bytes) fails, the outbox sets the record aside as [`Unsendable`](super::Unsendable), with
+/// its bytes, and continues.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -279,14 +342,14 @@ pub enum Fsync {
 /// # }
 /// ```
 pub trait Record: Sized {
-    /// The message as bytes.
+    /// Turns the message into bytes. Called once, by [`send`](super::Outbox::send), on the task of the sender.
     fn to_bytes(&self) -> Bytes;
 
-    /// The message from its bytes.
+    /// Turns bytes back into the message. Called where the store is called.
     ///
     /// # Errors
     ///
-    /// If [`to_bytes`](Self::to_bytes) does not make such bytes. The error's message becomes the reason of a dead letter.
+    /// If these are not bytes of [`to_bytes`](Self::to_bytes). The text of the error becomes the reason of a dead letter.
     fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>>;
 }
 

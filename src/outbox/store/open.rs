@@ -9,8 +9,8 @@ use super::salvage::Salvage;
 use std::path::Path;
 
 impl StoreOptions {
-    /// Opens the store, or creates it if there is no such file. The effects of a crash or a power cut are repaired. A file
-    /// of the previous format is converted, which takes disk space for a second file.
+    /// Opens the store, or creates it if there is no such file. It repairs the effects of a crash or a power cut. It
+    /// converts a file of the previous format, which needs disk space for a second file.
     ///
     /// # Errors
     ///
@@ -44,16 +44,16 @@ impl StoreOptions {
         }
     }
 
-    /// As [`open`](Self::open), but if the file is damaged, its whole messages are put into a new file. The damaged file is
-    /// kept under another name, with `.damaged` added.
+    /// As [`open`](Self::open). If the file is damaged, this copies its intact messages into a new file, and keeps the
+    /// damaged file under another name, with `.damaged` added.
     ///
-    /// It finds every whole message that was kept and not yet removed. It may also find messages that were removed, which
-    /// are then delivered once more. Damaged messages are lost, and their number cannot be known. No message can be taken
-    /// for another one, whatever bytes its sender chose.
+    /// It finds every intact message that was kept and not yet removed. It may also find messages that were removed, which
+    /// are then delivered again. Damaged messages are lost, and nobody can know how many there were. The bytes of a message
+    /// cannot make it look like another message, whatever its sender chose.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), but for a damaged file.
+    /// As [`open`](Self::open). A damaged file is not an error here.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -68,7 +68,7 @@ impl StoreOptions {
     /// store.append(&[(0, Bytes::from("door opened"))])?;
     /// drop(store);
     ///
-    /// // A disk returns something else than what was written.
+    /// // The disk corrupts a sector.
     /// let mut file = std::fs::OpenOptions::new().write(true).open(&path)?;
     /// file.seek(SeekFrom::Start(4096))?;
     /// file.write_all(&[0xff; 512])?;
@@ -102,15 +102,17 @@ impl StoreOptions {
 
     /// Opens a store on a [backend](StorageBackend), or creates one if the backend has the size 0.
     ///
-    /// A power cut during the creation leaves a backend that [`open_backend`](Self::open_backend) refuses. (A file gets its
-    /// name only when it is complete.) [`mode`](Self::mode) has no effect.
+    /// After a power cut during the creation, [`open_backend`](Self::open_backend) refuses the backend. (This cannot happen
+    /// to a file: it gets its name only when it is complete.) [`mode`](Self::mode) has no effect.
     ///
     /// # Errors
     ///
-    /// See [`StoreProblem`]. [`OtherFormat`](StoreProblem::OtherFormat) for a store of the format before: it is
-    /// converted in a file only.
+    /// See [`StoreProblem`]. A store of the previous format fails with [`OtherFormat`](StoreProblem::OtherFormat): only
+    /// files are converted.
     ///
-    /// A partition or an encrypted file would implement [`StorageBackend`] like this; here is one over a plain file:
+    /// # Examples
+    ///
+    /// A backend over a plain file. One for a partition or an encrypted file looks the same:
     ///
     /// ```
     /// use hangup::outbox::{StorageBackend, Store, StoreOptions};

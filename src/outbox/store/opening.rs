@@ -1,4 +1,13 @@
-//! How a file becomes an open store: made, checked, converted or salvaged.
+//! How a file becomes an open store: it is created, checked, converted or salvaged.
+//!
+//! ```text
+//!  no file            create beside, then publish under the name
+//!  format 2           hold back changes ─▶ check all pages ─▶ release
+//!  format 1           read all messages ─▶ new file ─▶ replace
+//!  damaged (salvage)  scan for frames ─▶ new file ─▶ keep the old one as .damaged ─▶ replace
+//! ```
+//!
+//! In each row the file under the name is complete at every moment: a crash leaves the old file or the new one.
 
 use super::backend::StorageBackend;
 use super::error::{Outcome, StoreProblem};
@@ -19,13 +28,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes that are copied in one commit.
+/// How many bytes are copied in one commit.
 const BATCH: usize = 4 * 1024 * 1024;
 
-/// How many numbers are passed over after a salvage: those of damaged messages are not given again.
+/// How many numbers are skipped after a salvage, so that no number of a lost message is used again.
 const GAP: u64 = 1 << 32;
 
-/// Parts of an open store.
+/// The parts of an open store.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) file: Arc<StoreFile>,
@@ -34,6 +43,7 @@ pub(super) struct Opened {
     pub(super) counts: Counts,
 }
 
+/// Opens or creates the store at a path: see `StoreOptions::open`.
 pub(super) fn open_file(path: &Path, options: &StoreOptions) -> Outcome<Opened> {
     let locked = match LockedFile::open(path, options.read_only) {
         Err(StoreProblem::Io(error))
@@ -53,6 +63,7 @@ pub(super) fn open_file(path: &Path, options: &StoreOptions) -> Outcome<Opened> 
     open(file, options)
 }
 
+/// Opens or creates the store on a backend: see `StoreOptions::open_backend`.
 pub(super) fn open_backend(
     backend: impl StorageBackend,
     options: &StoreOptions,
@@ -69,7 +80,7 @@ pub(super) fn open_backend(
     open(file, options)
 }
 
-/// Checks the store before anything in its file is changed.
+/// Opens a store. Nothing in its file is changed until all of it is checked.
 fn open(file: Arc<StoreFile>, options: &StoreOptions) -> Outcome<Opened> {
     file.hold_back()?;
     let checked = Opened::check(&file);
@@ -89,6 +100,7 @@ fn open(file: Arc<StoreFile>, options: &StoreOptions) -> Outcome<Opened> {
 }
 
 impl Opened {
+    /// Creates an empty store.
     fn create(file: Arc<StoreFile>, counts: Counts) -> Outcome<Self> {
         let header = Header::new();
         file.set_size(header::SIZE as u64)?;
@@ -102,6 +114,7 @@ impl Opened {
         })
     }
 
+    /// Checks the header and every page in use.
     fn check(file: &Arc<StoreFile>) -> Outcome<Self> {
         let header = Header::read(file)?.ok_or(StoreProblem::NotAStore)?;
         if file.size()? == header::SIZE as u64 {
@@ -119,7 +132,7 @@ impl Opened {
         })
     }
 
-    /// Begins a session: its sequences are above all those that any frame in the file may have.
+    /// Begins a session, whose sequences are above all sequences that any frame in the file may have.
     fn ready(&mut self, options: &StoreOptions) -> Outcome<()> {
         let used = self.counts.sequence.max(self.header.acknowledged) >> 32;
         self.header.session = self.header.session.max(used) + 2;
@@ -132,12 +145,12 @@ impl Opened {
     }
 }
 
-/// What to say of a file that cannot be opened: it is a store if a whole frame is in it.
+/// The problem to report for a file that cannot be opened. A file with an intact frame is a damaged store.
 fn judge(file: &StoreFile, format: Format, problem: StoreProblem) -> StoreProblem {
     let what = match problem {
         StoreProblem::Damaged { what, .. } => what,
         StoreProblem::NotAStore => "its first page".to_owned(),
-        // The database asked for bytes beyond the end.
+        // The database tried to read beyond the end.
         StoreProblem::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             "cut off".to_owned()
         }
@@ -154,14 +167,14 @@ fn judge(file: &StoreFile, format: Format, problem: StoreProblem) -> StoreProble
     }
 }
 
-/// A new store in a file beside `path`.
+/// Creates an empty store in a temporary file beside `path`.
 fn create(path: &Path, options: &StoreOptions) -> Outcome<(Opened, Temporary)> {
     let (locked, temporary) = LockedFile::create(path, options.mode)?;
     let file = Arc::new(StoreFile::new(locked, options.fsync));
     Ok((Opened::create(file, Counts::default())?, temporary))
 }
 
-/// Reads a file of the format before, and puts a new one in its place.
+/// Copies a store of format 1 into a new file, and replaces the old file.
 fn convert(file: &Arc<StoreFile>, path: &Path, options: &StoreOptions) -> Outcome<Opened> {
     file.hold_back()?;
     let legacy = match Legacy::open(file) {
@@ -197,7 +210,7 @@ fn convert(file: &Arc<StoreFile>, path: &Path, options: &StoreOptions) -> Outcom
     Ok(new)
 }
 
-/// Puts the whole messages of a damaged file into a new one.
+/// Copies the intact messages of a damaged file into a new one.
 pub(super) fn salvage_file(path: &Path, options: &StoreOptions) -> Outcome<(Opened, Salvage)> {
     if options.read_only {
         return Err(StoreProblem::ReadOnly);
@@ -250,14 +263,14 @@ fn commit(
     committed.map_err(|failed| failed.problem)
 }
 
-/// The whole frames of a damaged file, by their numbers, without those that were surely removed.
+/// The intact frames of a damaged file, by their numbers. Messages that were certainly removed are left out.
 struct Whole {
     places: BTreeMap<u64, Place>,
 }
 
 impl Whole {
-    /// Finds the frames of this format, and if there are none those of the format before: the beginning of such a
-    /// file may be what is damaged.
+    /// Finds the frames of this format. If there are none, looks for the previous format: the damage may be in the
+    /// first bytes, which tell the formats apart.
     fn find_any(file: &StoreFile, format: Format) -> io::Result<Self> {
         let whole = Self::find(file, format)?;
         if whole.places.is_empty() && format.prefix != legacy::FORMAT.prefix {
@@ -266,9 +279,10 @@ impl Whole {
         Ok(whole)
     }
 
+    /// Finds the frames of one format. Of several frames with one number the last one counts.
     fn find(file: &StoreFile, format: Format) -> io::Result<Self> {
         let header = Header::read(file).ok().flatten();
-        // Without a header: those of the file that most of the frames name.
+        // Without a header, use the random number that most frames have: a disk may contain frames of deleted files.
         let random = match header {
             Some(header) if format.prefix == frame::FORMAT.prefix => header.file,
             _ => {
@@ -299,7 +313,7 @@ impl Whole {
     }
 }
 
-/// Messages that go into a new store together.
+/// Messages that are committed to a new store together.
 struct Batch<'a> {
     store: &'a mut Opened,
     messages: Vec<(u64, Bytes)>,

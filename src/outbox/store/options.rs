@@ -35,7 +35,7 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// [`Fsync::Each`], mode `0600`, no limit of the disk space, read and write.
+    /// The defaults: [`Fsync::Each`], mode `0600`, no limit of the disk space, read and write.
     ///
     /// ```
     /// # use hangup::outbox::StoreOptions;
@@ -55,7 +55,7 @@ impl StoreOptions {
     /// ```
     /// use hangup::outbox::{Fsync, StoreOptions};
     ///
-    /// // The messages survive a crash of the program, and not a power cut.
+    /// // Messages survive a crash of the program, but not a power cut.
     /// let options = StoreOptions::new().fsync(Fsync::Never);
     /// assert_ne!(options, StoreOptions::new());
     /// ```
@@ -64,8 +64,8 @@ impl StoreOptions {
         self
     }
 
-    /// The permissions of a new file (`chmod(2)`), before the umask. `0600` by default, because messages may be
-    /// confidential. A file that exists keeps its permissions. It has no effect on Windows.
+    /// The permissions of a new file (`chmod(2)`), before the umask. Default: `0600`, because messages may be
+    /// confidential. An existing file keeps its permissions. On Windows this has no effect.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -91,8 +91,8 @@ impl StoreOptions {
         self
     }
 
-    /// Opens the store without changing the file: the effects of a crash are repaired in memory only. Several processes may
-    /// have a store open in this way at the same time, but not while another one has it open for writing.
+    /// Opens the store without changing the file. The effects of a crash are repaired in memory only. Several processes may
+    /// have a store open read-only at the same time, but not while a process has it open for writing.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -121,8 +121,9 @@ impl StoreOptions {
 
     /// The bytes that messages and dead letters may take, each with a head of 60 bytes. No limit by default.
     ///
-    /// Beyond it [`append`](super::Store::append) fails with [`StoreProblem::CapacityReached`](super::StoreProblem::CapacityReached). The file is
-    /// larger: pages are filled to two thirds or more, and the file doubles when it grows.
+    /// Beyond it, [`append`](super::Store::append) fails with
+    /// [`StoreProblem::CapacityReached`](super::StoreProblem::CapacityReached). The file is larger than this, because pages
+    /// are not always full, and because the file doubles when it grows.
     ///
     /// ```
     /// use bytes::Bytes;

@@ -1,20 +1,20 @@
-//! Finds the whole frames in a file, wherever they begin, with a fixed amount of memory.
+//! Finds the intact frames of a file, at any position, with a fixed amount of memory.
 
 use super::frame::{Format, Found};
 use super::store_file::StoreFile;
 use std::io;
 
-/// Bytes that are looked at together.
+/// How many bytes are read at a time.
 const WINDOW: usize = 256 * 1024;
 
-/// A whole frame, and where its message begins.
+/// An intact frame, and where its message begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) found: Found,
     pub(super) offset: u64,
 }
 
-/// Calls `each` for every whole frame, in the order of their places.
+/// Calls `each` for every intact frame, in the order of their positions.
 pub(super) fn scan(
     file: &StoreFile,
     format: Format,
@@ -27,27 +27,27 @@ pub(super) fn scan(
         let size = WINDOW.min(usize::try_from(end - at).unwrap_or(WINDOW));
         let bytes = &mut window[..size];
         file.read_at(at, bytes)?;
-        // What begins in the window is found without another read of it.
+        // Find every frame that begins in this window.
         let mut rest = 0;
         while let Some(start) = bytes.get(rest..).and_then(|bytes| format.find(bytes)) {
             let start = rest + start;
             rest = match read_frame(format, file, at + start as u64, end)? {
                 Some(place) => {
                     each(place);
-                    // A message that holds a frame holds none of ours.
+                    // Skip the message: it cannot contain a frame of this file (see `frame`, invariant 1).
                     start + format.head + place.found.length as usize
                 }
                 None => start + 1,
             };
         }
-        // The prefix may begin at the end of the window.
+        // A prefix may begin in the last bytes of the window: look at them again.
         let seen = (size - (format.prefix.len() - 1).min(size - 1)).max(rest);
         at += seen as u64;
     }
     Ok(())
 }
 
-/// The message of a frame that was found.
+/// Reads the message of a frame.
 pub(super) fn message(file: &StoreFile, place: Place) -> io::Result<Vec<u8>> {
     let mut message = vec![0; place.found.length as usize];
     file.read_at(place.offset, &mut message)?;
@@ -55,7 +55,7 @@ pub(super) fn message(file: &StoreFile, place: Place) -> io::Result<Vec<u8>> {
     Ok(message)
 }
 
-/// The frame at this place, if it is whole.
+/// The frame at this position, if it is intact.
 fn read_frame(format: Format, file: &StoreFile, at: u64, end: u64) -> io::Result<Option<Place>> {
     let offset = at + format.head as u64;
     if offset > end {

@@ -1,17 +1,17 @@
-//! The backend with what every store needs on top: a policy for barriers, changes that can be held back, and
-//! an answer to a barrier that failed.
+//! The layer between the database and the backend: the policy for barriers, changes that are held back, and the
+//! answer to a barrier that failed.
 //!
-//! # Held back
+//! # Changes that are held back
 //!
-//! The database changes a file when it is opened, and may do so before it finds out that the file is
-//! damaged. So changes are held back in memory until the store is known to be sound, and are then made in the
-//! same order, with the same barriers. A store that is opened read-only never makes them.
+//! The database changes a file while it opens it, and may do so before it finds out that the file is damaged. So the
+//! store first holds changes back in memory. Once the file is known to be intact, it makes them in the same order,
+//! with the same barriers. A store that is opened read-only never makes them.
 //!
 //! # A barrier that failed
 //!
-//! Linux marks the pages of a failed `fsync(2)` as clean: they can be read, are not on the disk, and the
-//! next call succeeds without them. So what was written since the last barrier that succeeded is remembered, and
-//! is written once more, as it can be read now, before anything else happens.
+//! After a failed `fsync(2)` Linux marks the pages as clean: they can be read, they are not on the disk, and the next
+//! call succeeds without writing them. So this layer remembers what was written since the last successful barrier.
+//! After a failure it reads those bytes and writes them once more before anything else happens.
 
 use super::Fsync;
 use super::backend::StorageBackend;
@@ -20,11 +20,12 @@ use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Where the database begins, behind the first page.
+/// Where the database begins: after the first page.
 pub(super) const HEADER_SIZE: u64 = 4096;
 
 const PAGE: usize = 4096;
 
+/// A backend with these rules.
 #[derive(Debug)]
 pub(super) struct StoreFile {
     backend: Box<dyn StorageBackend>,
@@ -35,20 +36,25 @@ pub(super) struct StoreFile {
 #[derive(Debug, Default)]
 struct Changes {
     held_back: Option<HeldBack>,
-    /// Where was written since the last barrier that succeeded.
+    /// Positions and lengths that were written since the last successful barrier.
     unsynced: Vec<(u64, usize)>,
+    /// Whether the last barrier failed.
     failed: bool,
 }
 
+/// Changes that are not made yet.
 #[derive(Debug)]
 struct HeldBack {
     size: u64,
-    /// The smallest size since then: what the backend has behind it was cut off, and reads as zeros.
+    /// The smallest size since the start. Bytes of the backend beyond it were cut off, and read as zeros.
     kept: u64,
+    /// The pages that were written, with their content.
     pages: BTreeMap<u64, Box<[u8; PAGE]>>,
+    /// The changes, in order.
     steps: Vec<Step>,
 }
 
+/// A change that is held back.
 #[derive(Debug)]
 enum Step {
     Write(u64, Vec<u8>),
@@ -69,7 +75,7 @@ impl StoreFile {
         self.backend.check_reachable()
     }
 
-    /// From here on changes are held back.
+    /// Holds all further changes back.
     pub(super) fn hold_back(&self) -> io::Result<()> {
         let size = self.backend.size()?;
         self.changes().held_back = Some(HeldBack {
@@ -81,12 +87,12 @@ impl StoreFile {
         Ok(())
     }
 
-    /// Forgets what was held back.
+    /// Forgets the changes that were held back.
     pub(super) fn discard(&self) {
         self.changes().held_back = None;
     }
 
-    /// Makes the changes that were held back.
+    /// Makes the changes that were held back, and holds back no more.
     pub(super) fn release(&self) -> io::Result<()> {
         let held_back = self.changes().held_back.take();
         for step in held_back.into_iter().flat_map(|held| held.steps) {
@@ -118,7 +124,7 @@ impl StoreFile {
         if let Some(held) = &mut changes.held_back {
             return held.write_at(&*self.backend, offset, data);
         }
-        // Before the call: a part may be written when it fails.
+        // Recorded before the call, because a failed write may have written a part.
         if changes.unsynced.last() != Some(&(offset, data.len())) {
             changes.unsynced.push((offset, data.len()));
         }
@@ -133,7 +139,7 @@ impl StoreFile {
         self.backend.set_size(size)
     }
 
-    /// The barrier, if the policy wants it.
+    /// A barrier, if the policy asks for one.
     pub(super) fn sync(&self) -> io::Result<()> {
         let mut changes = self.changes();
         if let Some(held) = &mut changes.held_back {
@@ -147,12 +153,11 @@ impl StoreFile {
         Ok(())
     }
 
-    /// After a failure: writes again what a failed barrier may have lost, so that what can be read is what is
-    /// on the disk.
+    /// After a failed barrier: writes the affected bytes again, so that what can be read is also on the disk.
     pub(super) fn settle(&self) -> io::Result<()> {
         let mut changes = self.changes();
         if mem::take(&mut changes.failed) {
-            // Until this succeeds it counts as failed.
+            // It counts as failed until this has succeeded.
             changes.failed = true;
             let size = self.backend.size()?;
             let mut buffer = Vec::new();
@@ -242,16 +247,16 @@ impl HeldBack {
     }
 }
 
-/// The part of the file that is the database's.
+/// The part of the file that belongs to the database.
 #[derive(Debug)]
 pub(super) struct Region {
     pub(super) file: Arc<StoreFile>,
-    /// Where it begins.
+    /// The first byte of the region.
     pub(super) start: u64,
 }
 
 impl Region {
-    /// All behind the header.
+    /// Everything after the first page.
     pub(super) fn behind_header(file: &Arc<StoreFile>) -> Self {
         Self {
             file: file.clone(),

@@ -1,4 +1,11 @@
 //! The tables of the database: messages, dead letters, and counts.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `messages` | number | frame |
+//! | `messages` | `u64::MAX` | [`Counts`] |
+//! | `dead letters` | number | frame |
+//! | `scratch` | | empty |
 
 use super::error::{Outcome, StoreProblem};
 use super::frame::{self, HEAD, Head, Kind, LIMIT};
@@ -11,37 +18,37 @@ use redb::{
 use std::io;
 use std::ops::ControlFlow;
 
-/// Messages, each in a frame, by their numbers; and [`Counts`] behind them: the page of the newest messages is
-/// written in any case.
+/// The messages by their numbers, and [`Counts`] after them. A commit writes the page of the newest messages in any
+/// case, so the counts cost no page of their own.
 const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
-/// Dead letters, each in a frame, by the numbers of their messages.
+/// The dead letters by the numbers of their messages.
 const DEAD_LETTERS: TableDefinition<u64, &[u8]> = TableDefinition::new("dead letters");
-/// The key of the counts.
+/// The key of the counts: above all numbers.
 const COUNTS: u64 = u64::MAX;
-/// Nothing stays in it, see [`ROOM`].
+/// Empty after each commit: see [`ROOM`].
 const SCRATCH: TableDefinition<u64, &[u8]> = TableDefinition::new("scratch");
 
-/// This much is free in the file now and then: a removal needs pages too, and must not need more disk, or a disk
-/// that this file has filled would stay full.
+/// This many bytes are kept free in the file. A removal needs free pages before it frees others, and must not need
+/// more disk space: otherwise a disk that this file has filled would stay full.
 const ROOM: usize = 128 * 1024;
 const PARTS: u64 = 4;
 
-/// What may be added until there is so much room again.
+/// After this many added bytes the free space is checked again.
 const UNCHECKED: u64 = 16 * 1024;
 
-/// For pages, of which each is used about once.
+/// The cache of the database in bytes. Most pages are used about once, so a small one is enough.
 const CACHE: usize = 4 * 1024 * 1024;
 
-/// What is known of the tables without reading them.
+/// What is known about the tables without reading them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counts {
     /// Above all numbers that were ever given.
     pub(super) next: u64,
-    /// That of the last commit.
+    /// The sequence of the last commit.
     pub(super) sequence: u64,
     pub(super) messages: u64,
     pub(super) dead_letters: u64,
-    /// Of messages and dead letters, with their frames.
+    /// The size of messages and dead letters, with their heads.
     pub(super) bytes: u64,
 }
 
@@ -76,10 +83,11 @@ impl Counts {
     }
 }
 
-/// An error of a commit, and whether the commit may have been made all the same.
+/// The error of a commit.
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) problem: StoreProblem,
+    /// Whether the commit may have been made in spite of the error.
     pub(super) in_doubt: bool,
 }
 
@@ -92,17 +100,18 @@ impl<E: Into<StoreProblem>> From<E> for Failed {
     }
 }
 
+/// An open database.
 #[derive(Debug)]
 pub(super) struct Tables {
     database: Database,
     /// The random number of the file.
     file: u64,
-    /// What was added since there was [`ROOM`].
+    /// Bytes that were added since the free space was checked.
     unchecked: u64,
 }
 
 impl Tables {
-    /// Makes the tables in an empty region.
+    /// Creates the tables in an empty region.
     pub(super) fn create(region: Region, file: u64, counts: Counts) -> Outcome<Self> {
         let database = builder().create_with_backend(region)?;
         let transaction = database.begin_write()?;
@@ -119,7 +128,7 @@ impl Tables {
         })
     }
 
-    /// Opens the tables. Every page in use is checked first.
+    /// Opens the tables, after a check of every page in use.
     pub(super) fn open(region: Region, file: u64) -> Outcome<(Self, Counts)> {
         let database = builder()
             .set_check_integrity_on_open(true)
@@ -133,7 +142,7 @@ impl Tables {
         Ok((tables, counts))
     }
 
-    /// Makes a change, all of it or nothing.
+    /// Commits a change: all of it or nothing. Returns the new counts.
     pub(super) fn commit(
         &mut self,
         counts: &Counts,
@@ -170,7 +179,7 @@ impl Tables {
         Ok(counts)
     }
 
-    /// Calls `each` for the messages from this number on, in order, until it breaks.
+    /// Calls `each` for the messages from this number on, in order, until it returns `Break`.
     pub(super) fn messages_from(
         &self,
         from: u64,
@@ -179,7 +188,7 @@ impl Tables {
         self.read(MESSAGES, from, each)
     }
 
-    /// Calls `each` for the dead letters from this number on, in order, until it breaks.
+    /// Calls `each` for the dead letters from this number on, in order, until it returns `Break`.
     pub(super) fn dead_letters_from(
         &self,
         from: u64,
@@ -206,7 +215,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Gives pages at the end of the file that are not used any more back to the system.
+    /// Returns unused pages at the end of the file to the file system.
     pub(super) fn compact(&mut self) -> Outcome<()> {
         match self.database.compact() {
             Ok(_) => Ok(()),
@@ -216,17 +225,18 @@ impl Tables {
     }
 }
 
-/// The tables while they are changed.
+/// The tables inside a transaction.
 pub(super) struct Change<'a> {
     messages: Table<'a, u64, &'static [u8]>,
     dead_letters: Table<'a, u64, &'static [u8]>,
     counts: &'a mut Counts,
     file: u64,
-    /// The room that was taken, about.
+    /// A rough count of the bytes that the change added.
     added: &'a mut u64,
 }
 
 impl Change<'_> {
+    /// Adds messages. A number that is already there is replaced.
     pub(super) fn add(&mut self, batch: &[(u64, impl AsRef<[u8]>)]) -> Outcome<()> {
         let oldest = self.messages.first()?.map(|(number, _)| number.value());
         let oldest = oldest.filter(|&number| number != COUNTS);
@@ -245,7 +255,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Removes messages; those that are not there are passed over.
+    /// Removes messages. Unknown numbers are ignored.
     pub(super) fn remove(&mut self, numbers: &[u64]) -> Outcome<()> {
         for number in numbers.iter().filter(|&&number| number < LIMIT) {
             if let Some(old) = self.messages.remove(number)? {
@@ -256,7 +266,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Makes a message a dead letter, if it is there.
+    /// Turns a message into a dead letter. An unknown number is ignored.
     pub(super) fn bury(&mut self, number: u64, reason: &str) -> Outcome<()> {
         if number >= LIMIT {
             return Ok(());
@@ -274,7 +284,7 @@ impl Change<'_> {
         self.add_dead_letter(number, &letter)
     }
 
-    /// Adds a dead letter in the form that its frame holds.
+    /// Adds a dead letter in its stored form.
     pub(super) fn add_dead_letter(&mut self, number: u64, letter: &[u8]) -> Outcome<()> {
         let head = self.head(number, 0, Kind::DeadLetter);
         let length = put(&mut self.dead_letters, head, letter)?;
@@ -284,7 +294,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Removes dead letters; those that are not there are passed over.
+    /// Removes dead letters. Unknown numbers are ignored.
     pub(super) fn remove_dead_letters(&mut self, numbers: &[u64]) -> Outcome<()> {
         for number in numbers {
             if let Some(old) = self.dead_letters.remove(number)? {
@@ -295,9 +305,10 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Counts a frame of this length.
     fn took(&mut self, length: u64) {
         self.counts.bytes += length;
-        // A page is filled to half or more.
+        // A page is at least half full.
         *self.added += 2 * length;
     }
 
@@ -312,7 +323,7 @@ impl Change<'_> {
     }
 }
 
-/// Returns the bytes that were added.
+/// Writes a frame. Returns its length.
 fn put(table: &mut Table<'_, u64, &'static [u8]>, head: Head, message: &[u8]) -> Outcome<u64> {
     if head.number >= LIMIT {
         return Err(StoreProblem::NumberTooLarge);
@@ -329,9 +340,10 @@ fn builder() -> Builder {
     builder
 }
 
+/// Makes sure that [`ROOM`] bytes are free: writes that much into the scratch table, and removes it again.
 fn reserve_room(transaction: &WriteTransaction) -> Outcome<()> {
     let mut scratch = transaction.open_table(SCRATCH)?;
-    // In parts: the database gives a row pages that follow each other.
+    // In parts, because the database stores one row in adjacent pages.
     for part in 0..PARTS {
         scratch.insert_reserve(part, ROOM / PARTS as usize)?;
     }
@@ -356,7 +368,7 @@ impl From<redb::Error> for StoreProblem {
         match error {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
             redb::Error::ValueTooLarge(_) => Self::TooLarge,
-            // The database says so of a file that begins with something else.
+            // The database's error for a file with other first bytes.
             redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Self::damaged(error.to_string())
             }

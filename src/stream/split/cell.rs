@@ -1,12 +1,12 @@
 //! The stream that two halves share.
 //!
-//! Polls of the stream take `&mut`, so the halves take turns. Neither blocks its thread: a half that finds the
-//! stream taken leaves its waker, and whoever gives the stream back wakes it. A blocking lock would hold a reader up
-//! for a whole part of a file, and would hang if a waker that a poll wakes polled the other half.
+//! Polls of the stream take `&mut`, so the halves take turns. Neither blocks its thread: if the stream is in use, a
+//! half registers its waker, and the other half wakes it after its call. A blocking lock would stop a reader for a
+//! whole part of a file. It would also deadlock if a poll wakes a waker that polls the other half.
 //!
-//! No wake-up is lost: a half leaves its waker under the lock of [`Waiting`] and then tries once more. Whoever gives
-//! the stream back looks under that lock afterwards. Of the two one comes first: either the second attempt succeeds,
-//! or the waker is found.
+//! No wake-up is lost: a half registers its waker under the lock of [`Waiting`] and then tries once more. The other
+//! half, after its call, looks for wakers under the same lock. So either the second attempt succeeds, or the waker is
+//! found.
 
 use crate::monitor::Monitor;
 use crate::observe::call_foreign;
@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
 
-/// `T`: the stream, or a reference to it.
+/// The stream behind a lock that is only tried, never waited for. `T` is the stream, or a reference to it.
 #[derive(Debug)]
 pub(super) struct SplitCell<T> {
     stream: Mutex<T>,
@@ -37,7 +37,7 @@ struct Waiting {
     writer: Option<Waker>,
     /// The task whose read of the stream is pending.
     pending_read: Option<Waker>,
-    /// The write half was dropped, and its shutdown is not complete. The read half goes on with it.
+    /// The write half was dropped before its shutdown was complete. The read half continues it.
     shuts_down: bool,
 }
 
@@ -96,7 +96,7 @@ impl<T> SplitCell<T> {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Polls the stream with `poll`, or waits for the turn of `side`.
+    /// Polls the stream with `poll`. If the other half is using it, registers the waker of `side`.
     pub(super) fn poll<S, R>(
         &self,
         side: Side,
@@ -126,7 +126,7 @@ impl<T> SplitCell<T> {
         polled
     }
 
-    /// Calls the stream with `call`, unless the other half is in the middle of a call.
+    /// Calls the stream with `call`, unless the other half is using it.
     pub(super) fn try_with<S, R>(
         &self,
         call: impl FnOnce(&mut MonitoredStream<S>) -> io::Result<R>,
@@ -145,8 +145,8 @@ impl<T> SplitCell<T> {
         called
     }
 
-    /// Shuts the sending direction down, as far as that goes without waiting. The read half does the rest: a read
-    /// that is pending is woken for it.
+    /// Shuts down the sending direction as far as possible without waiting. The read half does the rest: a pending read
+    /// is woken for it.
     pub(super) fn shut_down(&self) {
         let mut waiting = lock(&self.waiting);
         waiting.shuts_down = true;
@@ -185,7 +185,7 @@ impl<T> SplitCell<T> {
 
     fn go_on_shutting_down(&self, cx: &mut Context<'_>) {
         let Some(mut turn) = self.try_take() else {
-            // Whoever has it looks again.
+            // The half that is using the stream checks again after its call.
             return;
         };
         if (self.poll_shutdown)(&mut turn.stream, cx).is_ready() {

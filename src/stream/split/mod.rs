@@ -1,6 +1,13 @@
 //! The two halves of a stream, owned or borrowed, which two tasks may use at the same time.
+//! May use the wrapper.
+//! Used by the transfers, which send files on a write half.
 //!
-//! May use the wrapper. Used by the transfers, which send files on a write half.
+//! | | [`into_split`](MonitoredStream::into_split) | [`split`](MonitoredStream::split) |
+//! |---|---|---|
+//! | the halves | own the stream; for two tasks | borrow it; for two futures of one task |
+//! | dropping the write half | shuts the sending direction down | does nothing |
+//! | dropping both | drops the stream | ends the borrow |
+//! | back to one stream | `reunite` | when the borrow ends |
 
 mod cell;
 mod owned_read_half;
@@ -21,14 +28,14 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
-    /// Splits the stream into halves that two tasks can own. Both have the one monitor.
+    /// Splits the stream into halves that two tasks can own. Both return the same monitor.
     ///
-    /// When the write half is dropped, the sending direction is shut down: the peer sees the end of what we send,
-    /// as with [`TcpStream::into_split`](tokio::net::TcpStream::into_split). `tokio::io::split` does not do that. The
-    /// stream is dropped with the second half, and [`reunite`](OwnedReadHalf::reunite) gives it back.
+    /// Dropping the write half shuts down the sending direction, so the peer sees EOF, as with
+    /// [`TcpStream::into_split`](tokio::net::TcpStream::into_split). `tokio::io::split` does not do this. The
+    /// stream is dropped with the second half. [`reunite`](OwnedReadHalf::reunite) returns it.
     ///
-    /// It works for any stream, TLS too. It takes one allocation. A half that finds the other in the middle of a
-    /// call does not block its thread: it is polled again when that call, a system call or a TLS record, is over.
+    /// It works for any stream, including TLS, and takes one allocation. The halves never block a thread: if the other
+    /// half is in the middle of a call (a system call or a TLS record), the task is woken after that call.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredListener};
@@ -64,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
 
     /// Splits the stream into halves that borrow it, for two futures of one task.
     ///
-    /// Unlike the [owned halves](Self::into_split), dropping a half does nothing: the stream goes on.
+    /// Unlike with the [owned halves](Self::into_split), dropping a half does nothing: the stream stays open.
     ///
     /// ```
     /// use hangup::MonitoredListener;

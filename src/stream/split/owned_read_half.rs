@@ -13,6 +13,32 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The half of a stream that reads: see [`MonitoredStream::into_split`].
+///
+/// It reads until EOF, also after the stream has closed: data that arrived before the disconnect is not lost. A task that
+/// only reads needs no monitor, because EOF and errors end its loop:
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredListener};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (stream, _) = listener.accept().await?;
+/// let (mut reader, writer) = stream.into_split();
+/// let reading = tokio::spawn(async move {
+///     let mut text = String::new();
+///     reader.read_to_string(&mut text).await.map(|_| text)
+/// });
+///
+/// client.write_all(b"the last words").await?;
+/// drop(client);
+/// assert_eq!(writer.monitor().closed().await, CloseReason::PeerClosed);
+/// assert_eq!(reading.await??, "the last words");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct OwnedReadHalf<S> {
     pub(super) cell: Arc<SplitCell<MonitoredStream<S>>>,

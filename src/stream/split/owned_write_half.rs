@@ -15,8 +15,49 @@ use tokio::io::AsyncWrite;
 
 /// The half of a stream that writes: see [`MonitoredStream::into_split`].
 ///
-/// When it is dropped, the sending direction is shut down. A shutdown that has to wait, of TLS with a full socket,
-/// is continued by the reads of the other half, pending ones too; if you need to know that it is done, call
+/// A task that only writes learns of a disconnect even while it waits for its next message, which is the case that a bare
+/// socket cannot detect:
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredListener, OwnedWriteHalf};
+/// use tokio::io::AsyncWriteExt;
+/// use tokio::net::TcpStream;
+/// use tokio::sync::mpsc;
+///
+/// /// Writes messages until the sender is dropped, or the peer leaves. Returns the reason of the peer.
+/// async fn write_all(
+///     mut writer: OwnedWriteHalf<TcpStream>,
+///     mut messages: mpsc::Receiver<&'static str>,
+/// ) -> Option<CloseReason> {
+///     let mut closed = writer.monitor().closed();
+///     loop {
+///         tokio::select! {
+///             reason = &mut closed => return Some(reason),
+///             message = messages.recv() => {
+///                 if let Err(error) = writer.write_all(message?.as_bytes()).await {
+///                     return Some(CloseReason::from(&error));
+///                 }
+///             }
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let client = TcpStream::connect(listener.local_addr()?).await?;
+/// let (stream, _) = listener.accept().await?;
+/// let (_reader, writer) = stream.into_split();
+/// let (_sender, messages) = mpsc::channel(10); // no message ever comes
+/// let writing = tokio::spawn(write_all(writer, messages));
+/// drop(client);
+/// assert_eq!(writing.await?, Some(CloseReason::PeerClosed));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it shuts down the sending direction. If the shutdown has to wait, for example for TLS with a full send buffer,
+/// the reads of the other half, pending ones too, continue it. To be sure that it has completed, call
 /// [`shutdown`](tokio::io::AsyncWriteExt::shutdown) before.
 #[derive(Debug)]
 pub struct OwnedWriteHalf<S> {
@@ -52,7 +93,7 @@ impl<S> OwnedWriteHalf<S> {
         self.cell.monitor.clone()
     }
 
-    /// Drops this half without shutting the sending direction down. It ends with the other half.
+    /// Drops this half without shutting down the sending direction, which then ends with the other half.
     ///
     /// ```
     /// use hangup::MonitoredStream;

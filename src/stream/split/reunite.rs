@@ -1,4 +1,4 @@
-//! Two halves become a stream again, or are not of one stream.
+//! Putting two halves together again.
 
 use super::owned_read_half::OwnedReadHalf;
 use super::owned_write_half::OwnedWriteHalf;
@@ -12,7 +12,7 @@ impl<S> OwnedReadHalf<S> {
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`], with both halves, if they are of two streams.
+    /// [`ReuniteError`], with both halves, if they belong to different streams.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -37,7 +37,7 @@ impl<S> OwnedReadHalf<S> {
     }
 }
 
-/// The error of [`OwnedReadHalf::reunite`]: the two halves are of two streams. It gives both back.
+/// The error of [`OwnedReadHalf::reunite`]: the halves belong to different streams. It contains both.
 pub struct ReuniteError<S> {
     reader: OwnedReadHalf<S>,
     writer: OwnedWriteHalf<S>,

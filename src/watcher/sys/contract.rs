@@ -1,15 +1,15 @@
-//! What every mechanism shares: the words for a descriptor, and for what is seen of it.
+//! The types that all mechanisms share: observations of a descriptor, and its backlog.
 
 use crate::state::Event;
 use std::io;
 
 pub(in crate::watcher) use rustix::fd::RawFd as Raw;
 
-/// How many sockets one wait names at the most: between two batches the watcher's task lets others
-/// run. 256 disconnects take about half a millisecond to report.
+/// The largest number of sockets that one wait returns. Between two batches the watcher's task yields. Reporting 256
+/// disconnects takes about half a millisecond.
 pub(in crate::watcher) const BATCH: usize = 256;
 
-/// What one question about a descriptor shows.
+/// The answer to one question about a descriptor.
 #[derive(Debug, Default)]
 pub(in crate::watcher) struct Observation {
     /// What happened to it, if anything did.
@@ -18,7 +18,7 @@ pub(in crate::watcher) struct Observation {
     pub(in crate::watcher) error: Option<i32>,
 }
 
-/// What a descriptor was given to send since it was made.
+/// How many bytes a descriptor was given to send since it was created.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::watcher) struct Backlog {
     /// All of it, in bytes, or one more; `None` where only the unacknowledged part is known.
@@ -36,7 +36,7 @@ impl From<Event> for Observation {
     }
 }
 
-/// An error of ours that says what to do, with the kind and the cause of `error`.
+/// An error with the kind and the cause of `error`, and a text that says what to do.
 pub(super) fn explain(error: &io::Error, what: &str) -> io::Error {
     io::Error::new(error.kind(), format!("hangup: {what}: {error}"))
 }

@@ -3,9 +3,14 @@
 //! The watcher's epoll holds each descriptor with `EPOLLRDHUP | EPOLLET`, to which the kernel adds
 //! `EPOLLERR` and `EPOLLHUP` (epoll_ctl(2)). The epoll itself is registered with the runtime's reactor.
 //!
-//! Arriving data raises `EPOLLIN` only, which is not in that mask, so it never wakes the watcher
+//! Arriving data raises only `EPOLLIN`, which is not in that mask, so it never wakes the watcher
 //! (`ep_poll_callback` in fs/eventpoll.c compares the two first). A FIN, a reset and an error change the state
-//! of the socket, and are reported whatever lies unread before them.
+//! of the socket, and are reported even behind unread data.
+//!
+//! # Edges
+//!
+//! `EPOLLET` reports a state once. That is enough, because the watcher then asks the kernel for the whole state. It also
+//! keeps a half-closed socket, whose `EPOLLRDHUP` never ends, from waking the watcher again and again.
 
 #![allow(unsafe_code)]
 
@@ -70,8 +75,8 @@ impl Notifier {
                 Err(error) => return Err(error.into()),
             };
             tokens.extend(happened.iter().map(|event| event.data.u64()));
-            // A full batch may have left some behind: the readiness stays. What arrives after a part
-            // batch is a new edge, which `clear_ready` does not clear.
+            // After a full batch there may be more events, so the readiness stays. An event that arrives after a
+            // partial batch is a new edge, which `clear_ready` does not clear.
             if tokens.len() < BATCH {
                 guard.clear_ready();
             }

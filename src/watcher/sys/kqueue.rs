@@ -28,7 +28,7 @@ use tokio::io::unix::AsyncFd;
 #[derive(Debug)]
 pub(in crate::watcher) struct Notifier {
     kqueue: AsyncFd<OwnedFd>,
-    /// Whose each number is. A kqueue holds a number once, and a second `EV_ADD` replaces the first.
+    /// The token of each number. A kqueue holds a number once, and a second `EV_ADD` replaces the first.
     tokens: Mutex<HashMap<Raw, u64>>,
 }
 
@@ -45,7 +45,7 @@ impl Notifier {
     pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         let raw = fd.as_raw_fd();
         let mut tokens = lock(&self.tokens);
-        // The kernel forgets a descriptor that was closed behind the stream's back, and the number may come again.
+        // If safe code closed the descriptor of another stream, the kernel has removed it, and the number may be reused.
         if let Some(before) = tokens.get(&raw)
             && self.change(raw, libc::EV_ENABLE as _, *before).is_ok()
         {
@@ -71,7 +71,7 @@ impl Notifier {
 
     pub(in crate::watcher) fn remove(&self, raw: Raw, token: u64) {
         let mut tokens = lock(&self.tokens);
-        // Another stream may have got the number.
+        // The number may belong to another stream now.
         if tokens.get(&raw) != Some(&token) {
             return;
         }
@@ -92,7 +92,7 @@ impl Notifier {
             let mut events = [const { MaybeUninit::uninit() }; BATCH];
             let happened = kevent(self.kqueue.as_raw_fd(), &[], &mut events)?;
             tokens.extend(happened.iter().map(|event| event.udata as u64));
-            // A full batch may have left some behind: the readiness stays.
+            // After a full batch there may be more events, so the readiness stays.
             if tokens.len() < BATCH {
                 guard.clear_ready();
             }
@@ -118,7 +118,7 @@ pub(super) fn change(raw: Raw, filter: i64, flags: u32, token: u64) -> libc::kev
     change
 }
 
-/// kevent(2) that waits for nothing: makes the changes, or else tells what has happened.
+/// kevent(2) without waiting: applies the changes, and returns the events.
 pub(super) fn kevent<'a>(
     kqueue: RawFd,
     changes: &[libc::kevent],

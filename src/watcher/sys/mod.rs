@@ -1,41 +1,42 @@
-//! How a system tells: one file for each mechanism that notifies, and what is asked of a descriptor.
-//!
+//! The platform code: one file for each notification mechanism, and the queries about a descriptor.
 //! May use `policy`, `state` and `errors`.
-//!
-//! Used by the rest of the watcher alone.
+//! Used by the rest of the watcher only.
 //!
 //! # What each system provides
 //!
-//! A notifier names the descriptors that may have something to report. A target is one descriptor, and answers
-//! what it is. The two do not know each other.
+//! A notifier names the descriptors that may have changed. A target is one descriptor, and answers questions about it.
+//! The two are independent of each other.
 //!
 //! `Notifier`, one per runtime:
 //!
 //! * `new() -> io::Result<Notifier>`: called within a runtime.
-//! * `add(&self, Raw, u64) -> io::Result<()>`: watches a descriptor under a token. What happened to it before
-//!   counts too.
+//! * `add(&self, Raw, u64) -> io::Result<()>`: watches a descriptor under a token. It also reports events that
+//!   happened before.
 //! * `remove(&self, Raw, u64)`: called once for each descriptor that was added, with its token, while it is
 //!   open. After it returns the descriptor may be closed.
 //! * `wait(&self, &mut Vec<u64>) -> io::Result<()>`: adds the tokens of descriptors that may have something to
 //!   report. Cancel safe. Called by the watcher's task alone; `add` and `remove` come from any thread meanwhile.
 //!
-//! A token may come for nothing, and after its removal. It must come at least once after each change that ends a
-//! direction of the connection (edge-triggered is enough).
+//! `wait` may return a token without reason, and after its removal. It must return a token at least once after each
+//! change that ends a direction of the connection (edge-triggered is enough).
 //!
 //! `Target`, `Copy`, called under the lock of its socket:
 //!
-//! * `new(BorrowedFd) -> io::Result<Target>`: asks what the descriptor is, and refuses with words what never
-//!   reports the end of a peer.
-//! * `examine() -> Observation`: how the descriptor stands. The one call that may consume `SO_ERROR`, which it
-//!   returns then.
-//! * `broken_pipe() -> Event`: what a write's `EPIPE` means.
-//! * `drained(u64) -> u64`, `backlog(bool) -> Option<Backlog>`: what the peer has taken, where the system tells.
-//! * `tells_acknowledged() -> bool`: whether `backlog` answers, now or at the next question.
-//! * `tells_owed_bytes() -> bool`, `bound_orphan(Duration)`: whether `owed` counts bytes; a limit for what is left
-//!   after the close.
-//! * `owed() -> Option<u64>`, `has_unread() -> bool`: what the system holds for the peer, and for us.
-//! * `reset()`: resets the connection, now or when it is closed; `reset_wakes()`: whether it wakes waiting reads.
-//! * `is_same()`: whether the number still names the registered file; `can_vanish()`: whether timers make sense.
+//! | method | returns or does |
+//! |---|---|
+//! | `new(BorrowedFd) -> io::Result<Target>` | determines the kind; refuses, with an explanation, what never reports the end of a peer |
+//! | `examine() -> Observation` | the state of the descriptor; the only call that may consume `SO_ERROR`, which it returns |
+//! | `broken_pipe() -> Event` | the meaning of `EPIPE` from a write |
+//! | `drained(u64) -> u64`, `backlog(bool) -> Option<Backlog>` | how much the peer has taken, if the system reports it |
+//! | `tells_acknowledged() -> bool` | whether `backlog` returns a number, now or later |
+//! | `owed() -> Option<u64>` | how much the system holds for the peer |
+//! | `tells_owed_bytes() -> bool` | whether `owed` counts bytes |
+//! | `has_unread() -> bool` | whether the system holds input for us |
+//! | `bound_orphan(Duration)` | limits how long the system keeps data after the close |
+//! | `reset()` | resets the connection, now or when it is closed |
+//! | `reset_wakes() -> bool` | whether `reset` wakes waiting reads |
+//! | `is_same() -> bool` | whether the number still names the registered file |
+//! | `can_vanish() -> bool` | whether timers make sense for this kind |
 //!
 //! # To add a system
 //!

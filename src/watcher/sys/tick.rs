@@ -1,8 +1,8 @@
 //! Windows and the rest: a fallback that polls every socket every 50 ms.
 //!
-//! One plain thread per runtime ticks while there is something to watch, and the watcher's task asks all
-//! sockets with one `poll`. A disconnect is detected within a tick, and each tick costs time in proportion to
-//! the number of sockets. Reads and writes still report at once what they find.
+//! One thread per runtime ticks while there is something to watch, and the watcher's task polls all sockets with one
+//! `poll` call. A disconnect is detected within a tick, and each tick costs time in proportion to the number of
+//! sockets. Reads and writes still report immediately what they find.
 //!
 //! A FIN is detected by a peek of the input. Behind unread data the peek finds the data instead, except where
 //! `poll` itself reports the FIN (`POLLHUP` on Windows). After a local shutdown of the receiving side the peek
@@ -94,7 +94,7 @@ impl Notifier {
 
 impl Drop for Notifier {
     fn drop(&mut self) {
-        // The ticker finds nothing to tick for, and ends.
+        // The ticker finds no watcher, and ends.
         self.shared = Arc::default();
         self.ticker.unpark();
     }

@@ -26,7 +26,7 @@ impl Notifier {
             Err(error) => {
                 #[cfg(feature = "tracing")]
                 crate::observe::call_foreign(|| crate::observe::tracing::polls_instead(&error));
-                // Said by the name of the thread alone.
+                // Only the name of the thread shows it.
                 #[cfg(not(feature = "tracing"))]
                 drop(error);
                 tick::Notifier::new().map(Self::Tick)

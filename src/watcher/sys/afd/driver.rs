@@ -41,7 +41,7 @@ pub(super) const LOCAL_CLOSE: u32 = 0x20;
 
 const IOCTL_AFD_POLL: u32 = 0x0001_2024;
 
-/// How many layered providers may lie on each other above a socket's base provider.
+/// The largest number of layered providers above a socket's base provider.
 const LAYERS: usize = 8;
 
 /// A handle of the driver, and the completion port to which its polls report.
@@ -118,7 +118,7 @@ impl Driver {
         Ok(Self { afd, port })
     }
 
-    /// Begins a poll of a socket for `events`. Exactly one completion comes for it.
+    /// Begins a poll of a socket for `events`. It gets exactly one completion.
     pub(super) fn poll(&self, socket: Raw, events: u32, token: u64) -> io::Result<Arc<Operation>> {
         let operation = Arc::new(Operation {
             token,
@@ -166,7 +166,7 @@ impl Driver {
         Ok(operation)
     }
 
-    /// Ends a poll. Its completion still comes. One that is complete already is left as it is.
+    /// Cancels a poll, which still gets its completion. A poll that is already complete is not changed.
     pub(super) fn cancel(&self, operation: &Operation) {
         let mut status = IO_STATUS_BLOCK::default();
         // SAFETY: the address of the operation's status block names the request, and is not followed. No other
@@ -180,7 +180,7 @@ impl Driver {
         }
     }
 
-    /// Lets `wait` return.
+    /// Makes [`wait`](Self::wait) return.
     pub(super) fn wake(&self) {
         // SAFETY: the port is open, and the packet carries no pointer.
         unsafe { PostQueuedCompletionStatus(self.port.as_raw_handle(), 0, 0, null()) };
@@ -268,8 +268,8 @@ fn open_afd() -> io::Result<OwnedHandle> {
     Ok(unsafe { OwnedHandle::from_raw_handle(afd) })
 }
 
-/// The handle that the driver knows. A layered provider (a firewall's or a proxy's) gives the program handles of its
-/// own.
+/// The handle that the driver knows. A layered provider, such as a firewall or a proxy, gives the program handles of
+/// its own.
 fn base(socket: Raw) -> io::Result<usize> {
     let mut above = socket as usize;
     for _ in 0..LAYERS {

@@ -4,9 +4,9 @@
 //! socket has one pending poll for `DISCONNECT` (the peer's FIN) and `ABORT` (a reset or a time-out), not for
 //! data. The driver reports levels, so after a FIN the socket is polled for `ABORT` alone.
 //!
-//! Each runtime has its own handle of the driver, its own completion port, and a plain thread that waits for
-//! the port: tokio gives nobody its own port. They end with the runtime, and leave no state behind for the next one. The
-//! price is a thread for each runtime that watches something.
+//! Each runtime has its own handle of the driver, its own completion port, and a thread that waits for the port,
+//! because tokio does not share its own port. They end with the runtime and leave no state behind. The price is one
+//! thread for each runtime that watches something.
 //!
 //! The tests run this file under Wine. It has not been run on Windows. Under Wine a FIN behind unread data is not
 //! reported before the data is read. Windows is documented to report `AFD_POLL_DISCONNECT` when the FIN arrives.

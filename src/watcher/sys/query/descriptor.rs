@@ -1,10 +1,10 @@
 //! One watched descriptor, and the system calls that the kinds of descriptors share.
 //!
-//! A monitor never owns a descriptor: it knows the number. Safe code can close the descriptor behind the
-//! stream's back (`get_mut`, a wrapped stream that drops its socket), and the number may then name another
-//! file. So the inode is compared before each call that has an effect, and before a disconnect is reported.
-//! Between the comparison and the call another thread may still exchange the file; only a descriptor of our own
-//! would prevent that, and it would keep the connection open.
+//! A monitor never owns a descriptor: it knows only the number. Safe code can close the descriptor without the stream
+//! (`get_mut`, a wrapped stream that drops its socket), and the number may then name another file. So the inode is
+//! compared before each call that has an effect, and before a disconnect is reported. Between the comparison and the
+//! call another thread may still exchange the file. Only a duplicate of the descriptor would prevent that, and it would
+//! keep the connection open.
 //!
 //! Each call here is sound for any number: the kernel answers EBADF for one without a file, and writes only
 //! through the pointers that it is given.
@@ -62,7 +62,7 @@ impl Descriptor {
         self.option(libc::SOL_SOCKET, name).map(i32::from_ne_bytes)
     }
 
-    /// What poll(2) says without waiting: `POLLERR`, `POLLHUP` and `POLLRDHUP`, or nothing.
+    /// The result of poll(2) without waiting: `POLLERR`, `POLLHUP` and `POLLRDHUP`, or nothing.
     pub(super) fn poll(self) -> libc::c_short {
         let mut polled = libc::pollfd {
             fd: self.raw,
@@ -102,7 +102,7 @@ impl Descriptor {
         })
     }
 
-    /// `event`, unless the number has come to name another file.
+    /// `event`, unless the number now names another file.
     pub(super) fn report(self, event: Event) -> Observation {
         match self.is_same() {
             true => event.into(),
@@ -110,9 +110,10 @@ impl Descriptor {
         }
     }
 
-    /// Resets a connection at once, by `connect` to no address (connect(2); `tcp_disconnect` in
-    /// net/ipv4/tcp.c): it sends the reset and frees what is queued. Where that fails, the reset comes with the
-    /// close. (`SO_LINGER` alone sends a reset only at the close, and `shutdown` a FIN behind the queued data.)
+    /// Resets a connection immediately, by `connect` to an address of the family AF_UNSPEC (connect(2);
+    /// `tcp_disconnect` in net/ipv4/tcp.c). This sends the reset and frees the queued data. If it fails, the close
+    /// sends the reset. (`SO_LINGER` alone sends a reset only at the close, and `shutdown` sends a FIN after the
+    /// queued data.)
     pub(super) fn disconnect(self) {
         // SAFETY: all zeros are a value of the structure, and AF_UNSPEC is zero.
         let nowhere: libc::sockaddr = unsafe { zeroed() };
@@ -123,7 +124,7 @@ impl Descriptor {
         }
     }
 
-    /// Has the connection reset when it is closed.
+    /// Makes the close of the descriptor send a reset.
     pub(super) fn reset_at_close(self) {
         let linger = libc::linger {
             l_onoff: 1,
@@ -136,7 +137,7 @@ impl Descriptor {
         unsafe { libc::setsockopt(self.raw, libc::SOL_SOCKET, libc::SO_LINGER, value, length) };
     }
 
-    /// Sets an option that is a number. An error means that the socket does not have it.
+    /// Sets a numeric option. An error means that the socket does not have the option, and is ignored.
     pub(super) fn set_u32(self, level: i32, name: i32, value: u32) {
         let length = size_of::<u32>() as libc::socklen_t;
         // SAFETY: the pointer is to a live number of that length.
