@@ -34,7 +34,7 @@ impl Patterns {
     ///
     /// If a pattern cannot be compiled. The table is part of the program, and a test compiles all of it.
     pub(super) fn new(table: Table) -> Self {
-        let is_shape = |row: &Row| row.how == How::Regex;
+        let is_shape = |row: &Row| matches!(row.how, How::Regex | How::Hint);
         let (shapes, texts): (Vec<_>, Vec<_>) = table.rows.into_iter().partition(is_shape);
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
@@ -98,7 +98,7 @@ impl Seen {
             Role::Level => return self.level = true,
         };
         let place = match row.how {
-            How::Weak => &mut self.weak,
+            How::Weak | How::Hint => &mut self.weak,
             How::Text | How::Word | How::Error | How::Regex => &mut self.first,
         };
         if place.is_none_or(|(rank, _)| row.rank < rank) {
@@ -123,7 +123,7 @@ impl Seen {
 fn counts(row: &Row, line: &str, found: &Match) -> bool {
     let (before, after) = (&line[..found.start()], &line[found.end()..]);
     match row.how {
-        How::Text | How::Weak | How::Regex => true,
+        How::Text | How::Weak | How::Regex | How::Hint => true,
         How::Word => {
             let joins = |c: char| c.is_alphanumeric() || c == '_';
             line[found.range()] == *row.pattern
