@@ -413,6 +413,11 @@ fn lines_of_public_bug_reports() {
     assert_all_read(include_str!("../data/log_lines_field_2.tsv"));
     assert_all_read(include_str!("../data/log_lines_field_3.tsv"));
     assert_all_read(include_str!("../data/log_lines_field_4.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_5.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_6.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_7.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_8.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_9.tsv"));
 }
 
 /// A line of a log is an alarm only if it reports an error, whatever it mentions.

@@ -25,7 +25,10 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new() -> Self {
-        let table = Table::parse(include_str!("../patterns.tsv"));
+        let table = Table::parse(&[
+            include_str!("../translations.tsv"),
+            include_str!("../patterns.tsv"),
+        ]);
         Self {
             names_rank: table.names_rank,
             numbers_rank: table.numbers_rank,

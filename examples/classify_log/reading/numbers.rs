@@ -10,7 +10,16 @@ const WINSOCK: RangeInclusive<i32> = 10_000..=11_999;
 const NEGATED: RangeInclusive<i32> = -200..=-1;
 
 /// Words behind which a code of the operating system stands.
-const OS: &[&str] = &["os error", "os { code", "socketexception", "so_error"];
+const OS: &[&str] = &[
+    "os error",
+    "os { code",
+    "socketexception",
+    "so_error",
+    "system error",
+    "asio.system",
+    "[system",
+    "lwip_connect_r",
+];
 
 /// Words behind which a negated `errno` or a number of Winsock stands. `code` alone may be anything's.
 const CODE: &[&str] = &[
@@ -44,8 +53,11 @@ pub(super) fn find(line: &str, platform: Platform) -> Option<OsError> {
     }
     let line = line.to_ascii_lowercase();
     let all = |words: &'static [&str]| words.iter().flat_map(|word| behind(&line, word));
-    if let Some(code) = all(&["winerror"]).next() {
+    if let Some(code) = all(&["winerror", "win32exception"]).next() {
         return OsError::from_code(code, Platform::Windows);
+    }
+    if let Some(error) = hresult(&line) {
+        return Some(error);
     }
     let of_system = all(OS).find_map(|code| of(code, platform));
     let of_library = all(&["errno"]).find_map(|code| errno(code, platform));
@@ -55,6 +67,15 @@ pub(super) fn find(line: &str, platform: Platform) -> Option<OsError> {
         all(CODE)
             .filter(|code| WINSOCK.contains(code) || (NEGATED.contains(code) && !is_program))
             .find_map(|code| errno(code, platform))
+    })
+}
+
+/// The error of the first `HRESULT` that stands for an error of Windows: `0x80072746` is 10054.
+fn hresult(line: &str) -> Option<OsError> {
+    const FACILITY_WIN32: u32 = 0x8007_0000;
+    line.match_indices("0x8007").find_map(|(place, _)| {
+        let (code, _) = parse(&line[place..])?;
+        OsError::from_code((code as u32 ^ FACILITY_WIN32) as i32, Platform::Windows)
     })
 }
 

@@ -6,17 +6,19 @@ use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 use regex_automata::{Input, MatchKind, PatternSet};
 
-/// The room for the states of the regular expressions' automaton, which are made as lines need them. Those of all
-/// lines of the tests take 5 MB.
+/// The room for the states of one automaton of regular expressions, which are made as lines need them.
 const CACHE: usize = 32 << 20;
 
-/// The rows: those with a text in one automaton, those with a regular expression in another.
+/// Expressions of one automaton. With all of them in one, their gaps (`.*`) multiply the states until a line makes
+/// more than it uses again: 70 times slower. Each further automaton reads the line once more.
+const TOGETHER: usize = 16;
+
+/// The rows: those with a text in one automaton, those with a regular expression in several others.
 #[derive(Debug)]
 pub(super) struct Patterns {
     texts: Vec<Row>,
     automaton: AhoCorasick,
-    shapes: Vec<Row>,
-    regex: Regex,
+    shapes: Vec<(Regex, Vec<Row>)>,
 }
 
 /// What all rows together say of a line.
@@ -34,29 +36,17 @@ impl Patterns {
     ///
     /// If a pattern cannot be compiled. The table is part of the program, and a test compiles all of it.
     pub(super) fn new(table: Table) -> Self {
-        let is_shape = |row: &Row| row.how == How::Regex;
+        let is_shape = |row: &Row| matches!(row.how, How::Regex | How::Hint);
         let (shapes, texts): (Vec<_>, Vec<_>) = table.rows.into_iter().partition(is_shape);
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .build(texts.iter().map(|row| row.pattern))
             .expect("the texts of patterns.tsv fit in one automaton");
-        let expressions: Vec<_> = shapes.iter().map(|row| row.pattern).collect();
-        // Every expression that matches counts, not only the first.
-        let config = Regex::config()
-            .match_kind(MatchKind::All)
-            .utf8_empty(false)
-            .hybrid_cache_capacity(CACHE);
-        let regex = Regex::builder()
-            .configure(config)
-            // With the letters of all scripts the automaton gives up on a line that has one beyond ASCII.
-            .syntax(syntax::Config::new().unicode(false).utf8(false))
-            .build_many(&expressions)
-            .expect("patterns.tsv has regular expressions");
+        let shapes = shapes.chunks(TOGETHER);
         Self {
             texts,
             automaton,
-            shapes,
-            regex,
+            shapes: shapes.map(|rows| (regex(rows), rows.to_vec())).collect(),
         }
     }
 
@@ -68,14 +58,32 @@ impl Patterns {
                 seen.take(row);
             }
         }
-        let mut shapes = PatternSet::new(self.shapes.len());
         let input = Input::new(line);
-        self.regex.which_overlapping_matches(&input, &mut shapes);
-        for shape in shapes.iter() {
-            seen.take(&self.shapes[shape.as_usize()]);
+        for (regex, rows) in &self.shapes {
+            let mut found = PatternSet::new(rows.len());
+            regex.which_overlapping_matches(&input, &mut found);
+            for shape in found.iter() {
+                seen.take(&rows[shape.as_usize()]);
+            }
         }
         seen.sum_up()
     }
+}
+
+/// One automaton of the expressions of `rows`.
+fn regex(rows: &[Row]) -> Regex {
+    let expressions: Vec<_> = rows.iter().map(|row| row.pattern).collect();
+    // Every expression that matches counts, not only the first.
+    let config = Regex::config()
+        .match_kind(MatchKind::All)
+        .utf8_empty(false)
+        .hybrid_cache_capacity(CACHE);
+    Regex::builder()
+        .configure(config)
+        // With the letters of all scripts the automaton gives up on a line that has one beyond ASCII.
+        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .build_many(&expressions)
+        .expect("the tables have regular expressions")
 }
 
 /// The rows that match a line, so far as they matter.
@@ -98,7 +106,7 @@ impl Seen {
             Role::Level => return self.level = true,
         };
         let place = match row.how {
-            How::Weak => &mut self.weak,
+            How::Weak | How::Hint => &mut self.weak,
             How::Text | How::Word | How::Error | How::Regex => &mut self.first,
         };
         if place.is_none_or(|(rank, _)| row.rank < rank) {
@@ -123,7 +131,7 @@ impl Seen {
 fn counts(row: &Row, line: &str, found: &Match) -> bool {
     let (before, after) = (&line[..found.start()], &line[found.end()..]);
     match row.how {
-        How::Text | How::Weak | How::Regex => true,
+        How::Text | How::Weak | How::Regex | How::Hint => true,
         How::Word => {
             let joins = |c: char| c.is_alphanumeric() || c == '_';
             line[found.range()] == *row.pattern

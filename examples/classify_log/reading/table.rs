@@ -1,4 +1,4 @@
-//! The table of patterns, `patterns.tsv`. Its head explains the columns.
+//! The table of patterns: `translations.tsv`, then `patterns.tsv`, whose head explains the columns.
 
 use hangup::errors::{ErrorClass, OsError, Platform};
 
@@ -36,6 +36,7 @@ pub(super) enum How {
     Error,
     Weak,
     Regex,
+    Hint,
 }
 
 /// A row. Its place in the table is its rank: the lower one decides.
@@ -59,18 +60,17 @@ impl Table {
     /// # Panics
     ///
     /// If a row is not of the table's form. The table is part of the program, and a test reads all of it.
-    pub(super) fn parse(text: &'static str) -> Self {
+    pub(super) fn parse(files: &[&'static str]) -> Self {
         let mut table = Self {
             rows: Vec::new(),
             names_rank: usize::MAX,
             numbers_rank: usize::MAX,
         };
-        let lines = text.lines().enumerate();
+        let lines = files.iter().flat_map(|file| file.lines()).enumerate();
         for (rank, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-            let number = rank + 1;
             let fields: Vec<_> = line.split('\t').collect();
             let [meaning, how, pattern, _source] = fields[..] else {
-                panic!("patterns.tsv:{number}: expected four columns")
+                panic!("expected four columns: {line}")
             };
             let how = match how {
                 "text" => How::Text,
@@ -78,6 +78,7 @@ impl Table {
                 "error" => How::Error,
                 "weak" => How::Weak,
                 "regex" => How::Regex,
+                "hint" => How::Hint,
                 "names" => {
                     table.names_rank = rank;
                     continue;
@@ -86,10 +87,10 @@ impl Table {
                     table.numbers_rank = rank;
                     continue;
                 }
-                _ => panic!("patterns.tsv:{number}: unknown way of matching: {how}"),
+                _ => panic!("unknown way of matching: {line}"),
             };
             let Some(role) = role(meaning) else {
-                panic!("patterns.tsv:{number}: unknown meaning: {meaning}")
+                panic!("unknown meaning: {line}")
             };
             table.rows.push(Row {
                 rank,
