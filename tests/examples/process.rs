@@ -24,12 +24,18 @@ const FEATURES: &[&str] = &[
     "durable",
     #[cfg(feature = "http")]
     "http",
+    #[cfg(feature = "hyper-client")]
+    "hyper-client",
+    #[cfg(feature = "json")]
+    "json",
     #[cfg(feature = "metrics")]
     "metrics",
     #[cfg(feature = "outbox")]
     "outbox",
     #[cfg(feature = "ring")]
     "ring",
+    #[cfg(feature = "test-util")]
+    "test-util",
     #[cfg(feature = "tls")]
     "tls",
     #[cfg(feature = "tls12")]
