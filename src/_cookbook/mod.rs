@@ -15,6 +15,7 @@
 //! | [`connection_pool`] | A pooled HTTP client. Features: `hyper-client`. |
 //! | [`tls_pair`] | A TLS server, and a TLS client. Features: `ring`. |
 //! | [`outbox_tls_json`] | JSON messages over TLS that survive the loss of their connection. Features: `json`, `ring`. |
+//! | [`websocket`] | A WebSocket broadcast, with axum. Features: `axum`. |
 //! | [`yes`] | A program that ends when nobody reads its standard output. Linux only. |
 //! | [`child_process`] | The input of a child process. Linux only. |
 //! | [`graceful_shutdown`] | A graceful shutdown that endless streams cannot hold up. Features: `axum`. |
@@ -36,6 +37,7 @@ recipes! {
     connection_pool: "A pooled HTTP client. Features: `hyper-client`.", "cookbook/connection_pool.rs";
     tls_pair: "A TLS server, and a TLS client. Features: `ring`.", "cookbook/tls_pair.rs";
     outbox_tls_json: "JSON messages over TLS that survive the loss of their connection. Features: `json`, `ring`.", "cookbook/outbox_tls_json.rs";
+    websocket: "A WebSocket broadcast, with axum. Features: `axum`.", "cookbook/websocket.rs";
     yes: "A program that ends when nobody reads its standard output. Linux only.", "yes.rs";
     child_process: "The input of a child process. Linux only.", "cookbook/child_process.rs";
     graceful_shutdown: "A graceful shutdown that endless streams cannot hold up. Features: `axum`.", "cookbook/graceful_shutdown.rs";

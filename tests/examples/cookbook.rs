@@ -286,3 +286,18 @@ fn outbox_tls_json() {
     drop(confirm(&mut example));
     assert!(example.end().0.success());
 }
+
+/// Neither client sends a close frame.
+#[cfg(feature = "axum")]
+#[test]
+fn websocket() {
+    let (mut example, address) = start("websocket", &[], &[]);
+    for (leaving, reason) in BOTH {
+        let stream = TcpStream::connect(&address).unwrap();
+        let client = stream.try_clone().unwrap();
+        let (mut socket, _) = tungstenite::client(format!("ws://{address}/"), stream).unwrap();
+        assert!(socket.read().unwrap().is_text());
+        drop(socket);
+        stops("websocket", &mut example, client, leaving, reason);
+    }
+}
