@@ -92,6 +92,11 @@
 //! [`MonitoredStream::with_signal`]. Every other stream learns from its own reads and writes:
 //! [`MonitoredStream::unwatched`].
 //!
+//! # Recipes
+//!
+//! `hangup::_cookbook`, in the documentation only, has whole programs of 30 to 80 lines: log tail, server-sent events, TLS, a reverse
+//! proxy, a connection pool, child processes, graceful shutdown, tests.
+//!
 //! # Features
 //!
 //! None is on by default.
@@ -134,6 +139,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(doc)]
+pub mod _cookbook;
 #[cfg(feature = "axum")]
 pub mod axum;
 pub mod errors;

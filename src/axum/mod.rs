@@ -46,6 +46,15 @@
 //! }
 //! ```
 //!
+//! # WebSockets
+//!
+//! A handler takes the [`Monitor`](crate::Monitor) beside axum's `WebSocketUpgrade`, and moves it into `on_upgrade`. It is the
+//! monitor of the connection, so it ends with the connection, and not with the response 101; so does an
+//! [`Exchange`](crate::http::Exchange). A client that is killed sends no close frame: put
+//! [`run_until_closed`](crate::Monitor::run_until_closed) around what talks to it. A receive
+//! may fail first, with an error of the WebSocket that does not tell a FIN from a reset; the monitor has the reason then
+//! too. The recipe `websocket` of `hangup::_cookbook` is a broadcast.
+//!
 //! [`hangup::http`](crate::http) says what the end of a connection means for a request, and what hyper does by itself.
 
 mod accept;

@@ -116,7 +116,10 @@ fn no_runtime() {
     let (ours, _peer) = runtime.block_on(async { Tcp4::pair() });
     let (kind, message) = refusal(ours);
     assert_eq!(kind, ErrorKind::NotConnected);
-    assert!(message.contains("runtime"), "{message}");
+    assert!(
+        message.contains("watched by the runtime in which it is created"),
+        "{message}"
+    );
 }
 
 #[cfg(not(hangup_fallback))]

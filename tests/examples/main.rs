@@ -10,6 +10,7 @@ mod server;
 mod browser_dashboard;
 mod classify_log;
 mod closed_output;
+mod cookbook;
 mod dashboard;
 mod detection;
 mod dev_zero;

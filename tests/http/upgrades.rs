@@ -1,5 +1,4 @@
-//! Connections that switch to another protocol. The exchange of the request ended with the 101; the connection, and what
-//! is produced for it, goes on.
+//! Connections that switch to another protocol. The exchange of the request ends with the connection, and not with the 101.
 
 use crate::support::soon;
 use axum::Router;
@@ -110,4 +109,50 @@ async fn the_server_ends_the_connection() {
     drop(server);
     let over = GoneReason::Connection(CloseReason::Dropped);
     assert_eq!(soon("the end", exchange.gone()).await, over);
+}
+
+/// axum's own WebSockets over a monitored listener: the monitor and the exchange of the request that was upgraded end with the
+/// connection, and not with the 101.
+#[tokio::test]
+async fn a_websocket_of_axum_is_monitored_to_its_end() {
+    use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+    let (sockets, mut upgraded) = unbounded_channel::<(Monitor, Exchange, WebSocket)>();
+    let join = async move |monitor: Monitor, exchange: Exchange, upgrade: WebSocketUpgrade| {
+        upgrade.on_upgrade(async move |socket| {
+            let _ = sockets.send((monitor, exchange, socket));
+        })
+    };
+    let router = Router::new()
+        .route("/socket", any(join))
+        .layer(from_fn(follow));
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = router.into_make_service_with_connect_info::<Monitor>();
+    tokio::spawn(axum::serve(listener, service).into_future());
+
+    for (resets, reason) in [(false, CloseReason::PeerClosed), (true, CloseReason::Reset)] {
+        let mut client = client(address, WEBSOCKET, "HTTP/1.1 101").await;
+        let (monitor, exchange, mut socket) = soon("an upgrade", upgraded.recv()).await.unwrap();
+        socket.send(Message::text("event")).await.unwrap();
+        let mut frame = [0; 7];
+        soon("a frame", client.read_exact(&mut frame))
+            .await
+            .unwrap();
+        assert_eq!(&frame, b"\x81\x05event");
+        assert!(!monitor.is_closed());
+        assert_eq!(exchange.gone_reason(), None);
+        if resets {
+            client.set_zero_linger().unwrap();
+        }
+        drop(client);
+        // Nobody reads the socket.
+        assert_eq!(soon("the close", monitor.closed()).await, reason);
+        let over = GoneReason::Connection(reason.clone());
+        assert_eq!(soon("the end", exchange.gone()).await, over);
+        // After a FIN alone a write may still go out: a read of the connection is pending (invariant 10).
+        if resets {
+            let refused = socket.send(Message::text("event")).await.unwrap_err();
+            assert_eq!(CloseReason::find(&refused), Some(reason));
+        }
+    }
 }
