@@ -10,6 +10,7 @@ mod enqueue;
 mod housekeeping;
 mod load;
 pub(crate) mod on_unsendable;
+mod ranking;
 mod report;
 mod session;
 pub(crate) mod settings;

@@ -104,7 +104,7 @@ pub(crate) struct Session<'a, T: Message> {
     output: BytesMut,
     /// The batch's length before any of it was written.
     length: usize,
-    /// All messages of the batch are below this number.
+    /// All messages of the batch are before this position.
     end: u64,
     /// The batch is written, and has to be flushed.
     flush: bool,
@@ -411,6 +411,7 @@ impl<'a, T: Message> Session<'a, T> {
     fn encode(&mut self, taken: Taken<T>) -> io::Result<()> {
         let Taken {
             number,
+            position,
             attempt,
             since,
             message,
@@ -438,8 +439,8 @@ impl<'a, T: Message> Session<'a, T> {
                 return Err(error);
             }
         }
-        self.end = number + 1;
-        self.mark(number + 1, GRAIN.min(self.batch));
+        self.end = position + 1;
+        self.mark(self.end, GRAIN.min(self.batch));
         Ok(())
     }
 
@@ -459,14 +460,14 @@ impl<'a, T: Message> Session<'a, T> {
         self.shared.refuse(number, &refusal, &mut self.deferred);
     }
 
-    /// All messages below `number` end where the batch ends now. Marks that, `grain` bytes after the last mark.
-    fn mark(&mut self, number: u64, grain: usize) {
+    /// All messages before `position` end where the batch ends now. Marks that, `grain` bytes after the last mark.
+    fn mark(&mut self, position: u64, grain: usize) {
         if self.replies.is_some() || !self.parts.direct {
             return;
         }
         let end = self.position + self.output.len() as u64;
         if end >= self.marked + grain as u64 {
-            self.marks.push(end, number);
+            self.marks.push(end, position);
             self.marked = end;
         }
     }
@@ -519,10 +520,10 @@ impl<'a, T: Message> Session<'a, T> {
     }
 
     fn acknowledged(&mut self, bytes: u64) {
-        let Some(number) = self.marks.pass(bytes) else {
+        let Some(position) = self.marks.pass(bytes) else {
             return;
         };
-        if self.shared.confirm_below(number, &mut self.deferred) {
+        if self.shared.confirm_below(position, &mut self.deferred) {
             self.progress();
             self.batch = BATCH.min(self.batch.saturating_mul(2));
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 /// How many marks are kept apart. Beyond that the newest ones count as one.
 const MOST: usize = 1024;
 
-/// The ends of messages on one connection: in accepted bytes, and in message numbers.
+/// The ends of messages on one connection: in accepted bytes, and in positions.
 #[derive(Debug, Default)]
 pub(crate) struct AckMarks {
     /// Both grow.
@@ -13,25 +13,25 @@ pub(crate) struct AckMarks {
 }
 
 impl AckMarks {
-    /// All messages below `number` lie within the first `accepted` bytes.
-    pub(crate) fn push(&mut self, accepted: u64, number: u64) {
+    /// All messages before `position` lie within the first `accepted` bytes.
+    pub(crate) fn push(&mut self, accepted: u64, position: u64) {
         if self.ends.len() == MOST {
             self.ends.pop_back();
         }
-        self.ends.push_back((accepted, number));
+        self.ends.push_back((accepted, position));
     }
 
-    /// The number below which all messages are acknowledged when `acknowledged` bytes are, if that is new.
+    /// The position before which all messages are acknowledged when `acknowledged` bytes are, if that is new.
     pub(crate) fn pass(&mut self, acknowledged: u64) -> Option<u64> {
-        let mut below = None;
-        while let Some(&(accepted, number)) = self.ends.front() {
+        let mut before = None;
+        while let Some(&(accepted, position)) = self.ends.front() {
             if accepted > acknowledged {
                 break;
             }
-            below = Some(number);
+            before = Some(position);
             self.ends.pop_front();
         }
-        below
+        before
     }
 
     /// Whether every mark is passed.

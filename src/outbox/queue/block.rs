@@ -17,6 +17,10 @@ pub(crate) struct Terms {
     pub(crate) best_effort: bool,
     /// Somebody holds a receipt for it.
     pub(crate) receipt: bool,
+    /// Messages of one key keep their order. Used only with priorities.
+    pub(crate) key: u64,
+    /// The message is written before those of other keys with a lower one. Used only with priorities.
+    pub(crate) priority: u8,
 }
 
 /// Slots whose numbers grow. A gap in the numbers takes no slot.
