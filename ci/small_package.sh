@@ -8,7 +8,7 @@ room=$1
 shift
 mkdir -p "$room"
 
-dev='bytes|fastrand|futures|futures-test|http-body-util|hyper|hyper-util|libc|nix|proptest|quinn|rcgen|rustix|seccompiler|tempfile|tokio|tokio-rustls|tokio-test|tokio-util|windows-sys'
+dev='bytes|fastrand|futures|futures-test|hdrhistogram|http-body-util|hyper|hyper-util|libc|nix|proptest|quinn|rcgen|rustix|seccompiler|tempfile|tokio|tokio-rustls|tokio-test|tokio-util|windows-sys'
 {
     echo '[workspace]'
     awk -v dev="^($dev) = " '

@@ -201,12 +201,11 @@ impl Target {
 }
 
 fn socket_kind(descriptor: Descriptor) -> io::Result<Kind> {
-    // The protocol first: it is TCP for most sockets, and then the only other question is its state.
+    // The protocol first: it is TCP for most sockets, and then one other question is enough.
     let kind = match descriptor.int(libc::SO_PROTOCOL) {
-        Some(libc::IPPROTO_TCP) => match tcp::state(descriptor) {
-            Some(tcp::LISTEN) => return Err(listener()),
-            Some(_) => {
-                let control_bytes = tcp::control_bytes(descriptor);
+        Some(libc::IPPROTO_TCP) => match tcp::state_and_control_bytes(descriptor) {
+            Some((tcp::LISTEN, _)) => return Err(listener()),
+            Some((_, control_bytes)) => {
                 let control_bytes = control_bytes.and_then(|bytes| u8::try_from(bytes).ok());
                 return Ok(Kind::Tcp { control_bytes });
             }

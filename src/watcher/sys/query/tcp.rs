@@ -50,11 +50,25 @@ fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Event {
 
 /// How many of the acknowledged bytes were no data: the SYN, if we opened the connection, and our FIN
 /// (RFC 9293, section 3.4). Not known while data is under way, and before Linux 4.19.
-///
-/// `tcpi_bytes_acked` counts them; `tcpi_bytes_sent` less `tcpi_bytes_retrans` does not. They are at the
-/// offsets 120, 200 and 208 of `struct tcp_info` (include/uapi/linux/tcp.h).
 pub(super) fn control_bytes(descriptor: Descriptor) -> Option<u64> {
-    let info: [u8; 216] = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    control_bytes_in(&descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?)
+}
+
+/// The state and [`control_bytes`] by one system call, for the registration.
+pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Option<u64>)> {
+    match descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO) {
+        Some(info) if info[0] != 0 => Some((info[0], control_bytes_in(&info))),
+        Some(_) => None,
+        None => state(descriptor).map(|state| (state, None)),
+    }
+}
+
+/// The part of `struct tcp_info` (include/uapi/linux/tcp.h) that [`control_bytes`] needs.
+type Info = [u8; 216];
+
+/// `tcpi_bytes_acked` counts them; `tcpi_bytes_sent` less `tcpi_bytes_retrans` does not. They are at the
+/// offsets 120, 200 and 208.
+fn control_bytes_in(info: &Info) -> Option<u64> {
     let number = |offset: usize| {
         let bytes = info[offset..].first_chunk()?;
         Some(u64::from_ne_bytes(*bytes))
