@@ -241,10 +241,25 @@ impl<T: Message> Builder<T> {
     ///   new message if all others are more urgent.
     ///
     /// The peer sees messages out of the order of their numbers: see [`Envelope`](super::Envelope) and
-    /// [`Processed::UpTo`](super::Processed::UpTo). Each message in the queue takes about 110 bytes more.
+    /// [`Processed::UpTo`](super::Processed::UpTo). Each message in the queue takes more memory then, for its places in
+    /// the order.
     ///
     /// `priority` is called as `ordering_key` is. [`spawn`](Self::spawn) refuses a priority without an `ordering_key`: without
     /// keys no message may overtake another one.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let without_key = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .priority(|message| u8::from(message.contains("alarm")));
+    /// let error = without_key.spawn().unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    /// # }
+    /// ```
     ///
     /// ```
     /// use hangup::outbox::Outbox;
