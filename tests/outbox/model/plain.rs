@@ -361,7 +361,10 @@ impl Pair {
         let named = self.held.iter();
         let named = named.filter(|held| held.ever && held.terms.id == id);
         let named = named.map(|held| (held.number, held.position)).next();
-        let settled = self.settled.iter().rev().find(|&&(_, other)| other == id);
+        // Of several the one that was written last.
+        let settled = { self.settled.iter() }
+            .filter(|&&(_, other)| other == id)
+            .max();
         let position = match named {
             Some((_, position)) => position,
             None => settled.map(|&(position, _)| position),
