@@ -19,11 +19,15 @@ use plain::{Operation, Pair};
 struct Input {
     max_bytes: u16,
     max_len: u16,
+    with_priorities: bool,
     operations: Vec<(u8, u8, u8)>,
 }
 
 fuzz_target!(|input: Input| {
     let mut pair = Pair::new(input.max_bytes.into(), input.max_len.into());
+    if input.with_priorities {
+        pair.prioritize();
+    }
     for operation in input.operations {
         pair.run(Operation::new(operation));
     }

@@ -26,6 +26,9 @@ use tokio::time::Instant;
 /// assert!(!is_new(&mut highest, 1));
 /// assert!(is_new(&mut highest, 2));
 /// ```
+///
+/// With [priorities](super::Builder::priority) only the messages of one [key](super::Builder::ordering_key) arrive in the order of
+/// their numbers: then the peer keeps the highest number of each key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Envelope<T> {

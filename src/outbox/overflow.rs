@@ -48,6 +48,9 @@ pub enum Overflow {
     ///
     /// A durable outbox drops a new best-effort message while important ones are only in the store: those come
     /// before it.
+    ///
+    /// With [priorities](super::Builder::priority) messages of the lowest priority are dropped first. The new message is dropped if
+    /// all others are more urgent.
     DropOldest,
     /// The new message is dropped. Its receipt resolves to
     /// [`Overflowed`](super::UndeliveredReason::Overflowed).

@@ -45,9 +45,13 @@ pub enum Processed {
     /// counts.
     One(u64),
     /// The peer has processed every written message whose id is at most this one: for ids that grow.
+    ///
+    /// With [priorities](super::Builder::priority) messages are written out of the order of their ids. Then this means the message
+    /// with this id, and all that were written before it on this connection. The peer must name the message that it has
+    /// processed last, and not the highest id.
     UpTo(u64),
     /// The peer has processed this many of the messages that are written on this connection and not
-    /// confirmed, the oldest first: for replies without ids, in the order of the messages.
+    /// confirmed, in the order in which they were written: for replies without ids.
     Oldest(u64),
     /// The peer refuses the message with this id and will not accept it later either: its receipt
     /// resolves to [`Rejected`](super::UndeliveredReason::Rejected) with these words, and it is not sent again.

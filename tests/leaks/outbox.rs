@@ -34,6 +34,8 @@ fn to(address: SocketAddr) -> Builder<Bytes> {
         .capacity(1 << 16, 16)
         .overflow(Overflow::Wait)
         .in_flight(8)
+        .ordering_key(|message: &Bytes| message.len())
+        .priority(|message: &Bytes| (message.len() % 3) as u8)
         .linger(LONG)
         .reset_backoff_after(millis(1))
         .connect_timeout(LONG)

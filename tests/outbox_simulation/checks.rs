@@ -1,14 +1,15 @@
 //! What is known of each message, and what must hold:
 //!
 //! 1. an important message that was accepted is processed or rejected by the peer, or given back;
-//! 2. the peer processes important messages in the order of their numbers;
+//! 2. the peer processes important messages of one key in the order of their numbers;
 //! 3. a message that is reported as delivered was processed before, and one reported as rejected was rejected;
 //! 4. a message is not sent again on a connection that begins after its delivery was reported;
 //! 5. a best-effort message is sent at most once;
-//! 6. a message that was never accepted is not sent.
+//! 6. a message that was never accepted is not sent, and neither is one that was dropped as the newest;
+//! 7. messages are dropped only by a policy that drops.
 
 use crate::message::Note;
-use hangup::outbox::{Delivered, OutboxError, UndeliveredError, UndeliveredReason};
+use hangup::outbox::{Delivered, OutboxError, Overflow, UndeliveredError, UndeliveredReason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -20,8 +21,10 @@ struct State {
     messages: BTreeMap<u64, Known>,
     processed: BTreeSet<u64>,
     rejected: BTreeSet<u64>,
-    /// The highest number of an important message that the peer has processed, of each outbox.
-    highest: BTreeMap<u64, u64>,
+    /// The highest number of an important message that the peer has processed, of each outbox and key.
+    highest: BTreeMap<(u64, u8), u64>,
+    overflow: Overflow,
+    dropped: u64,
     connections: u64,
     /// The outbox: those without a store begin with new numbers.
     epoch: u64,
@@ -49,6 +52,13 @@ const UNWANTED: u64 = 17;
 impl Checks {
     fn state<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         act(&mut self.0.lock().unwrap())
+    }
+
+    /// What every outbox of this history is like.
+    pub(crate) fn begin(&self, overflow: Overflow) {
+        self.state(|state| {
+            state.overflow = overflow;
+        });
     }
 
     pub(crate) fn connection(&self) -> u64 {
@@ -85,9 +95,13 @@ impl Checks {
                 true => state.rejected.insert(note.id),
                 false => state.processed.insert(note.id),
             };
-            // What an earlier outbox had on its way comes when it comes.
-            if new && note.important && connection > state.first_connection {
-                let highest = state.highest.entry(state.epoch).or_default();
+            // What an earlier outbox had on its way comes when it comes, and so does what was dropped after it was written.
+            let least = match state.overflow {
+                Overflow::DropOldest => state.connections.saturating_sub(1),
+                _ => state.first_connection,
+            };
+            if new && note.important && connection > least.max(state.first_connection) {
+                let highest = state.highest.entry((state.epoch, note.key)).or_default();
                 assert!(
                     number >= *highest,
                     "2: {note:?}, {number}, comes after {highest}"
@@ -134,27 +148,30 @@ impl Checks {
     }
 
     pub(crate) fn outcome(&self, note: Note, outcome: Result<Delivered, UndeliveredError<Note>>) {
-        self.state(|state| match outcome {
-            Ok(_) => {
-                let done = state.processed.contains(&note.id);
-                assert!(done, "3: {note:?} is reported as delivered");
-                let connections = state.connections;
-                let known = state.messages.entry(note.id).or_default();
-                known.delivered = Some(connections);
-            }
-            Err(error) => {
-                assert_eq!(*error.message(), note);
-                match error.reason() {
-                    UndeliveredReason::Rejected(_) => {
-                        let done = state.rejected.contains(&note.id);
-                        assert!(done, "3: {note:?} is reported as rejected");
+        self.state(|state| {
+            match outcome {
+                Ok(_) => {
+                    let done = state.processed.contains(&note.id);
+                    assert!(done, "3: {note:?} is reported as delivered");
+                    let connections = state.connections;
+                    let known = state.messages.entry(note.id).or_default();
+                    known.delivered = Some(connections);
+                }
+                Err(error) => {
+                    assert_eq!(*error.message(), note);
+                    match error.reason() {
+                        UndeliveredReason::Rejected(_) => {
+                            let done = state.rejected.contains(&note.id);
+                            assert!(done, "3: {note:?} is reported as rejected");
+                        }
+                        UndeliveredReason::Expired | UndeliveredReason::Unconfirmed => {
+                            assert!(!note.important, "1: {note:?}: {error}");
+                        }
+                        UndeliveredReason::Overflowed => state.overflowed(note),
+                        // A new outbox may have it, or `ended` excuses it.
+                        UndeliveredReason::ShutDown | UndeliveredReason::TaskGone => {}
+                        _ => panic!("{note:?}: {error}"),
                     }
-                    UndeliveredReason::Expired | UndeliveredReason::Unconfirmed => {
-                        assert!(!note.important, "1: {note:?}: {error}");
-                    }
-                    // A new outbox may have it, or `ended` excuses it.
-                    UndeliveredReason::ShutDown | UndeliveredReason::TaskGone => {}
-                    _ => panic!("{note:?}: {error}"),
                 }
             }
         });
@@ -185,13 +202,30 @@ impl Checks {
         self.state(|state| state.check_important());
     }
 
-    /// Messages that the peer has processed, and lines that it has read.
-    pub(crate) fn counts(&self) -> (u64, u64, u64) {
-        self.state(|state| (state.processed.len() as u64, state.sent, state.connections))
+    /// Messages that the peer has processed, lines that it has read, connections, and messages that were dropped.
+    pub(crate) fn counts(&self) -> (u64, u64, u64, u64) {
+        self.state(|state| {
+            let processed = state.processed.len() as u64;
+            (processed, state.sent, state.connections, state.dropped)
+        })
     }
 }
 
 impl State {
+    /// A message was dropped for want of room.
+    fn overflowed(&mut self, note: Note) {
+        self.dropped += 1;
+        let drops_oldest = self.overflow == Overflow::DropOldest;
+        let drops = drops_oldest || self.overflow == Overflow::DropNewest;
+        assert!(drops, "7: {note:?} is dropped");
+        let known = self.messages.entry(note.id).or_default();
+        known.excused = true;
+        if !drops_oldest {
+            assert_eq!(known.sent, 0, "6: {note:?} was sent, and is dropped");
+            known.refused = true;
+        }
+    }
+
     fn check_important(&self) {
         for (id, known) in &self.messages {
             let note = known
@@ -219,6 +253,8 @@ impl State {
             if durable {
                 // The store may have removed it too late.
                 known.delivered = None;
+                // The next outbox may drop it, and nobody has its receipt.
+                known.excused |= self.overflow == Overflow::DropOldest;
             }
         }
     }

@@ -32,6 +32,8 @@ pub(crate) struct Summary {
     pub(crate) crashes: u64,
     /// Steps at which messages were only in the store.
     pub(crate) paged: u64,
+    /// Messages that were dropped for want of room.
+    pub(crate) dropped: u64,
     pub(crate) simulated: Duration,
 }
 
@@ -43,6 +45,7 @@ impl Summary {
         self.restarts += other.restarts;
         self.crashes += other.crashes;
         self.paged += other.paged;
+        self.dropped += other.dropped;
         self.simulated += other.simulated;
     }
 }
@@ -65,14 +68,28 @@ pub(crate) fn run(seed: u64) -> Summary {
     })
 }
 
+/// What every outbox of a history is like.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    capacity: usize,
+    in_flight: usize,
+    overflow: Overflow,
+    /// Messages have keys and priorities.
+    with_priorities: bool,
+}
+
+impl Plan {
+    fn drops(self) -> bool {
+        matches!(self.overflow, Overflow::DropOldest | Overflow::DropNewest)
+    }
+}
+
 struct History {
     rng: Rng,
     checks: Checks,
     network: Network,
     disk: Option<Disk>,
-    /// What every outbox of this history is like.
-    capacity: usize,
-    in_flight: usize,
+    plan: Plan,
     outbox: Outbox<Note>,
     task: JoinHandle<()>,
     /// Senders and receipts.
@@ -97,14 +114,25 @@ impl History {
         } else {
             usize::MAX
         };
-        let (outbox, task) = start(&network, &checks, disk.as_ref(), capacity, in_flight);
+        let plan = Plan {
+            capacity,
+            in_flight,
+            overflow: match rng.u8(0..6) {
+                0 => Overflow::Refuse,
+                1 if disk.is_none() => Overflow::DropOldest,
+                2 if disk.is_none() => Overflow::DropNewest,
+                _ => Overflow::Wait,
+            },
+            with_priorities: rng.bool(),
+        };
+        checks.begin(plan.overflow);
+        let (outbox, task) = start(&network, &checks, disk.as_ref(), plan);
         Self {
             rng,
             checks,
             network,
             disk,
-            capacity,
-            in_flight,
+            plan,
             outbox,
             task,
             waiting: Vec::new(),
@@ -149,6 +177,7 @@ impl History {
 
     fn note(&mut self) -> (Note, Importance) {
         let important = self.rng.u8(0..4) > 0;
+        let with_priorities = self.plan.with_priorities;
         let note = Note {
             id: self.next_id,
             important,
@@ -156,6 +185,16 @@ impl History {
                 0
             } else {
                 self.rng.usize(0..400)
+            },
+            key: if with_priorities {
+                self.rng.u8(1..4)
+            } else {
+                0
+            },
+            priority: if with_priorities {
+                self.rng.u8(0..3)
+            } else {
+                0
             },
         };
         self.next_id += 1;
@@ -185,7 +224,8 @@ impl History {
 
     fn follow(&mut self, note: Note, sending: Sending, limit: Option<Duration>) {
         let (checks, durable) = (self.checks.clone(), self.is_durable());
-        let keeps_receipt = self.rng.u8(0..4) > 0;
+        // Only a receipt tells that a message was dropped.
+        let keeps_receipt = self.rng.u8(0..4) > 0 || self.plan.drops();
         self.waiting.push(tokio::spawn(async move {
             let sent = match limit {
                 None => sending.await,
@@ -214,8 +254,14 @@ impl History {
         match futures::poll!(&mut sending) {
             std::task::Poll::Pending => self.idle.push((note, sending)),
             std::task::Poll::Ready(Ok(receipt)) => {
-                drop(receipt);
                 self.checks.accepted(note);
+                if self.plan.drops() {
+                    let checks = self.checks.clone();
+                    self.waiting.push(tokio::spawn(async move {
+                        let outcome = receipt.await;
+                        checks.outcome(note, outcome);
+                    }));
+                }
             }
             std::task::Poll::Ready(Err(error)) => self.checks.refused(&error),
         }
@@ -263,13 +309,7 @@ impl History {
 
     fn start(&mut self) {
         let disk = self.disk.as_ref();
-        let (outbox, task) = start(
-            &self.network,
-            &self.checks,
-            disk,
-            self.capacity,
-            self.in_flight,
-        );
+        let (outbox, task) = start(&self.network, &self.checks, disk, self.plan);
         self.outbox = outbox;
         self.task = task;
     }
@@ -278,10 +318,10 @@ impl History {
     fn check(&mut self) {
         let status = self.outbox.status();
         let in_memory = status.queued as u64 - status.on_disk;
-        assert!(in_memory <= self.capacity as u64, "{status:?}");
+        assert!(in_memory <= self.plan.capacity as u64, "{status:?}");
         self.summary.paged += u64::from(status.on_disk > 0);
         assert!(self.is_durable() || status.on_disk == 0, "{status:?}");
-        assert!(status.unconfirmed <= self.in_flight, "{status:?}");
+        assert!(status.unconfirmed <= self.plan.in_flight, "{status:?}");
         let over = matches!(status.link, Link::GaveUp(_) | Link::Closed);
         assert!(!over, "{:?}", status.link);
     }
@@ -316,11 +356,12 @@ impl History {
         let report = self.outbox.shutdown(BOUND).await;
         assert!(report.is_complete());
         self.checks.finish();
-        let (processed, lines, connections) = self.checks.counts();
+        let (processed, lines, connections, dropped) = self.checks.counts();
         Summary {
             processed,
             lines,
             connections,
+            dropped,
             simulated: self.began.elapsed(),
             ..self.summary
         }
@@ -332,11 +373,10 @@ fn start(
     network: &Network,
     checks: &Checks,
     disk: Option<&Disk>,
-    capacity: usize,
-    in_flight: usize,
+    plan: Plan,
 ) -> (Outbox<Note>, JoinHandle<()>) {
     loop {
-        if let Ok(outbox) = try_start(network, checks, disk, capacity, in_flight) {
+        if let Ok(outbox) = try_start(network, checks, disk, plan) {
             return outbox;
         }
     }
@@ -346,8 +386,7 @@ fn try_start(
     network: &Network,
     checks: &Checks,
     disk: Option<&Disk>,
-    capacity: usize,
-    in_flight: usize,
+    plan: Plan,
 ) -> io::Result<(Outbox<Note>, JoinHandle<()>)> {
     let (network, checks) = (network.clone(), checks.clone());
     let within = Duration::from_millis(700);
@@ -361,11 +400,17 @@ fn try_start(
             || LinesCodec::new_with_max_length(1000),
             |reply: String| meaning(&reply),
         ))
-        .capacity(1 << 20, capacity)
-        .in_flight(in_flight)
+        .capacity(1 << 20, plan.capacity)
+        .in_flight(plan.in_flight)
+        .overflow(plan.overflow)
         .connect_timeout(CONNECT_TIMEOUT)
         .ack_timeout(ACK_TIMEOUT)
         .backoff(delays);
+    if plan.with_priorities {
+        builder = builder
+            .ordering_key(|note: &Note| note.key)
+            .priority(|note: &Note| note.priority);
+    }
     if let Some(disk) = disk {
         builder = builder.durable_nonblocking(disk.open());
     }

@@ -11,6 +11,9 @@ pub(crate) struct Note {
     pub(crate) id: u64,
     pub(crate) important: bool,
     pub(crate) pad: usize,
+    /// Those of one key keep their order.
+    pub(crate) key: u8,
+    pub(crate) priority: u8,
 }
 
 impl Message for Note {
@@ -21,7 +24,14 @@ impl Message for Note {
 
 impl Record for Note {
     fn to_bytes(&self) -> Bytes {
-        format!("{} {} {}", self.id, self.important, self.pad).into()
+        let Self {
+            id,
+            important,
+            pad,
+            key,
+            priority,
+        } = self;
+        format!("{id} {important} {pad} {key} {priority}").into()
     }
 
     fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
@@ -32,11 +42,13 @@ impl Record for Note {
             id: word()?.parse()?,
             important: word()?.parse()?,
             pad: word()?.parse()?,
+            key: word()?.parse()?,
+            priority: word()?.parse()?,
         })
     }
 }
 
-/// Lines like "17 1 42 true xxxx": the number, the attempt, and the message.
+/// Lines like "17 1 42 true 0 0 xxxx": the number, the attempt, and the message.
 pub(crate) struct Lines;
 
 impl Encoder<Envelope<Note>> for Lines {
@@ -46,10 +58,20 @@ impl Encoder<Envelope<Note>> for Lines {
         let Envelope {
             number,
             attempt,
-            message: Note { id, important, pad },
+            message: note,
             ..
         } = envelope;
-        let line = format!("{number} {attempt} {id} {important} {:x<pad$}\n", "");
+        let Note {
+            id,
+            important,
+            pad,
+            key,
+            priority,
+        } = note;
+        let line = format!(
+            "{number} {attempt} {id} {important} {key} {priority} {:x<pad$}\n",
+            ""
+        );
         bytes.extend_from_slice(line.as_bytes());
         Ok(())
     }
@@ -63,6 +85,8 @@ pub(crate) fn parse(line: &str) -> Option<(u64, Note)> {
     let note = Note {
         id: words.next()?.parse().ok()?,
         important: words.next()?.parse().ok()?,
+        key: words.next()?.parse().ok()?,
+        priority: words.next()?.parse().ok()?,
         pad: words.next()?.len(),
     };
     Some((number, note))

@@ -82,7 +82,6 @@ pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners
     let mut lines = Framed::new(stream, LinesCodec::new());
     let mut count = 0;
     let mut owed = Vec::new();
-    let mut highest = 0;
     while let Some(Ok(line)) = lines.next().await {
         let Some((number, note)) = parse(&line) else {
             // Its beginning was cut away with the connection.
@@ -92,7 +91,6 @@ pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners
         let counting = manners.replies == Replies::Counting;
         let accepted = checks.process(connection, number, note, !counting);
         count += 1;
-        highest = highest.max(number);
         let mut replies = Vec::new();
         if accepted {
             owed.push(number);
@@ -107,7 +105,7 @@ pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners
                 }
                 Replies::UpTo => {
                     owed.clear();
-                    replies.push(format!("upto {highest}"));
+                    replies.push(format!("upto {number}"));
                 }
                 Replies::Counting => replies.push(format!("oldest {}", owed.drain(..).count())),
             }

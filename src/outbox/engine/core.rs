@@ -265,16 +265,16 @@ impl<T: Message> Core<T> {
     }
 
     /// A faster form of [`settle`](Self::settle) for confirmations without a store, which is the usual case. It
-    /// confirms at most `most` messages. Returns whether there may be more.
+    /// confirms at most `most` messages that were written before `position`. Returns whether there may be more.
     pub(crate) fn confirm_below(
         &mut self,
-        number: u64,
+        position: u64,
         most: u64,
         deferred: &mut Deferred<T>,
     ) -> bool {
         let before = self.buffer.len();
-        let first = self.buffer.first().unwrap_or(number);
-        let limit = number.min(first.saturating_add(most));
+        let first = self.buffer.first_position().unwrap_or(position);
+        let limit = position.min(first.saturating_add(most));
         let (messages, woken) = (&mut deferred.messages, &mut deferred.wakers);
         let (receipts, alone) = (&mut self.receipts, &mut self.alone);
         self.buffer
@@ -292,7 +292,7 @@ impl<T: Message> Core<T> {
             self.counts.delivered += confirmed as u64;
             self.room_changed(deferred);
         }
-        confirmed > 0 && limit < number
+        confirmed > 0 && limit < position
     }
 
     /// Records that a new message was dropped for lack of room, so that its receipt reports this.
@@ -353,11 +353,11 @@ impl<T: Message> Core<T> {
             0 => u64::MAX,
             _ => self.stored,
         };
-        let alone = self.alone.map_or(u64::MAX, |number| number + 1);
         Budget {
             bytes,
             in_flight: self.in_flight,
-            below: stored.min(alone).min(self.backlog.barrier()),
+            below: stored.min(self.backlog.barrier()),
+            alone: self.alone,
         }
     }
 
@@ -366,10 +366,7 @@ impl<T: Message> Core<T> {
         if !self.buffer.has_more() || self.buffer.written() >= self.in_flight {
             return false;
         }
-        match self.budget(0).below {
-            u64::MAX => true,
-            below => self.buffer.has_below(below),
-        }
+        self.buffer.can_take(&self.budget(0))
     }
 
     /// Ends the outbox. Only the first call has an effect.

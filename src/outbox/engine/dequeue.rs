@@ -16,8 +16,8 @@ const HOLD: u64 = 64;
 const HOLD_BYTES: usize = 8 * 1024;
 
 impl<T: Message> OutboxShared<T> {
-    /// Confirms the messages below `number`. Returns whether any was confirmed.
-    pub(crate) fn confirm_below(&self, number: u64, deferred: &mut Deferred<T>) -> bool {
+    /// Confirms what was written before this position. Returns whether any message was confirmed.
+    pub(crate) fn confirm_below(&self, position: u64, deferred: &mut Deferred<T>) -> bool {
         let mut any = false;
         loop {
             let mut core = self.lock();
@@ -25,11 +25,11 @@ impl<T: Message> OutboxShared<T> {
             let before = core.counts.delivered;
             let more = if self.is_durable() {
                 core.settle(deferred, None, |buffer, mut settle| {
-                    buffer.confirm_below(number, &mut settle);
+                    buffer.confirm_below(position, &mut settle);
                 });
                 false
             } else {
-                core.confirm_below(number, HOLD, deferred)
+                core.confirm_below(position, HOLD, deferred)
             };
             any |= core.counts.delivered > before;
             drop(core);

@@ -62,6 +62,7 @@ impl<T: Message> OutboxShared<T> {
         importance: Importance,
         receipt: bool,
     ) -> Option<Terms> {
+        let (key, priority) = self.ranking.rank(message);
         Some(Terms {
             size: u32::try_from(message.size()).ok()?,
             id: match &self.ids {
@@ -72,6 +73,8 @@ impl<T: Message> OutboxShared<T> {
             expires: None,
             best_effort: importance.is_best_effort(),
             receipt,
+            key,
+            priority,
         })
     }
 
@@ -130,6 +133,9 @@ impl<T: Message> OutboxShared<T> {
                 Overflow::DropNewest => return Ok(drop_newest(core, offer, deferred)),
                 Overflow::DropOldest => {
                     while core.buffer.fit(size) == Fit::Later {
+                        if core.buffer.outranks(offer.terms.priority) {
+                            return Ok(drop_newest(core, offer, deferred));
+                        }
                         core.settle(deferred, None, |buffer, mut settle| {
                             buffer.evict(&mut settle);
                         });

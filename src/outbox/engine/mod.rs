@@ -36,6 +36,7 @@ mod enqueue;
 mod housekeeping;
 mod load;
 pub(crate) mod on_unsendable;
+mod ranking;
 mod report;
 mod session;
 pub(crate) mod settings;

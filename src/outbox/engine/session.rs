@@ -128,7 +128,7 @@ pub(crate) struct Session<'a, T: Message> {
     output: BytesMut,
     /// The length of the whole batch.
     length: usize,
-    /// One above the highest message number in the batch.
+    /// One above the highest position in the batch.
     end: u64,
     /// The batch is written to the stream, and not flushed yet.
     flush: bool,
@@ -436,6 +436,7 @@ impl<'a, T: Message> Session<'a, T> {
     fn encode(&mut self, taken: Taken<T>) -> io::Result<()> {
         let Taken {
             number,
+            position,
             attempt,
             since,
             message,
@@ -463,8 +464,8 @@ impl<'a, T: Message> Session<'a, T> {
                 return Err(error);
             }
         }
-        self.end = number + 1;
-        self.mark(number + 1, GRAIN.min(self.batch));
+        self.end = position + 1;
+        self.mark(self.end, GRAIN.min(self.batch));
         Ok(())
     }
 
@@ -484,15 +485,15 @@ impl<'a, T: Message> Session<'a, T> {
         self.shared.refuse(number, &refusal, &mut self.deferred);
     }
 
-    /// Notes that all messages below `number` end at the present end of the batch, unless the last mark is fewer than
+    /// Notes that all messages before `position` end at the present end of the batch, unless the last mark is fewer than
     /// `grain` bytes away.
-    fn mark(&mut self, number: u64, grain: usize) {
+    fn mark(&mut self, position: u64, grain: usize) {
         if self.replies.is_some() || !self.parts.direct {
             return;
         }
         let end = self.position + self.output.len() as u64;
         if end >= self.marked + grain as u64 {
-            self.marks.push(end, number);
+            self.marks.push(end, position);
             self.marked = end;
         }
     }
@@ -546,10 +547,10 @@ impl<'a, T: Message> Session<'a, T> {
 
     /// The first `bytes` bytes of the stream are acknowledged. A confirmation also doubles the batch, up to [`BATCH`].
     fn acknowledged(&mut self, bytes: u64) {
-        let Some(number) = self.marks.pass(bytes) else {
+        let Some(position) = self.marks.pass(bytes) else {
             return;
         };
-        if self.shared.confirm_below(number, &mut self.deferred) {
+        if self.shared.confirm_below(position, &mut self.deferred) {
             self.progress();
             self.batch = BATCH.min(self.batch.saturating_mul(2));
         }

@@ -1,6 +1,7 @@
 //! The values that a builder collects.
 
 use super::on_unsendable::OnUnsendable;
+use super::ranking::Ranking;
 use crate::outbox::backoff::Backoff;
 use crate::outbox::connection::Connection;
 use crate::outbox::envelope::Envelope;
@@ -53,6 +54,8 @@ pub(crate) struct Settings<T: Message> {
     pub(crate) max_count: usize,
     pub(crate) overflow: Overflow,
     pub(crate) in_flight: usize,
+    /// Taken by the start.
+    pub(crate) ranking: Ranking<T>,
     pub(crate) delays: NewDelays,
     pub(crate) give_up_on: GiveUpOn,
     pub(crate) limits: Limits,
@@ -99,6 +102,7 @@ impl<T: Message> Settings<T> {
             max_count: 65_536,
             overflow: Overflow::Wait,
             in_flight: usize::MAX,
+            ranking: Ranking::new(),
             delays: Box::new(|| Box::new(Backoff::default().into_iter())),
             give_up_on: Box::new(|error| {
                 use io::ErrorKind::{InvalidInput, Unsupported};
@@ -137,6 +141,10 @@ impl<T: Message> Settings<T> {
                 "`capacity` has no room for one message",
             ),
             (self.in_flight == 0, "`in_flight` lets no message be sent"),
+            (
+                self.ranking.priority.is_some() && self.ranking.key.is_none(),
+                "`priority` needs `ordering_key`: without keys all messages keep one order",
+            ),
             (
                 self.limits.connect_timeout == Some(zero),
                 "`connect_timeout` is zero: pass `None` for no limit",

@@ -2,6 +2,7 @@
 
 use super::core::{Core, Deferred, OutboxEnd, Phase};
 use super::on_unsendable::OnUnsendable;
+use super::ranking::Ranking;
 use super::report::{OutboxReport, WANTS_STATUS};
 use super::settings::{FromBytes, Settings};
 use super::store_jobs::{StoreJobs, Waiting};
@@ -32,6 +33,7 @@ const STORE_CLOSES: Duration = Duration::from_secs(1);
 pub(crate) struct OutboxShared<T> {
     core: Mutex<Core<T>>,
     pub(crate) ids: Ids<T>,
+    pub(crate) ranking: Ranking<T>,
     pub(crate) overflow: Overflow,
     confirmed_by: ConfirmedBy,
     status: watch::Sender<OutboxStatus>,
@@ -52,17 +54,22 @@ impl<T: Message> OutboxShared<T> {
     pub(crate) fn new(
         settings: &Settings<T>,
         unsendable: OnUnsendable<T>,
+        ranking: Ranking<T>,
         ids: Ids<T>,
         confirmed_by: ConfirmedBy,
     ) -> Self {
         let started = Instant::now();
-        let buffer = Buffer::new(settings.max_bytes, settings.max_count);
+        let mut buffer = Buffer::new(settings.max_bytes, settings.max_count);
+        if ranking.reorders() {
+            buffer.prioritize();
+        }
         let core = Core::new(buffer, settings.in_flight);
         let durable = settings.durable.as_ref();
         Self {
             status: watch::Sender::new(core.status(started, started)),
             core: Mutex::new(core),
             ids,
+            ranking,
             overflow: settings.overflow,
             confirmed_by,
             started,

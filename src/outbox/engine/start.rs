@@ -3,6 +3,7 @@
 use super::backlog::Amount;
 use super::driver::Driver;
 use super::on_unsendable::OnUnsendable;
+use super::ranking::Ranking;
 use super::settings::{Durable, Settings, StoreCalls};
 use super::shared::OutboxShared;
 use super::store_writer::StoreWriter;
@@ -26,9 +27,11 @@ pub(crate) fn start<T: Message>(
     settings.check()?;
     let confirmed_by = confirm.confirmed_by();
     let (ids, replies) = confirm.into_parts();
+    let ranking = std::mem::replace(&mut settings.ranking, Ranking::new());
     let unsendable = settings.unsendable.take();
     let unsendable = unsendable.unwrap_or(OnUnsendable(Box::new(|_| UnsendableAction::Keep)));
-    let shared = Arc::new(OutboxShared::new(&settings, unsendable, ids, confirmed_by));
+    let shared = OutboxShared::new(&settings, unsendable, ranking, ids, confirmed_by);
+    let shared = Arc::new(shared);
     let durable = settings.durable.take();
     let writer = match durable {
         Some(durable) => recover(&shared, durable)?,

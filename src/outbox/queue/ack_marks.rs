@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 /// later.
 const MOST: usize = 1024;
 
-/// The marks of one connection.
+/// The marks of one connection: the ends of messages, in accepted bytes and in positions.
 #[derive(Debug, Default)]
 pub(crate) struct AckMarks {
     /// Positions and numbers, both growing.
@@ -24,26 +24,26 @@ pub(crate) struct AckMarks {
 }
 
 impl AckMarks {
-    /// Adds a mark: all messages below `number` lie within the first `accepted` bytes.
-    pub(crate) fn push(&mut self, accepted: u64, number: u64) {
+    /// Adds a mark: all messages before `position` lie within the first `accepted` bytes.
+    pub(crate) fn push(&mut self, accepted: u64, position: u64) {
         if self.ends.len() == MOST {
             self.ends.pop_back();
         }
-        self.ends.push_back((accepted, number));
+        self.ends.push_back((accepted, position));
     }
 
-    /// Removes the marks up to `acknowledged`. Returns the number below which all messages are acknowledged, if any
+    /// Removes the marks up to `acknowledged`. Returns the position before which all messages are acknowledged, if any
     /// mark was passed.
     pub(crate) fn pass(&mut self, acknowledged: u64) -> Option<u64> {
-        let mut below = None;
-        while let Some(&(accepted, number)) = self.ends.front() {
+        let mut before = None;
+        while let Some(&(accepted, position)) = self.ends.front() {
             if accepted > acknowledged {
                 break;
             }
-            below = Some(number);
+            before = Some(position);
             self.ends.pop_front();
         }
-        below
+        before
     }
 
     /// Whether every mark is passed.

@@ -20,6 +20,10 @@ pub(crate) struct Terms {
     pub(crate) best_effort: bool,
     /// Whether somebody holds a receipt for it.
     pub(crate) receipt: bool,
+    /// Messages of one key keep their order. Used only with priorities.
+    pub(crate) key: u64,
+    /// The message is written before those of other keys with a lower one. Used only with priorities.
+    pub(crate) priority: u8,
 }
 
 /// Slots with growing numbers. A gap in the numbers takes no slot.

@@ -1,7 +1,7 @@
 //! The messages that an outbox holds. Pure: no I/O, no clock, no runtime.
 //!
-//! Messages are ordered by their numbers. The cursor separates the messages that are written on the present
-//! connection from the others:
+//! Messages are ordered by their numbers, unless they have priorities: see `order.rs`. The cursor separates the
+//! messages that are written on the present connection from the others:
 //!
 //! ```text
 //!   held, written on this connection │ held, to be written (again)  │ held, never written
@@ -12,7 +12,8 @@
 //! # Invariants
 //!
 //! 1. A pushed message is held until it is settled. It is settled exactly once.
-//! 2. `take` returns held messages from the cursor on, in order, each message once between two rewinds.
+//! 2. `take` returns held messages from the cursor on, in order, each message once between two rewinds. With priorities
+//!    it returns them in the order that `order.rs` defines, and `cursor` and `fresh` are not used.
 //! 3. Only a message that was written can be confirmed.
 //! 4. After a rewind every held message is to be written. A best-effort message that was written is settled
 //!    by the rewind as unconfirmed, so it is never written twice.
@@ -29,6 +30,7 @@
 //! | `expire`, when something has expired | linear |
 
 use super::block::{Block, Terms};
+use super::order::Order;
 use std::collections::{BTreeSet, VecDeque};
 
 /// How a message was settled.
@@ -59,6 +61,8 @@ pub(crate) struct Settled<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Taken<T> {
     pub(crate) number: u64,
+    /// Its place among all that are written. It grows from message to message.
+    pub(crate) position: u64,
     /// 1 when it is written for the first time.
     pub(crate) attempt: u8,
     /// When it was accepted.
@@ -75,6 +79,16 @@ pub(crate) struct Budget {
     pub(crate) in_flight: usize,
     /// Only messages below this number.
     pub(crate) below: u64,
+    /// No message after this one; with priorities no message but this one and those of its key before it.
+    pub(crate) alone: Option<u64>,
+}
+
+impl Budget {
+    /// Only messages below this number, if they have no priorities.
+    fn limit(&self) -> u64 {
+        let alone = self.alone.map_or(u64::MAX, |number| number + 1);
+        self.below.min(alone)
+    }
 }
 
 /// Whether a message fits into the buffer.
@@ -94,7 +108,7 @@ pub(crate) struct Buffer<T> {
     /// The number of the next message: above all numbers in `blocks`.
     tail: u64,
     /// Above the numbers of all messages that are written on this connection; at most `tail`.
-    cursor: u64,
+    pub(super) cursor: u64,
     /// Above the numbers of all messages that were ever written; between `cursor` and `tail`.
     pub(super) fresh: u64,
     /// Held messages.
@@ -108,10 +122,13 @@ pub(crate) struct Buffer<T> {
     /// No held message expires before this time.
     earliest: u64,
     pub(super) ids: Ids,
+    /// Which messages go before others, if they have priorities.
+    pub(super) order: Option<Box<Order>>,
     /// Whether the peer's replies name messages. Otherwise they may count messages, see `gone`.
     pub(super) named: bool,
-    /// Messages that are written on this connection and were dropped without a reply. A reply that counts messages
-    /// counts these too. Without this set, such a reply would confirm a message that the peer did not mean.
+    /// The positions of messages that are written on this connection and were dropped without a reply. A reply that
+    /// counts messages counts these too. Without this set, such a reply would confirm a message that the peer did not
+    /// mean.
     pub(super) gone: BTreeSet<u64>,
 }
 
@@ -138,6 +155,7 @@ impl<T> Buffer<T> {
             max_len,
             earliest: u64::MAX,
             ids: Ids::Growing(0),
+            order: None,
             named: false,
             gone: BTreeSet::new(),
         }
@@ -167,7 +185,19 @@ impl<T> Buffer<T> {
 
     /// Whether a message below `limit` is to be written.
     pub(crate) fn has_below(&self, limit: u64) -> bool {
-        self.next_to_write().is_some_and(|number| number < limit)
+        match &self.order {
+            None => self.next_to_write().is_some_and(|number| number < limit),
+            Some(order) => order.next(limit, None).is_some(),
+        }
+    }
+
+    /// Whether the budget lets a message be written, apart from its bytes and its count.
+    pub(crate) fn can_take(&self, budget: &Budget) -> bool {
+        match (&self.order, budget.limit()) {
+            (Some(order), _) => order.next(budget.below, budget.alone).is_some(),
+            (None, u64::MAX) => self.has_more(),
+            (None, limit) => self.has_below(limit),
+        }
     }
 
     /// The lowest number that is to be written.
@@ -177,8 +207,12 @@ impl<T> Buffer<T> {
         numbers.find(|&number| number >= self.cursor)
     }
 
-    /// The lowest number that is written on this connection and will be written again after a loss.
+    /// The message that was written first on this connection, of those that will be written again after a loss.
     pub(crate) fn first_written(&self) -> Option<u64> {
+        if let Some(order) = &self.order {
+            let mut written = order.written().map(|(_, number)| number);
+            return written.find(|&number| !self.is_best_effort(number));
+        }
         let mut held = self.blocks.iter().flat_map(Block::held);
         let (number, _) = held.find(|(_, slot)| !slot.is_best_effort())?;
         (number < self.cursor).then_some(number)
@@ -259,8 +293,16 @@ impl<T> Buffer<T> {
             self.blocks.push_back(block);
         }
         self.tail = number + 1;
+        self.count(number, &terms);
+    }
+
+    /// Counts a message that is held from now on.
+    fn count(&mut self, number: u64, terms: &Terms) {
         self.len += 1;
         self.bytes += terms.size as usize;
+        if let Some(order) = &mut self.order {
+            order.insert(number, terms.key, terms.priority);
+        }
     }
 
     /// Holds a message under a number that was skipped. No held message may have it, and no message from it on may be
@@ -269,7 +311,7 @@ impl<T> Buffer<T> {
         if number >= self.tail {
             return self.push_at(number, message, terms);
         }
-        debug_assert!(number >= self.cursor && number >= self.fresh);
+        debug_assert!(self.order.is_some() || number >= self.cursor.max(self.fresh));
         if self.len == 0 {
             self.ids = Ids::Growing(terms.id);
         }
@@ -307,8 +349,7 @@ impl<T> Buffer<T> {
             let _ = block.push(number, message, &terms);
             self.blocks.insert(place, block);
         }
-        self.len += 1;
-        self.bytes += terms.size as usize;
+        self.count(number, &terms);
     }
 
     /// Indexes the id of a message that goes between the block before `place` and the one at it.
@@ -358,10 +399,13 @@ impl<T> Buffer<T> {
     where
         T: Clone,
     {
+        if self.order.is_some() {
+            return self.take_in_order(budget, now, batch, settle);
+        }
         let mut again = 0;
         let mut room = budget.bytes;
         let mut expired = false;
-        let limit = budget.below.min(self.tail);
+        let limit = budget.limit().min(self.tail);
         let start = self.block_from(self.cursor);
         'blocks: for block in self.blocks.range_mut(start..) {
             let skip = block.index_from(self.cursor).max(block.head);
@@ -387,6 +431,7 @@ impl<T> Buffer<T> {
                 room = room.saturating_sub((slot.size as usize).max(1));
                 batch.push(Taken {
                     number,
+                    position: number,
                     attempt: slot.attempts,
                     since: slot.since,
                     message: message.clone(),
@@ -416,7 +461,7 @@ impl<T> Buffer<T> {
                 continue;
             }
             // Keep the message, so that `gone` stays bounded.
-            if number < self.cursor && !self.named && self.gone.len() >= self.max_len {
+            if self.is_written(number) && !self.named && self.gone.len() >= self.max_len {
                 continue;
             }
             let outcome = match slot.attempts {
@@ -432,8 +477,13 @@ impl<T> Buffer<T> {
     }
 
     /// Drops the oldest message that is not written on this connection. If there is none, drops the oldest message.
+    /// With priorities the least urgent messages come first.
     pub(crate) fn evict(&mut self, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
-        if let Some(number) = self.next_to_write().or_else(|| self.first()) {
+        let victim = match &self.order {
+            None => self.next_to_write().or_else(|| self.first()),
+            Some(order) => self.victim_in_order(order),
+        };
+        if let Some(number) = victim {
             self.drop_unanswered(number, Outcome::Overflowed, settle);
         }
     }
@@ -446,13 +496,21 @@ impl<T> Buffer<T> {
         written_too: bool,
         settle: &mut (impl FnMut(Settled<T>) + ?Sized),
     ) -> Option<u64> {
-        let least = if written_too { 0 } else { self.cursor };
-        let held = self.blocks.iter().flat_map(Block::held);
-        let (number, _) =
-            { held }.find(|&(number, slot)| number >= least && !slot.is_best_effort())?;
-        if number >= limit {
-            return None;
-        }
+        let number = match &self.order {
+            None => {
+                let least = if written_too { 0 } else { self.cursor };
+                let mut held = self.blocks.iter().flat_map(Block::held);
+                let (number, _) =
+                    held.find(|&(number, slot)| number >= least && !slot.is_best_effort())?;
+                (number < limit).then_some(number)?
+            }
+            Some(order) => {
+                let written = order.written().map(|(_, number)| number);
+                let written = written.take(if written_too { usize::MAX } else { 0 });
+                let mut all = order.least_urgent().chain(written);
+                all.find(|&number| number < limit && !self.is_best_effort(number))?
+            }
+        };
         self.drop_unanswered(number, Outcome::Overflowed, settle);
         Some(number)
     }
@@ -477,8 +535,8 @@ impl<T> Buffer<T> {
         outcome: Outcome,
         settle: &mut (impl FnMut(Settled<T>) + ?Sized),
     ) {
-        if number < self.cursor && !self.named {
-            self.gone.insert(number);
+        if let Some(position) = self.position(number).filter(|_| !self.named) {
+            self.gone.insert(position);
         }
         self.settle(number, outcome, settle);
     }
@@ -496,20 +554,32 @@ impl<T> Buffer<T> {
     /// The connection is lost. Held messages are to be written again, and written best-effort messages are settled.
     pub(crate) fn rewind(&mut self, settle: &mut (impl FnMut(Settled<T>) + ?Sized)) {
         let cursor = self.cursor;
-        let lost: Vec<u64> = self
-            .blocks
-            .iter()
-            .take_while(|block| block.number(0) < cursor)
-            .flat_map(Block::held)
-            .filter(|(number, slot)| *number < cursor && slot.is_best_effort())
-            .map(|(number, _)| number)
-            .collect();
+        let lost: Vec<u64> = match &self.order {
+            None => {
+                let blocks = self.blocks.iter();
+                let written = blocks.take_while(|block| block.number(0) < cursor);
+                let held = written.flat_map(Block::held);
+                let lost = held.filter(|(number, slot)| *number < cursor && slot.is_best_effort());
+                lost.map(|(number, _)| number).collect()
+            }
+            Some(order) => {
+                let written = order.written().map(|(_, number)| number);
+                let mut lost: Vec<u64> = { written }
+                    .filter(|&number| self.is_best_effort(number))
+                    .collect();
+                lost.sort_unstable();
+                lost
+            }
+        };
         for number in lost {
             self.settle(number, Outcome::Unconfirmed, settle);
         }
         self.gone.clear();
         self.written = 0;
-        self.cursor = self.first().unwrap_or(self.tail).min(cursor);
+        match &mut self.order {
+            None => self.cursor = self.first().unwrap_or(self.tail).min(cursor),
+            Some(order) => order.rewind(),
+        }
     }
 
     /// The held messages, in order, with their numbers.
@@ -530,7 +600,12 @@ impl<T> Buffer<T> {
                 }
             }
         }
+        let mut order = self.order.take();
+        if let Some(order) = &mut order {
+            order.clear();
+        }
         *self = Self {
+            order,
             tail: self.tail,
             cursor: self.tail,
             fresh: self.tail,
@@ -543,6 +618,11 @@ impl<T> Buffer<T> {
     pub(crate) fn get(&self, number: u64) -> Option<&T> {
         let (block, index) = self.locate(number)?;
         self.blocks[block].slots[index].message.as_ref()
+    }
+
+    fn is_best_effort(&self, number: u64) -> bool {
+        let place = self.locate(number);
+        place.is_some_and(|(block, index)| self.blocks[block].slots[index].is_best_effort())
     }
 
     /// The receipt of the message was dropped.
@@ -595,7 +675,11 @@ impl<T> Buffer<T> {
         };
         self.len -= 1;
         self.bytes -= slot.size as usize;
-        self.written -= usize::from(number < self.cursor);
+        let was_written = match &mut self.order {
+            None => number < self.cursor,
+            Some(order) => order.remove(number, slot.id),
+        };
+        self.written -= usize::from(was_written);
         if let Ids::Index(index) = &mut self.ids {
             index.remove(&(slot.id, number));
         }
@@ -622,7 +706,7 @@ impl<T> Buffer<T> {
     }
 
     /// The block and the slot of a number.
-    fn locate(&self, number: u64) -> Option<(usize, usize)> {
+    pub(super) fn locate(&self, number: u64) -> Option<(usize, usize)> {
         let place = match self.blocks.front() {
             // Usually the message to be settled is in the first block.
             Some(block) if number < block.end() => 0,

@@ -6,14 +6,17 @@
 use super::buffer::{Buffer, Ids, Outcome, Settled};
 
 impl<T> Buffer<T> {
-    /// Confirms all written messages below `number`.
+    /// Confirms all messages that were written before this position.
     pub(crate) fn confirm_below(
         &mut self,
-        number: u64,
+        position: u64,
         settle: &mut (impl FnMut(Settled<T>) + ?Sized),
     ) {
         self.peer_names();
-        let limit = number.min(self.fresh);
+        if self.order.is_some() {
+            return self.confirm_before(position, settle);
+        }
+        let limit = position.min(self.fresh);
         while let Some(block) = self.blocks.front() {
             if block.live == 0 || block.number(block.head) >= limit {
                 break;
@@ -22,7 +25,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Confirms the `count` oldest messages that are written on this connection. Messages that were dropped since then
+    /// Confirms the `count` messages that were written first on this connection. Messages that were dropped since then
     /// count too.
     pub(crate) fn confirm_oldest(
         &mut self,
@@ -30,11 +33,15 @@ impl<T> Buffer<T> {
         settle: &mut (impl FnMut(Settled<T>) + ?Sized),
     ) {
         for _ in 0..count.min((self.written + self.gone.len()) as u64) {
-            let first = self.first().filter(|_| self.written > 0);
+            let first = match &self.order {
+                None => self.first().map(|number| (number, number)),
+                Some(order) => order.written().next(),
+            };
+            let first = first.filter(|_| self.written > 0);
             match (first, self.gone.first()) {
-                (Some(first), None) => self.settle(first, Outcome::Confirmed, settle),
-                (Some(first), Some(&gone)) if first < gone => {
-                    self.settle(first, Outcome::Confirmed, settle);
+                (Some((_, number)), None) => self.settle(number, Outcome::Confirmed, settle),
+                (Some((position, number)), Some(&gone)) if position < gone => {
+                    self.settle(number, Outcome::Confirmed, settle);
                 }
                 _ => {
                     self.gone.pop_first();
@@ -51,13 +58,17 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Confirms all written messages whose id is at most this one.
+    /// Confirms all written messages whose id is at most this one; with priorities the message with this id, and those that
+    /// were written before it on this connection.
     pub(crate) fn confirm_up_to(
         &mut self,
         id: u64,
         settle: &mut (impl FnMut(Settled<T>) + ?Sized),
     ) {
         self.peer_names();
+        if self.order.is_some() {
+            return self.confirm_up_to_in_order(id, settle);
+        }
         match &self.ids {
             Ids::Growing(_) => {
                 while let Some(block) = self.blocks.front() {
@@ -98,7 +109,7 @@ impl<T> Buffer<T> {
     }
 
     /// The oldest written message with this id.
-    fn find(&self, id: u64) -> Option<u64> {
+    pub(super) fn find(&self, id: u64) -> Option<u64> {
         match &self.ids {
             Ids::Growing(_) => {
                 let start = self.blocks.partition_point(|block| block.last_id() < id);
@@ -106,21 +117,25 @@ impl<T> Buffer<T> {
                     let skip = block.slots.partition_point(|slot| slot.id < id);
                     for (index, slot) in block.slots.iter().enumerate().skip(skip) {
                         let number = block.number(index);
-                        if slot.id != id || number >= self.fresh {
+                        let ended = self.order.is_none() && number >= self.fresh;
+                        if slot.id != id || ended {
                             return None;
                         }
-                        if slot.message.is_some() {
+                        if slot.message.is_some() && self.was_written(number) {
                             return Some(number);
                         }
                     }
                 }
                 None
             }
-            Ids::Index(index) => index
-                .range((id, 0)..=(id, u64::MAX))
-                .map(|&(_, number)| number)
-                .next()
-                .filter(|&number| number < self.fresh),
+            Ids::Index(index) => {
+                let named = index.range((id, 0)..=(id, u64::MAX));
+                let mut numbers = named.map(|&(_, number)| number);
+                match &self.order {
+                    None => numbers.next().filter(|&number| number < self.fresh),
+                    Some(_) => numbers.find(|&number| self.was_written(number)),
+                }
+            }
         }
     }
 }

@@ -15,8 +15,11 @@ use queue::block::{Block, Slot, Terms};
 use queue::buffer::Buffer;
 use queue::wait_queue::WaitQueue;
 
-fn run(operations: &[(u8, u8, u8)], max_bytes: usize, max_len: usize) {
+fn run(operations: &[(u8, u8, u8)], max_bytes: usize, max_len: usize, with_priorities: bool) {
     let mut pair = Pair::new(max_bytes, max_len);
+    if with_priorities {
+        pair.prioritize();
+    }
     for &operation in operations {
         pair.run(Operation::new(operation));
     }
@@ -31,7 +34,16 @@ proptest! {
         max_bytes in 1_usize..10_000,
         max_len in 1_usize..300,
     ) {
-        run(&operations, max_bytes, max_len);
+        run(&operations, max_bytes, max_len, false);
+    }
+
+    #[test]
+    fn buffer_with_priorities_does_as_the_model(
+        operations in vec(any::<(u8, u8, u8)>(), 0..200),
+        max_bytes in 1_usize..10_000,
+        max_len in 1_usize..300,
+    ) {
+        run(&operations, max_bytes, max_len, true);
     }
 }
 
@@ -136,6 +148,8 @@ fn gaps_in_the_numbers_take_no_memory() {
                 expires: None,
                 best_effort: false,
                 receipt: false,
+                key: 0,
+                priority: 0,
             };
             buffer.push_at(number, number, terms);
         }

@@ -2,10 +2,11 @@
 //!
 //! Operations go into the buffer and into the model, and after each of them the two are compared: what was
 //! taken and settled, in which order, and all that the buffer tells of itself (invariants 1 to 5 of
-//! `buffer.rs`).
+//! `buffer.rs`, invariant 1 of `order.rs`).
 
 use super::queue::block::Terms;
 use super::queue::buffer::{Budget, Buffer, Fit, Outcome, Settled, Taken};
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
 /// One operation; small numbers, so that they meet.
@@ -34,6 +35,7 @@ pub enum Operation {
         bytes: u8,
         limit: Option<u8>,
         in_flight: Option<u8>,
+        alone: Option<u8>,
     },
     /// So many of the written ones are acknowledged.
     Acknowledge(u8),
@@ -94,6 +96,7 @@ impl Operation {
                 bytes: a,
                 limit: (b % 4 == 0).then_some(b / 4),
                 in_flight: (b % 4 == 1).then_some(b / 4),
+                alone: (b % 8 == 2).then_some(b / 8),
             },
             16..=17 => Self::Acknowledge(a),
             18..=20 => Self::One(a),
@@ -117,10 +120,18 @@ struct Held {
     number: u64,
     message: u64,
     terms: Terms,
-    /// On this connection.
-    written: bool,
+    /// At least that of each later one of its key.
+    urgency: u8,
+    /// Its place among those that are written on this connection.
+    position: Option<u64>,
     /// On any.
     ever: bool,
+}
+
+impl Held {
+    fn is_written(&self) -> bool {
+        self.position.is_some()
+    }
 }
 
 type Gone = (u64, u64, Outcome, bool);
@@ -131,13 +142,18 @@ pub struct Pair {
     held: Vec<Held>,
     max_bytes: usize,
     max_len: usize,
+    with_priorities: bool,
+    /// The position of what is written next, with priorities.
+    next_position: u64,
+    /// The positions and the ids of what was written on this connection and is settled.
+    settled: Vec<(u64, u64)>,
     next: u64,
     last_id: u64,
     /// Numbers that were passed over and may be used.
     skipped: VecDeque<u64>,
     now: u64,
     last_batch: Vec<u64>,
-    /// Written on this connection and dropped without a reply, as long as no reply has named a message.
+    /// The positions of what was written on this connection and dropped without a reply, as long as no reply has named a message.
     gone: BTreeSet<u64>,
     named: bool,
     steps: usize,
@@ -150,6 +166,9 @@ impl Pair {
             held: Vec::new(),
             max_bytes,
             max_len,
+            with_priorities: false,
+            next_position: 0,
+            settled: Vec::new(),
             next: 0,
             last_id: 0,
             skipped: VecDeque::new(),
@@ -159,6 +178,12 @@ impl Pair {
             named: false,
             steps: 0,
         }
+    }
+
+    /// Messages have keys and priorities.
+    pub fn prioritize(&mut self) {
+        self.with_priorities = true;
+        self.buffer.prioritize();
     }
 
     pub fn run(&mut self, operation: Operation) {
@@ -194,16 +219,17 @@ impl Pair {
                 bytes,
                 limit,
                 in_flight,
-            } => self.take(bytes, limit, in_flight),
+                alone,
+            } => self.take(bytes, limit, in_flight, alone),
             Operation::Acknowledge(pick) => {
-                let written = self.held.iter().filter(|held| held.written);
-                let below = written.map(|held| held.number + 1).nth(pick.into());
-                let below = below.unwrap_or(0);
+                let written = self.held.iter().filter_map(|held| held.position);
+                let before = written.map(|position| position + 1).nth(pick.into());
+                let before = before.unwrap_or(0);
                 self.name();
                 self.both(
                     Outcome::Confirmed,
-                    |held| held.number < below,
-                    |buffer, settle| buffer.confirm_below(below, settle),
+                    |held| held.position.is_some_and(|position| position < before),
+                    |buffer, settle| buffer.confirm_below(before, settle),
                 );
             }
             Operation::One(pick) => {
@@ -219,6 +245,9 @@ impl Pair {
             Operation::UpTo(pick) => {
                 let id = self.pick_id(pick);
                 self.name();
+                if self.with_priorities {
+                    return self.up_to_with_priorities(id);
+                }
                 self.both(
                     Outcome::Confirmed,
                     |held| held.ever && held.terms.id <= id,
@@ -236,14 +265,18 @@ impl Pair {
                 );
             }
             Operation::Evict => {
-                let waiting = self.held.iter().find(|held| !held.written);
-                let evicted = waiting.or(self.held.first()).cloned();
+                let waiting = self.held.iter().filter(|held| !held.is_written());
+                let waiting = waiting.min_by_key(|held| (held.urgency, held.number));
+                let written = self.held.iter().min_by_key(|held| held.position);
+                let evicted = waiting.or(written).cloned();
                 let Some(evicted) = evicted else {
+                    assert!(!self.buffer.outranks(0));
                     return self.buffer.evict(&mut |_| panic!("nothing is held"));
                 };
-                if evicted.written && !self.named {
-                    self.gone.insert(evicted.number);
+                for priority in 0..4 {
+                    assert_eq!(self.buffer.outranks(priority), evicted.urgency > priority);
                 }
+                self.drop_unanswered(&evicted);
                 self.both(
                     Outcome::Overflowed,
                     |held| held.number == evicted.number,
@@ -252,27 +285,31 @@ impl Pair {
             }
             Operation::Oldest(count) => {
                 // The line of what was written, as the peer sees it.
-                let written = self.held.iter().filter(|held| held.written);
-                let mut line: Vec<u64> = written.map(|held| held.number).collect();
+                let written = self.held.iter().filter_map(|held| held.position);
+                let mut line: Vec<u64> = written.collect();
                 line.extend(&self.gone);
                 line.sort_unstable();
                 line.truncate(count.into());
-                self.gone.retain(|number| !line.contains(number));
+                self.gone.retain(|position| !line.contains(position));
                 self.both(
                     Outcome::Confirmed,
-                    |held| line.contains(&held.number),
+                    |held| {
+                        held.position
+                            .is_some_and(|position| line.contains(&position))
+                    },
                     |buffer, settle| buffer.confirm_oldest(count.into(), settle),
                 );
             }
             Operation::Cut => {
                 self.both(
                     Outcome::Unconfirmed,
-                    |held| held.written && held.terms.best_effort,
+                    |held| held.is_written() && held.terms.best_effort,
                     |buffer, settle| buffer.rewind(settle),
                 );
                 self.gone.clear();
+                self.settled.clear();
                 for held in &mut self.held {
-                    held.written = false;
+                    held.position = None;
                 }
             }
             Operation::Refuse(pick) => {
@@ -303,6 +340,7 @@ impl Pair {
             }
             Operation::Clear => {
                 self.gone.clear();
+                self.settled.clear();
                 self.skipped.clear();
                 let mut left = Vec::new();
                 self.buffer
@@ -318,6 +356,37 @@ impl Pair {
         self.compare();
     }
 
+    /// A reply means the message with this id, and what was written before it.
+    fn up_to_with_priorities(&mut self, id: u64) {
+        let named = self.held.iter();
+        let named = named.filter(|held| held.ever && held.terms.id == id);
+        let named = named.map(|held| (held.number, held.position)).next();
+        // Of several the one that was written last.
+        let settled = { self.settled.iter() }
+            .filter(|&&(_, other)| other == id)
+            .max();
+        let position = match named {
+            Some((_, position)) => position,
+            None => settled.map(|&(position, _)| position),
+        };
+        self.both(
+            Outcome::Confirmed,
+            |held| match position {
+                Some(limit) => held.position.is_some_and(|position| position <= limit),
+                None => named.is_some_and(|(number, _)| held.number == number),
+            },
+            |buffer, settle| buffer.confirm_up_to(id, settle),
+        );
+        self.compare();
+    }
+
+    /// A message is dropped to which the peer may still reply.
+    fn drop_unanswered(&mut self, held: &Held) {
+        if let Some(position) = held.position.filter(|_| !self.named) {
+            self.gone.insert(position);
+        }
+    }
+
     /// A reply names a message.
     fn name(&mut self) {
         self.named = true;
@@ -326,7 +395,7 @@ impl Pair {
 
     /// Its time has run out, and nothing keeps it.
     fn is_due(&self, held: &Held) -> bool {
-        let kept = held.written && !self.named && self.gone.len() >= self.max_len;
+        let kept = held.is_written() && !self.named && self.gone.len() >= self.max_len;
         !kept && held.terms.expires.is_some_and(|at| at <= self.now)
     }
 
@@ -344,10 +413,10 @@ impl Pair {
                 Outcome::Expired
             };
             assert_eq!(outcome, expected);
-            if held.written && !self.named {
-                self.gone.insert(number);
-            }
-            self.held.remove(place);
+            let held = self.held.remove(place);
+            self.drop_unanswered(&held);
+            self.settled
+                .extend(held.position.map(|position| (position, held.terms.id)));
         }
     }
 
@@ -357,6 +426,8 @@ impl Pair {
             Id::Any(id) => u64::from(id),
         };
         self.last_id = id;
+        // Numbers that follow each other have all combinations.
+        let any = self.next.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60;
         Terms {
             size: size.into(),
             id,
@@ -364,6 +435,8 @@ impl Pair {
             expires: ttl.map(|ttl| self.now + u64::from(ttl)),
             best_effort: ttl.is_some_and(|ttl| ttl % 4 != 0),
             receipt: true,
+            key: any % 4,
+            priority: (any / 4 % 4) as u8,
         }
     }
 
@@ -374,11 +447,22 @@ impl Pair {
 
     fn insert(&mut self, number: u64, terms: Terms) {
         let place = self.held.partition_point(|held| held.number < number);
+        let (before, after) = self.held.split_at_mut(place);
+        let key = |held: &&mut Held| held.terms.key == terms.key;
+        let later = after.iter_mut().filter(key).map(|held| held.urgency).max();
+        let urgency = match self.with_priorities {
+            true => later.unwrap_or(0).max(terms.priority),
+            false => 0,
+        };
+        for earlier in before.iter_mut().filter(key) {
+            earlier.urgency = earlier.urgency.max(urgency);
+        }
         let held = Held {
             number,
             message: number,
             terms,
-            written: false,
+            urgency,
+            position: None,
             ever: false,
         };
         self.held.insert(place, held);
@@ -402,19 +486,25 @@ impl Pair {
     }
 
     /// Invariant 2: in order, each once, and none that has expired.
-    fn take(&mut self, bytes: u8, limit: Option<u8>, in_flight: Option<u8>) {
+    fn take(&mut self, bytes: u8, limit: Option<u8>, in_flight: Option<u8>, alone: Option<u8>) {
         let bytes = usize::from(bytes).max(1);
         let limit = limit.map_or(u64::MAX, |limit| {
             self.held.first().map_or(0, |held| held.number) + u64::from(limit)
         });
         let barrier = self.skipped.front().copied().unwrap_or(u64::MAX);
         let limit = limit.min(barrier);
+        let alone = alone.and_then(|pick| self.pick(pick));
+        let alone = alone.map(|held| (held.number, held.terms.key));
         let in_flight = in_flight.map_or(usize::MAX, usize::from);
         let budget = Budget {
             bytes,
             in_flight,
             below: limit,
+            alone: alone.map(|(number, _)| number),
         };
+        let may = self.held.iter().filter(|held| !held.is_written());
+        let mut may = may.filter(|held| self.may_go(held, limit, alone));
+        assert_eq!(self.buffer.can_take(&budget), may.next().is_some());
         let (mut batch, mut settled) = (Vec::new(), Vec::new());
         let again = self
             .buffer
@@ -424,7 +514,7 @@ impl Pair {
         let mut swept = self.held.clone();
         std::mem::swap(&mut self.held, &mut swept);
         for held in self.held.iter_mut().filter(taken_now) {
-            held.written = true;
+            held.position = Some(u64::MAX);
             held.ever = true;
         }
         self.expired(settled);
@@ -434,38 +524,62 @@ impl Pair {
         let mut taken = 0;
         let mut before = 0;
         let mut room = bytes;
-        let written = self.held.iter().filter(|held| held.written).count();
-        let waiting: Vec<usize> = (0..self.held.len())
-            .filter(|&place| !self.held[place].written)
+        let written = self.held.iter().filter(|held| held.is_written()).count();
+        let mut waiting: Vec<usize> = (0..self.held.len())
+            .filter(|&place| {
+                let held = &self.held[place];
+                !held.is_written() && self.may_go(held, limit, alone)
+            })
             .collect();
+        if alone.is_none() {
+            waiting.sort_by_key(|&place| Reverse(self.held[place].urgency));
+        }
         let expired = |held: &Held| held.terms.expires.is_some_and(|at| at <= self.now);
         for place in waiting {
             let held = &self.held[place];
             if taken == batch.len() {
                 let full = room == 0 || written + taken >= in_flight;
-                let ended = full || held.number >= limit || expired(held) || {
-                    // A sweep in passing ends a batch.
-                    taken > 0
-                };
+                // A sweep in passing ends a batch.
+                let swept = !self.with_priorities && (expired(held) || taken > 0);
+                // Without the message that was to go alone nothing goes, until the next batch.
+                let gone =
+                    alone.is_some_and(|(alone, _)| left.iter().all(|&number| number != alone));
+                let ended = full || swept || gone;
                 assert!(ended, "a batch that could be larger: {batch:?}, {held:?}");
                 break;
             }
-            assert!(
-                room > 0 && written + taken < in_flight && held.number < limit && !expired(held)
-            );
+            assert!(room > 0 && written + taken < in_flight && !expired(held));
             let Taken {
-                number, message, ..
+                number,
+                position,
+                message,
+                ..
             } = batch[taken];
             assert_eq!((number, message), (held.number, held.message));
+            if self.with_priorities {
+                assert_eq!(position, self.next_position);
+                self.next_position += 1;
+            } else {
+                assert_eq!(position, number);
+            }
             room = room.saturating_sub((held.terms.size as usize).max(1));
             before += u64::from(held.ever);
-            self.held[place].written = true;
+            self.held[place].position = Some(position);
             self.held[place].ever = true;
             taken += 1;
         }
         assert_eq!(taken, batch.len());
         assert_eq!(again, before);
         self.last_batch = batch.into_iter().map(|taken| taken.number).collect();
+    }
+
+    /// Whether a message may be written, apart from how many are.
+    fn may_go(&self, held: &Held, limit: u64, alone: Option<(u64, u64)>) -> bool {
+        let alone = alone.is_none_or(|(alone, key)| match self.with_priorities {
+            true => held.number <= alone && held.terms.key == key,
+            false => held.number <= alone,
+        });
+        alone && held.number < limit
     }
 
     /// A change of the buffer, and those that it must settle.
@@ -482,9 +596,14 @@ impl Pair {
             let hit = settled(held);
             if hit {
                 expected.push((held.number, held.message, outcome, held.terms.receipt));
+                self.settled
+                    .extend(held.position.map(|position| (position, held.terms.id)));
             }
             !hit
         });
+        if self.with_priorities {
+            gone.sort_unstable_by_key(|gone| gone.0);
+        }
         assert_eq!(gone, expected);
     }
 
@@ -493,8 +612,28 @@ impl Pair {
     }
 
     fn pick_id(&self, pick: u8) -> u64 {
-        let held = self.pick(pick);
-        held.map_or(u64::from(pick), |held| held.terms.id)
+        let settled = self
+            .settled
+            .get(usize::from(pick) % (self.settled.len() + 1));
+        match (self.pick(pick), settled) {
+            (Some(held), _) => held.terms.id,
+            (None, Some(&(_, id))) => id,
+            (None, None) => pick.into(),
+        }
+    }
+
+    /// Of two messages of one key, the later one is not written before the earlier one.
+    fn check_keys(&self) {
+        for key in 0..4 {
+            let of_key = self.held.iter().filter(|held| held.terms.key == key);
+            let mut last = Some(0);
+            for held in of_key {
+                let position = held.position;
+                let overtakes = position.is_some() && (last.is_none() || position < last);
+                assert!(!overtakes, "{held:?}");
+                last = position;
+            }
+        }
     }
 
     /// Invariant 5, and what else the buffer tells of itself.
@@ -504,18 +643,21 @@ impl Pair {
         assert_eq!(self.buffer.is_empty(), held.is_empty());
         let sizes = held.iter().map(|held| held.terms.size as usize);
         assert_eq!(self.buffer.bytes(), sizes.sum::<usize>());
-        let written = held.iter().filter(|held| held.written).count();
+        let written = held.iter().filter(|held| held.is_written()).count();
         assert_eq!(self.buffer.written(), written);
         assert_eq!(self.buffer.has_more(), written < held.len());
         let oldest = held.first().map(|held| held.terms.since);
         assert_eq!(self.buffer.oldest(), oldest);
         let kept = self.gone.len() >= self.max_len;
-        let waiting = held.iter().filter(|held| !held.written || !kept);
+        let waiting = held.iter().filter(|held| !held.is_written() || !kept);
         if let Some(expiry) = waiting.filter_map(|held| held.terms.expires).min() {
             let told = self.buffer.next_expiry();
             assert!(told.is_some_and(|told| told <= expiry), "late: {told:?}");
         }
         assert_eq!(self.buffer.get(self.next), None);
+        if self.with_priorities {
+            self.check_keys();
+        }
         // Of many a few are enough: not always the same ones.
         let step = 1 + held.len() / 32;
         for held in held.iter().skip(self.steps % step).step_by(step) {

@@ -38,10 +38,8 @@ impl Encoder<Bytes> for Waiting {
     type Error = io::Error;
 
     fn encode(&mut self, message: Bytes, output: &mut BytesMut) -> io::Result<()> {
-        if number(&message) == 100 {
-            if let Some(gone) = self.gone.take() {
-                gone.recv_timeout(LONG).expect("the peer leaves");
-            }
+        if let Some(gone) = self.gone.take_if(|_| number(&message) == 100) {
+            gone.recv_timeout(LONG).expect("the peer leaves");
         }
         self.codec.encode(message, output)
     }
