@@ -119,8 +119,8 @@ impl History {
             in_flight,
             overflow: match rng.u8(0..6) {
                 0 => Overflow::Refuse,
-                1 if disk.is_none() => Overflow::DropOldest,
-                2 if disk.is_none() => Overflow::DropNewest,
+                1 => Overflow::DropOldest,
+                2 => Overflow::DropNewest,
                 _ => Overflow::Wait,
             },
             with_priorities: rng.bool(),

@@ -18,7 +18,7 @@ struct Inner {
     fine: bool,
     /// How many records it may have.
     capacity: usize,
-    /// How often the machine has started. An outbox of an earlier start writes nothing any more.
+    /// How often the machine has started, or an outbox. An outbox of an earlier start writes nothing any more.
     start: u64,
     rng: Rng,
 }
@@ -43,10 +43,14 @@ impl Disk {
         self.0.lock().unwrap().fine = fine;
     }
 
+    /// An earlier outbox whose shutdown has run out of time writes nothing from now on. (`DiskStore` refuses to open
+    /// until that outbox is gone.)
     pub(crate) fn open(&self) -> SimStore {
+        let mut inner = self.0.lock().unwrap();
+        inner.start += 1;
         SimStore {
             disk: self.clone(),
-            start: self.0.lock().unwrap().start,
+            start: inner.start,
         }
     }
 

@@ -96,9 +96,8 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// Accepts the message if there is room, and no other sender waits for it or this one's `turn` has come.
-    #[inline]
     /// Accepts the message if there is room. Waiting senders go first, unless it is this sender's turn (`in_turn`).
+    #[inline]
     #[allow(
         clippy::result_large_err,
         reason = "the offer comes back to be made again"
