@@ -30,7 +30,8 @@ mod kinds;
 mod layer;
 mod linger;
 mod matrix;
-#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+// The filters that seccompiler makes are for processors of 64 bits.
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(hangup_fallback)))]
 mod no_tcp_info;
 mod owed;
 mod panics;

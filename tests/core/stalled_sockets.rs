@@ -3,13 +3,9 @@
 #![cfg(unix)]
 
 use crate::support::{Pair, Tcp4, Unix, reason, soon};
-use hangup::{
-    CloseReason, Monitor, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy,
-};
+use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
 use std::io::Read;
-use std::pin::Pin;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -174,15 +170,19 @@ mod under_tls {
     }
 }
 
+#[cfg(feature = "axum")]
 mod http {
     use super::*;
     use axum::Router;
     use axum::body::Body;
     use axum::routing::get;
     use bytes::Bytes;
+    use hangup::{Monitor, MonitoredListener};
     use http_body::Frame;
     use std::convert::Infallible;
     use std::net::SocketAddr;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
     use tokio::sync::mpsc;
 
     /// axum's listener over ours. It hands out a monitor of each connection.
