@@ -18,6 +18,7 @@ mod codec;
 mod construct;
 mod copy;
 mod delivered;
+#[cfg(unix)] // the bare stream's WSAESHUTDOWN has no kind of std
 mod differential;
 mod direct_io;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
