@@ -15,6 +15,8 @@ use crate::support::{Pair, Peer, Tcp4, Unix, soon};
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+#[cfg(target_os = "linux")]
+use rustix::event::PollFlags;
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -78,6 +80,30 @@ struct Past {
     /// A call of the bare stream has failed.
     failed: bool,
     written: u8,
+}
+
+#[cfg(target_os = "linux")]
+impl Past {
+    /// What our socket has when the step has reached it: `RDHUP` after a FIN, `HUP` after a reset.
+    fn brings(&self, step: &Step, outcome: &Outcome) -> Option<PollFlags> {
+        match (step, outcome) {
+            (Step::PeerFinishes, _) if !self.ended => Some(PollFlags::RDHUP),
+            (Step::PeerResets, _) if !self.gone => Some(PollFlags::HUP),
+            // A close with unread input is a reset.
+            (Step::PeerLeaves, _) if !self.gone && self.unread_by_peer > 0 => Some(PollFlags::HUP),
+            (Step::PeerLeaves, _) if !self.ended => Some(PollFlags::RDHUP),
+            // Nobody has the connection any more: the answer is a reset.
+            (Step::Write(length), Outcome::Sent(Ok(()))) if self.gone && *length > 0 => {
+                Some(PollFlags::HUP)
+            }
+            (Step::WriteVectored(lengths), Outcome::Sent(Ok(())))
+                if self.gone && lengths.iter().any(|length| *length > 0) =>
+            {
+                Some(PollFlags::HUP)
+            }
+            _ => None,
+        }
+    }
 }
 
 struct Side<S, P> {
@@ -263,6 +289,12 @@ async fn run<K: Pair>(half_close: HalfClose, script: &[Step]) -> Result<(), Test
                     monitored.ours.close_reason()
                 )));
             }
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(happened) = past.brings(step, &plain) {
+            // On a busy machine the kernel delivers late, even over loopback.
+            crate::support::until(&bare.ours, happened);
+            crate::support::until(monitored.ours.get_ref(), happened);
         }
         past.written = past.written.wrapping_add(17);
         match (step, &plain) {
