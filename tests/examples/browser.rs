@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tungstenite::{Error, Message, WebSocket};
 
 /// For each call and each event.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// Chromium lives no longer than this many seconds, even if the test is killed.
 const LIFE: &str = "300";
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -129,6 +129,18 @@ impl Tab<'_> {
     /// Calls a method of the protocol.
     pub(crate) fn call(&self, method: &str, params: Value) -> Value {
         self.browser.call(Some(&self.session), method, params)
+    }
+
+    /// Whether the page has such an element, asked without a script.
+    pub(crate) fn has(&self, selector: &str) -> bool {
+        let ask = |method, params| self.browser.try_call(Some(&self.session), method, params);
+        // An error: another page came meanwhile.
+        let found = ask("DOM.getDocument", json!({})).and_then(|root| {
+            let root = &root["root"]["nodeId"];
+            let params = json!({"nodeId": root, "selector": selector});
+            ask("DOM.querySelector", params)
+        });
+        found.is_ok_and(|found| found["nodeId"] != 0)
     }
 
     /// Loads a page, and returns when it is there.

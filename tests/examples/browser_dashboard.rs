@@ -1,6 +1,6 @@
 //! `file_server --dashboard`, looked at in Chromium.
 
-use crate::browser::{Browser, Tab};
+use crate::browser::{Browser, DEADLINE, Tab};
 use crate::dashboard::start;
 use crate::process::number;
 use crate::server::Server;
@@ -234,6 +234,11 @@ fn it_is_readable_without_its_script() {
     );
     let url = format!("http://{}/_hangup?token={}", server.address, server.token);
     page.call("Page.navigate", json!({"url": url}));
+    // The parser asks for each `noscript` whether scripts run, and the navigation does not wait for it.
+    let began = Instant::now();
+    while !page.has("noscript a") {
+        assert!(began.elapsed() < DEADLINE, "no page");
+    }
     page.call(
         "Emulation.setScriptExecutionDisabled",
         json!({"value": false}),
