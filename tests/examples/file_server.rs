@@ -460,11 +460,12 @@ fn the_limit_on_descriptors_is_survived() {
     let mut server = Server::run(&mut command, root);
 
     let clients: Vec<_> = (0..64).map(|_| server.connect()).collect();
-    server
-        .example
-        .line("cannot accept connections, trying again: ");
     let before = processor_time(&server);
-    server.example.silent_for(Duration::from_secs(2));
+    // Once, or not at all: the server may have closed idle connections for the new ones in time.
+    let told = server.example.told_within(Duration::from_secs(2));
+    assert!(told.len() <= 1, "{told:?}");
+    let expected = "cannot accept connections, trying again: ";
+    assert!(told.iter().all(|line| line.contains(expected)), "{told:?}");
     assert!(processor_time(&server) - before < Duration::from_secs(1));
 
     drop(clients);
