@@ -457,7 +457,7 @@ fn the_limit_on_descriptors_is_survived() {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 32; exec \"$0\" \"$@\""]);
     command.arg(binary("file_server")).arg("--root").arg(&root);
-    let mut server = Server::run(&mut command, root);
+    let server = Server::run(&mut command, root);
 
     let clients: Vec<_> = (0..64).map(|_| server.connect()).collect();
     let before = processor_time(&server);
