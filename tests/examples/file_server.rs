@@ -455,17 +455,17 @@ fn the_limit_on_descriptors_is_survived() {
     let root = directory("descriptors").join("root");
     fs::create_dir(&root).unwrap();
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 32; exec \"$0\" \"$@\""]);
+    // So few that they are used up before the server closes idle connections for new ones, which it does from 8 on.
+    command.args(["-c", "ulimit -n 18; exec \"$0\" \"$@\""]);
     command.arg(binary("file_server")).arg("--root").arg(&root);
-    let server = Server::run(&mut command, root);
+    let mut server = Server::run(&mut command, root);
 
     let clients: Vec<_> = (0..64).map(|_| server.connect()).collect();
+    server
+        .example
+        .line("cannot accept connections, trying again: ");
     let before = processor_time(&server);
-    // Once, or not at all: the server may have closed idle connections for the new ones in time.
-    let told = server.example.told_within(Duration::from_secs(2));
-    assert!(told.len() <= 1, "{told:?}");
-    let expected = "cannot accept connections, trying again: ";
-    assert!(told.iter().all(|line| line.contains(expected)), "{told:?}");
+    server.example.silent_for(Duration::from_secs(2));
     assert!(processor_time(&server) - before < Duration::from_secs(1));
 
     drop(clients);

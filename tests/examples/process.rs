@@ -178,13 +178,6 @@ impl Example {
         }
     }
 
-    /// What is printed within `time`.
-    pub(crate) fn told_within(&self, time: Duration) -> Vec<String> {
-        let end = Instant::now() + time;
-        let left = || end.saturating_duration_since(Instant::now());
-        std::iter::from_fn(|| self.lines.recv_timeout(left()).ok()).collect()
-    }
-
     /// Asserts that nothing is printed for `time`.
     pub(crate) fn silent_for(&self, time: Duration) {
         assert_eq!(
