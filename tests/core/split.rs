@@ -2,6 +2,7 @@
 
 #![cfg(all(target_os = "linux", not(hangup_fallback)))]
 
+use crate::split_turns::SlowShutdown;
 use crate::support::{Pair, Tcp4, Unix, reason, soon};
 use hangup::{CloseReason, DirectIo, MonitoredStream, OwnedReadHalf, Status};
 use std::io::{self, ErrorKind, Read, Seek, Write};
@@ -285,49 +286,23 @@ fn a_half_that_is_polled_inside_of_the_other_is_woken() {
 }
 
 /// A shutdown that has to wait is continued by the reads.
-struct SlowShutdown(Arc<AtomicU8>);
-
-impl AsyncRead for SlowShutdown {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
-
-impl AsyncWrite for SlowShutdown {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, b: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(b.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.0.fetch_add(1, Relaxed) < 2 {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
 #[test]
 fn reads_go_on_with_a_shutdown_that_waits() {
     let calls = Arc::new(AtomicU8::new(0));
-    let (reader, writer) = MonitoredStream::unwatched(SlowShutdown(calls.clone())).into_split();
+    let counted = calls.clone();
+    let shutdown = SlowShutdown(move |cx: &mut Context<'_>| {
+        if counted.fetch_add(1, Relaxed) < 2 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    });
+    let (reader, writer) = MonitoredStream::unwatched(shutdown).into_split();
     drop(writer);
     let mut reader = task::spawn(reader);
-    let read = |reader: &mut task::Spawn<OwnedReadHalf<SlowShutdown>>| {
-        reader.enter(|cx, reader| reader.poll_read(cx, &mut ReadBuf::new(&mut [0])))
-    };
-    assert_pending!(read(&mut reader));
-    assert!(reader.is_woken());
-    for _ in 0..3 {
-        assert_pending!(read(&mut reader));
+    for turn in 0..4 {
+        assert_pending!(reader.enter(|cx, half| half.poll_read(cx, &mut ReadBuf::new(&mut [0]))));
+        assert!(turn > 0 || reader.is_woken());
     }
     // It is done, and not done again.
     assert_eq!(calls.load(Relaxed), 3);

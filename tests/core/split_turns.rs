@@ -121,18 +121,10 @@ fn a_waker_that_panics_does_not_reach_the_other_half() {
     drop(writer);
 }
 
-/// A shutdown that has to wait until `may_end` is set.
-#[derive(Clone, Default)]
-struct Held(Arc<Mutex<HeldState>>);
+/// Reads wait for ever, writes are taken, and the function says how a shutdown stands.
+pub(crate) struct SlowShutdown<F>(pub(crate) F);
 
-#[derive(Default)]
-struct HeldState {
-    may_end: bool,
-    ended: bool,
-    waiting: Option<Waker>,
-}
-
-impl AsyncRead for Held {
+impl<F> AsyncRead for SlowShutdown<F> {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -142,7 +134,7 @@ impl AsyncRead for Held {
     }
 }
 
-impl AsyncWrite for Held {
+impl<F: FnMut(&mut Context<'_>) -> Poll<()> + Unpin> AsyncWrite for SlowShutdown<F> {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, b: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(b.len()))
     }
@@ -151,34 +143,45 @@ impl AsyncWrite for Held {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut held = self.0.lock().unwrap();
-        if held.may_end {
-            held.ended = true;
-            return Poll::Ready(Ok(()));
-        }
-        held.waiting = Some(cx.waker().clone());
-        Poll::Pending
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (self.0)(cx).map(Ok)
     }
+}
+
+#[derive(Default)]
+struct Held {
+    may_end: bool,
+    ended: bool,
+    waiting: Option<Waker>,
 }
 
 /// A reader waited already when the other half was dropped, with a shutdown that had to wait. Nobody went on with
 /// it: the peer waited for the end, and the reader for the peer.
 #[test]
 fn a_reader_that_waits_already_goes_on_with_the_shutdown() {
-    let held = Held::default();
-    let (mut reader, writer) = MonitoredStream::unwatched(held.clone()).into_split();
+    let held = Arc::new(Mutex::new(Held::default()));
+    let shared = held.clone();
+    let shutdown = SlowShutdown(move |cx: &mut Context<'_>| {
+        let mut held = shared.lock().unwrap();
+        if held.may_end {
+            held.ended = true;
+            return Poll::Ready(());
+        }
+        held.waiting = Some(cx.waker().clone());
+        Poll::Pending
+    });
+    let (mut reader, writer) = MonitoredStream::unwatched(shutdown).into_split();
     let (waker, count) = new_count_waker();
     assert_pending!(read(&mut reader, &waker));
     drop(writer);
     // Now there is room.
     let waiting = {
-        let mut held = held.0.lock().unwrap();
+        let mut held = held.lock().unwrap();
         held.may_end = true;
         held.waiting.take()
     };
     waiting.expect("the shutdown waits").wake();
     woken_once(&count);
     assert_pending!(read(&mut reader, &waker));
-    assert!(held.0.lock().unwrap().ended);
+    assert!(held.lock().unwrap().ended);
 }

@@ -83,6 +83,9 @@ const UNKNOWN: u32 = 4;
 /// How long the shutdown of the stream may take after the last message.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How long the last replies of a connection that the peer ended have to come out of the socket: they are in it.
+const LAST_REPLIES: Duration = Duration::from_secs(1);
+
 /// How a connection ended.
 pub(crate) enum SessionEnd {
     /// The connection is lost, or no longer of use.
@@ -571,7 +574,7 @@ impl<'a, T: Message> Session<'a, T> {
             Ok(false) if by_peer && !self.eof => Poll::Pending,
             Ok(_) | Err(_) => Poll::Ready(()),
         });
-        let _ = tokio::time::timeout(FAREWELL, rest).await;
+        let _ = tokio::time::timeout(LAST_REPLIES, rest).await;
     }
 }
 
