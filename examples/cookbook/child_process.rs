@@ -42,8 +42,10 @@ async fn main() -> io::Result<()> {
 
 /// Rows of a slow query.
 async fn feed(input: &mut MonitoredStream<ChildStdin>) -> io::Result<()> {
+    let mut row = [b'x'; 10_000];
+    row[9_999] = b'\n';
     loop {
-        input.write_all(&[b'x'; 10_000]).await?;
+        input.write_all(&row).await?;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

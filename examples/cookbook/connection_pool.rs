@@ -1,7 +1,7 @@
 //! A pooled HTTP client that knows which of its idle connections the server has closed.
 //!
 //! ```sh
-//! cargo run --example cookbook_connection_pool -- http://127.0.0.1:8080/
+//! cargo run --features hyper-client --example cookbook_connection_pool -- http://127.0.0.1:8080/
 //! ```
 //!
 //! A request on a connection that the server has just closed fails, and may not be repeated if it is a POST. The pool drops

@@ -1,7 +1,7 @@
 //! JSON messages over TLS that survive the loss of their connection.
 //!
 //! ```sh
-//! cargo run --example cookbook_outbox_tls_json -- 127.0.0.1:8443 certificate.der
+//! cargo run --features json --example cookbook_outbox_tls_json -- 127.0.0.1:8443 certificate.der
 //! ```
 //!
 //! The server answers each line with `ok` and the reading's number.
@@ -28,7 +28,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = arguments.next().unwrap_or("127.0.0.1:8443".into());
     let certificate = arguments.next().unwrap_or("certificate.der".into());
     let mut roots = RootCertStore::empty();
-    roots.add(fs::read(certificate)?.into())?;
+    let read = fs::read(&certificate).map_err(|error| format!("{certificate}: {error}"))?;
+    roots.add(read.into())?;
     let config = ClientConfig::builder_with_provider(default_provider().into())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
