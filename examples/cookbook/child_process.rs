@@ -42,7 +42,7 @@ async fn main() -> io::Result<()> {
 
 /// Rows of a slow query.
 async fn feed(input: &mut MonitoredStream<ChildStdin>) -> io::Result<()> {
-    let mut row = [b'x'; 10_000];
+    let mut row = vec![b'x'; 10_000];
     row[9_999] = b'\n';
     loop {
         input.write_all(&row).await?;
