@@ -23,8 +23,6 @@ async fn connect(uri: Uri) -> io::Result<TokioIo<MonitoredStream<TcpStream>>> {
     let port = uri.port_u16().unwrap_or(80);
     let stream = MonitoredStream::<TcpStream>::connect((host, port)).await?;
     println!("connected");
-    let monitor = stream.monitor();
-    tokio::spawn(async move { println!("stopped: {}", monitor.closed().await) });
     Ok(TokioIo::new(stream))
 }
 
@@ -44,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{} bytes", body.len());
         if let Some(monitor) = monitor {
             // A program would go on with other work: the pool needs no help.
-            monitor.closed().await;
+            println!("stopped: {}", monitor.closed().await);
         }
     }
     Ok(())
