@@ -42,12 +42,38 @@ use tokio_util::sync::CancellationToken;
 /// | the same, whose own error counts too | [`run_io`](Self::run_io) |
 /// | a loop with `select!` | [`closed`](Self::closed), once, and `&mut closed` in the loop |
 /// | code that takes a `CancellationToken` | [`cancellation_token`](Self::cancellation_token) |
-/// | a loop that computes on a worker or a blocking thread | [`probe`](Self::probe), every few milliseconds |
+/// | a loop that computes on a worker thread or a blocking thread | [`probe`](Self::probe), every few milliseconds |
 /// | a check between two steps of async code | [`is_closed`](Self::is_closed): one atomic load |
 /// | a page that shows the state of many streams | [`subscribe`](Self::subscribe), or [`status`](Self::status) |
-/// | work that a client may come back for | [`grace_period`](Self::grace_period) |
+/// | work that a client may reconnect to | [`grace_period`](Self::grace_period) |
 /// | a log line about the bytes that got through | [`transfer`](Self::transfer) |
-/// | a message that has to have arrived before the next step | [`wait_acknowledged`](Self::wait_acknowledged) |
+/// | a message that must arrive before the next step | [`wait_acknowledged`](Self::wait_acknowledged) |
+/// | a client that must go | [`abort`](Self::abort) |
+///
+/// # When each of them learns of the close
+///
+/// | | learns of the close | costs while the stream is open |
+/// |---|---|---|
+/// | [`closed`](Self::closed), [`run_until_closed`](Self::run_until_closed) | when the watcher or a call of the stream detects it; its task is woken | one waker in a list |
+/// | [`cancellation_token`](Self::cancellation_token) | at the same time | one token for each stream, created on first use |
+/// | [`is_closed`](Self::is_closed), [`close_reason`](Self::close_reason), [`status`](Self::status) | at the next call | nothing |
+/// | [`probe`](Self::probe) | at the next call, even if all worker threads are blocked | one system call each time |
+/// | [`subscribe`](Self::subscribe) | last, some microseconds after the others | one channel for each stream, created on first use |
+///
+/// All of them report the same [`CloseReason`], and it never changes.
+///
+/// # Pitfalls
+///
+/// * **Received data.** The close may be known before the program has read what the peer sent last. Use a monitor to
+///   stop work *for* the peer, not to stop reading: see [`run_until_closed`](Self::run_until_closed).
+/// * **Blocked threads.** The watcher is a task. If every worker thread of its runtime computes or blocks,
+///   [`is_closed`](Self::is_closed) stays `false`. Call [`probe`](Self::probe) there, or move the work to
+///   [`spawn_blocking`](tokio::task::spawn_blocking).
+/// * **Futures that never yield.** [`run_until_closed`](Self::run_until_closed) and a token can stop a future only at an
+///   `.await`. A long computation has to check by itself.
+/// * **A close is not a delivery receipt.** [`CloseReason::PeerClosed`] after the last write does not say that the peer
+///   has read it: see [`Transfer::acknowledged`].
+/// * **A monitor does not close the stream.** Dropping the last monitor has no effect on the connection.
 ///
 /// ```
 /// use hangup::MonitoredStream;
@@ -188,7 +214,7 @@ impl Monitor {
 
     /// Asks the kernel now, and returns the status.
     ///
-    /// For producers that compute or block between two writes, and so keep the watcher from running. It needs no
+    /// For producers that compute or block between two writes and so keep the watcher from running. It needs no
     /// runtime. While the stream is open it makes one system call, which reads no data; after the close, and for a
     /// stream without a descriptor, none.
     ///
@@ -245,7 +271,7 @@ impl Monitor {
     /// ```
     pub fn transfer(&self) -> Transfer {
         let counters = &self.shared.counters;
-        // In this order: what is acknowledged was accepted before.
+        // The acknowledged bytes are read first, so that they are never more than the accepted ones.
         let acknowledged = self.socket().and_then(|socket| socket.acknowledged());
         Transfer {
             read: counters.read(),
@@ -273,14 +299,14 @@ impl Monitor {
         self.shared.counters.accepted()
     }
 
-    /// Whether the number of acknowledged bytes is unknown for good.
+    /// Whether the number of acknowledged bytes can never be known.
     pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
         let unknowable = |socket: &Arc<Socket>| socket.is_acknowledgement_unknowable();
         self.socket().is_none_or(unknowable)
     }
 
-    /// Two numbers, one of which grows when bytes move towards the peer: into the stream, or out of the
-    /// system's memory.
+    /// Two counters. At least one of them grows when bytes move towards the peer: into the stream, or out of the
+    /// memory of the system.
     pub(crate) fn moved(&self) -> (u64, u64) {
         let drained = self.socket().map_or(0, |socket| socket.drained());
         (self.shared.counters.accepted(), drained)
@@ -291,12 +317,12 @@ impl Monitor {
         self.shared.counters.read()
     }
 
-    /// Closes a half-closed stream whose peer is taken to be gone.
+    /// Closes a half-closed stream whose peer has presumably left.
     pub(crate) fn end_half_close(&self) {
         self.shared.observe(Event::HungUp, DetectedBy::HalfClose);
     }
 
-    /// How many bytes the system holds for the peer, where it tells.
+    /// How many bytes the system holds for the peer; `None` if it does not report them.
     pub(crate) fn owed(&self) -> Option<u64> {
         self.socket()?.owed()
     }
@@ -305,11 +331,11 @@ impl Monitor {
     ///
     /// # It is for work, not for reads
     ///
-    /// A peer may send something and close at once: a QUIT, a last message, an answer. The close is known
-    /// before the program has read what arrived in front of it, so a `future` that reads the stream is dropped
-    /// with that input unread. Read without it: what arrived stays readable after the close, and a read of a
-    /// closed stream always comes to the end of the input or to an error. Run what is made *for* the peer with
-    /// it: queries, tokens, files.
+    /// A peer may send something and close at once: a QUIT, a last message, an answer. The close is detected
+    /// before the program has read that data, so a `future` that reads the stream would be dropped and the data
+    /// would stay unread. Read without this method. Received data stays readable after the close, and a read of a
+    /// closed stream always reaches EOF or an error. Use this method for work that is done *for* the peer: queries,
+    /// tokens, files.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -365,24 +391,24 @@ impl Monitor {
         .await
     }
 
-    /// Ends the stream now, with [`CloseReason::Aborted`]: pending calls of the stream are woken and fail with that
+    /// Closes the stream now, with [`CloseReason::Aborted`]. Pending calls of the stream are woken and fail with that
     /// reason, and the connection is reset.
     ///
-    /// On Linux a TCP connection is reset at once, and the kernel frees its memory, although the stream keeps its
-    /// descriptor until it is dropped. Data that the kernel had accepted and not sent is discarded, and so is data
-    /// that had arrived and was not read: [`reset_after_delivery`](crate::MonitoredStream::reset_after_delivery)
-    /// delivers first. The peer's reads fail with a reset, which may discard data that it has not read.
-    /// [`transfer`](Self::transfer) tells what was acknowledged until then.
+    /// | stream | what happens |
+    /// |---|---|
+    /// | TCP on Linux | the reset is sent at once and the kernel frees its buffers, although the stream keeps its descriptor until it is dropped |
+    /// | TCP on other systems | the reset is sent when the stream is dropped (`SO_LINGER` of zero) |
+    /// | Unix socket | both directions are shut down; the peer can still read what has arrived |
+    /// | pipe, or a stream without a descriptor | the stream closes on our side only |
     ///
-    /// While another thread is inside a read or a write of the stream, the reset waits for the end of that
-    /// call, and this does not wait for it.
+    /// A reset discards data that the kernel has accepted and not sent, and received data that was not read. To
+    /// deliver it first, use [`reset_after_delivery`](crate::MonitoredStream::reset_after_delivery). The peer's reads
+    /// fail with a reset, and its system may discard data that it has not read. [`transfer`](Self::transfer) reports
+    /// how much was acknowledged before the reset.
     ///
-    /// On other systems the reset is sent, and the memory freed, when the stream is dropped (`SO_LINGER` of zero). A
-    /// Unix socket is shut down in both directions, and its peer can still read what had arrived there. A pipe, and a
-    /// stream without a descriptor, only end on our side.
-    ///
-    /// It works from any thread and needs no runtime. A stream that is already closed keeps its reason, and is reset
-    /// if it was not dropped.
+    /// If another thread is inside a read or a write of the stream, the reset is sent when that call ends. This method
+    /// does not wait for it. It works from any thread and needs no runtime. A stream that is already closed keeps its
+    /// reason, and is reset unless it was dropped.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -414,7 +440,8 @@ impl Monitor {
         }
     }
 
-    /// Ends the stream as [`abort`](Self::abort) does, and in order: what the system has is delivered, and then our FIN.
+    /// Closes the stream as [`abort`](Self::abort) does, but without a reset: the system still delivers what it has
+    /// accepted, followed by our FIN.
     pub(crate) fn shut_down(&self) {
         self.shared.apply(Event::Aborted, DetectedBy::Us);
         if let Some(socket) = self.socket() {
@@ -424,10 +451,10 @@ impl Monitor {
 
     /// A token that is cancelled when the stream closes.
     ///
-    /// Use it for work that is done for the peer. A read that ends with the token loses data that arrived before
+    /// Use it for work that is done for the peer. A read that stops with the token misses data that arrived before
     /// the close: see [`run_until_closed`](Self::run_until_closed).
     ///
-    /// Each call returns a child token: cancelling it affects only what is derived from it.
+    /// Each call returns a child token, so cancelling it affects only the tokens that are derived from it.
     ///
     /// ```
     /// use hangup::MonitoredStream;
