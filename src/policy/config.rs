@@ -41,6 +41,21 @@ use std::time::Duration;
 /// | a relay, or a protocol with half-closes | [`half_close`](Self::half_close) | a FIN is not the end there |
 /// | a producer of live data, such as video | [`unsent_limit`](Self::unsent_limit) | data that waits in the kernel is old when it is sent |
 ///
+/// # What each setting bounds
+///
+/// | setting | the resource | what happens at the limit | costs |
+/// |---|---|---|---|
+/// | [`stall`](Self::stall) | the time that a slow reader blocks a writer and holds send buffers | the stream closes with [`Stalled`](crate::CloseReason::Stalled) | a timer while the kernel holds data for the peer |
+/// | [`reset_on_stall`](Self::reset_on_stall) | the kernel's memory after a stall, up to some megabytes | it is freed, and the peer gets a reset | nothing |
+/// | [`dead_peer_timeout`](Self::dead_peer_timeout) | the time until a peer without power or network is noticed | the stream closes with [`TimedOut`](crate::CloseReason::TimedOut) | keepalive packets on idle connections |
+/// | [`half_close`](Self::half_close) with [`AllowFor`](HalfClose::AllowFor) | the time that a half-closed connection may stand still | the stream closes with [`PeerClosed`](crate::CloseReason::PeerClosed) | a task, from the FIN on |
+/// | [`read_ahead`](Self::read_ahead) | our memory for input that arrives while we write | no more is read ahead, so a FIN behind it is not detected | one read for each write |
+/// | [`fin_delay`](Self::fin_delay) | the time that a FIN waits for the protocol above | the stream closes without the finer reason | a task, from the FIN on |
+/// | [`unsent_limit`](Self::unsent_limit) | data in the kernel that was not sent | writes wait | a little throughput |
+///
+/// Nothing here bounds what a client sends, the age of a connection, or the number of connections. `hangup::serve` does
+/// that for HTTP.
+///
 /// A configuration costs nothing for settings that are not used. It is cheap to clone, and one value serves any number of
 /// streams.
 ///
@@ -101,8 +116,8 @@ impl MonitorConfig {
         self
     }
 
-    /// Takes from `other` what a server has defaults for, where nothing was set: a stall policy and what to do
-    /// with a stalled peer, and the bound for a dead one.
+    /// Fills in the defaults of a server from `other`, where nothing was set: the stall policy with its reset, and the
+    /// dead-peer timeout.
     #[cfg(feature = "serve")]
     pub(crate) fn or(&mut self, other: &Self) {
         if self.stall.is_none() {
@@ -116,12 +131,17 @@ impl MonitorConfig {
         self.half_close
     }
 
-    /// How much the peer must drain while there is something for it to drain. Default: no policy, and a peer that
-    /// reads nothing blocks a writer for ever.
+    /// Requires the peer to take what we send at a minimum rate. Default: no policy, so a peer that reads nothing
+    /// blocks a writer forever.
     ///
-    /// A peer that falls below it closes the stream with
-    /// [`CloseReason::Stalled`](crate::CloseReason::Stalled): a pending call of the stream is woken and
-    /// fails with it. What a policy measures, and how to choose one: [`StallPolicy`].
+    /// If the peer falls below the rate, the stream closes with
+    /// [`CloseReason::Stalled`](crate::CloseReason::Stalled), and a pending call of the stream is woken and fails with
+    /// that reason. [`StallPolicy`] says what a policy measures and how to choose one.
+    ///
+    /// # Errors
+    ///
+    /// Wrapping a stream fails with [`Unsupported`](io::ErrorKind::Unsupported) if the runtime was built without a
+    /// timer.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
@@ -144,7 +164,8 @@ impl MonitorConfig {
         self
     }
 
-    /// Whether a stalled peer is reset, as by [`Monitor::abort`](crate::Monitor::abort). Default: no.
+    /// Whether to reset the connection of a stalled peer, as [`Monitor::abort`](crate::Monitor::abort) does. Default:
+    /// no.
     ///
     /// Without a reset the kernel keeps what it has accepted, up to some megabytes per connection, and keeps offering it
     /// to the peer after the stream is dropped. A reset frees that memory at once, and discards input that we have not
@@ -305,7 +326,7 @@ impl MonitorConfig {
         self
     }
 
-    pub(crate) fn unread_limit(&self) -> Option<usize> {
+    pub(crate) fn read_ahead_limit(&self) -> Option<usize> {
         self.read_ahead
     }
 
@@ -355,16 +376,15 @@ impl MonitorConfig {
         self
     }
 
-    /// How many bytes the kernel may hold that it has not sent yet (`TCP_NOTSENT_LOWAT`, tcp(7)). Default:
-    /// the system's limit, which is none on Linux.
+    /// Limits the bytes in the kernel that were not sent yet (`TCP_NOTSENT_LOWAT`, tcp(7)). Default: the limit of the
+    /// system, which is none on Linux.
     ///
-    /// Without it a write is accepted until the send buffer is full, up to some megabytes: a program that
-    /// makes tokens or rows runs that far ahead of a client that reads slowly, and what it made last waits
-    /// behind all of it. With a limit a write is pending as soon as that many bytes wait to be sent. What is
-    /// under way in the network does not count, so a limit of 16 KiB to 128 KiB costs little throughput.
+    /// Without it, writes are accepted until the send buffer is full, up to some megabytes. A program that produces
+    /// tokens or rows then runs that far ahead of a client that reads slowly, and its newest data waits behind the
+    /// rest. With a limit, a write is pending as soon as that many bytes wait to be sent. Bytes on their way through
+    /// the network do not count, so a limit of 16 KiB to 128 KiB costs little throughput.
     ///
-    /// It is set when a TCP stream is wrapped on Linux or Android, and stays set. Other streams and systems
-    /// ignore it.
+    /// It is set when a TCP stream is wrapped on Linux or Android, and stays set. Other streams and systems ignore it.
     ///
     /// ```
     /// use hangup::{MonitorConfig, MonitoredListener};
@@ -386,12 +406,12 @@ impl MonitorConfig {
         self
     }
 
-    /// Sets the options that `socket` is to have, where its peer may be on another machine.
+    /// Sets the limit of unsent bytes on a TCP `socket`.
     pub(crate) fn limit_unsent(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(bytes) = self.unsent_limit {
             let set = SockRef::from(&socket).set_tcp_notsent_lowat(bytes);
-            // A socket of another protocol does not have the option.
+            // Sockets of other protocols do not have the option.
             let missing = |error: &io::Error| error.raw_os_error() == Some(libc::EOPNOTSUPP);
             return set.or_else(|error| if missing(&error) { Ok(()) } else { Err(error) });
         }

@@ -1,21 +1,21 @@
-//! The dead-peer timeout: from one duration to the system's timers.
+//! The dead-peer timeout: derives the timers of the system from one duration.
 //!
-//! [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout) says what they add up to. On
-//! Linux the user timeout also ends keepalive: with the first probe that is due after it, instead of after the
-//! last probe (`tcp_keepalive_timer` in net/ipv4/tcp_timer.c). So the probes are placed to hit it exactly.
-//! Without a user timeout the number of probes gives the same time.
+//! [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout) documents the sum of these timers. On
+//! Linux the user timeout also ends keepalive: the connection fails at the first probe that is due after the user
+//! timeout, and not after the last probe (`tcp_keepalive_timer` in net/ipv4/tcp_timer.c). So the probes are placed such
+//! that the last one is due exactly then. Without a user timeout, the number of probes gives the same time.
 
 use rustix::fd::BorrowedFd;
 use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-/// Leaves three seconds of silence: two probes.
+/// Leaves three seconds of silence, enough for two probes.
 const SHORTEST: Duration = Duration::from_secs(4);
 /// Keeps the time before the first probe below the system's limit (`MAX_TCP_KEEPIDLE`, 32767 s).
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many probes may stay unanswered: the network may lose a packet or two.
+/// The number of probes without an answer. More than one, because the network may lose a packet or two.
 const PROBES: u32 = 4;
 
 /// The timers of a socket, in whole seconds, the unit of keepalive.

@@ -19,10 +19,11 @@ pub(crate) struct FinDelay {
 /// What to do about a FIN.
 #[derive(Debug)]
 pub(crate) enum DelayStep {
-    /// It was detected for the first time: ask again when the delay is over.
+    /// It was detected for the first time. Ask again after this duration.
     Begins(Duration, Handle),
+    /// The delay is running.
     Lasts,
-    /// The protocol above has not said what it means.
+    /// The delay is over, and the protocol above has not said what the FIN means.
     Over,
 }
 
@@ -35,7 +36,7 @@ impl FinDelay {
     pub(crate) fn new(within: Duration) -> io::Result<Self> {
         let runtime = match within.is_zero() {
             true => None,
-            false => Some(timer::runtime("holding a FIN")?),
+            false => Some(timer::runtime("a FIN delay")?),
         };
         Ok(Self {
             within,
@@ -45,7 +46,7 @@ impl FinDelay {
     }
 
     /// Whether a FIN is delayed at all.
-    pub(crate) fn holds(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.runtime.is_some()
     }
 

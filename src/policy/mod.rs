@@ -2,7 +2,7 @@
 //! May use `state` and `errors`.
 //! Used by the watcher, the monitors and the stream.
 //!
-//! | the peer | what it looks like | which setting detects it | implemented by |
+//! | the peer | what the system sees | which setting detects it | implemented by |
 //! |---|---|---|---|
 //! | closes | FIN | none needed | the watcher |
 //! | crashes | RST | none needed | the watcher |

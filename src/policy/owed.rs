@@ -1,4 +1,5 @@
-//! Decides whether a peer takes what the kernel holds for it. Pure: the caller passes the numbers in, at even intervals.
+//! Decides whether a peer takes what the kernel holds for it. Pure: the caller passes the readings in, at regular
+//! intervals.
 
 use super::stall::{LOOKS, StallPolicy};
 

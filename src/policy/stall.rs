@@ -1,19 +1,19 @@
 //! Peers that are connected and do not read what we send.
 //!
-//! There are two ways to measure. Where the kernel says how many bytes it holds for the peer, a task asks for as long as
-//! there are any: [`OwedWindow`](super::OwedWindow). Elsewhere only the pending calls show that the peer does not read:
-//! this file.
+//! There are two ways to measure. If the kernel reports how many bytes it holds for the peer, a task reads that number as
+//! long as there are any: [`OwedWindow`](super::OwedWindow). Otherwise only pending calls show that the peer does not
+//! read, and this file measures those.
 //!
 //! [`Drain`] decides, without a runtime or a clock. [`Stall`] gives it a clock, and a timer that exists only while a call
 //! is pending.
 //!
 //! # How pending calls count
 //!
-//! The clock runs while a write, a flush or a shutdown is pending, and stands still in between. A peer that takes one
-//! byte, so that the write continues and is pending again at once, gains nothing. The window starts anew when nothing was
-//! pending for a whole window. The number of drained bytes is read twelve times in a window and compared with the number
-//! of twelve readings ago. So every window counts, wherever it begins, and a peer that stops is detected within a window
-//! and a twelfth.
+//! The clock runs while a write, a flush or a shutdown is pending, and stands still in between. So a peer gains nothing
+//! by taking one byte, after which the write is pending again. After a whole window without a pending call, a new window
+//! starts. The number of drained bytes is read twelve times in a window, and compared with the number twelve readings
+//! ago. So each window of that length counts, wherever it begins, and a peer that stops is detected within a window and a
+//! twelfth.
 
 use super::timer;
 use crate::state::Event;
@@ -166,7 +166,7 @@ impl StallPolicy {
     }
 }
 
-/// A call that is pending while there is no room for more.
+/// The kind of a call that waits for the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Write,
@@ -177,7 +177,7 @@ pub(crate) enum Step {
 /// What a reading says about the peer.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Nothing yet. The next reading is due then.
+    /// The peer is not stalled so far. The next reading is due at this time.
     Until(Instant),
     Stalled,
 }
@@ -221,7 +221,7 @@ impl Drain {
                     return None;
                 }
             }
-            // A call that was dropped while it was pending is followed by this one: start anew.
+            // The last call was dropped while it was pending. This one starts a new window.
             (now.saturating_duration_since(window.next) < length).then_some(window)
         });
         let Some(window) = running else {

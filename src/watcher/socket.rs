@@ -170,7 +170,7 @@ impl Socket {
             Some(delay) => delay,
             None => Box::new(FinDelay::new(FinDelay::FOR_LAYERS)?),
         };
-        Ok(descriptor.fin_delay.insert(delay).holds())
+        Ok(descriptor.fin_delay.insert(delay).is_on())
     }
 
     /// The error that [`examine`](Self::examine) took from the socket, if a read would have returned it. It is
