@@ -15,11 +15,11 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-/// A handshake takes two round trips and some computing, which is far less.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The default time limit: far more than the two round trips and the cryptography of a handshake need.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Each handshake in progress has a task, a timer, a descriptor and rustls' buffers.
-const LIMIT: usize = 1024;
+/// The default number of concurrent handshakes. Each has a task, a timer, a descriptor and rustls' buffers.
+const MAX: usize = 1024;
 
 /// A listener whose connections have completed their TLS handshake.
 ///
@@ -27,11 +27,11 @@ const LIMIT: usize = 1024;
 ///
 /// * time for a handshake: 10 s
 /// * handshakes in progress: 1024
-/// * failed handshakes: dropped without notice
+/// * failed handshakes: dropped silently
 ///
 /// Handshakes run concurrently, each in a task of the runtime, so a slow one delays neither the others nor
-/// [`accept`](Self::accept). At the limit further connections wait in the system's backlog. When the listener is
-/// dropped, so are the handshakes.
+/// [`accept`](Self::accept). At the limit, further connections wait in the system's backlog. Dropping the listener
+/// drops the handshakes.
 ///
 /// Connections are watched from before the handshake, with the configuration of the [`MonitoredListener`]. A client
 /// that leaves during the handshake frees its resources at once.
@@ -40,16 +40,16 @@ const LIMIT: usize = 1024;
 pub struct TlsListener {
     listener: MonitoredListener,
     acceptor: TlsAcceptor,
-    patience: Duration,
-    limit: usize,
+    timeout: Duration,
+    max: usize,
     handshakes: JoinSet<Handshake>,
     failed: Option<OnFailedHandshake>,
 }
 
-/// What the program wants to hear of failed handshakes.
+/// The callback for failed handshakes.
 pub(crate) type OnFailedHandshake = Box<dyn FnMut(FailedHandshake) + Send + Sync>;
 
-/// The settings of a [`TlsListener`], for who makes its handshakes elsewhere.
+/// The settings of a [`TlsListener`], for a server that runs the handshakes itself.
 #[cfg(feature = "serve")]
 pub(crate) struct HandshakeSettings {
     pub(crate) timeout: Duration,
@@ -57,7 +57,7 @@ pub(crate) struct HandshakeSettings {
     pub(crate) failed: Option<OnFailedHandshake>,
 }
 
-/// The outcome of `handshake`, or the error of one that takes longer than `limit`.
+/// Runs `handshake`, and fails with `TimedOut` if it takes longer than `limit`.
 pub(crate) async fn within<T>(
     limit: Duration,
     handshake: impl Future<Output = io::Result<T>>,
@@ -142,8 +142,8 @@ impl TlsListener {
             // From the start: a client may leave before the task of its handshake runs.
             listener: listener.delay_fin_by_default(),
             acceptor,
-            patience: PATIENCE,
-            limit: LIMIT,
+            timeout: TIMEOUT,
+            max: MAX,
             handshakes: JoinSet::new(),
             failed: None,
         }
@@ -188,15 +188,15 @@ impl TlsListener {
     /// ```
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.patience = timeout;
+        self.timeout = timeout;
         self
     }
 
     /// How many handshakes may be in progress at a time, at least one. Default: 1024.
     ///
-    /// This bounds the memory that clients hold which connect and stay silent. If they take all places, other clients
-    /// wait, for as long as a handshake may take. Under `hangup::serve` they do not wait: the oldest
-    /// handshake is aborted to make room.
+    /// This bounds the memory that silent clients can hold. While they hold all places, other clients wait, at most for
+    /// the [`handshake_timeout`](Self::handshake_timeout). Under `hangup::serve` they do not wait: the server aborts
+    /// the oldest handshake to make room.
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
@@ -224,12 +224,15 @@ impl TlsListener {
     /// ```
     #[must_use]
     pub fn max_handshakes(mut self, limit: usize) -> Self {
-        self.limit = limit.max(1);
+        self.max = limit.max(1);
         self
     }
 
-    /// Calls `failed` for each failed handshake, from within [`accept`](Self::accept), or from the connection's task
-    /// under `hangup::serve`. It should be quick.
+    /// Calls `failed` for each failed handshake.
+    ///
+    /// It is called from within [`accept`](Self::accept), or from the task of the connection under `hangup::serve`. It
+    /// must not block: it would delay the connections that are ready. Without it, failed handshakes are dropped
+    /// silently.
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
@@ -278,7 +281,7 @@ impl TlsListener {
     ///
     /// # Errors
     ///
-    /// As [`MonitoredListener::accept`]. A failed handshake is not an error. A server that an error must not end uses
+    /// As [`MonitoredListener::accept`]. A failed handshake is not an error. If no error may end the server, use
     /// [`accept_retrying`](Self::accept_retrying).
     ///
     /// # Cancel safety
@@ -322,7 +325,9 @@ impl TlsListener {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    /// Polls for the next connection that has completed its handshake. Only the waker of the last call is woken.
+    /// Polls for the next connection that has completed its handshake.
+    ///
+    /// Only the waker of the last call is woken.
     ///
     /// # Errors
     ///
@@ -362,7 +367,7 @@ impl TlsListener {
         self.poll(cx, |listener, cx| listener.poll_accept(cx))
     }
 
-    /// As [`accept`](Self::accept), and continues after errors, as [`MonitoredListener::accept_retrying`] does.
+    /// Like [`accept`](Self::accept), but retries after an error, as [`MonitoredListener::accept_retrying`] does.
     ///
     /// # Cancel safety
     ///
@@ -427,7 +432,7 @@ impl TlsListener {
                     return Poll::Ready(Ok(accepted));
                 }
             }
-            if self.handshakes.len() >= self.limit {
+            if self.handshakes.len() >= self.max {
                 return Poll::Pending;
             }
             match next(&self.listener, cx) {
@@ -438,33 +443,34 @@ impl TlsListener {
         }
     }
 
-    /// The listener below, what makes the handshakes, and the settings for them.
+    /// The wrapped listener, the acceptor, and the settings of the handshakes.
     #[cfg(feature = "serve")]
     pub(crate) fn into_parts(self) -> (MonitoredListener, TlsAcceptor, HandshakeSettings) {
         let settings = HandshakeSettings {
-            timeout: self.patience,
-            max: self.limit,
+            timeout: self.timeout,
+            max: self.max,
             failed: self.failed,
         };
         (self.listener, self.acceptor, settings)
     }
 
     fn begin(&mut self, stream: MonitoredStream<TcpStream>, peer: SocketAddr) {
-        let (acceptor, patience) = (self.acceptor.clone(), self.patience);
+        let (acceptor, timeout) = (self.acceptor.clone(), self.timeout);
         self.handshakes.spawn(async move {
             let monitor = stream.monitor();
-            let shaking =
-                stream.layer(|lower| async move { within(patience, acceptor.accept(lower)).await });
+            let layered =
+                stream.layer(|lower| async move { within(timeout, acceptor.accept(lower)).await });
             Handshake {
                 peer,
-                stream: shaking.await,
+                stream: layered.await,
                 monitor,
             }
         });
     }
 
     fn ended(&mut self, ended: Result<Handshake, JoinError>) -> Option<(ServerStream, SocketAddr)> {
-        // A panic is that of a part that the program has given to rustls, and its message is told.
+        // A panic comes from code that the program gave to rustls, such as a certificate resolver. The panic hook has
+        // printed it.
         let Handshake {
             peer,
             monitor,
@@ -481,7 +487,8 @@ impl TlsListener {
         }
     }
 
-    /// Whether small writes leave at once: as [`MonitoredListener::nodelay`].
+    /// Sets `TCP_NODELAY` for the accepted connections, so that small writes are sent immediately: as
+    /// [`MonitoredListener::nodelay`].
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
@@ -513,7 +520,8 @@ impl TlsListener {
         self
     }
 
-    /// How many handshakes are in progress, or have ended and were not returned yet.
+    /// The number of handshakes that are in progress, or have ended and were not returned by
+    /// [`accept`](Self::accept) yet.
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
@@ -613,8 +621,8 @@ impl fmt::Debug for TlsListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsListener")
             .field("listener", &self.listener)
-            .field("handshake_timeout", &self.patience)
-            .field("max_handshakes", &self.limit)
+            .field("handshake_timeout", &self.timeout)
+            .field("max_handshakes", &self.max)
             .field("handshakes", &self.handshakes.len())
             .finish_non_exhaustive()
     }
