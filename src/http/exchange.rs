@@ -19,11 +19,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio_util::sync::CancellationToken;
 
-/// A handle on one request and its response: it tells when nobody waits for the response any more.
+/// A handle on one request and its response. It reports when nobody waits for the response any more.
 ///
-/// The [`Monitor`] tells of the connection. The [`ExchangeGuard`] tells of the request: keep it alive for as long as
-/// the HTTP library is interested, first in the future that handles the request, then in the body of the response.
-/// With axum, [`follow`](crate::axum::follow) does that for every handler.
+/// The [`Monitor`] reports the end of the connection. The [`ExchangeGuard`] reports the end of the request: keep it as
+/// long as the HTTP library needs the request, first in the future that handles it, then in the body of the response.
+/// With axum, [`follow`](crate::axum::follow) does this for every handler.
+///
+/// # How an exchange ends
+///
+/// | event | [`GoneReason`] |
+/// |---|---|
+/// | HTTP takes the last byte of the body, or the handler calls [`answered`](ExchangeGuard::answered) | [`Answered`](GoneReason::Answered) |
+/// | the client resets the HTTP/2 stream, so HTTP drops the handler or the body | [`Cancelled`](GoneReason::Cancelled) |
+/// | a timeout of the server drops the handler | [`Cancelled`](GoneReason::Cancelled) |
+/// | the handler panics, so that the guard is dropped | [`Cancelled`](GoneReason::Cancelled) |
+/// | the client takes the body too slowly, with [`body_with_policy`](ExchangeGuard::body_with_policy) | [`Stalled`](GoneReason::Stalled) |
+/// | the connection closes, for any reason | [`Connection`](GoneReason::Connection) |
+///
+/// The first event decides. In HTTP/1.1 a client can cancel only by closing the connection.
 ///
 /// ```
 /// use hangup::http::{Exchange, GoneReason};
@@ -99,7 +112,8 @@ impl Exchange {
         Gone::new(self.shared.clone())
     }
 
-    /// Whether nobody waits for the response any more. It makes no system call, so a loop that computes can ask often.
+    /// Whether nobody waits for the response any more. It makes no system call, so a loop that computes can call it
+    /// often.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -145,7 +159,8 @@ impl Exchange {
 
     /// A token that is cancelled when nobody waits for the response any more.
     ///
-    /// Each call returns a child token, so cancelling it affects nobody else, as with [`Monitor::cancellation_token`].
+    /// Each call returns a child token, so cancelling it affects no other task, as with
+    /// [`Monitor::cancellation_token`].
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -164,7 +179,7 @@ impl Exchange {
     pub fn cancellation_token(&self) -> CancellationToken {
         let token = &self.shared.token;
         let token = token.get_or_init(|| self.shared.monitor.cancellation_token());
-        // An end between the two lines above found no token to cancel.
+        // If the exchange ended before the token was stored, nothing has cancelled the token.
         if self.is_gone() {
             token.cancel();
         }
@@ -201,7 +216,8 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// Lives as long as somebody waits for the response. Dropping it means [`GoneReason::Cancelled`].
+/// Represents the interest in a response: it must live as long as somebody waits for it. Dropping it means
+/// [`GoneReason::Cancelled`].
 ///
 /// Keep it in the future that handles the request, and move it into the response with [`body`](Self::body).
 #[must_use = "dropping it cancels the exchange"]
@@ -242,13 +258,16 @@ impl ExchangeGuard {
         followed
     }
 
-    /// As [`body`](Self::body), and gives the response up when its client takes less than `policy` asks for.
+    /// As [`body`](Self::body), and gives the response up when the client takes less than `policy` requires.
     ///
     /// The exchange then ends with [`GoneReason::Stalled`], and what `body` holds is freed: see [`StallBody`].
     ///
     /// # Errors
     ///
-    /// There is no current runtime, or it has no timer. The exchange is then cancelled.
+    /// * [`NotConnected`](io::ErrorKind::NotConnected): it was not called in a runtime;
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without a timer.
+    ///
+    /// An error cancels the exchange.
     ///
     /// ```
     /// use hangup::http::{Exchange, GoneReason};
@@ -300,10 +319,10 @@ impl ExchangeGuard {
         self.shared.end(GoneReason::Answered);
     }
 
-    /// Leaves the end of the exchange to the connection, for a response that switches protocols: a WebSocket's 101, or a
-    /// success in answer to CONNECT.
+    /// Makes the exchange last as long as the connection, for a response that switches protocols: a WebSocket's 101, or
+    /// a success in answer to CONNECT.
     ///
-    /// The exchange then ends with [`GoneReason::Connection`] only. Where the new protocol has one stream of an HTTP/2
+    /// The exchange then ends only with [`GoneReason::Connection`]. If the new protocol runs in one stream of an HTTP/2
     /// connection (RFC 8441), the end of that stream alone is not detected.
     ///
     /// ```
@@ -342,9 +361,10 @@ impl fmt::Debug for ExchangeGuard {
 }
 
 pin_project! {
-    /// A response body that tells its [`Exchange`] when HTTP has taken all of it, or drops it.
+    /// A response body that reports to its [`Exchange`] when HTTP has taken all of it, or drops it.
     ///
-    /// It also ends when the connection closes, with the same error as [`UntilClosed`](crate::UntilClosed).
+    /// It also ends when the connection closes, with the same error as [`UntilClosed`](crate::UntilClosed). An error of
+    /// the wrapped body is passed on; the exchange is then cancelled when HTTP drops the body.
     #[derive(Debug)]
     #[must_use = "dropping it cancels the exchange"]
     pub struct ExchangeBody<B> {

@@ -1,4 +1,4 @@
-//! A queue from a producing thread to a response, which tells the thread when nobody receives any more.
+//! A queue from a producing thread to a response. The thread learns when nobody receives any more.
 
 use super::gone::Gone;
 use super::gone_reason::GoneReason;
@@ -17,10 +17,22 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// A bounded queue from the producer of items to the response that carries them.
 ///
-/// `room` items may wait in it. [`ProducerStream`] is a [`Stream`]: make a response body or server-sent events of it.
-/// When it is dropped, or the connection of `monitor` closes, the [`Producer`] learns of it: a send fails, also one
-/// that waits for room, and [`is_gone`](Producer::is_gone) can be asked between two items. So at most one item is
-/// produced for nobody.
+/// `room` items may wait in the queue. [`ProducerStream`] is a [`Stream`]: turn it into a response body or into
+/// server-sent events. When it is dropped, or the connection of `monitor` closes, the [`Producer`] learns of it: every
+/// send fails, even one that waits for room, and [`is_gone`](Producer::is_gone) returns `true` between two items. The
+/// items that wait are dropped, and at most the one that is being produced is wasted after that.
+///
+/// # Which kind of producer
+///
+/// | the items come from | call |
+/// |---|---|
+/// | a thread that computes or blocks, such as a model or a database driver | [`blocking_send`](Producer::blocking_send) in [`spawn_blocking`](tokio::task::spawn_blocking) |
+/// | a task | [`send`](Producer::send) |
+/// | a computation that takes seconds for each item | the same, and [`is_gone`](Producer::is_gone) inside of the computation |
+/// | a `Stream` that exists already | no producer: [`until_closed`](crate::UntilClosedExt::until_closed) |
+/// | a client of HTTP/2 that may stop reading | [`producer_with_policy`](super::producer_with_policy) |
+///
+/// Choose a small `room`: items in the queue take memory, and are wasted if the client leaves. Start with 1.
 ///
 /// # Panics
 ///
@@ -63,8 +75,9 @@ pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, ProducerStre
 
 /// The sending end of a [`producer`] queue.
 ///
-/// When it is dropped, the [`ProducerStream`] ends, and the response looks complete. That also happens after a panic
-/// of the producing thread.
+/// When it is dropped, the [`ProducerStream`] ends, and the response looks complete to the client. A panic of the
+/// producing thread drops it too. To mark a response as incomplete, send an item that is an error: a body of
+/// `Result` items fails with it.
 pub struct Producer<T> {
     sender: mpsc::Sender<T>,
     shared: Arc<Request>,
@@ -79,7 +92,7 @@ impl<T> Producer<T> {
     ///
     /// # Errors
     ///
-    /// Nobody receives any more. The error returns the item, and has the reason.
+    /// [`ProducerError`]: nobody receives any more. It returns the item and the reason.
     ///
     /// # Cancel safety
     ///
@@ -125,14 +138,14 @@ impl<T> Producer<T> {
         }
     }
 
-    /// As [`send`](Self::send), and blocks the thread until there is room.
+    /// Like [`send`](Self::send), but blocks the thread until there is room.
     ///
-    /// It needs no runtime. Do not call it on a worker thread of one, which it would block: use
-    /// [`spawn_blocking`](tokio::task::spawn_blocking) or a thread of your own.
+    /// It needs no runtime. Do not call it on a worker thread of a runtime, which it would block: use
+    /// [`spawn_blocking`](tokio::task::spawn_blocking) or a separate thread.
     ///
     /// # Errors
     ///
-    /// Nobody receives any more. The error returns the item, and has the reason.
+    /// [`ProducerError`]: nobody receives any more. It returns the item and the reason.
     ///
     /// ```
     /// use futures::StreamExt;
@@ -164,7 +177,7 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Whether nobody receives any more. It makes no system call, so a loop that computes can ask often.
+    /// Whether nobody receives any more. It makes no system call, so a loop that computes can call it often.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -183,7 +196,7 @@ impl<T> Producer<T> {
         self.gone_reason().is_some()
     }
 
-    /// Why nobody receives any more; `None` while somebody does. Never [`GoneReason::Answered`].
+    /// Why nobody receives any more; `None` while somebody does. It is never [`GoneReason::Answered`].
     ///
     /// ```
     /// use hangup::http::{GoneReason, producer};
@@ -257,8 +270,9 @@ impl<T> fmt::Debug for Producer<T> {
 
 /// The receiving end of a [`producer`] queue: a [`Stream`] of the items.
 ///
-/// It ends when the [`Producer`] is dropped and all of its items are taken, or when the connection closes.
-#[must_use = "to drop it tells the producer that nobody receives"]
+/// It ends when the [`Producer`] is dropped and all of its items are taken, or when the connection closes. Items that
+/// wait at the close are not returned.
+#[must_use = "dropping it tells the producer that nobody receives"]
 pub struct ProducerStream<T> {
     receiver: mpsc::Receiver<T>,
     closed: Closed,
@@ -278,7 +292,7 @@ impl<T> Stream for ProducerStream<T> {
 
 impl<T> Drop for ProducerStream<T> {
     fn drop(&mut self) {
-        // Before the receiver is dropped: a send that waits for room then finds the reason.
+        // The reason is stored before the receiver is dropped, so that a waiting send finds it.
         self.shared.end(GoneReason::Cancelled);
     }
 }
