@@ -63,9 +63,9 @@ pub struct CopyOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CopySide {
-    /// What it has carried since it was made.
+    /// The bytes that it has carried since it was created.
     pub transfer: Transfer,
-    /// Why it is over; `None` if it is not.
+    /// Why it closed; `None` if it is open.
     pub reason: Option<CloseReason>,
 }
 
@@ -93,8 +93,16 @@ impl CopySide {
 ///   passes the reset on. [`abort`](MonitoredStream::abort) alone discards what is still on its way, and a drop sends a
 ///   FIN.
 ///
-/// The counts in [`CopyOutcome`] are those of the streams, from their beginning. Bytes that were read from one stream and
+/// The counts in [`CopyOutcome`] are those of the streams, from their creation. Bytes that were read from one stream and
 /// not accepted by the other one are lost.
+///
+/// | `a`'s peer | `a.reason` | `b.reason` | what `b`'s peer sees |
+/// |---|---|---|---|
+/// | closes, by a FIN | `PeerClosed` | `None` | all data, then a FIN |
+/// | resets | `Reset` | `None` | what had arrived, and no FIN: end `b` yourself |
+/// | half-closes, with [`HalfClose::Allow`](crate::HalfClose), and `b`'s peer answers and closes | `Finished` | `Finished` | all data, a FIN, and its own answer was delivered |
+/// | stalls, with a [`StallPolicy`](crate::StallPolicy) | `Stalled` | `None` | what was read from `a`, and no FIN |
+/// | vanishes, with a [`dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout) | `TimedOut` | `None` | what had arrived, and no FIN |
 ///
 /// # Half-close
 ///
@@ -104,10 +112,10 @@ impl CopySide {
 ///
 /// # What it waits for
 ///
-/// * A peer that does not read what the other one had sent before it left, until it reads or leaves too.
-///   Workaround: a [`StallPolicy`](crate::StallPolicy) for both.
-/// * With [`HalfClose::Allow`](crate::HalfClose::Allow), a client that half-closed and then vanished, while the
-///   server sends nothing. Workaround: [`CopyOptions::half_close_timeout`].
+/// * One peer has left, and the other one does not read the last data. The copy waits until it reads or leaves too.
+///   Workaround: a [`StallPolicy`](crate::StallPolicy) for both streams.
+/// * With [`HalfClose::Allow`](crate::HalfClose::Allow), a client half-closes and then vanishes, while the server sends
+///   nothing. Workaround: [`CopyOptions::half_close_timeout`].
 ///
 /// While the other side does not take its data, the copy stops reading, and a FIN behind the unread data cannot be
 /// [seen](crate#what-cannot-be-seen). A reset can.
@@ -204,7 +212,7 @@ where
     options.copy(a, b).await
 }
 
-/// How two streams are copied: [`copy_bidirectional`] with other settings.
+/// The options of a copy between two streams: [`copy_bidirectional`] with other settings.
 ///
 /// ```
 /// use hangup::{CloseReason, CopyOptions, HalfClose, MonitorConfig, MonitoredStream};
@@ -242,7 +250,7 @@ impl Default for CopyOptions {
 }
 
 impl CopyOptions {
-    /// Those of [`copy_bidirectional`]: buffers of 16 KiB, and no limit on a half-close.
+    /// The defaults, as in [`copy_bidirectional`]: buffers of 16 KiB, and no limit on a half-close.
     ///
     /// ```
     /// assert_eq!(hangup::CopyOptions::new(), hangup::CopyOptions::default());
@@ -296,7 +304,7 @@ impl CopyOptions {
         self
     }
 
-    /// Copies between two streams, both ways, until one of them hangs up: see [`copy_bidirectional`].
+    /// Copies between two streams in both directions until one of them closes: see [`copy_bidirectional`].
     ///
     /// # Panics
     ///
@@ -342,8 +350,8 @@ impl CopyOptions {
                 if forth.done && back.done {
                     return Poll::Ready(());
                 }
-                // A direction that waits for input hears by this alone that the other end is over. One
-                // that is heard of here ends in the next turn.
+                // Only this tells a direction that waits for input that the other stream has closed. It ends in
+                // the next turn of the loop.
                 let b_over = !forth.done && Pin::new(&mut b_closed).poll(cx).is_ready();
                 let a_over = !back.done && Pin::new(&mut a_closed).poll(cx).is_ready();
                 if a_over || b_over {
@@ -370,10 +378,10 @@ impl CopyOptions {
     }
 }
 
-/// Whether the direction that is left stands still.
+/// Detects that the remaining direction stands still.
 struct StandStill {
     period: Duration,
-    /// What had moved when the timer was set.
+    /// The counters when the timer was set.
     before: (u64, u64),
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -402,7 +410,7 @@ impl StandStill {
     }
 }
 
-/// How the input of a direction has ended.
+/// How the input of a direction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Fin,
@@ -412,7 +420,7 @@ enum End {
 /// One of the two directions.
 struct Direction {
     buffer: Box<[u8]>,
-    /// What is read and not yet accepted is between these two.
+    /// `buffer[start..end]` is read and not accepted yet.
     start: usize,
     end: usize,
     /// Something was accepted since the last flush.
@@ -433,7 +441,7 @@ impl Direction {
         }
     }
 
-    /// Goes on as far as it can.
+    /// Copies as far as possible without waiting.
     fn poll<X, Y>(
         &mut self,
         cx: &mut Context<'_>,
@@ -443,12 +451,12 @@ impl Direction {
         X: AsyncRead + Unpin,
         Y: AsyncWrite + Unpin,
     {
-        // To a stream that is over nothing can be delivered.
+        // Nothing can be delivered to a closed stream.
         while !self.done && !to.is_closed() {
             match self.step(cx, from, Pin::new(to)) {
                 Poll::Pending => return,
-                // The error has closed `to`, or it could not. What had arrived from a stream that has
-                // closed by itself is still to be delivered, and an abort would throw it away.
+                // Usually the error has closed `to`. If not, an abort does. A stream that is closed already is not
+                // aborted, because that would discard input which still has to be delivered.
                 Poll::Ready(Err(error)) if error.kind() != ErrorKind::Interrupted => {
                     if !to.is_closed() {
                         to.abort();
@@ -460,7 +468,7 @@ impl Direction {
         self.done = true;
     }
 
-    /// One read, and the writes of what there is; or the end. An error is one of `to`.
+    /// One read and the writes of its data, or the end of the direction. An error is an error of `to`.
     fn step<X, Y>(
         &mut self,
         cx: &mut Context<'_>,
@@ -473,7 +481,7 @@ impl Direction {
     {
         if self.input.is_none() && self.end < self.buffer.len() {
             let filled = self.fill(cx, from);
-            // What was read before can be written meanwhile.
+            // While the read is pending, the data of earlier reads can be written.
             if filled.is_pending() && self.start == self.end {
                 if self.unflushed {
                     ready!(to.poll_flush(cx))?;

@@ -8,9 +8,8 @@
 //! | relay between two streams | [`copy_bidirectional`] | both sides are watched, and the outcome says which one ended it, and why |
 //! | be sure that all bytes arrived | `MonitoredStream::finish` | shuts down, and waits until the peer has acknowledged everything |
 //!
-//! All of them run on any [`MonitoredStream`](crate::MonitoredStream). They move bytes in parts, so that a task gives
-//! way to others. `page_cache` decides whether a part of a file may block on the disk: such a part is read on a
-//! blocking thread.
+//! They move bytes in parts, so that other tasks get their turn. `page_cache` finds out whether reading a part of a file
+//! would wait for the disk. Such a part is read on a blocking thread.
 
 mod copy;
 mod finish;
