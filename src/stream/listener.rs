@@ -1,6 +1,6 @@
 //! A listener whose connections are monitored.
 
-use super::accept::AcceptRetry;
+use super::accept_retry::AcceptRetry;
 use super::connections::Connections;
 use super::monitored_stream::MonitoredStream;
 use crate::policy::MonitorConfig;

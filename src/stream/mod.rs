@@ -9,7 +9,7 @@
 //! | `link` | turns results into events, and decides whether a write is refused |
 //! | `layer` | a protocol above the stream, such as TLS |
 //! | `split/` | halves for two tasks |
-//! | `listener`, `accept`, `connections` | accepting connections, and ending them together |
+//! | `listener`, `accept_retry`, `connections` | accepting connections, and ending them together |
 //! | `direct_io`, `socket` | calls that do not wait, and readiness |
 //! | `stalled`, `half_close` | the tasks of the stall policy and of `HalfClose::AllowFor` |
 //!
@@ -18,7 +18,7 @@
 //! A stream gives its descriptor up before it closes it (invariant 3). [`MonitoredStream`] does this by the order of
 //! its fields: the link, which removes the socket from the watcher, is dropped before the wrapped stream.
 
-mod accept;
+mod accept_retry;
 mod addresses;
 mod connect;
 mod connections;
@@ -39,9 +39,9 @@ mod try_new;
 mod wrap_error;
 
 #[cfg(any(feature = "serve", feature = "tls", feature = "tonic"))]
-pub(crate) use accept::AcceptRetry;
+pub(crate) use accept_retry::AcceptRetry;
 #[cfg(feature = "serve")]
-pub(crate) use accept::is_of_one_connection;
+pub(crate) use accept_retry::is_of_one_connection;
 pub use addresses::Addressed;
 pub use connections::Connections;
 pub use layer::Transport;
