@@ -93,13 +93,17 @@
 //! [`Tls`]: crate::CloseReason::Tls
 //! [`Reset`]: crate::CloseReason::Reset
 
+mod accept;
 mod addresses;
+mod failed_handshake;
+mod handshake;
 mod listener;
 mod watchable;
 
-pub use listener::{FailedHandshake, TlsListener};
+pub use failed_handshake::FailedHandshake;
 #[cfg(feature = "serve")]
-pub(crate) use listener::{HandshakeSettings, OnFailedHandshake, within};
+pub(crate) use handshake::{HandshakeSettings, OnFailedHandshake, within};
+pub use listener::TlsListener;
 pub use tokio_rustls;
 pub use watchable::ByTls;
 
