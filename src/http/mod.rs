@@ -99,11 +99,15 @@
 
 mod body_error;
 mod exchange;
+mod exchange_body;
+mod exchange_guard;
 mod gone;
 mod gone_reason;
 mod judged;
 mod parts;
 mod producer;
+mod producer_error;
+mod producer_stream;
 mod progress;
 mod request;
 mod stall_body;
@@ -111,12 +115,16 @@ mod stall_stream;
 mod until_closed;
 
 pub use body_error::BodyError;
-pub use exchange::{Exchange, ExchangeBody, ExchangeGuard};
+pub use exchange::Exchange;
+pub use exchange_body::ExchangeBody;
+pub use exchange_guard::ExchangeGuard;
 pub use gone::Gone;
 pub use gone_reason::GoneReason;
 #[cfg(feature = "serve")]
 pub(crate) use parts::Parts;
-pub use producer::{Producer, ProducerError, ProducerStream, producer};
+pub use producer::{Producer, producer};
+pub use producer_error::ProducerError;
+pub use producer_stream::ProducerStream;
 #[cfg(feature = "serve")]
 pub(crate) use progress::Progress;
 pub use stall_body::StallBody;

@@ -2,11 +2,10 @@
 
 use super::gone::Gone;
 use super::gone_reason::GoneReason;
+use super::producer_error::ProducerError;
+use super::producer_stream::ProducerStream;
 use super::request::Request;
 use crate::monitor::Monitor;
-use crate::state::Closed;
-use futures_core::Stream;
-use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -17,7 +16,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// A bounded queue from the producer of items to the response that carries them.
 ///
-/// `room` items may wait in the queue. [`ProducerStream`] is a [`Stream`]: turn it into a response body or into
+/// `room` items may wait in the queue. [`ProducerStream`] is a [`Stream`](futures_core::Stream): turn it into a response body or into
 /// server-sent events. When it is dropped, or the connection of `monitor` closes, the [`Producer`] learns of it: every
 /// send fails, even one that waits for room, and [`is_gone`](Producer::is_gone) returns `true` between two items. The
 /// items that wait are dropped, and at most the one that is being produced is wasted after that.
@@ -65,11 +64,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, ProducerStream<T>) {
     let (sender, receiver) = mpsc::channel(room);
     let shared = Request::new(monitor);
-    let items = ProducerStream {
-        closed: monitor.closed(),
-        receiver,
-        shared: shared.clone(),
-    };
+    let items = ProducerStream::new(receiver, monitor.closed(), shared.clone());
     (Producer::new(sender, shared), items)
 }
 
@@ -134,7 +129,7 @@ impl<T> Producer<T> {
                 permit.send(item);
                 Ok(())
             }
-            Err(reason) => Err(ProducerError { item, reason }),
+            Err(reason) => Err(ProducerError::new(item, reason)),
         }
     }
 
@@ -169,7 +164,7 @@ impl<T> Producer<T> {
     /// ```
     pub fn blocking_send(&mut self, item: T) -> Result<(), ProducerError<T>> {
         if let Some(reason) = self.gone_reason() {
-            return Err(ProducerError { item, reason });
+            return Err(ProducerError::new(item, reason));
         }
         match self.sender.try_send(item) {
             Ok(()) => Ok(()),
@@ -267,112 +262,6 @@ impl<T> fmt::Debug for Producer<T> {
             .finish()
     }
 }
-
-/// The receiving end of a [`producer`] queue: a [`Stream`] of the items.
-///
-/// It ends when the [`Producer`] is dropped and all of its items are taken, or when the connection closes. Items that
-/// wait at the close are not returned.
-#[must_use = "dropping it tells the producer that nobody receives"]
-pub struct ProducerStream<T> {
-    receiver: mpsc::Receiver<T>,
-    closed: Closed,
-    shared: Arc<Request>,
-}
-
-impl<T> Stream for ProducerStream<T> {
-    type Item = T;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if Pin::new(&mut self.closed).poll(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        self.receiver.poll_recv(cx)
-    }
-}
-
-impl<T> Drop for ProducerStream<T> {
-    fn drop(&mut self) {
-        // The reason is stored before the receiver is dropped, so that a waiting send finds it.
-        self.shared.end(GoneReason::Cancelled);
-    }
-}
-
-impl<T> fmt::Debug for ProducerStream<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProducerStream")
-            .field("waiting", &self.receiver.len())
-            .field("closed", &self.closed)
-            .finish()
-    }
-}
-
-/// An item that was not sent, because nobody receives any more.
-///
-/// ```
-/// use hangup::MonitoredStream;
-/// use hangup::http::producer;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-/// let (mut producer, items) = producer(&stream.monitor(), 1);
-/// drop(items);
-/// let error = producer.send(7).await.unwrap_err();
-/// assert_eq!(error.to_string(), "nobody receives any more: request cancelled");
-/// assert_eq!(error.into_inner(), 7);
-/// # }
-/// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProducerError<T> {
-    item: T,
-    reason: GoneReason,
-}
-
-impl<T> ProducerError<T> {
-    /// The item that was not sent.
-    ///
-    /// ```
-    /// # use hangup::{MonitoredStream, http::producer};
-    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (mut producer, items) = producer(&stream.monitor(), 1);
-    /// drop(items);
-    /// let error = producer.blocking_send("token").unwrap_err();
-    /// assert_eq!(error.into_inner(), "token");
-    /// ```
-    pub fn into_inner(self) -> T {
-        self.item
-    }
-
-    /// Why nobody receives any more.
-    ///
-    /// ```
-    /// # use hangup::{MonitoredStream, http::{GoneReason, producer}};
-    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (mut producer, items) = producer(&stream.monitor(), 1);
-    /// drop(items);
-    /// let error = producer.blocking_send("token").unwrap_err();
-    /// assert_eq!(error.reason(), &GoneReason::Cancelled);
-    /// ```
-    pub fn reason(&self) -> &GoneReason {
-        &self.reason
-    }
-}
-
-impl<T> fmt::Debug for ProducerError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProducerError")
-            .field("reason", &self.reason)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Display for ProducerError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nobody receives any more: {}", self.reason)
-    }
-}
-
-impl<T> Error for ProducerError<T> {}
 
 /// Runs `future` on this thread, which sleeps while it is pending.
 fn block_on<F: Future>(future: F) -> F::Output {
