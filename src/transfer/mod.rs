@@ -12,6 +12,11 @@
 //! would wait for the disk. Such a part is read on a blocking thread.
 
 mod copy;
+mod copy_options;
+mod copy_outcome;
+mod direction;
+#[cfg(any(unix, windows))]
+mod file_part;
 mod finish;
 #[cfg(any(unix, windows))]
 #[cfg_attr(
@@ -21,7 +26,10 @@ mod finish;
 pub(crate) mod page_cache;
 #[cfg(any(unix, windows))]
 mod send_file;
+mod stand_still;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+mod zero_copy;
 
-pub use copy::{
-    CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
-};
+pub use copy::{copy_bidirectional, copy_bidirectional_with_sizes};
+pub use copy_options::CopyOptions;
+pub use copy_outcome::{CopyOutcome, CopySide};
