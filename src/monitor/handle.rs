@@ -1,13 +1,10 @@
 //! The cloneable handle on one stream.
 
 use crate::errors::CloseReason;
-use crate::state::{Closed, DetectedBy, Event, Status, Transfer};
+use crate::state::{Closed, DetectedBy, Status};
 use crate::watcher::Socket;
 use std::fmt;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -72,7 +69,7 @@ use tokio_util::sync::CancellationToken;
 /// * **Futures that never yield.** [`run_until_closed`](Self::run_until_closed) and a token can stop a future only at an
 ///   `.await`. A long computation has to check by itself.
 /// * **A close is not a delivery receipt.** [`CloseReason::PeerClosed`] after the last write does not say that the peer
-///   has read it: see [`Transfer::acknowledged`].
+///   has read it: see [`Transfer::acknowledged`](crate::Transfer::acknowledged).
 /// * **A monitor does not close the stream.** Dropping the last monitor has no effect on the connection.
 ///
 /// ```
@@ -92,7 +89,7 @@ use tokio_util::sync::CancellationToken;
 /// ```
 #[derive(Clone)]
 pub struct Monitor {
-    shared: Arc<Socket>,
+    pub(super) shared: Arc<Socket>,
 }
 
 impl Monitor {
@@ -101,7 +98,7 @@ impl Monitor {
     }
 
     /// `None` for a stream without a descriptor.
-    fn socket(&self) -> Option<&Arc<Socket>> {
+    pub(super) fn socket(&self) -> Option<&Arc<Socket>> {
         Some(&self.shared).filter(|socket| socket.is_watched())
     }
 
@@ -250,203 +247,6 @@ impl Monitor {
             socket.examine(DetectedBy::Probe);
         }
         self.status()
-    }
-
-    /// How many bytes the stream has carried. It makes three system calls to learn what was acknowledged.
-    ///
-    /// ```
-    /// use hangup::MonitoredStream;
-    /// use tokio::io::AsyncWriteExt;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let (io, _peer) = tokio::io::duplex(64);
-    /// let mut stream = MonitoredStream::unwatched(io);
-    /// let monitor = stream.monitor();
-    /// stream.write_all(b"hello").await?;
-    /// drop(stream);
-    /// assert_eq!(monitor.transfer().accepted, 5);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn transfer(&self) -> Transfer {
-        let counters = &self.shared.counters;
-        // The acknowledged bytes are read first, so that they are never more than the accepted ones.
-        let acknowledged = self.socket().and_then(|socket| socket.acknowledged());
-        Transfer {
-            read: counters.read(),
-            accepted: counters.accepted(),
-            acknowledged,
-        }
-    }
-
-    /// How many bytes the wrapped stream took from writes: [`Transfer::accepted`], without asking the kernel.
-    ///
-    /// ```
-    /// use hangup::MonitoredStream;
-    /// use tokio::io::AsyncWriteExt;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let (io, _peer) = tokio::io::duplex(64);
-    /// let mut stream = MonitoredStream::unwatched(io);
-    /// stream.write_all(b"hello").await?;
-    /// assert_eq!(stream.monitor().accepted(), 5);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn accepted(&self) -> u64 {
-        self.shared.counters.accepted()
-    }
-
-    /// Whether the number of acknowledged bytes can never be known.
-    pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
-        let unknowable = |socket: &Arc<Socket>| socket.is_acknowledgement_unknowable();
-        self.socket().is_none_or(unknowable)
-    }
-
-    /// Two counters. At least one of them grows when bytes move towards the peer: into the stream, or out of the
-    /// memory of the system.
-    pub(crate) fn moved(&self) -> (u64, u64) {
-        let drained = self.socket().map_or(0, |socket| socket.drained());
-        (self.shared.counters.accepted(), drained)
-    }
-
-    /// How many bytes reads of the stream have returned.
-    pub(crate) fn transfer_read(&self) -> u64 {
-        self.shared.counters.read()
-    }
-
-    /// Closes a half-closed stream whose peer has presumably left.
-    pub(crate) fn end_half_close(&self) {
-        self.shared.observe(Event::HungUp, DetectedBy::HalfClose);
-    }
-
-    /// How many bytes the system holds for the peer; `None` if it does not report them.
-    pub(crate) fn owed(&self) -> Option<u64> {
-        self.socket()?.owed()
-    }
-
-    /// Runs `future` until it completes or the stream closes, whichever comes first.
-    ///
-    /// # It is for work, not for reads
-    ///
-    /// A peer may send something and close at once: a QUIT, a last message, an answer. The close is detected
-    /// before the program has read that data, so a `future` that reads the stream would be dropped and the data
-    /// would stay unread. Read without this method. Received data stays readable after the close, and a read of a
-    /// closed stream always reaches EOF or an error. Use this method for work that is done *for* the peer: queries,
-    /// tokens, files.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitoredStream};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let (ours, mut peer) = tokio::net::UnixStream::pair()?;
-    /// let mut stream = MonitoredStream::new(ours)?;
-    /// let monitor = stream.monitor();
-    /// peer.write_all(b"QUIT").await?;
-    /// drop(peer);
-    /// assert_eq!(monitor.closed().await, CloseReason::PeerClosed);
-    ///
-    /// // The work stops, and the command is delivered.
-    /// let work = monitor.run_until_closed(std::future::pending::<()>()).await;
-    /// assert_eq!(work, Err(CloseReason::PeerClosed));
-    /// let mut command = String::new();
-    /// stream.read_to_string(&mut command).await?;
-    /// assert_eq!(command, "QUIT");
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The reason, if the stream closes before `future` completes. `future` is then dropped. If the stream is closed
-    /// from the start, `future` is not polled at all.
-    ///
-    /// # Cancel safety
-    ///
-    /// As cancel safe as `future` is.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitoredStream};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let monitor = stream.monitor();
-    /// assert_eq!(monitor.run_until_closed(async { 7 }).await, Ok(7));
-    /// drop(stream);
-    /// assert_eq!(monitor.run_until_closed(async { 7 }).await, Err(CloseReason::Dropped));
-    /// # }
-    /// ```
-    pub async fn run_until_closed<F: Future>(&self, future: F) -> Result<F::Output, CloseReason> {
-        let mut future = pin!(future);
-        let mut closed = pin!(self.closed());
-        std::future::poll_fn(|cx| match closed.as_mut().poll(cx) {
-            Poll::Ready(reason) => Poll::Ready(Err(reason)),
-            Poll::Pending => future.as_mut().poll(cx).map(Ok),
-        })
-        .await
-    }
-
-    /// Closes the stream now, with [`CloseReason::Aborted`]. Pending calls of the stream are woken and fail with that
-    /// reason, and the connection is reset.
-    ///
-    /// | stream | what happens |
-    /// |---|---|
-    /// | TCP on Linux | the reset is sent at once and the kernel frees its buffers, although the stream keeps its descriptor until it is dropped |
-    /// | TCP on other systems | the reset is sent when the stream is dropped (`SO_LINGER` of zero) |
-    /// | Unix socket | both directions are shut down; the peer can still read what has arrived |
-    /// | pipe, or a stream without a descriptor | the stream closes on our side only |
-    ///
-    /// A reset discards data that the kernel has accepted and not sent, and received data that was not read. To
-    /// deliver it first, use [`reset_after_delivery`](crate::MonitoredStream::reset_after_delivery). The peer's reads
-    /// fail with a reset, and its system may discard data that it has not read. [`transfer`](Self::transfer) reports
-    /// how much was acknowledged before the reset.
-    ///
-    /// If another thread is inside a read or a write of the stream, the reset is sent when that call ends. This method
-    /// does not wait for it. It works from any thread and needs no runtime. A stream that is already closed keeps its
-    /// reason, and is reset unless it was dropped.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitoredStream};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// let mut stream = MonitoredStream::new(listener.accept().await?.0)?;
-    ///
-    /// let monitor = stream.monitor();
-    /// std::thread::spawn(move || monitor.abort());
-    /// let error = loop {
-    ///     // The client reads nothing.
-    ///     if let Err(error) = stream.write_all(&[0; 65536]).await {
-    ///         break error;
-    ///     }
-    /// };
-    /// assert_eq!(CloseReason::from(&error), CloseReason::Aborted);
-    /// # drop(client);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn abort(&self) {
-        match self.socket() {
-            Some(socket) => socket.abort(Event::Aborted, DetectedBy::Us),
-            None => self.shared.apply(Event::Aborted, DetectedBy::Us),
-        }
-    }
-
-    /// Closes the stream as [`abort`](Self::abort) does, but without a reset: the system still delivers what it has
-    /// accepted, followed by our FIN.
-    pub(crate) fn shut_down(&self) {
-        self.shared.apply(Event::Aborted, DetectedBy::Us);
-        if let Some(socket) = self.socket() {
-            socket.shut_down();
-        }
     }
 
     /// A token that is cancelled when the stream closes.
