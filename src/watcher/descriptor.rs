@@ -33,12 +33,26 @@ impl Descriptor {
         if self.reset {
             return None;
         }
-        let Observation { event, error } = self.target?.examine();
-        if error.is_some() {
-            self.error = error.and_then(NonZeroI32::new);
-            self.verdict = event.clone();
+        let observation = self.target?.examine();
+        self.store(&observation);
+        observation.event
+    }
+
+    /// As [`look`](Self::look), for a connection that a read or a write found to be over.
+    pub(super) fn explain_end(&mut self) {
+        if self.verdict.is_none()
+            && !self.reset
+            && let Some(target) = self.target
+        {
+            self.store(&target.unexplained_end());
         }
-        event
+    }
+
+    fn store(&mut self, observation: &Observation) {
+        if observation.error.is_some() {
+            self.error = observation.error.and_then(NonZeroI32::new);
+            self.verdict = observation.event.clone();
+        }
     }
 
     /// Whether `event` waits until an upper protocol has interpreted it. A reset after a FIN counts as that FIN. Every

@@ -110,6 +110,7 @@ impl Socket {
         let Some(target) = descriptor.target else {
             return false;
         };
+        descriptor.explain_end();
         let event = descriptor
             .verdict
             .get_or_insert_with(|| target.broken_pipe())
@@ -164,6 +165,12 @@ impl Socket {
         let error = io::Error::from_raw_os_error(code.get());
         // A broken pipe is a reset after a FIN, and after a FIN reads return EOF.
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
+    }
+
+    /// Stores the error behind an end that a read or a write could not explain, if another call was given it, such as a
+    /// sendfile(2) that has sent a part. [`take_error`](Self::take_error) returns it then.
+    pub(crate) fn explain_end(&self) {
+        lock(&self.descriptor).explain_end();
     }
 
     /// The meaning of an EPIPE from a write. If `examine` has taken the socket's error, the kernel returns EPIPE
