@@ -43,6 +43,7 @@
 //! A socket's lock comes before the lock of its state. No waker runs under either.
 
 mod ack;
+mod descriptor;
 mod registry;
 mod socket;
 mod sys;
