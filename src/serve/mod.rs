@@ -197,6 +197,7 @@
 mod activity;
 mod byte_stream;
 mod connection;
+mod control_frames;
 mod file;
 #[cfg(feature = "tls")]
 mod handshakes;

@@ -52,6 +52,9 @@ pub enum LimitReason {
     /// A request's target was too long: [`max_uri_length`](super::Server::max_uri_length). Answered with
     /// status 414.
     UriLength,
+    /// An HTTP/2 client sent too many frames beyond what its requests account for, such as PING or SETTINGS:
+    /// [`max_control_frames`](super::Server::max_control_frames). The connection was closed.
+    ControlFrames,
     /// The client did not read an HTTP/2 stream: [`stall_policy`](super::Server::stall_policy). The stream was reset. If
     /// it was the only one of its connection, the connection was closed too.
     StreamStalled,
@@ -78,6 +81,7 @@ impl LimitReason {
             Self::Requests => "requests",
             Self::HeadSize => "head_size",
             Self::UriLength => "uri_length",
+            Self::ControlFrames => "control_frames",
             Self::StreamStalled => "stream_stalled",
             Self::Shutdown => "shutdown",
         }
@@ -102,6 +106,7 @@ impl fmt::Display for LimitReason {
             Self::Requests => "too many requests at once",
             Self::HeadSize => "a request's head was too large",
             Self::UriLength => "a request's target was too long",
+            Self::ControlFrames => "too many HTTP/2 control frames",
             Self::StreamStalled => "the client did not read an HTTP/2 stream",
             Self::Shutdown => "the server shut down",
         })

@@ -46,6 +46,7 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (guard, room) = RequestGuard::new(self.connection.clone());
         let stream = (request.version() == Version::HTTP_2).then(|| {
+            self.connection.earned_frames.request();
             let stream = Arc::new(Progress::default());
             self.connection.put_stream(stream.clone());
             stream

@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 mod beside_nginx;
 mod client;
+mod control_frames;
 mod drain;
 mod files;
 #[cfg(target_os = "linux")]
