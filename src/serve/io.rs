@@ -1,12 +1,13 @@
 //! The I/O of a connection, as hyper sees it.
 //!
-//! It adds three things to the stream: reads count as activity, the control frames of HTTP/2 have a limit, and the
-//! placeholders of a file are replaced by the file.
+//! It adds four things to the stream: reads count as activity, the control frames of HTTP/2 have a limit, the placeholders
+//! of a file are replaced by the file, and a client that is still sending at the end gets its response.
 
 use super::LimitReason;
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
 use super::control_frames::ControlFrames;
+use super::linger::Linger;
 use super::registry::Entry;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -22,6 +23,9 @@ pub(super) struct Io<T> {
     before: Vec<u8>,
     /// On HTTP/2.
     control_frames: Option<ControlFrames>,
+    /// Our direction is shut down.
+    is_shut: bool,
+    linger: Option<Linger>,
     _entry: Entry,
 }
 
@@ -35,6 +39,8 @@ impl<T: ByteStream> Io<T> {
             connection,
             before: Vec::new(),
             control_frames: None,
+            is_shut: false,
+            linger: None,
             _entry: entry,
         }
     }
@@ -124,6 +130,18 @@ impl<T: ByteStream> AsyncWrite for Io<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        if !this.is_shut {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.is_shut = true;
+        }
+        let activity = &this.connection.activity;
+        if activity.is_upgraded() {
+            return Poll::Ready(Ok(()));
+        }
+        // A client of HTTP/2 has had all responses before the connection ends.
+        let expected = this.control_frames.is_none() && activity.is_request_incomplete();
+        let stream = &mut this.stream;
+        Linger::poll(&mut this.linger, stream, &this.connection, expected, cx).map(Ok)
     }
 }

@@ -14,6 +14,7 @@ const OTHER_DESCRIPTORS: usize = 32;
 pub(super) struct Limits {
     pub(super) head_timeout: Duration,
     pub(super) keep_alive_timeout: Duration,
+    pub(super) lingering_time: Duration,
     pub(super) request_body_rate: Option<StallPolicy>,
     pub(super) stall_policy: Option<StallPolicy>,
     pub(super) dead_peer_timeout: Option<Duration>,
@@ -35,6 +36,7 @@ impl Default for Limits {
         Self {
             head_timeout: Duration::from_secs(10),
             keep_alive_timeout: Duration::from_secs(60),
+            lingering_time: Duration::from_secs(30),
             request_body_rate: Some(StallPolicy::new(16 << 10, Duration::from_secs(30))),
             stall_policy: Some(StallPolicy::new(64 << 10, Duration::from_secs(30))),
             dead_peer_timeout: Some(Duration::from_secs(600)),

@@ -37,6 +37,9 @@ pub enum LimitReason {
     KeepAliveTimeout,
     /// A request's body arrived too slowly: [`request_body_rate`](super::Server::request_body_rate).
     RequestBodyRate,
+    /// A client went on sending after its last response: [`lingering_time`](super::Server::lingering_time). The
+    /// connection was closed, and the client may have lost the response.
+    Lingering,
     /// Too many connections: [`max_connections`](super::Server::max_connections). The oldest idle connection
     /// was closed to make room or, where none was idle, the new one was refused.
     Connections,
@@ -76,6 +79,7 @@ impl LimitReason {
             Self::HeadTimeout => "head_timeout",
             Self::KeepAliveTimeout => "keep_alive_timeout",
             Self::RequestBodyRate => "request_body_rate",
+            Self::Lingering => "lingering",
             Self::Connections => "connections",
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::Requests => "requests",
@@ -101,6 +105,7 @@ impl fmt::Display for LimitReason {
             Self::HeadTimeout => "a request's head did not arrive in time",
             Self::KeepAliveTimeout => "the connection was idle for too long",
             Self::RequestBodyRate => "a request's body arrived too slowly",
+            Self::Lingering => "the client went on sending after its response",
             Self::Connections => "too many connections",
             Self::ConnectionsPerAddress => "too many connections from one address",
             Self::Requests => "too many requests at once",

@@ -62,6 +62,7 @@ async fn serving() -> Serving {
     let server = serve(listener, router)
         .head_timeout(LONG)
         .keep_alive_timeout(LONG)
+        .lingering_time(LONG)
         .max_connections(64)
         .max_connections_per_address(64)
         .max_requests(64)

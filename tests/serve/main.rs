@@ -12,6 +12,7 @@ mod files;
 mod floods;
 mod http2;
 mod limits;
+mod linger;
 mod property;
 #[cfg(unix)]
 mod signals;
