@@ -246,7 +246,7 @@ impl Monitor {
     pub fn transfer(&self) -> Transfer {
         let counters = &self.shared.counters;
         // In this order: what is acknowledged was accepted before.
-        let acknowledged = self.socket().and_then(|socket| socket.acknowledged());
+        let acknowledged = self.shared.acknowledged();
         Transfer {
             read: counters.read(),
             accepted: counters.accepted(),
@@ -275,8 +275,7 @@ impl Monitor {
 
     /// Whether the number of acknowledged bytes is unknown for good.
     pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
-        let unknowable = |socket: &Arc<Socket>| socket.is_acknowledgement_unknowable();
-        self.socket().is_none_or(unknowable)
+        self.shared.is_acknowledgement_unknowable()
     }
 
     /// Two numbers, one of which grows when bytes move towards the peer: into the stream, or out of the

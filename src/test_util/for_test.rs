@@ -10,7 +10,7 @@ impl Monitor {
     /// A monitor without a stream, and the peer that hangs up: for handlers that take a monitor. It stays open until
     /// then, whatever is dropped.
     ///
-    /// [`transfer`](Self::transfer) counts nothing, and the waits for acknowledged bytes fail, as without a socket.
+    /// [`transfer`](Self::transfer) counts nothing, because there is no stream.
     ///
     /// ```
     /// use hangup::{CloseReason, Monitor};
