@@ -126,6 +126,7 @@ impl Socket {
         let Some(target) = descriptor.target else {
             return false;
         };
+        descriptor.explain_end();
         let event = descriptor
             .verdict
             .get_or_insert_with(|| target.broken_pipe())
@@ -180,6 +181,12 @@ impl Socket {
         let error = io::Error::from_raw_os_error(code.get());
         // A broken pipe is a reset after a FIN, and after a FIN reads return EOF.
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
+    }
+
+    /// Stores the error behind an end that a read or a write could not explain, if another call was given it, such as a
+    /// sendfile(2) that has sent a part. [`take_error`](Self::take_error) returns it then.
+    pub(crate) fn explain_end(&self) {
+        lock(&self.descriptor).explain_end();
     }
 
     /// The meaning of an EPIPE from a write. If `examine` has taken the socket's error, the kernel returns EPIPE
@@ -323,12 +330,26 @@ impl Descriptor {
         if self.reset {
             return None;
         }
-        let Observation { event, error } = self.target?.examine();
-        if error.is_some() {
-            self.error = error.and_then(NonZeroI32::new);
-            self.verdict = event.clone();
+        let observation = self.target?.examine();
+        self.store(&observation);
+        observation.event
+    }
+
+    /// As [`look`](Self::look), for a connection that a read or a write found to be over.
+    fn explain_end(&mut self) {
+        if self.verdict.is_none()
+            && !self.reset
+            && let Some(target) = self.target
+        {
+            self.store(&target.unexplained_end());
         }
-        event
+    }
+
+    fn store(&mut self, observation: &Observation) {
+        if observation.error.is_some() {
+            self.error = observation.error.and_then(NonZeroI32::new);
+            self.verdict = observation.event.clone();
+        }
     }
 
     /// Whether `event` waits until an upper protocol has interpreted it. A reset after a FIN counts as that FIN. Every

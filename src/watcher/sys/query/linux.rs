@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Tcp {
-        /// [`tcp::control_bytes`] at the registration: 1 for a connection that we opened, or else 0.
+        /// `tcp::control_bytes_in` at the registration: 1 for a connection that we opened, or else 0.
         control_bytes: Option<u8>,
     },
     Mptcp,
@@ -96,6 +96,15 @@ impl Target {
             // net/ipv4/tcp_input.c).
             Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket => Event::Reset { after_fin: true },
             Kind::Unix | Kind::Pipe => Event::HungUp,
+        }
+    }
+
+    /// Asks for the error behind an end that a read or a write could not explain. The kernel gives an error to one
+    /// call only, and that call may have been another.
+    pub(in crate::watcher) fn unexplained_end(self) -> Observation {
+        match self.kind {
+            Kind::Tcp { control_bytes } => tcp::unexplained_end(self.descriptor, control_bytes),
+            Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket => Observation::default(),
         }
     }
 
