@@ -7,12 +7,12 @@ use crate::state::Event;
 // The states of include/net/tcp_states.h that matter here.
 const FIN_WAIT1: u8 = 4;
 const FIN_WAIT2: u8 = 5;
-const TIME_WAIT: u8 = 6;
-const CLOSE: u8 = 7;
-const CLOSE_WAIT: u8 = 8;
-const LAST_ACK: u8 = 9;
+pub(super) const TIME_WAIT: u8 = 6;
+pub(super) const CLOSE: u8 = 7;
+pub(super) const CLOSE_WAIT: u8 = 8;
+pub(super) const LAST_ACK: u8 = 9;
 pub(super) const LISTEN: u8 = 10;
-const CLOSING: u8 = 11;
+pub(super) const CLOSING: u8 = 11;
 
 /// The state of the connection; `None` where the system does not tell it.
 ///
@@ -41,7 +41,7 @@ pub(super) fn examine(descriptor: Descriptor, before: Option<u8>) -> Observation
 
 /// A closed connection has no error after an orderly end, or when somebody has read the error. A FIN of
 /// ours that was acknowledged tells that it was the former: no connection is reset after both FINs.
-fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Event {
+pub(super) fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Event {
     match (before, control_bytes(descriptor)) {
         (Some(before), Some(now)) if now > before.into() => Event::BothFinished,
         _ => Event::Vanished,
