@@ -139,17 +139,7 @@ pub type ClientStream<S = TcpStream> = MonitoredStream<client::TlsStream<Transpo
 /// # async fn main() -> std::io::Result<()> {
 /// use hangup::{CloseReason, MonitoredListener, tls};
 ///
-/// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-/// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-/// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-/// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-/// #         .with_safe_default_protocol_versions()
-/// #         .unwrap()
-/// #         .with_no_client_auth()
-/// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-/// #     TlsAcceptor::from(std::sync::Arc::new(config))
-/// # }
-/// let acceptor = acceptor();
+/// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
 /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
 /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
 /// let (stream, _) = listener.accept().await?;
