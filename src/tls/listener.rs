@@ -74,7 +74,7 @@ impl TlsListener {
 
     /// How long a handshake may take. Default: 10 s.
     ///
-    /// A handshake that takes longer fails, and its connection closes with [`CloseReason::TimedOut`].
+    /// A handshake that takes longer fails, and its connection closes with [`CloseReason::TimedOut`](crate::CloseReason::TimedOut).
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
