@@ -3,6 +3,7 @@
 use super::super::contract::{Backlog, Observation, Raw};
 use super::descriptor::Descriptor;
 use super::{mptcp, pipe, socket, tcp, unix};
+use crate::policy::Reading;
 use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
@@ -118,6 +119,17 @@ impl Target {
             Kind::Socket => None,
         }
         .unwrap_or(accepted)
+    }
+
+    /// What the peer has taken, for a stall policy that judges pending calls. Of a Unix socket's queue the system
+    /// reports the memory, and not the bytes (`unix_outq_len` in net/unix/af_unix.c).
+    pub(in crate::watcher) fn reading(self, accepted: u64) -> Reading {
+        match self.kind {
+            Kind::Unix => Reading::queue(accepted, self.owed().unwrap_or(0)),
+            Kind::Tcp { .. } | Kind::Mptcp | Kind::Pipe | Kind::Socket => {
+                self.drained(accepted).into()
+            }
+        }
     }
 
     /// How many bytes the system holds for the peer (`SIOCOUTQ`; a Unix socket counts the memory around them,
