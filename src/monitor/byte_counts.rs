@@ -2,8 +2,6 @@
 
 use super::handle::Monitor;
 use crate::state::Transfer;
-use crate::watcher::Socket;
-use std::sync::Arc;
 
 impl Monitor {
     /// How many bytes the stream has carried. It makes three system calls to learn what was acknowledged.
@@ -26,7 +24,7 @@ impl Monitor {
     pub fn transfer(&self) -> Transfer {
         let counters = &self.shared.counters;
         // The acknowledged bytes are read first, so that they are never more than the accepted ones.
-        let acknowledged = self.socket().and_then(|socket| socket.acknowledged());
+        let acknowledged = self.shared.acknowledged();
         Transfer {
             read: counters.read(),
             accepted: counters.accepted(),
@@ -55,8 +53,7 @@ impl Monitor {
 
     /// Whether the number of acknowledged bytes can never be known.
     pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
-        let unknowable = |socket: &Arc<Socket>| socket.is_acknowledgement_unknowable();
-        self.socket().is_none_or(unknowable)
+        self.shared.is_acknowledgement_unknowable()
     }
 
     /// Two counters. At least one of them grows when bytes move towards the peer: into the stream, or out of the

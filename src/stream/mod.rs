@@ -12,6 +12,7 @@
 //! | `split/` | halves for two tasks |
 //! | `listener`, `accept`, `accept_retry`, `connections` | accepting connections, and ending them together |
 //! | `direct_io`, `peek`, `socket` | calls that do not wait, and readiness |
+//! | `watch_only` | the handle on a stream that another library owns |
 //! | `stalled`, `half_close` | the tasks of the stall policy and of `HalfClose::AllowFor` |
 //!
 //! # The order of drops
@@ -41,6 +42,7 @@ mod socket;
 mod split;
 mod stalled;
 mod try_new;
+mod watch_only;
 mod wrap_error;
 
 #[cfg(any(feature = "serve", feature = "tls", feature = "tonic"))]
@@ -56,4 +58,5 @@ pub use monitored_stream::MonitoredStream;
 pub(crate) use poll::SocketWrite;
 pub use socket::DirectIo;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use watch_only::WatchOnly;
 pub use wrap_error::WrapError;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 impl Monitor {
     /// A monitor without a stream, and the peer that closes it, for tests of handlers that take a monitor.
     ///
-    /// It stays open until [`Remote::hang_up`], whatever is dropped. [`transfer`](Self::transfer) counts nothing, and
-    /// waits for acknowledged bytes fail, as for a stream without a socket.
+    /// It stays open until [`Remote::hang_up`], whatever is dropped. [`transfer`](Self::transfer) counts nothing, because
+    /// there is no stream.
     ///
     /// ```
     /// use hangup::{CloseReason, Monitor};

@@ -143,6 +143,11 @@
 //! # }
 //! ```
 //!
+//! # Acknowledged bytes
+//!
+//! [`Remote::acknowledge`] plays the peer's TCP, for a program that waits for its acknowledgements
+//! ([`Monitor::wait_acknowledged`](crate::Monitor::wait_acknowledged), or `Confirm::Acknowledged` of an outbox).
+//!
 //! # A simulated network
 //!
 //! The streams of [turmoil](https://docs.rs/turmoil) have no descriptor:

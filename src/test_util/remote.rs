@@ -58,6 +58,34 @@ impl Remote {
     pub fn half_close(&self) {
         self.shared.observe(Event::Fin, DetectedBy::Signal);
     }
+
+    /// Acknowledges the first `bytes` bytes that the stream accepts, as the peer's TCP does: they have reached its system.
+    ///
+    /// [`Transfer::acknowledged`](crate::Transfer::acknowledged) is unknown before the first call, unless the stream has
+    /// accepted nothing. Afterwards it is the highest number that was given, or the number of accepted bytes if that is
+    /// smaller. Nobody is woken, because no system reports an acknowledgement: it is asked for.
+    ///
+    /// ```
+    /// use hangup::test_util::scripted;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (io, _bytes) = tokio::io::duplex(64);
+    /// let (mut stream, remote) = scripted(io);
+    /// let monitor = stream.monitor();
+    /// stream.write_all(b"door 7 opened").await?;
+    /// assert_eq!(monitor.transfer().acknowledged, None);
+    /// remote.acknowledge(4);
+    /// assert_eq!(monitor.transfer().acknowledged, Some(4));
+    /// remote.acknowledge(13);
+    /// monitor.wait_acknowledged().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn acknowledge(&self, bytes: u64) {
+        self.shared.acknowledge(bytes);
+    }
 }
 
 impl fmt::Debug for Remote {

@@ -28,6 +28,8 @@ pub(crate) struct Socket {
     /// Whether our own reset wakes reads that wait for the socket.
     reset_wakes: bool,
     tells_owed_bytes: bool,
+    /// Another library owns the descriptor, and its calls are not counted.
+    is_borrowed: bool,
     descriptor: Mutex<Descriptor>,
 }
 
@@ -56,6 +58,18 @@ impl Socket {
         Ok(Self::with_target(Some(target), half_close, fin_delay))
     }
 
+    /// The socket of a descriptor that another library owns, and the epoll that has to stay open while it is watched.
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+    pub(super) fn borrowed(
+        fd: BorrowedFd<'_>,
+        half_close: HalfClose,
+    ) -> io::Result<(rustix::fd::OwnedFd, Self)> {
+        let (epoll, target) = Target::borrowed(fd)?;
+        let mut socket = Self::with_target(Some(target), half_close, None);
+        socket.is_borrowed = true;
+        Ok((epoll, socket))
+    }
+
     /// A stream that detects its end only by its own calls.
     pub(crate) fn unwatched(half_close: HalfClose) -> Self {
         Self::with_target(None, half_close, None)
@@ -72,6 +86,7 @@ impl Socket {
             can_vanish: target.is_some_and(Target::can_vanish),
             reset_wakes: target.is_some_and(Target::reset_wakes),
             tells_owed_bytes: target.is_some_and(Target::tells_owed_bytes),
+            is_borrowed: false,
             descriptor: Mutex::new(Descriptor {
                 target,
                 error: None,
@@ -185,9 +200,20 @@ impl Socket {
     }
 
     /// How many of the accepted bytes the peer has acknowledged; after the stream was dropped, the number at that
-    /// time.
+    /// time. Of a stream without a descriptor only a test knows it.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
-        lock(&self.descriptor).acknowledged(&self.state)
+        if self.is_borrowed {
+            return None;
+        }
+        let mut descriptor = lock(&self.descriptor);
+        let knows = self.is_watched || descriptor.acks.is_known();
+        knows.then(|| descriptor.acknowledged(&self.state))?
+    }
+
+    /// A test reports that so many of the accepted bytes are acknowledged.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn acknowledge(&self, bytes: u64) {
+        lock(&self.descriptor).acks.script(bytes);
     }
 
     /// Whether the number of acknowledged bytes can never be known.
