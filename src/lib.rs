@@ -117,7 +117,7 @@
 //! | `codec` | `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
 //! | `durable` | a store on disk for the outbox: accepted messages survive a crash and a power cut |
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and other HTTP libraries |
-//! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections |
+//! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections, whose responses have the [`Monitor`] in their extensions |
 //! | `json` | JSON messages for the outbox, by serde; implies `outbox` |
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
 //! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |
