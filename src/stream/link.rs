@@ -239,6 +239,9 @@ impl Link {
                     return polled;
                 }
                 let reason = CloseReason::carried_by(error);
+                if let Some(socket) = self.socket() {
+                    socket.explain_end();
+                }
                 // The kernel reports an error once, and the watcher has taken this one.
                 if let Some(taken) = reason.map_or_else(|| self.taken_error(), |_| None) {
                     self.failed(&taken, DetectedBy::Write);
@@ -279,6 +282,12 @@ impl Link {
     pub(super) fn end_of_file(&self, event: Event) -> io::Result<()> {
         if let Some(reason) = self.shared.reset_reason() {
             return Err(reason.into());
+        }
+        // Once closed, the reason is known.
+        if let Some(socket) = self.socket()
+            && !self.shared.status().is_closed()
+        {
+            socket.explain_end();
         }
         match self.taken_error() {
             Some(error) => {

@@ -44,6 +44,7 @@
 
 mod ack;
 mod borrowed;
+mod descriptor;
 mod registry;
 mod socket;
 mod sys;

@@ -2,13 +2,13 @@
 //! answers about it.
 
 use super::ack::AckTracker;
-use super::sys::{Observation, Target};
+use super::descriptor::Descriptor;
+use super::sys::Target;
 use crate::policy::{DelayStep, FinDelay};
 use crate::state::sync::lock;
 use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState};
 use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
-use std::num::NonZeroI32;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,22 +31,6 @@ pub(crate) struct Socket {
     /// Another library owns the descriptor, and its calls are not counted.
     is_borrowed: bool,
     descriptor: Mutex<Descriptor>,
-}
-
-/// The descriptor, and what the kernel has said about it. All of it is behind the socket's lock.
-#[derive(Debug)]
-struct Descriptor {
-    /// `None` once the stream is about to close it (invariant 3).
-    target: Option<Target>,
-    /// The socket's error, taken by [`Socket::examine`] and not yet returned by a read (invariant 4).
-    error: Option<NonZeroI32>,
-    /// What that error meant. The kernel reports an error once, and later calls must give the same answer.
-    verdict: Option<Event>,
-    acks: AckTracker,
-    /// We reset the connection, so the kernel has nothing more to report.
-    reset: bool,
-    /// Set if a protocol above the socket decides what a FIN means.
-    fin_delay: Option<Box<FinDelay>>,
 }
 
 /// Resets the connection when it is woken. Used as a waker for the end of a call.
@@ -141,6 +125,7 @@ impl Socket {
         let Some(target) = descriptor.target else {
             return false;
         };
+        descriptor.explain_end();
         let event = descriptor
             .verdict
             .get_or_insert_with(|| target.broken_pipe())
@@ -185,7 +170,7 @@ impl Socket {
             Some(delay) => delay,
             None => Box::new(FinDelay::new(FinDelay::FOR_LAYERS)?),
         };
-        Ok(descriptor.fin_delay.insert(delay).holds())
+        Ok(descriptor.fin_delay.insert(delay).is_on())
     }
 
     /// The error that [`examine`](Self::examine) took from the socket, if a read would have returned it. It is
@@ -195,6 +180,12 @@ impl Socket {
         let error = io::Error::from_raw_os_error(code.get());
         // A broken pipe is a reset after a FIN, and after a FIN reads return EOF.
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
+    }
+
+    /// Stores the error behind an end that a read or a write could not explain, if another call was given it, such as a
+    /// sendfile(2) that has sent a part. [`take_error`](Self::take_error) returns it then.
+    pub(crate) fn explain_end(&self) {
+        lock(&self.descriptor).explain_end();
     }
 
     /// The meaning of an EPIPE from a write. If `examine` has taken the socket's error, the kernel returns EPIPE
@@ -209,12 +200,20 @@ impl Socket {
     }
 
     /// How many of the accepted bytes the peer has acknowledged; after the stream was dropped, the number at that
-    /// time.
+    /// time. Of a stream without a descriptor only a test knows it.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
         if self.is_borrowed {
             return None;
         }
-        lock(&self.descriptor).acknowledged(&self.state)
+        let mut descriptor = lock(&self.descriptor);
+        let knows = self.is_watched || descriptor.acks.is_known();
+        knows.then(|| descriptor.acknowledged(&self.state))?
+    }
+
+    /// A test reports that so many of the accepted bytes are acknowledged.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn acknowledge(&self, bytes: u64) {
+        lock(&self.descriptor).acks.script(bytes);
     }
 
     /// Whether the number of acknowledged bytes can never be known.
@@ -321,52 +320,6 @@ impl AsRef<SharedState> for Socket {
 // As for `SharedState`: every change is made under a lock, and no foreign code runs under it.
 impl UnwindSafe for Socket {}
 impl RefUnwindSafe for Socket {}
-
-impl Descriptor {
-    /// The kernel's answer, or the stored one if it reported an error before. The error is stored before the lock is
-    /// released. A read that finds EOF instead of the error asks for it under the same lock, so it cannot ask too
-    /// early.
-    fn look(&mut self) -> Option<Event> {
-        if self.verdict.is_some() {
-            return self.verdict.clone();
-        }
-        if self.reset {
-            return None;
-        }
-        let Observation { event, error } = self.target?.examine();
-        if error.is_some() {
-            self.error = error.and_then(NonZeroI32::new);
-            self.verdict = event.clone();
-        }
-        event
-    }
-
-    /// Whether `event` waits until an upper protocol has interpreted it. A reset after a FIN counts as that FIN. Every
-    /// other event is unambiguous.
-    fn delay_step(&mut self, event: &Event) -> DelayStep {
-        match (&mut self.fin_delay, event) {
-            (Some(delay), Event::Fin | Event::Reset { after_fin: true }) => delay.on_fin(),
-            _ => DelayStep::Over,
-        }
-    }
-
-    /// How many of the accepted bytes the peer has acknowledged: now, or when the socket was detached.
-    fn acknowledged(&mut self, shared: &SharedState) -> Option<u64> {
-        self.acks
-            .acknowledged(self.target.filter(|_| !self.reset), shared)
-    }
-
-    /// Resets the connection, once.
-    fn reset(&mut self, shared: &SharedState) {
-        let Some(target) = self.target.filter(|_| !self.reset) else {
-            return;
-        };
-        // Store the count first: a reset makes the system forget it.
-        self.acknowledged(shared);
-        self.reset = true;
-        target.reset();
-    }
-}
 
 #[cfg(all(test, unix))]
 mod tests {

@@ -20,6 +20,8 @@ mod file_server;
 #[cfg(feature = "tls")]
 mod leaks;
 mod log_lines;
+#[cfg(feature = "outbox")]
+mod mqtt;
 mod proxy;
 #[cfg(feature = "outbox")]
 mod robot;

@@ -77,6 +77,9 @@ impl Encoder<Envelope<Note>> for Lines {
     }
 }
 
+/// What `connect` may write before the first message.
+pub(crate) const GREETING: &[u8] = b"robot 7\n";
+
 /// The number and the message of a line.
 pub(crate) fn parse(line: &str) -> Option<(u64, Note)> {
     let mut words = line.split(' ');

@@ -2,12 +2,24 @@
 
 use crate::checks::Checks;
 use crate::message::parse;
+use crate::network::Weather;
 use fastrand::Rng;
 use futures::{SinkExt, StreamExt};
 use std::future::pending;
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio_util::codec::{Framed, LinesCodec};
+
+/// What confirms a message, in a whole history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Confirms {
+    /// A reply that names messages.
+    Names,
+    /// A reply that counts messages.
+    Counts,
+    /// The acknowledgement of the peer's TCP.
+    Tcp,
+}
 
 /// How the peer behaves on one connection.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +41,8 @@ enum Replies {
     Each,
     UpTo,
     Counting,
+    /// None.
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +57,14 @@ enum End {
 }
 
 impl Manners {
-    pub(crate) fn draw(rng: &mut Rng, fine: bool, counting: bool) -> Self {
-        let replies = match (counting, rng.bool()) {
-            (true, _) => Replies::Counting,
-            (false, true) => Replies::Each,
-            (false, false) => Replies::UpTo,
+    pub(crate) fn draw(rng: &mut Rng, weather: Weather, confirms: Confirms) -> Self {
+        let replies = match (confirms, rng.bool()) {
+            (Confirms::Tcp, _) => Replies::Never,
+            (Confirms::Counts, _) => Replies::Counting,
+            (Confirms::Names, true) => Replies::Each,
+            (Confirms::Names, false) => Replies::UpTo,
         };
-        if fine {
+        if weather != Weather::Foul {
             return Self {
                 every: 1,
                 replies,
@@ -77,8 +92,13 @@ impl Manners {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners, mut rng: Rng) {
-    let connection = checks.connection();
+pub(crate) async fn serve(
+    stream: DuplexStream,
+    checks: Checks,
+    connection: u64,
+    manners: Manners,
+    mut rng: Rng,
+) {
     let mut lines = Framed::new(stream, LinesCodec::new());
     let mut count = 0;
     let mut owed = Vec::new();
@@ -88,8 +108,10 @@ pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners
             continue;
         };
         tokio::time::sleep(Duration::from_millis(rng.u64(0..manners.slow))).await;
-        let counting = manners.replies == Replies::Counting;
-        let accepted = checks.process(connection, number, note, !counting);
+        let by_tcp = manners.replies == Replies::Never;
+        let names = matches!(manners.replies, Replies::Each | Replies::UpTo);
+        // Where TCP confirms, the host has it already.
+        let accepted = by_tcp || checks.process(connection, number, note, names);
         count += 1;
         let mut replies = Vec::new();
         if accepted {
@@ -108,13 +130,17 @@ pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners
                     replies.push(format!("upto {number}"));
                 }
                 Replies::Counting => replies.push(format!("oldest {}", owed.drain(..).count())),
+                Replies::Never => owed.clear(),
             }
         }
         if manners.babbles && rng.u8(0..4) == 0 {
-            replies.push(match counting {
-                true => "hello".to_owned(),
-                false => format!("ok {}", u64::MAX - rng.u64(0..9)),
+            replies.push(match names {
+                true => format!("ok {}", u64::MAX - rng.u64(0..9)),
+                false => "hello".to_owned(),
             });
+        }
+        if !replies.is_empty() {
+            checks.spoke(connection);
         }
         let end = manners.ends.filter(|&(after, _)| after == count);
         let end = end.map(|(_, end)| end);
@@ -134,6 +160,7 @@ pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners
             Some(End::Closes | End::ClosesInReply) => return,
             Some(End::Hangs) => pending().await,
             Some(End::Corrupt) => {
+                checks.spoke(connection);
                 let _ = lines.get_mut().write_all(b"ok \xff\xfe\n").await;
             }
         }

@@ -148,7 +148,15 @@ impl<T> Deferred<T> {
     }
 
     /// Does the work. The caller must not hold the lock. A small allocation is kept for the next use.
+    #[inline]
     pub(crate) fn run(&mut self) {
+        // Most sends defer nothing.
+        if !self.wakers.is_empty() || self.messages.capacity() > 0 {
+            self.run_all();
+        }
+    }
+
+    fn run_all(&mut self) {
         for waker in self.wakers.drain(..) {
             waker.wake();
         }

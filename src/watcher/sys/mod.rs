@@ -25,7 +25,8 @@
 //! | method | returns or does |
 //! |---|---|
 //! | `new(BorrowedFd) -> io::Result<Target>` | determines the kind; refuses, with an explanation, what never reports the end of a peer |
-//! | `examine() -> Observation` | the state of the descriptor; the only call that may consume `SO_ERROR`, which it returns |
+//! | `examine() -> Observation` | the state of the descriptor; the only call, beside `unexplained_end`, that may consume `SO_ERROR`, which it returns |
+//! | `unexplained_end() -> Observation` | the error behind an end of file or a broken pipe, if another call was given it |
 //! | `broken_pipe() -> Event` | the meaning of `EPIPE` from a write |
 //! | `drained(u64) -> u64`, `backlog(bool) -> Option<Backlog>` | how much the peer has taken, if the system reports it |
 //! | `tells_acknowledged() -> bool` | whether `backlog` returns a number, now or later |

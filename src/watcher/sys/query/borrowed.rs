@@ -75,7 +75,10 @@ fn of_tcp(
     let event = match tcp::state(descriptor)? {
         // The error is the owner's.
         tcp::CLOSE if flags & libc::POLLERR != 0 => Some(Event::Vanished),
-        tcp::CLOSE => Some(tcp::closed_without_error(descriptor, before)),
+        tcp::CLOSE => match tcp::is_fin_acknowledged(descriptor, before) {
+            Some(true) => Some(Event::BothFinished),
+            Some(false) | None => Some(Event::Vanished),
+        },
         tcp::CLOSE_WAIT | tcp::LAST_ACK => Some(Event::Fin),
         tcp::CLOSING | tcp::TIME_WAIT => Some(Event::BothFinished),
         // The owner's shutdown of its receiving side, and the error queue, raise flags on a healthy connection.

@@ -5,7 +5,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Tcp {
-        /// `tcp::control_bytes` at the registration: 1 for a connection that we opened, or else 0.
+        /// `tcp::control_bytes_in` at the registration: 1 for a connection that we opened, or else 0.
         control_bytes: Option<u8>,
     },
     Mptcp,

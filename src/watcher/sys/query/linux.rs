@@ -126,6 +126,19 @@ impl Target {
         }
     }
 
+    /// Asks for the error behind an end that a read or a write could not explain. The kernel gives an error to one
+    /// call only, and that call may have been another.
+    pub(in crate::watcher) fn unexplained_end(self) -> Observation {
+        match self.held.owned() {
+            Some(Kind::Tcp { control_bytes }) => {
+                tcp::unexplained_end(self.descriptor, control_bytes)
+            }
+            Some(Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket) | None => {
+                Observation::default()
+            }
+        }
+    }
+
     /// A number that grows by each byte that the peer takes from the system, given the accepted bytes.
     pub(in crate::watcher) fn drained(self, accepted: u64) -> u64 {
         let drained = match self.held.kind() {

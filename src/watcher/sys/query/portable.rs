@@ -72,6 +72,11 @@ impl Target {
         self.lend(ended_without_error)
     }
 
+    /// Linux alone tells of an error after somebody else was given it.
+    pub(in crate::watcher) fn unexplained_end(self) -> Observation {
+        Observation::default()
+    }
+
     /// The accepted bytes: how much of them has left is not known here.
     pub(in crate::watcher) fn drained(self, accepted: u64) -> u64 {
         accepted

@@ -23,12 +23,13 @@ pub(super) fn state(descriptor: Descriptor) -> Option<u8> {
     (state != 0).then_some(state)
 }
 
-/// `before`: [`control_bytes`] at the registration.
+/// `before`: [`control_bytes_in`] at the registration.
 pub(super) fn examine(descriptor: Descriptor, before: Option<u8>) -> Observation {
     match state(descriptor) {
         Some(CLOSE) => match descriptor.take_error() {
             Some(error) => error,
-            None => descriptor.report(closed_without_error(descriptor, before)),
+            None if descriptor.is_same() => closed_without_error(descriptor, before),
+            None => Observation::default(),
         },
         // The peer's FIN is in these states only (RFC 9293, section 3.3.2). In the last two ours came first.
         Some(CLOSE_WAIT | LAST_ACK) => descriptor.report(Event::Fin),
@@ -39,22 +40,41 @@ pub(super) fn examine(descriptor: Descriptor, before: Option<u8>) -> Observation
     }
 }
 
-/// A closed connection has no error after an orderly end, or when somebody has read the error. A FIN of
-/// ours that was acknowledged tells that it was the former: no connection is reset after both FINs.
-pub(super) fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Event {
-    match (before, control_bytes(descriptor)) {
-        (Some(before), Some(now)) if now > before.into() => Event::BothFinished,
-        _ => Event::Vanished,
+/// A closed connection has no error after an orderly end, or when somebody else was given the error: the program, or
+/// sendfile(2), which keeps the error to itself if it has sent a part. A FIN of ours that was acknowledged tells that it
+/// was the former: no connection is reset after both FINs.
+fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Observation {
+    if is_fin_acknowledged(descriptor, before) == Some(true) {
+        return Event::BothFinished.into();
+    }
+    match descriptor.has_received_fin() {
+        Some(false) => Observation {
+            event: Some(Event::Reset { after_fin: false }),
+            // Nobody who reads or writes from now on would be told of it.
+            error: Some(libc::ECONNRESET),
+        },
+        Some(true) => Event::Reset { after_fin: true }.into(),
+        None => Event::Vanished.into(),
     }
 }
 
-/// How many of the acknowledged bytes were no data: the SYN, if we opened the connection, and our FIN
-/// (RFC 9293, section 3.4). Not known while data is under way, and before Linux 4.19.
-pub(super) fn control_bytes(descriptor: Descriptor) -> Option<u64> {
-    control_bytes_in(&descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?)
+/// What a closed connection says of an end that a read or a write could not explain.
+pub(super) fn unexplained_end(descriptor: Descriptor, before: Option<u8>) -> Observation {
+    match state(descriptor) {
+        Some(CLOSE) => examine(descriptor, before),
+        _ => Observation::default(),
+    }
 }
 
-/// The state and [`control_bytes`] by one system call, for the registration.
+/// Whether the peer has acknowledged a FIN of ours; `None` where the system does not tell.
+pub(super) fn is_fin_acknowledged(descriptor: Descriptor, before: Option<u8>) -> Option<bool> {
+    let info = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    let before = u64::from(before?);
+    // A FIN is behind all data, so it is not acknowledged while data is under way.
+    Some(control_bytes_in(&info).is_some_and(|now| now > before))
+}
+
+/// The state and [`control_bytes_in`] by one system call, for the registration.
 pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Option<u64>)> {
     match descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO) {
         Some(info) if info[0] != 0 => Some((info[0], control_bytes_in(&info))),
@@ -63,9 +83,12 @@ pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Opt
     }
 }
 
-/// The part of `struct tcp_info` (include/uapi/linux/tcp.h) that [`control_bytes`] needs.
+/// The part of `struct tcp_info` (include/uapi/linux/tcp.h) that [`control_bytes_in`] needs.
 type Info = [u8; 216];
 
+/// How many of the acknowledged bytes were no data: the SYN, if we opened the connection, and our FIN
+/// (RFC 9293, section 3.4). Not known while data is under way, and before Linux 4.19.
+///
 /// `tcpi_bytes_acked` counts them; `tcpi_bytes_sent` less `tcpi_bytes_retrans` does not. They are at the
 /// offsets 120, 200 and 208.
 fn control_bytes_in(info: &Info) -> Option<u64> {
