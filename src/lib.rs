@@ -105,7 +105,8 @@
 //! # Recipes
 //!
 //! `hangup::_cookbook`, in the documentation only, has whole programs of 30 to 80 lines: log tail, server-sent events, TLS, a reverse
-//! proxy, a connection pool, child processes, graceful shutdown, tests.
+//! proxy, a connection pool, child processes, graceful shutdown, tests; with hyper, axum, tonic, warp, poem, actix-web and
+//! tokio-postgres.
 //!
 //! # Features
 //!
