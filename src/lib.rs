@@ -89,7 +89,7 @@
 //! `TlsStream<MonitoredStream<TcpStream>>`) or on both sides ([`MonitoredStream::layer`]); on Linux also pipes,
 //! FIFOs and the standard streams of a child ([`MonitoredStream::write_only`]). Files, terminals, listeners and
 //! datagram sockets are refused. A transport without a descriptor, such as QUIC, reports its end by a future:
-//! [`MonitoredStream::with_signal`]. Every other stream learns from its own reads and writes:
+//! [`MonitoredStream::with_signal`]. A socket that another library owns is watched by [`WatchOnly`]. Every other stream learns from its own reads and writes:
 //! [`MonitoredStream::unwatched`].
 //!
 //! # Recipes
@@ -181,7 +181,7 @@ pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
 pub use stream::{
     Addressed, Connections, DirectIo, MonitoredListener, MonitoredStream, OwnedReadHalf,
-    OwnedWriteHalf, ReadHalf, ReuniteError, Transport, WrapError, WriteHalf,
+    OwnedWriteHalf, ReadHalf, ReuniteError, Transport, WatchOnly, WrapError, WriteHalf,
 };
 pub use transfer::{
     CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,

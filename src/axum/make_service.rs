@@ -1,4 +1,4 @@
-//! A make-service that gives each request all that is known of its connection.
+//! A make-service that adds the monitor and the address of the connection to each request.
 
 use super::accept::MonitoredAccept;
 use super::peer::Peer;
@@ -11,11 +11,11 @@ use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 use tower_service::Service;
 
-/// Serves `service`, a router for example, with the [`Monitor`], the [`Peer`] and axum's `ConnectInfo` of the address in
-/// each request: for [`axum::serve`](::axum::serve()).
+/// Makes a service for [`axum::serve`](::axum::serve()) that adds the [`Monitor`], the [`Peer`] and axum's `ConnectInfo`
+/// of the address to each request. `service` is a router, for example.
 ///
-/// `into_make_service_with_connect_info` has room for one of the three. So handlers and middlewares that take
-/// `ConnectInfo<SocketAddr>` go on working beside those that take a [`Monitor`].
+/// axum's `into_make_service_with_connect_info` adds only one of the three. With this function, handlers and middlewares
+/// that take `ConnectInfo<SocketAddr>` keep working beside those that take a [`Monitor`].
 ///
 /// ```no_run
 /// use axum::Router;

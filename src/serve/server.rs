@@ -75,6 +75,7 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// | TLS handshakes at once | 1024 | [`TlsListener::max_handshakes`](crate::tls::TlsListener::max_handshakes) |
 /// | time for a request's head | 10 s | [`head_timeout`](Self::head_timeout) |
 /// | time of an idle keep-alive connection | 60 s | [`keep_alive_timeout`](Self::keep_alive_timeout) |
+/// | time for a client that is still sending after its response | 30 s | [`lingering_time`](Self::lingering_time) |
 /// | rate of a request's body | 16 KiB in 30 s | [`request_body_rate`](Self::request_body_rate) |
 /// | rate at which a client reads | 64 KiB in 30 s | [`stall_policy`](Self::stall_policy) |
 /// | time until a dead peer is found | 10 min | [`dead_peer_timeout`](Self::dead_peer_timeout) |
@@ -82,6 +83,7 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// | connections of one address | half of that | [`max_connections_per_address`](Self::max_connections_per_address) |
 /// | requests at once | 10 000 | [`max_requests`](Self::max_requests) |
 /// | requests at once on one connection | 100 | [`max_requests_per_connection`](Self::max_requests_per_connection) |
+/// | control frames of an HTTP/2 client | 1000 in 10 s beyond its requests' | [`max_control_frames`](Self::max_control_frames) |
 /// | size of a head | 32 KiB | [`max_head_size`](Self::max_head_size) |
 /// | fields of a head | 100 | [`max_headers`](Self::max_headers) |
 /// | length of a target | 8 KiB | [`max_uri_length`](Self::max_uri_length) |
@@ -182,6 +184,49 @@ impl<L, S> Server<L, S> {
     /// ```
     pub fn keep_alive_timeout(mut self, timeout: Duration) -> Self {
         self.limits.keep_alive_timeout = timeout;
+        self
+    }
+
+    /// How long the server reads on after a response to a client that is still sending its request; zero for not at all.
+    /// Default: 30 s.
+    ///
+    /// A service may answer before it has read the whole body, with 413 for example, and so does the server beyond its own
+    /// limits. hyper then closes an HTTP/1.1 connection. A socket that is closed with unread input resets the connection,
+    /// and the client loses the response. So the server shuts down its direction only, and discards what arrives until
+    /// the client closes too, pauses for five seconds, or has sent 256 MiB more. nginx's `lingering_close` does the same.
+    ///
+    /// Such a connection counts as one without a request: it makes room for a new one at
+    /// [`max_connections`](Self::max_connections).
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use axum::http::StatusCode;
+    /// use axum::routing::post;
+    /// use hangup::MonitoredListener;
+    /// use hangup::serve::serve;
+    /// use std::time::Duration;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let refuse = post(async || StatusCode::PAYLOAD_TOO_LARGE); // reads nothing
+    /// let server = serve(listener, Router::new().route("/", refuse)).lingering_time(Duration::from_secs(10));
+    /// tokio::spawn(server.into_future());
+    ///
+    /// // A client that reads the response only when it has sent everything.
+    /// let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n").await?;
+    /// client.write_all(&vec![0; 4_000_000]).await?;
+    /// let mut response = String::new();
+    /// client.read_to_string(&mut response).await?;
+    /// assert!(response.starts_with("HTTP/1.1 413"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lingering_time(mut self, time: Duration) -> Self {
+        self.limits.lingering_time = time;
         self
     }
 
@@ -437,6 +482,42 @@ impl<L, S> Server<L, S> {
     /// ```
     pub fn max_requests_per_connection(mut self, max: u32) -> Self {
         self.limits.max_requests_per_connection = max;
+        self
+    }
+
+    /// How many frames an HTTP/2 client may send in ten seconds beyond what its requests account for: PING, SETTINGS,
+    /// PRIORITY, WINDOW_UPDATE, and any other frame that is not DATA. Default: 1000; `u32::MAX` is no limit.
+    ///
+    /// Such a frame costs little to send, and the server has to act on each (CVE-2019-9512, CVE-2019-9513, CVE-2019-9515). A
+    /// request accounts for 20 frames. A part of a response, of up to 16 KiB, accounts for 10 and one more for each 256 bytes.
+    /// Clients stay far below: they send a WINDOW_UPDATE or two for a DATA frame that they have read, a few PRIORITY frames
+    /// for a request, and a PING every few seconds. A connection that is beyond the limit is closed, with all its requests.
+    ///
+    /// ```
+    /// # use axum::Router;
+    /// # use hangup::MonitoredListener;
+    /// # use hangup::serve::{LimitReason, serve};
+    /// # use tokio::io::AsyncWriteExt;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # let (report, mut events) = tokio::sync::mpsc::unbounded_channel();
+    /// let server = serve(listener, Router::new())
+    ///     .h2c(true)
+    ///     .max_control_frames(10)
+    ///     .on_limit(move |event| drop(report.send(event.reason)));
+    /// # tokio::spawn(server.into_future());
+    /// let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
+    /// let ping = b"\0\0\x08\x06\0\0\0\0\0 payload"; // RFC 9113, section 6.7
+    /// client.write_all(&ping.repeat(10)).await?;
+    /// assert_eq!(events.recv().await, Some(LimitReason::ControlFrames));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_control_frames(mut self, max: u32) -> Self {
+        self.limits.max_control_frames = max;
         self
     }
 

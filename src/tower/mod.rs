@@ -1,4 +1,4 @@
-//! For tower: a layer that cancels the handler of a request when its client goes.
+//! For tower: a layer that cancels the handler of a request when its client leaves.
 //!
 //! May use `serve`, `state` and `monitor`. No other room uses it.
 

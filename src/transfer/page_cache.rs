@@ -1,21 +1,21 @@
-//! What of a file is in the page cache, and may be had without a wait for the disk.
+//! Finds out which parts of a file are in the page cache, so that reading them does not wait for the disk.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
 
-/// How far apart the looks are: Linux's default read-ahead. What is between two pages that are there mostly is there
-/// too, since that much is read at a time; a look at every page would cost as much as the sending.
+/// The distance between two probed bytes: Linux's default read-ahead. The kernel reads that much at a time, so the pages
+/// between two cached pages are usually cached too. Probing every page would cost as much as sending them.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const STEP: usize = 128 << 10;
 
-/// How much is read at a time, of what is only to be in the page cache.
+/// How much is read at a time in order to fill the page cache.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PART: usize = 64 << 10;
 
-/// Whether the system can tell what of `file` is in the page cache.
+/// Whether the system reports which parts of `file` are in the page cache.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_known(file: &File) -> bool {
-    match look(file, 0) {
+    match probe(file, 0) {
         Err(rustix::io::Errno::OPNOTSUPP) => is_in_memory(file),
         _ => true,
     }
@@ -23,27 +23,28 @@ pub(crate) fn is_known(file: &File) -> bool {
 
 /// How many of the `length` bytes from `at` on are in the page cache.
 ///
-/// Asked of a byte in each 128 KiB, by a read that does not wait (`RWF_NOWAIT`, preadv2(2)). Of a file system
-/// that cannot say the answer is "all".
+/// It probes one byte in each 128 KiB, and the last one, with a read that does not wait (`RWF_NOWAIT`, preadv2(2)). If
+/// the file system does not support that, the answer is "all".
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn cached(file: &File, at: u64, length: usize) -> io::Result<usize> {
     let mut cached = 0;
     while cached < length {
-        match look(file, at + cached as u64) {
+        match probe(file, at + cached as u64) {
             Ok(_) => cached += STEP.min(length - cached),
             Err(rustix::io::Errno::AGAIN) => return Ok(cached),
             Err(rustix::io::Errno::OPNOTSUPP) => return Ok(length),
             Err(error) => return Err(error.into()),
         }
     }
-    match look(file, at + length.saturating_sub(1) as u64) {
+    match probe(file, at + length.saturating_sub(1) as u64) {
         Err(rustix::io::Errno::AGAIN) => Ok(length.saturating_sub(STEP).min(cached)),
         _ => Ok(cached),
     }
 }
 
+/// Reads one byte without waiting for the disk.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn look(file: &File, at: u64) -> rustix::io::Result<usize> {
+fn probe(file: &File, at: u64) -> rustix::io::Result<usize> {
     read_now(file, &mut [0], at)
 }
 
@@ -61,7 +62,7 @@ fn read_now(file: &File, buffer: &mut [u8], at: u64) -> rustix::io::Result<usize
     })
 }
 
-/// tmpfs is all memory, and has no word for it.
+/// Whether `file` is on tmpfs. Its files are always in memory, but it does not support the probe.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_in_memory(file: &File) -> bool {
     /// `TMPFS_MAGIC`, linux/magic.h.
@@ -69,7 +70,7 @@ fn is_in_memory(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|system| u64::try_from(system.f_type) == Ok(TMPFS))
 }
 
-/// Reads up to `length` bytes from `at` on, if that needs no wait for the disk. `None` if it does.
+/// Reads up to `length` bytes from `at` on without waiting for the disk. `None` if that is not possible.
 #[cfg(all(feature = "serve", any(target_os = "linux", target_os = "android")))]
 pub(crate) fn read_cached(file: &File, at: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
     let mut buffer = vec![0; length];
@@ -84,7 +85,7 @@ pub(crate) fn read_cached(file: &File, at: u64, length: usize) -> io::Result<Opt
     }
 }
 
-/// Elsewhere every read may wait.
+/// On other systems every read may wait.
 #[cfg(all(
     feature = "serve",
     not(any(target_os = "linux", target_os = "android"))
@@ -93,7 +94,7 @@ pub(crate) fn read_cached(_: &File, _: u64, _: usize) -> io::Result<Option<Vec<u
     Ok(None)
 }
 
-/// Reads up to `length` bytes from `at` on; waits for the disk.
+/// Reads up to `length` bytes from `at` on. It may wait for the disk.
 pub(crate) fn read(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; length];
     let bytes = loop {
@@ -106,7 +107,7 @@ pub(crate) fn read(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
     Ok(buffer)
 }
 
-/// Not known here: everything counts as cached, and nothing has to be filled.
+/// Not known on this system: everything counts as cached, so nothing has to be filled.
 #[cfg(all(
     feature = "serve",
     not(any(target_os = "linux", target_os = "android"))
@@ -124,8 +125,8 @@ pub(crate) fn fill(_: &File, at: u64, length: usize) -> io::Result<u64> {
     Ok(at + length as u64)
 }
 
-/// Has up to `length` bytes from `at` on in the page cache, and gives the offset behind them; waits for the
-/// disk. The end of the file counts as there.
+/// Reads up to `length` bytes from `at` on into the page cache, and returns the offset behind them. It may wait for the
+/// disk. Bytes behind the end of the file count as cached.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn fill(file: &File, at: u64, length: usize) -> io::Result<u64> {
     let mut filled = 0;
@@ -164,11 +165,11 @@ mod tests {
         file.sync_all().unwrap();
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
         std::fs::remove_file(path).unwrap();
-        (is_known(&file) && look(&file, 0).is_err()).then_some(file)
+        (is_known(&file) && probe(&file, 0).is_err()).then_some(file)
     }
 
     #[test]
-    fn cold_parts_are_told_from_warm_ones() {
+    fn cold_parts_are_distinguished_from_warm_ones() {
         let length = 4 << 20;
         let Some(file) = cold_file(length) else {
             return eprintln!("skipped: the temporary directory has no cold files");

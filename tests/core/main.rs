@@ -45,4 +45,6 @@ mod stall;
 mod stalled_sockets;
 mod unread;
 mod verdict;
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+mod watch_only;
 mod watcher;

@@ -39,6 +39,9 @@
 //! | `is_same() -> bool` | whether the number still names the registered file |
 //! | `can_vanish() -> bool` | whether timers make sense for this kind |
 //!
+//! Linux alone has `Target::borrowed` and `Notifier::add_epoll`, for descriptors that another library owns
+//! (`query/borrowed.rs`).
+//!
 //! # To add a system
 //!
 //! 1. A file with its `Notifier`, and an arm for it below. Systems without one use the tick.

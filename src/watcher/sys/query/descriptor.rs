@@ -79,6 +79,18 @@ impl Descriptor {
         }
     }
 
+    /// As [`poll`](Self::poll), for the one file that `epoll` holds, whatever descriptors it has. It asks as poll(2)
+    /// does, because the file was added without `EPOLLET`, and the flags have the same values.
+    pub(super) fn poll_held(epoll: Raw) -> libc::c_short {
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        // SAFETY: the pointer is to one live structure.
+        match unsafe { libc::epoll_wait(epoll, &raw mut event, 1, 0) } {
+            // Only flags that fit were asked for.
+            1 => event.events as libc::c_short,
+            _ => 0,
+        }
+    }
+
     /// The bytes that `SIOCOUTQ` (tcp(7), unix(7)) or `FIONREAD` (pipe(7)) counts.
     pub(super) fn queued(self, request: libc::Ioctl) -> Option<u64> {
         let mut bytes: libc::c_int = 0;

@@ -7,12 +7,12 @@ use crate::state::Event;
 // The states of include/net/tcp_states.h that matter here.
 const FIN_WAIT1: u8 = 4;
 const FIN_WAIT2: u8 = 5;
-const TIME_WAIT: u8 = 6;
-const CLOSE: u8 = 7;
-const CLOSE_WAIT: u8 = 8;
-const LAST_ACK: u8 = 9;
+pub(super) const TIME_WAIT: u8 = 6;
+pub(super) const CLOSE: u8 = 7;
+pub(super) const CLOSE_WAIT: u8 = 8;
+pub(super) const LAST_ACK: u8 = 9;
 pub(super) const LISTEN: u8 = 10;
-const CLOSING: u8 = 11;
+pub(super) const CLOSING: u8 = 11;
 
 /// The state of the connection; `None` where the system does not tell it.
 ///
@@ -67,7 +67,7 @@ pub(super) fn unexplained_end(descriptor: Descriptor, before: Option<u8>) -> Obs
 }
 
 /// Whether the peer has acknowledged a FIN of ours; `None` where the system does not tell.
-fn is_fin_acknowledged(descriptor: Descriptor, before: Option<u8>) -> Option<bool> {
+pub(super) fn is_fin_acknowledged(descriptor: Descriptor, before: Option<u8>) -> Option<bool> {
     let info = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?;
     let before = u64::from(before?);
     // A FIN is behind all data, so it is not acknowledged while data is under way.
