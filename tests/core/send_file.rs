@@ -152,7 +152,7 @@ async fn a_bad_range_or_file_is_said_and_the_stream_stays_open() {
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     assert_eq!(
         error.to_string(),
-        "hangup: the file ends at 10, and 4..11 of it was to be sent"
+        "hangup: the file ends at 10, before the end of the range 4..11"
     );
     let error = stream.send_file(&file, ..=u64::MAX).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
