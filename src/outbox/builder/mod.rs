@@ -1,17 +1,19 @@
 //! The configuration of an outbox.
+//! It may use the engine, and the types that a configuration names.
+//! The constructors of `Outbox` use it.
 
-use super::confirm::Confirm;
-use super::connection::Connection;
-use super::engine;
-use super::engine::on_unsendable::OnUnsendable;
-use super::engine::settings::{Durable, Encode, Settings, StoreCalls};
-use super::envelope::Envelope;
-use super::message::Message;
-use super::overflow::Overflow;
-use super::sender::Outbox;
-use super::store::{Record, Store};
-use super::unsendable::{Unsendable, UnsendableAction};
-use super::user_code;
+use crate::outbox::confirm::Confirm;
+use crate::outbox::connection::Connection;
+use crate::outbox::engine;
+use crate::outbox::engine::on_unsendable::OnUnsendable;
+use crate::outbox::engine::settings::{Durable, Encode, Settings, StoreCalls};
+use crate::outbox::envelope::Envelope;
+use crate::outbox::message::Message;
+use crate::outbox::overflow::Overflow;
+use crate::outbox::sender::Outbox;
+use crate::outbox::store::{Record, Store};
+use crate::outbox::unsendable::{Unsendable, UnsendableAction};
+use crate::outbox::user_code;
 use bytes::BytesMut;
 use std::error::Error;
 use std::fmt;
@@ -332,11 +334,11 @@ impl<T: Message> Builder<T> {
     /// * In a [durable](Self::durable) outbox priorities apply among the messages in memory. A message that is only in the
     ///   store comes into memory in the order of the store.
     /// * Senders that wait for room get it in the order in which they came.
-    /// * [`Overflow::DropOldest`](super::Overflow::DropOldest) drops the oldest message of the lowest priority. It drops the
+    /// * [`Overflow::DropOldest`](crate::outbox::Overflow::DropOldest) drops the oldest message of the lowest priority. It drops the
     ///   new message if all others are more urgent.
     ///
-    /// The peer sees messages out of the order of their numbers: see [`Envelope`](super::Envelope) and
-    /// [`Processed::UpTo`](super::Processed::UpTo). Each message in the queue takes more memory then, for its places in
+    /// The peer sees messages out of the order of their numbers: see [`Envelope`](crate::outbox::Envelope) and
+    /// [`Processed::UpTo`](crate::outbox::Processed::UpTo). Each message in the queue takes more memory then, for its places in
     /// the order.
     ///
     /// `priority` is called as `ordering_key` is. [`spawn`](Self::spawn) refuses a priority without an `ordering_key`: without
@@ -393,7 +395,7 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// The delays before each attempt to connect after a loss. Default: [`Backoff`](super::Backoff)'s.
+    /// The delays before each attempt to connect after a loss. Default: [`Backoff`](crate::outbox::Backoff)'s.
     ///
     /// The delays start from the first one again after a healthy connection, see
     /// [`reset_backoff_after`](Self::reset_backoff_after). If the iterator ends, the outbox gives up. A delay below one
@@ -643,7 +645,7 @@ impl<T: Message> Builder<T> {
 
     /// Sets a handler for messages that cannot be sent, see [`Unsendable`]. It decides whether the store keeps the
     /// message. Default: the store keeps it as a dead letter.
-    /// [`OutboxStatus::unsendable`](super::OutboxStatus::unsendable) counts these messages.
+    /// [`OutboxStatus::unsendable`](crate::outbox::OutboxStatus::unsendable) counts these messages.
     ///
     /// The handler is called by [`spawn`](Self::spawn), by the outbox's task, and by the thread that calls the
     /// store. It must not block.
@@ -703,7 +705,7 @@ impl<T: Message> Builder<T> {
     /// the store on a thread of its own, because the calls block.
     ///
     /// Messages that do not fit into the [`capacity`](Self::capacity) are only in the store. They come into memory in
-    /// order, as soon as there is room. A [`Receipt`](super::Receipt) keeps a copy of its message in memory, so drop
+    /// order, as soon as there is room. A [`Receipt`](crate::outbox::Receipt) keeps a copy of its message in memory, so drop
     /// receipts that do not matter. While messages are only in the store, best-effort messages may use half of the
     /// capacity.
     ///
