@@ -44,8 +44,9 @@ impl<T: Message> Builder<T> {
     /// starts again from its first delay. Default: 10 s.
     ///
     /// A connection counts as healthy earlier if the peer's program shows that it runs: by a confirmation with
-    /// [`Confirm::ByPeer`], or by any byte that it sends with [`Confirm::Acknowledged`]. An acknowledgement by TCP is
-    /// not enough, because a load balancer without a back end sends it too.
+    /// [`Confirm::ByPeer`](crate::outbox::Confirm::ByPeer), or by any byte that it sends with
+    /// [`Confirm::Acknowledged`](crate::outbox::Confirm::Acknowledged). An acknowledgement by TCP is not enough, because a
+    /// load balancer without a back end sends it too.
     ///
     /// ```
     /// use hangup::outbox::Outbox;
@@ -101,7 +102,7 @@ impl<T: Message> Builder<T> {
     /// Gives up after this time without a healthy connection, see
     /// [`reset_backoff_after`](Self::reset_backoff_after). Default: never.
     ///
-    /// [`Outbox::resume`] restarts an outbox that gave up.
+    /// [`Outbox::resume`](crate::outbox::Outbox::resume) restarts an outbox that gave up.
     ///
     /// ```
     /// use hangup::outbox::{Outbox, UndeliveredReason};

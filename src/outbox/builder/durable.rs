@@ -6,7 +6,7 @@ use crate::outbox::message::Message;
 use crate::outbox::store::{Record, Store};
 
 impl<T: Message> Builder<T> {
-    /// Also keeps important messages in `store`, from before [`send`](Outbox::send) returns until they are
+    /// Also keeps important messages in `store`, from before [`send`](crate::outbox::Outbox::send) returns until they are
     /// confirmed. So an accepted message is delivered even if the program crashes. Messages that are already in the
     /// store are delivered first, in order. For the exact promises see `DiskStore` (feature `durable`). The outbox calls
     /// the store on a thread of its own, because the calls block.
@@ -16,11 +16,11 @@ impl<T: Message> Builder<T> {
     /// receipts that do not matter. While messages are only in the store, best-effort messages may use half of the
     /// capacity.
     ///
-    /// Messages that are left after a [`shutdown`](Outbox::shutdown) stay in the store, and the next outbox on that
-    /// store delivers them.
+    /// Messages that are left after a [`shutdown`](crate::outbox::Outbox::shutdown) stay in the store, and the next
+    /// outbox on that store delivers them.
     ///
-    /// [`Confirm::Acknowledged`] weakens this promise: the store removes a message when the peer's TCP has it,
-    /// even if the peer's program has not read it.
+    /// [`Confirm::Acknowledged`](crate::outbox::Confirm::Acknowledged) weakens this promise: the store removes a message
+    /// when the peer's TCP has it, even if the peer's program has not read it.
     ///
     /// ```
     /// # #[cfg(feature = "durable")]

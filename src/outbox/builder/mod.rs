@@ -246,7 +246,7 @@ impl<T: Message> Builder<T> {
     /// * [`NotConnected`](io::ErrorKind::NotConnected): no runtime is entered;
     /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without timers;
     /// * errors of the store, and of starting its thread. A record that cannot be decoded is not an error: it becomes
-    ///   [`Unsendable`].
+    ///   [`Unsendable`](crate::outbox::Unsendable).
     ///
     /// ```
     /// use hangup::outbox::Outbox;
