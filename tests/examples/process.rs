@@ -144,6 +144,15 @@ pub(crate) struct Example {
 }
 
 impl Example {
+    /// Starts an example that serves one client, and returns its address too.
+    pub(crate) fn for_one_client(example: &str, options: &[&str]) -> (Self, String) {
+        let mut command = Command::new(binary(example));
+        let mut example = Self::start(command.args(["--clients", "1"]).args(options));
+        let line = example.line("listening on ");
+        let address = line.split([' ', ';']).nth(2).unwrap().to_owned();
+        (example, address)
+    }
+
     pub(crate) fn start(command: &mut Command) -> Self {
         Self::start_with(command, Stdio::null())
     }
