@@ -115,7 +115,7 @@ async fn a_peer_that_reads_small_messages() {
     let (ours, peer) = Unix::pair();
     // 20 KiB in a second, in steps of 2 KiB.
     let (stop, thread) = reader(peer, 2048, Duration::from_millis(100));
-    let config = config(8 * KIB, Duration::from_secs(1));
+    let config = stall(8 * KIB, Duration::from_secs(1));
     let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
     let monitor = stream.monitor();
     let poured = tokio::time::timeout(Duration::from_secs(6), async {
