@@ -48,6 +48,16 @@
 //! * A write on a closed stream fails at once, and a blocked write is woken and fails, with an
 //!   [`io::Error`](std::io::Error) that carries the reason.
 //!
+//! # Where to start
+//!
+//! | you write | start with |
+//! |---|---|
+//! | a TCP server, or a loop that sends to one peer | [`MonitoredListener`], [`MonitoredStream`] |
+//! | an HTTP or gRPC server | the module `axum`, `tonic` or `serve`; for other libraries `http` |
+//! | a client that must not lose messages | the module `outbox` |
+//! | a proxy | [`copy_bidirectional`] |
+//! | code that reacts to an error | the module [`errors`] |
+//!
 //! # When a stream closes
 //!
 //! | what happens | reason |
@@ -95,7 +105,8 @@
 //! # Recipes
 //!
 //! `hangup::_cookbook`, in the documentation only, has whole programs of 30 to 80 lines: log tail, server-sent events, TLS, a reverse
-//! proxy, a connection pool, child processes, graceful shutdown, tests.
+//! proxy, a connection pool, child processes, graceful shutdown, tests; with hyper, axum, tonic, warp, poem, actix-web and
+//! tokio-postgres.
 //!
 //! # Features
 //!

@@ -44,6 +44,50 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// # assert_eq!(config, config.clone());
 /// ```
 ///
+/// # Policies for common programs
+///
+/// | the program sends | policy | who is kept | detected after at most |
+/// |---|---|---|---|
+/// | rare events | `StallPolicy::new(1, Duration::from_secs(60))` | everybody who reads at all | 66 s |
+/// | tokens of a model, log lines | `StallPolicy::new(1024, Duration::from_secs(30))` | readers of 34 bytes a second | 33 s |
+/// | pages and downloads | `StallPolicy::new(64 * 1024, Duration::from_secs(30))` | readers of 2.2 kB/s | 33 s |
+/// | video of 2 Mbit/s | `StallPolicy::new(1024 * 1024, Duration::from_secs(10))` | readers of 0.84 Mbit/s; the others cannot play it anyway | 11 s |
+///
+/// A peer that took everything is never stalled, so a policy does not require that there is always something to send.
+///
+/// ```
+/// use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
+/// use std::time::Duration;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::time::{Instant, sleep};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> std::io::Result<()> {
+/// let policy = StallPolicy::new(100, Duration::from_secs(10));
+/// let (io, mut peer) = tokio::io::duplex(64);
+/// let config = MonitorConfig::new().stall(policy);
+/// let mut stream = MonitoredStream::unwatched_with_config(io, &config);
+///
+/// // 20 bytes in a second are enough.
+/// let reader = tokio::spawn(async move {
+///     for _ in 0..60 {
+///         sleep(Duration::from_secs(1)).await;
+///         peer.read_exact(&mut [0; 20]).await.unwrap();
+///     }
+///     peer
+/// });
+/// stream.write_all(&[0; 1200]).await?;
+/// let _peer = reader.await?;
+///
+/// // Then the peer stops reading.
+/// let began = Instant::now();
+/// let error = stream.write_all(&[0; 1200]).await.unwrap_err();
+/// assert_eq!(CloseReason::from(&error), CloseReason::Stalled);
+/// assert!(began.elapsed() <= Duration::from_secs(11));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # When it counts
 ///
 /// On Linux, for TCP and for pipes, it counts while the kernel holds bytes that the peer has not taken, whether or

@@ -26,7 +26,7 @@ impl MonitoredListener {
     ///
     /// # Errors
     ///
-    /// Those of [`TcpListener::accept`], and those of [`MonitoredStream::new`], which drops the connection. A server should
+    /// Those of [`TcpListener::accept`](tokio::net::TcpListener::accept), and those of [`MonitoredStream::new`], which drops the connection. A server should
     /// continue after most of them, for example after a client that has already left, or a temporary lack of descriptors.
     /// [`accept_retrying`](Self::accept_retrying) does this.
     ///

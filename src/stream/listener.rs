@@ -9,7 +9,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
-/// A [`TcpListener`] that accepts connections as [`MonitoredStream`]s.
+/// A [`TcpListener`] that accepts connections as [`MonitoredStream`](crate::MonitoredStream)s.
 ///
 /// ```
 /// use hangup::{CloseReason, MonitoredListener};
