@@ -23,8 +23,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// # How to choose the numbers
 ///
-/// * Start from the slowest link that you want to keep. One of 32 kbit/s carried 97 KB in its first 30 s, and 113 KB in each
-///   30 s later, with what TCP sends again. So 64 KiB in 30 s keep it, and end one of 24 kbit/s (`docs/measurements.md`).
+/// * Start from the slowest link that you want to keep, and from what it carries rather than from its rate: TCP sends a
+///   part again. A link of 32 kbit/s carried 97 KB in its first 30 s. 64 KiB in 30 s keep it, and end one of 24 kbit/s
+///   (`docs/measurements.md`).
 /// * A longer window tolerates longer pauses at the same rate: a client that changes from Wi-Fi to a mobile network may
 ///   be silent for ten seconds.
 /// * A kernel acknowledges as long as it has room, and reports new room in steps of up to half of its buffer. So a
