@@ -105,7 +105,8 @@
 //! # Recipes
 //!
 //! `hangup::_cookbook`, in the documentation only, has whole programs of 30 to 80 lines: log tail, server-sent events, TLS, a reverse
-//! proxy, a connection pool, child processes, graceful shutdown, tests.
+//! proxy, a connection pool, child processes, graceful shutdown, tests; with hyper, axum, tonic, warp, poem, actix-web and
+//! tokio-postgres.
 //!
 //! # Features
 //!
@@ -117,7 +118,7 @@
 //! | `codec` | `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
 //! | `durable` | a store on disk for the outbox: accepted messages survive a crash and a power cut |
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and other HTTP libraries |
-//! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections |
+//! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections, whose responses have the [`Monitor`] in their extensions |
 //! | `json` | JSON messages for the outbox, by serde; implies `outbox` |
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
 //! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |

@@ -23,8 +23,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// # How to choose the numbers
 ///
-/// * Start from the slowest reader that you want to keep. A mobile client with 16 kbit/s takes 2 KB in a second, so
-///   about 64 KiB in 30 s.
+/// * Start from the slowest link that you want to keep, and from what it carries rather than from its rate: TCP sends a
+///   part again. A link of 32 kbit/s carried 97 KB in its first 30 s. 64 KiB in 30 s keep it, and end one of 24 kbit/s
+///   (`docs/measurements.md`).
 /// * A longer window tolerates longer pauses at the same rate: a client that changes from Wi-Fi to a mobile network may
 ///   be silent for ten seconds.
 /// * A kernel acknowledges as long as it has room, and reports new room in steps of up to half of its buffer. So a
@@ -101,11 +102,12 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// |---|---|---|
 /// | TCP on Linux, also under TLS | bytes that the peer's kernel has acknowledged | while our kernel holds some |
 /// | pipe on Linux | bytes that the reader has read | while the pipe holds some |
-/// | Unix socket on Linux | bytes that the peer's program has read | while a call is pending |
+/// | Unix socket on Linux | bytes that the kernel accepts, and memory that the peer's reads free | while a call is pending |
 /// | everything else | bytes that the wrapped stream accepts | while a call is pending |
 ///
 /// In the last row the progress comes in large steps: a kernel accepts more only when a good part of its buffer is free
-/// again, which may be a megabyte.
+/// again, which may be a megabyte. The memory of a Unix socket is more than the bytes in it, some 800 bytes for a message
+/// of 100. So a reader may be somewhat slower there than the policy says, and one that keeps to it is never closed.
 ///
 /// # What it costs
 ///

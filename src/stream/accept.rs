@@ -70,6 +70,10 @@ impl MonitoredListener {
     /// descriptors or memory have run out, the connection stays in the kernel's queue, and the next attempt is 100 ms
     /// later. [`on_accept_error`](Self::on_accept_error) is called in both cases.
     ///
+    /// A connection that was accepted and cannot be watched is closed. That is so when the epoll watches of the user have
+    /// run out (`max_user_watches`, epoll(7)), and for each connection if the [`config`](Self::config) has a value that is
+    /// out of its range.
+    ///
     /// # Panics
     ///
     /// If descriptors or memory have run out and the runtime was built without timers.

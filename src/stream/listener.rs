@@ -87,6 +87,10 @@ impl MonitoredListener {
 
     /// Sets the configuration of the connections. Default: [`MonitorConfig::default`].
     ///
+    /// It is applied to each connection, so a value that is out of its range (see
+    /// [`dead_peer_timeout`](MonitorConfig::dead_peer_timeout)) is an error of each [`accept`](Self::accept), and
+    /// [`accept_retrying`](Self::accept_retrying) drops each connection: set [`on_accept_error`](Self::on_accept_error).
+    ///
     /// ```
     /// use hangup::{HalfClose, MonitorConfig, MonitoredListener, Status};
     /// use tokio::io::AsyncWriteExt;

@@ -49,8 +49,9 @@ use std::sync::Arc;
 /// **Linux does not report that the owner itself closes the stream.** The watch then ends silently, and
 /// [`closed`](Monitor::closed) waits until this handle is dropped: its monitors report
 /// [`CloseReason::Dropped`](crate::CloseReason::Dropped). So keep the handle where it is dropped together with the
-/// stream, such as the data that the framework stores for each connection, and not in a task of its own.
-/// [`Monitor::probe`] looks whether the descriptor is still the same one, and reports `Dropped` too if it is not.
+/// stream, such as the data that the framework stores for each connection, and not in a task of its own. Best it is dropped
+/// just before the stream: the drop looks a last time, so that an end of the peer, which the framework may have learned
+/// first, is not reported as `Dropped`. [`Monitor::probe`] looks whether the descriptor is still the same one, and reports `Dropped` too if it is not.
 ///
 /// The number of a closed descriptor is soon another connection's. Neither is mistaken for the other: the kernel's entry
 /// belongs to the open file, and the number is used only for questions, whose answers count only while it names the same
@@ -194,7 +195,8 @@ impl WatchOnly {
 
 impl Drop for WatchOnly {
     fn drop(&mut self) {
-        // First remove it from the watcher: everything that was observed until now was caused by the peer.
+        // The owner may have learned of the peer's end first, and the watcher has not had its turn.
+        self.shared.examine(DetectedBy::Watcher);
         self.registration = None;
         self.shared.apply(Event::Dropped, DetectedBy::Us);
     }

@@ -13,6 +13,9 @@ use tower_service::Service;
 /// The monitor of the connection on which a request arrived; `None` if the server does not serve
 /// [monitored](super::Incoming) connections over TCP or Unix sockets.
 ///
+/// It needs no [`ConnectionLayer`]: [`Incoming`](super::Incoming) is enough. Behind tonic's own TLS it returns `None`; there
+/// the extensions have `TlsConnectInfo<ConnectInfo>`.
+///
 /// ```
 /// use hangup::tonic::monitor;
 /// use hangup::MonitoredStream;

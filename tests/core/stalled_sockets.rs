@@ -107,6 +107,30 @@ async fn a_peer_that_is_slow() {
     );
 }
 
+/// A daemon sent small messages over a Unix socket, and its reader was closed although it read twice what the policy
+/// asked for. The kernel counts the memory of such a queue: when the writer had filled it again, it had grown by more
+/// bytes than were accepted, as if nothing had been read.
+#[tokio::test]
+async fn a_peer_that_reads_small_messages() {
+    let (ours, peer) = Unix::pair();
+    // 20 KiB in a second, in steps of 2 KiB.
+    let (stop, thread) = reader(peer, 2048, Duration::from_millis(100));
+    let config = stall(8 * KIB, Duration::from_secs(1));
+    let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
+    let monitor = stream.monitor();
+    let poured = tokio::time::timeout(Duration::from_secs(6), async {
+        loop {
+            if let Err(error) = stream.write_all(&[b'x'; 100]).await {
+                return error;
+            }
+        }
+    });
+    assert!(poured.await.is_err(), "{:?}", monitor.close_reason());
+    assert!(!monitor.is_closed());
+    drop((stop, stream));
+    thread.join().unwrap();
+}
+
 mod under_tls {
     use super::*;
     use crate::support::tls::default_handshake;

@@ -97,6 +97,29 @@ async fn a_probe_leaves_the_error() {
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
+/// The owner hears of the reset first, and drops everything before the watcher has had a turn.
+#[tokio::test]
+async fn the_owner_is_faster() {
+    let (ours, peer) = Tcp4::pair();
+    let watch = WatchOnly::new(&ours).unwrap();
+    let monitor = watch.monitor();
+    peer.reset();
+    until(&ours, PollFlags::HUP);
+    let error = rustix::net::recv(&ours, &mut [0; 1], rustix::net::RecvFlags::empty());
+    assert_eq!(error, Err(rustix::io::Errno::CONNRESET));
+    drop(watch);
+    assert_eq!(monitor.close_reason(), Some(CloseReason::Reset));
+    // The other order: nothing is left to ask.
+    let (ours, peer) = Tcp4::pair();
+    let watch = WatchOnly::new(&ours).unwrap();
+    let monitor = watch.monitor();
+    peer.reset();
+    until(&ours, PollFlags::HUP);
+    drop(ours);
+    drop(watch);
+    assert_eq!(monitor.close_reason(), Some(CloseReason::Dropped));
+}
+
 #[tokio::test]
 async fn a_fin_after_ours() {
     let (mut ours, peer) = Tcp4::pair();

@@ -4,6 +4,7 @@ use super::super::contract::{Backlog, Observation, Raw};
 use super::descriptor::Descriptor;
 use super::kind::Kind;
 use super::{borrowed, mptcp, pipe, socket, tcp, unix};
+use crate::policy::Reading;
 use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
@@ -151,6 +152,21 @@ impl Target {
         match self.held {
             Held::Borrowed { .. } if !self.descriptor.is_same() => accepted,
             _ => drained.unwrap_or(accepted),
+        }
+    }
+
+    /// What the peer has taken, for a stall policy that judges pending calls. Of a Unix socket's queue the system
+    /// reports the memory, and not the bytes (`unix_outq_len` in net/unix/af_unix.c).
+    pub(in crate::watcher) fn reading(self, accepted: u64) -> Reading {
+        match (self.held.kind(), self.held) {
+            (_, Held::Borrowed { .. }) if !self.descriptor.is_same() => accepted.into(),
+            (Kind::Unix, _) => {
+                let held = self.descriptor.queued(libc::TIOCOUTQ);
+                Reading::queue(accepted, held.unwrap_or(0))
+            }
+            (Kind::Tcp { .. } | Kind::Mptcp | Kind::Pipe | Kind::Socket, _) => {
+                self.drained(accepted).into()
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 use super::super::contract::{Backlog, Observation, Raw, explain};
 use super::ended::{ended_without_error, reset_at_close};
 use super::examine::examine;
+use crate::policy::Reading;
 use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
@@ -80,6 +81,11 @@ impl Target {
     /// The accepted bytes. The system does not report how many of them have left.
     pub(in crate::watcher) fn drained(self, accepted: u64) -> u64 {
         accepted
+    }
+
+    /// The accepted bytes, as `drained`.
+    pub(in crate::watcher) fn reading(self, accepted: u64) -> Reading {
+        accepted.into()
     }
 
     pub(in crate::watcher) fn tells_acknowledged(self) -> bool {
