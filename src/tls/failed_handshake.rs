@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 /// use hangup::{CloseReason, MonitoredListener};
 /// use tokio::io::AsyncWriteExt;
 ///
-/// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+/// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
 /// # let runtime = tokio::runtime::Runtime::new().unwrap();
 /// # runtime.block_on(async {
 /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
