@@ -48,6 +48,16 @@
 //! * A write on a closed stream fails at once, and a blocked write is woken and fails, with an
 //!   [`io::Error`](std::io::Error) that carries the reason.
 //!
+//! # Where to start
+//!
+//! | you write | start with |
+//! |---|---|
+//! | a TCP server, or a loop that sends to one peer | [`MonitoredListener`], [`MonitoredStream`] |
+//! | an HTTP or gRPC server | the module `axum`, `tonic` or `serve`; for other libraries `http` |
+//! | a client that must not lose messages | the module `outbox` |
+//! | a proxy | [`copy_bidirectional`] |
+//! | code that reacts to an error | the module [`errors`] |
+//!
 //! # When a stream closes
 //!
 //! | what happens | reason |
@@ -108,7 +118,7 @@
 //! | `codec` | `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
 //! | `durable` | a store on disk for the outbox: accepted messages survive a crash and a power cut |
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and other HTTP libraries |
-//! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections |
+//! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections, whose responses have the [`Monitor`] in their extensions |
 //! | `json` | JSON messages for the outbox, by serde; implies `outbox` |
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
 //! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |

@@ -27,6 +27,39 @@ use ::axum::response::Response;
 ///
 /// [`NotMonitored`], if the extractor [`Monitor`](crate::Monitor) would be rejected: see there.
 ///
+/// ```
+/// use axum::Router;
+/// use axum::body::{Body, to_bytes};
+/// use axum::extract::{Request, connect_info::MockConnectInfo};
+/// use axum::middleware::from_fn;
+/// use axum::routing::get;
+/// use hangup::MonitoredStream;
+/// use hangup::http::{Exchange, GoneReason};
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, mut exchanges) = tokio::sync::mpsc::unbounded_channel();
+/// let handler = move |exchange: Exchange| async move {
+///     sender.send(exchange).unwrap();
+///     "answer"
+/// };
+/// let stream = MonitoredStream::unwatched(tokio::io::empty());
+/// let router = Router::new()
+///     .route("/", get(handler))
+///     .layer(from_fn(hangup::axum::follow))
+///     .layer(MockConnectInfo(stream.monitor())); // instead of a server
+///
+/// let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+/// let exchange = exchanges.recv().await.unwrap();
+/// assert!(!exchange.is_gone()); // the handler has returned, and the body is not sent yet
+/// assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "answer");
+/// assert_eq!(exchange.gone_reason(), Some(GoneReason::Answered));
+/// # }
+/// ```
+///
+/// In a server, a handler that waits for the end of its request:
+///
 /// ```no_run
 /// use axum::Router;
 /// use axum::middleware::from_fn;

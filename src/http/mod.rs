@@ -92,6 +92,9 @@
 //! detects the disconnect and hyper does not: await [`closed`](crate::Monitor::closed) or [`gone`](Exchange::gone)
 //! beside the work.
 //!
+//! A future that hyper has dropped runs no further, not even to the arm of an error. To log why a client left, await
+//! [`closed`](crate::Monitor::closed) in a task of its own, or after the future of the connection.
+//!
 //! A FIN behind more unread body than the receive buffer holds goes unnoticed until the body is read. With Linux's
 //! default buffers a FIN behind 100 kB was detected, and a FIN behind 130 kB was not. Workaround: read the body before the long
 //! work starts, or set [`read_ahead`](crate::MonitorConfig::read_ahead), which reads while the response is written.

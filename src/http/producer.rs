@@ -216,16 +216,33 @@ impl<T> Producer<T> {
     ///
     /// Cancel safe: the future may be dropped and created again.
     ///
+    /// A task that waits between two items waits for this too. Otherwise it learns of the end with its next item:
+    ///
     /// ```
     /// use hangup::MonitoredStream;
-    /// use hangup::http::{GoneReason, producer};
+    /// use hangup::http::{GoneReason, Producer, producer};
+    /// use std::time::Duration;
+    ///
+    /// /// An item an hour, until nobody receives any more.
+    /// async fn ticks(mut producer: Producer<u32>) -> GoneReason {
+    ///     let mut tick = 0;
+    ///     while producer.send(tick).await.is_ok() {
+    ///         tick += 1;
+    ///         tokio::select! {
+    ///             () = tokio::time::sleep(Duration::from_secs(3600)) => {}
+    ///             _ = producer.gone() => {}
+    ///         }
+    ///     }
+    ///     producer.gone().await
+    /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (producer, items) = producer::<u32>(&stream.monitor(), 1);
+    /// let (producer, items) = producer(&stream.monitor(), 1);
+    /// let ticking = tokio::spawn(ticks(producer));
     /// drop(items);
-    /// assert_eq!(producer.gone().await, GoneReason::Cancelled);
+    /// assert_eq!(ticking.await.unwrap(), GoneReason::Cancelled);
     /// # }
     /// ```
     pub fn gone(&self) -> Gone {

@@ -116,7 +116,8 @@ impl Grace {
     /// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
     /// let token = grace.cancellation_token();
     /// drop(stream);
-    /// token.cancelled().await;
+    /// token.cancelled().await; // 30 s later
+    /// assert!(grace.is_over());
     /// # Ok(())
     /// # }
     /// ```

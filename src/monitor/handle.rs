@@ -237,6 +237,7 @@ impl Monitor {
     /// });
     /// drop(client);
     /// println!("stopped after {} tokens", tokens.join().unwrap());
+    /// assert!(stream.is_closed());
     /// # Ok(())
     /// # }
     /// ```

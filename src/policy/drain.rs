@@ -4,8 +4,8 @@
 //!
 //! The clock runs while a write, a flush or a shutdown is pending, and stands still in between. So a peer gains nothing
 //! by taking one byte, after which the write is pending again. After a whole window without a pending call, a new window
-//! starts. The number of drained bytes is read twelve times in a window, and compared with the number twelve readings
-//! ago. So each window of that length counts, wherever it begins, and a peer that stops is detected within a window and a
+//! starts. What the peer has taken is read twelve times in a window, and compared with the reading twelve readings ago.
+//! So each window of that length counts, wherever it begins, and a peer that stops is detected within a window and a
 //! twelfth.
 
 use super::stall_policy::{LOOKS, StallPolicy};
@@ -17,6 +17,43 @@ pub(crate) enum Step {
     Write,
     Flush,
     Shutdown,
+}
+
+/// What a peer has taken, as far as the system reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// A number that grows by each byte that the peer takes. For a Unix socket: by each byte that the system accepts.
+    taken: u64,
+    /// For a Unix socket: the memory that holds what the peer has not read yet.
+    held: u64,
+}
+
+/// The bytes that the peer has taken, or that the system has accepted.
+impl From<u64> for Reading {
+    fn from(taken: u64) -> Self {
+        Self { taken, held: 0 }
+    }
+}
+
+impl Reading {
+    /// Of a queue whose memory is known and whose bytes are not.
+    ///
+    /// A message of 100 bytes takes some 800 bytes of memory. So the growth of the queue must not be subtracted from
+    /// the accepted bytes: a peer that reads would look like one that takes less than nothing, each time the writer
+    /// fills the queue again.
+    pub(crate) fn queue(accepted: u64, held: u64) -> Self {
+        Self {
+            taken: accepted,
+            held,
+        }
+    }
+
+    /// How many bytes were taken since `then`: zero for a peer that takes nothing, and never too few, but for the rest
+    /// of a message that is read in part, whose memory is freed at its end.
+    fn since(self, then: Self) -> u64 {
+        let freed = then.held.saturating_sub(self.held);
+        self.taken.saturating_sub(then.taken) + freed
+    }
 }
 
 /// What a reading says about the peer.
@@ -37,8 +74,8 @@ pub(super) struct Drain {
 
 #[derive(Debug)]
 struct Window {
-    /// The last readings of the drained bytes; the `n`th is at `n % LOOKS`.
-    marks: [u64; LOOKS as usize],
+    /// The last readings; the `n`th is at `n % LOOKS`.
+    marks: [Reading; LOOKS as usize],
     /// The number of readings so far.
     looks: usize,
     /// When the next one is due.
@@ -62,7 +99,7 @@ impl Drain {
         &mut self,
         step: Step,
         now: Instant,
-        drained: impl FnOnce() -> u64,
+        read: impl FnOnce() -> Reading,
     ) -> Verdict {
         let (bytes, length) = (self.policy.bytes(), self.policy.window());
         let slice = self.policy.slice();
@@ -80,7 +117,7 @@ impl Drain {
         });
         let Some(window) = running else {
             let window = self.window.insert(Window {
-                marks: [drained(); LOOKS as usize],
+                marks: [read(); LOOKS as usize],
                 looks: 1,
                 next: now + slice,
                 step,
@@ -91,12 +128,12 @@ impl Drain {
         if now < window.next {
             return Verdict::Until(window.next);
         }
-        let drained = drained();
+        let reading = read();
         let mark = &mut window.marks[window.looks % LOOKS as usize];
-        if window.looks >= LOOKS as usize && drained.saturating_sub(*mark) < bytes {
+        if window.looks >= LOOKS as usize && reading.since(*mark) < bytes {
             return Verdict::Stalled;
         }
-        *mark = drained;
+        *mark = reading;
         window.looks += 1;
         // A late reading makes its own slice longer, and no other slice shorter.
         window.next += slice;
@@ -113,5 +150,61 @@ impl Drain {
         };
         window.paused.get_or_insert(now);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// A Unix socket's queue: messages of 100 bytes, each in 768 bytes of memory. The writer is woken when a quarter is
+    /// left, and fills it.
+    #[derive(Default)]
+    struct Queue {
+        accepted: u64,
+        messages: u64,
+    }
+
+    impl Queue {
+        const FULL: u64 = 277;
+
+        fn fill(&mut self) {
+            self.accepted += 100 * (Self::FULL - self.messages);
+            self.messages = Self::FULL;
+        }
+
+        fn take(&mut self, messages: u64) {
+            self.messages -= messages;
+            if self.messages <= Self::FULL / 4 {
+                self.fill();
+            }
+        }
+
+        fn reading(&self) -> Reading {
+            Reading::queue(self.accepted, 768 * self.messages)
+        }
+    }
+
+    /// In each of `looks` the peer takes so many messages, for a policy of 10 000 bytes in twelve looks.
+    fn is_stalled(looks: u32, messages: u64) -> bool {
+        let second = Duration::from_secs(1);
+        let mut drain = Drain::new(StallPolicy::new(10_000, LOOKS * second));
+        let mut queue = Queue::default();
+        queue.fill();
+        let began = Instant::now();
+        (0..looks).any(|look| {
+            queue.take(messages);
+            let now = began + look * second;
+            drain.pending(Step::Write, now, || queue.reading()) == Verdict::Stalled
+        })
+    }
+
+    #[test]
+    fn a_queue_that_is_filled_again_is_no_stall() {
+        // 10 800 bytes in a window, and more.
+        assert!((9..40).all(|messages| !is_stalled(500, messages)));
+        assert!(is_stalled(13, 0));
+        assert!(is_stalled(30, 1));
     }
 }

@@ -24,7 +24,7 @@ mod stall_policy;
 pub(crate) mod timer;
 
 pub use config::MonitorConfig;
-pub(crate) use drain::Step;
+pub(crate) use drain::{Reading, Step};
 pub(crate) use fin_delay::{DelayStep, FinDelay};
 pub(crate) use owed::OwedWindow;
 pub(crate) use read_ahead::ReadAhead;

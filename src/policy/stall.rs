@@ -7,7 +7,7 @@
 //! [`Drain`] decides, without a runtime or a clock. [`Stall`] gives it a clock, and a timer that exists only while a call
 //! is pending.
 
-use super::drain::{Drain, Step, Verdict};
+use super::drain::{Drain, Reading, Step, Verdict};
 use super::stall_policy::StallPolicy;
 use super::timer;
 use crate::state::Event;
@@ -84,19 +84,19 @@ impl Stall {
     }
 
     /// `step` is pending: the timer wakes the task for the next reading. Returns the event that ends the stream, if
-    /// there is one. `drained` returns a number that grows by each byte that the peer takes.
-    pub(crate) fn pending(
+    /// there is one. `read` returns what the peer has taken so far.
+    pub(crate) fn pending<R: Into<Reading>>(
         &mut self,
         step: Step,
         cx: &mut Context<'_>,
-        drained: impl Fn() -> u64,
+        read: impl Fn() -> R,
     ) -> Option<Event> {
         // Without budget the call is pending because of tokio's cooperative scheduling, and the task is woken at once.
         if !coop::has_budget_remaining() {
             return None;
         }
         loop {
-            let Verdict::Until(next) = self.drain.pending(step, now(), &drained) else {
+            let Verdict::Until(next) = self.drain.pending(step, now(), || read().into()) else {
                 self.timer = None;
                 return Some(Event::Stalled);
             };

@@ -23,8 +23,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// # How to choose the numbers
 ///
-/// * Start from the slowest reader that you want to keep. A mobile client with 16 kbit/s takes 2 KB in a second, so
-///   about 64 KiB in 30 s.
+/// * Start from the slowest link that you want to keep, and from what it carries rather than from its rate: TCP sends a
+///   part again. A link of 32 kbit/s carried 97 KB in its first 30 s. 64 KiB in 30 s keep it, and end one of 24 kbit/s
+///   (`docs/measurements.md`).
 /// * A longer window tolerates longer pauses at the same rate: a client that changes from Wi-Fi to a mobile network may
 ///   be silent for ten seconds.
 /// * A kernel acknowledges as long as it has room, and reports new room in steps of up to half of its buffer. So a
@@ -43,6 +44,50 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// # assert_eq!(config, config.clone());
 /// ```
 ///
+/// # Policies for common programs
+///
+/// | the program sends | policy | who is kept | detected after at most |
+/// |---|---|---|---|
+/// | rare events | `StallPolicy::new(1, Duration::from_secs(60))` | everybody who reads at all | 66 s |
+/// | tokens of a model, log lines | `StallPolicy::new(1024, Duration::from_secs(30))` | readers of 34 bytes a second | 33 s |
+/// | pages and downloads | `StallPolicy::new(64 * 1024, Duration::from_secs(30))` | readers of 2.2 kB/s | 33 s |
+/// | video of 2 Mbit/s | `StallPolicy::new(1024 * 1024, Duration::from_secs(10))` | readers of 0.84 Mbit/s; the others cannot play it anyway | 11 s |
+///
+/// A peer that took everything is never stalled, so a policy does not require that there is always something to send.
+///
+/// ```
+/// use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
+/// use std::time::Duration;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::time::{Instant, sleep};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> std::io::Result<()> {
+/// let policy = StallPolicy::new(100, Duration::from_secs(10));
+/// let (io, mut peer) = tokio::io::duplex(64);
+/// let config = MonitorConfig::new().stall(policy);
+/// let mut stream = MonitoredStream::unwatched_with_config(io, &config);
+///
+/// // 20 bytes in a second are enough.
+/// let reader = tokio::spawn(async move {
+///     for _ in 0..60 {
+///         sleep(Duration::from_secs(1)).await;
+///         peer.read_exact(&mut [0; 20]).await.unwrap();
+///     }
+///     peer
+/// });
+/// stream.write_all(&[0; 1200]).await?;
+/// let _peer = reader.await?;
+///
+/// // Then the peer stops reading.
+/// let began = Instant::now();
+/// let error = stream.write_all(&[0; 1200]).await.unwrap_err();
+/// assert_eq!(CloseReason::from(&error), CloseReason::Stalled);
+/// assert!(began.elapsed() <= Duration::from_secs(11));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # When it counts
 ///
 /// On Linux, for TCP and for pipes, it counts while the kernel holds bytes that the peer has not taken, whether or
@@ -57,11 +102,12 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// |---|---|---|
 /// | TCP on Linux, also under TLS | bytes that the peer's kernel has acknowledged | while our kernel holds some |
 /// | pipe on Linux | bytes that the reader has read | while the pipe holds some |
-/// | Unix socket on Linux | bytes that the peer's program has read | while a call is pending |
+/// | Unix socket on Linux | bytes that the kernel accepts, and memory that the peer's reads free | while a call is pending |
 /// | everything else | bytes that the wrapped stream accepts | while a call is pending |
 ///
 /// In the last row the progress comes in large steps: a kernel accepts more only when a good part of its buffer is free
-/// again, which may be a megabyte.
+/// again, which may be a megabyte. The memory of a Unix socket is more than the bytes in it, some 800 bytes for a message
+/// of 100. So a reader may be somewhat slower there than the policy says, and one that keeps to it is never closed.
 ///
 /// # What it costs
 ///

@@ -26,7 +26,7 @@ impl MonitoredListener {
     ///
     /// # Errors
     ///
-    /// Those of [`TcpListener::accept`], and those of [`MonitoredStream::new`], which drops the connection. A server should
+    /// Those of [`TcpListener::accept`](tokio::net::TcpListener::accept), and those of [`MonitoredStream::new`], which drops the connection. A server should
     /// continue after most of them, for example after a client that has already left, or a temporary lack of descriptors.
     /// [`accept_retrying`](Self::accept_retrying) does this.
     ///
@@ -69,6 +69,10 @@ impl MonitoredListener {
     /// After an error of one connection (a client that has already left) it accepts the next one immediately. When
     /// descriptors or memory have run out, the connection stays in the kernel's queue, and the next attempt is 100 ms
     /// later. [`on_accept_error`](Self::on_accept_error) is called in both cases.
+    ///
+    /// A connection that was accepted and cannot be watched is closed. That is so when the epoll watches of the user have
+    /// run out (`max_user_watches`, epoll(7)), and for each connection if the [`config`](Self::config) has a value that is
+    /// out of its range.
     ///
     /// # Panics
     ///

@@ -196,7 +196,7 @@ impl<S: DirectIo> MonitoredStream<S> {
         Ok(())
     }
 
-    /// Waits for any of `interest`, as [`TcpStream::ready`] does.
+    /// Waits for any of `interest`, as [`TcpStream::ready`](tokio::net::TcpStream::ready) does.
     ///
     /// It also returns when a call would fail with a [`CloseReason`](crate::CloseReason) that the kernel does not
     /// report. The result then contains `READ_CLOSED` or `WRITE_CLOSED`.

@@ -144,11 +144,11 @@ impl Link {
             return polled;
         }
         let socket = Some(&self.shared).filter(|socket| socket.is_watched());
-        let drained = || match socket {
-            Some(socket) => socket.drained(),
-            None => self.shared.counters.accepted(),
+        let read = || match socket {
+            Some(socket) => socket.reading(),
+            None => self.shared.counters.accepted().into(),
         };
-        let Some(event) = stall.pending(step, cx, drained) else {
+        let Some(event) = stall.pending(step, cx, read) else {
             return polled;
         };
         match socket {

@@ -9,7 +9,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
-/// A [`TcpListener`] that accepts connections as [`MonitoredStream`]s.
+/// A [`TcpListener`] that accepts connections as [`MonitoredStream`](crate::MonitoredStream)s.
 ///
 /// ```
 /// use hangup::{CloseReason, MonitoredListener};
@@ -86,6 +86,10 @@ impl MonitoredListener {
     }
 
     /// Sets the configuration of the connections. Default: [`MonitorConfig::default`].
+    ///
+    /// It is applied to each connection, so a value that is out of its range (see
+    /// [`dead_peer_timeout`](MonitorConfig::dead_peer_timeout)) is an error of each [`accept`](Self::accept), and
+    /// [`accept_retrying`](Self::accept_retrying) drops each connection: set [`on_accept_error`](Self::on_accept_error).
     ///
     /// ```
     /// use hangup::{HalfClose, MonitorConfig, MonitoredListener, Status};

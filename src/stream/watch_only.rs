@@ -46,7 +46,7 @@ use std::sync::Arc;
 ///
 /// # Keep it beside the stream
 ///
-/// **Linux does not report that the owner itself closes the stream.** The watch then ends without a word, and
+/// **Linux does not report that the owner itself closes the stream.** The watch then ends silently, and
 /// [`closed`](Monitor::closed) waits until this handle is dropped: its monitors report
 /// [`CloseReason::Dropped`](crate::CloseReason::Dropped). So keep the handle where it is dropped together with the
 /// stream, such as the data that the framework stores for each connection, and not in a task of its own. Best it is dropped
@@ -58,7 +58,7 @@ use std::sync::Arc;
 /// file (its inode is compared). A stream whose owner moves it to another descriptor (`dup`) is still watched; a probe
 /// reports `Dropped` once the first descriptor is closed.
 ///
-/// # What is told
+/// # What it reports
 ///
 /// | the peer | TCP | Unix socket | pipe |
 /// |---|---|---|---|
@@ -67,7 +67,7 @@ use std::sync::Arc;
 /// | resets (Unix: closes with unread data) | `Reset` | `Reset` | |
 ///
 /// The reasons come from the state of the connection (`TCP_INFO`) and from the flags of epoll_ctl(2). `SO_ERROR` has the
-/// error itself, and is left to the owner. So some things cannot be told:
+/// error itself, and is left to the owner. So these cannot be reported:
 ///
 /// * **which error** ended the connection: a keepalive or user timeout and an unreachable host are `Reset` here. The
 ///   owner's next read or write returns the error.

@@ -31,21 +31,11 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let mut listener = TlsListener::new(listener, acceptor());
+    /// let mut listener = TlsListener::new(listener, acceptor);
     /// # let address = listener.local_addr()?;
     /// # let stopped = async { drop(tokio::net::TcpStream::connect(address).await) };
     /// tokio::select! {
@@ -76,23 +66,13 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// use std::task::{Context, Waker};
     ///
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let mut listener = TlsListener::new(listener, acceptor());
+    /// let mut listener = TlsListener::new(listener, acceptor);
     /// let mut cx = Context::from_waker(Waker::noop());
     /// assert!(listener.poll_accept(&mut cx).is_pending()); // nobody has connected
     /// # std::io::Result::Ok(())
@@ -116,21 +96,11 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let mut listener = TlsListener::new(listener, acceptor());
+    /// let mut listener = TlsListener::new(listener, acceptor);
     /// let server = tokio::spawn(async move {
     ///     loop {
     ///         let (stream, peer) = listener.accept_retrying().await;

@@ -6,14 +6,14 @@ use std::io;
 use std::net::SocketAddr;
 
 /// A handshake that failed: the argument of the callback of
-/// [`on_failed_handshake`](TlsListener::on_failed_handshake).
+/// [`on_failed_handshake`](super::TlsListener::on_failed_handshake).
 ///
 /// | `reason` | usual cause |
 /// |---|---|
 /// | [`PeerClosed`](CloseReason::PeerClosed), [`Reset`](CloseReason::Reset) | a port scanner, a health check, a client that gave up |
 /// | [`Tls`](CloseReason::Tls) | a client without a common version or cipher, or plain HTTP on this port |
 /// | [`TlsAlert`](CloseReason::TlsAlert) | the client refused our certificate |
-/// | [`TimedOut`](CloseReason::TimedOut) | longer than [`handshake_timeout`](TlsListener::handshake_timeout) |
+/// | [`TimedOut`](CloseReason::TimedOut) | longer than [`handshake_timeout`](super::TlsListener::handshake_timeout) |
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FailedHandshake {

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The callback for failed handshakes.
 pub(crate) type OnFailedHandshake = Box<dyn FnMut(FailedHandshake) + Send + Sync>;
 
-/// The settings of a [`TlsListener`], for a server that runs the handshakes itself.
+/// The settings of a [`TlsListener`](super::TlsListener), for a server that runs the handshakes itself.
 #[cfg(feature = "serve")]
 pub(crate) struct HandshakeSettings {
     pub(crate) timeout: Duration,

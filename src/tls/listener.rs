@@ -50,21 +50,11 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let listener = TlsListener::new(listener, acceptor());
+    /// let listener = TlsListener::new(listener, acceptor);
     /// assert_eq!(listener.handshakes(), 0);
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
@@ -84,30 +74,20 @@ impl TlsListener {
 
     /// How long a handshake may take. Default: 10 s.
     ///
-    /// A handshake that takes longer fails, and its connection closes with [`CloseReason::TimedOut`].
+    /// A handshake that takes longer fails, and its connection closes with [`CloseReason::TimedOut`](crate::CloseReason::TimedOut).
     ///
     /// ```
     /// # #[cfg(feature = "ring")] {
     /// use hangup::tls::TlsListener;
     /// use hangup::{CloseReason, MonitoredListener};
     /// use std::time::Duration;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
     /// let timeout = Duration::from_millis(50);
     /// let (failed, mut failures) = tokio::sync::mpsc::unbounded_channel();
-    /// let mut listener = TlsListener::new(listener, acceptor())
+    /// let mut listener = TlsListener::new(listener, acceptor)
     ///     .handshake_timeout(timeout)
     ///     .on_failed_handshake(move |handshake| drop(failed.send(handshake.reason)));
     /// let _silent = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
@@ -135,21 +115,11 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let listener = TlsListener::new(listener, acceptor()).max_handshakes(64);
+    /// let listener = TlsListener::new(listener, acceptor).max_handshakes(64);
     /// assert!(format!("{listener:?}").contains("max_handshakes: 64"));
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
@@ -171,22 +141,12 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
     /// let (failed, mut failures) = tokio::sync::mpsc::unbounded_channel();
-    /// let mut listener = TlsListener::new(listener, acceptor())
+    /// let mut listener = TlsListener::new(listener, acceptor)
     ///     .on_failed_handshake(move |handshake| drop(failed.send(handshake)));
     /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
     /// let address = client.local_addr()?;
@@ -226,21 +186,11 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let listener = TlsListener::new(listener, acceptor()).nodelay(true);
+    /// let listener = TlsListener::new(listener, acceptor).nodelay(true);
     /// assert_eq!(listener.handshakes(), 0);
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
@@ -259,21 +209,11 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let listener = TlsListener::new(listener, acceptor());
+    /// let listener = TlsListener::new(listener, acceptor);
     /// assert_eq!(listener.handshakes(), 0);
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
@@ -293,22 +233,12 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
     /// let address = listener.local_addr()?;
-    /// let listener = TlsListener::new(listener, acceptor());
+    /// let listener = TlsListener::new(listener, acceptor);
     /// assert_eq!(listener.local_addr()?, address);
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
@@ -324,21 +254,11 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    ///
-    /// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-    /// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-    /// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    /// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-    /// #         .with_safe_default_protocol_versions()
-    /// #         .unwrap()
-    /// #         .with_no_client_auth()
-    /// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-    /// #     TlsAcceptor::from(std::sync::Arc::new(config))
-    /// # }
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let listener = TlsListener::new(listener, acceptor());
+    /// let listener = TlsListener::new(listener, acceptor);
     /// assert!(listener.get_ref().local_addr()?.ip().is_loopback());
     /// # std::io::Result::Ok(())
     /// # }).unwrap();

@@ -48,6 +48,57 @@
 //! from a connection that was cut: a `hangup` peer reports [`Truncated`], and rustls returns
 //! [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof). RFC 8446, section 6.1, requires the close_notify.
 //!
+//! ```
+//! # #[cfg(feature = "ring")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use hangup::tls::tokio_rustls::rustls::crypto::ring::default_provider;
+//! use hangup::tls::tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+//! use hangup::{CloseReason, MonitoredListener, MonitoredStream, tls};
+//! use std::sync::Arc;
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tokio::net::TcpStream;
+//!
+//! let own = rcgen::generate_simple_self_signed(["localhost".into()])?;
+//! let mut roots = RootCertStore::empty();
+//! roots.add(own.cert.der().clone())?;
+//! let server = ServerConfig::builder_with_provider(default_provider().into())
+//!     .with_safe_default_protocol_versions()?
+//!     .with_no_client_auth()
+//!     .with_single_cert(vec![own.cert.der().clone()], own.signing_key.into())?;
+//! let client = ClientConfig::builder_with_provider(default_provider().into())
+//!     .with_safe_default_protocol_versions()?
+//!     .with_root_certificates(roots)
+//!     .with_no_client_auth();
+//! let (acceptor, connector) = (Arc::new(server).into(), Arc::new(client).into());
+//!
+//! let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+//! for shuts_down in [true, false] {
+//!     let stream = MonitoredStream::<TcpStream>::connect(listener.local_addr()?).await?;
+//!     let (accepted, _) = listener.accept().await?;
+//!     let (server, client) = tokio::join!(
+//!         tls::accept(&acceptor, accepted),
+//!         tls::connect(&connector, "localhost".try_into()?, stream),
+//!     );
+//!     let (mut server, mut client) = (server?, client?);
+//!     server.write_all(b"hello").await?;
+//!     server.flush().await?;
+//!     client.read_exact(&mut [0; 5]).await?;
+//!
+//!     if shuts_down {
+//!         client.shutdown().await?; // close_notify, then FIN
+//!     }
+//!     drop(client);
+//!     assert_eq!(server.read(&mut [0]).await.is_ok(), shuts_down);
+//!     let reason = if shuts_down { CloseReason::PeerClosed } else { CloseReason::Truncated };
+//!     assert_eq!(server.closed().await, reason);
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "ring"))]
+//! # fn main() {}
+//! ```
+//!
 //! # Bytes
 //!
 //! [`transfer`](crate::Monitor::transfer) counts the bytes above TLS. Accepted bytes are those that TLS took; it may
@@ -139,17 +190,7 @@ pub type ClientStream<S = TcpStream> = MonitoredStream<client::TlsStream<Transpo
 /// # async fn main() -> std::io::Result<()> {
 /// use hangup::{CloseReason, MonitoredListener, tls};
 ///
-/// # fn acceptor() -> hangup::tls::tokio_rustls::TlsAcceptor {
-/// #     use hangup::tls::tokio_rustls::{TlsAcceptor, rustls};
-/// #     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-/// #     let config = rustls::ServerConfig::builder_with_provider(provider)
-/// #         .with_safe_default_protocol_versions()
-/// #         .unwrap()
-/// #         .with_no_client_auth()
-/// #         .with_cert_resolver(std::sync::Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-/// #     TlsAcceptor::from(std::sync::Arc::new(config))
-/// # }
-/// let acceptor = acceptor();
+/// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
 /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
 /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
 /// let (stream, _) = listener.accept().await?;

@@ -13,6 +13,9 @@ use tower_service::Service;
 /// The monitor of the connection on which a request arrived; `None` if the server does not serve
 /// [monitored](super::Incoming) connections over TCP or Unix sockets.
 ///
+/// It needs no [`ConnectionLayer`]: [`Incoming`](super::Incoming) is enough. Behind tonic's own TLS it returns `None`; there
+/// the extensions have `TlsConnectInfo<ConnectInfo>`.
+///
 /// ```
 /// use hangup::tonic::monitor;
 /// use hangup::MonitoredStream;
@@ -73,8 +76,27 @@ impl ConnectionLayer {
     /// Creates the layer.
     ///
     /// ```
-    /// let layer = hangup::tonic::ConnectionLayer::new();
-    /// # drop(layer);
+    /// use hangup::tonic::{ConnectInfo, ConnectionLayer};
+    /// use hangup::{Monitor, MonitoredListener};
+    /// use std::convert::Infallible;
+    /// use tonic::transport::server::Connected;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let inner = service_fn(async |request: http::Request<()>| {
+    ///     Ok::<_, Infallible>(request.extensions().get::<Monitor>().is_some())
+    /// });
+    /// let service = ConnectionLayer::new().layer(inner);
+    ///
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let _client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// let info: ConnectInfo = stream.connect_info(); // as tonic does for each connection
+    /// let request = http::Request::builder().extension(info).body(()).unwrap();
+    /// assert_eq!(service.oneshot(request).await, Ok(true));
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn new() -> Self {
         Self

@@ -66,9 +66,19 @@ impl CancelLayer {
     ///
     /// ```
     /// use hangup::tower::CancelLayer;
+    /// use http::{Request, Response};
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, ServiceExt, service_fn};
     ///
-    /// let layer = CancelLayer::new();
-    /// # let _: CancelLayer = layer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let quick = service_fn(async |_: Request<()>| {
+    ///     Ok::<_, Infallible>(Response::new(String::from("the answer")))
+    /// });
+    /// // A request without a monitor is passed through.
+    /// let answer = CancelLayer::new().layer(quick).oneshot(Request::new(())).await.unwrap();
+    /// assert_eq!(answer.body(), "the answer");
+    /// # }
     /// ```
     pub fn new() -> Self {
         Self::default()

@@ -18,7 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// * after a FIN, [`finish`](MonitoredStream::finish) waits until its peer has acknowledged everything;
 /// * after any other end, [`reset_after_delivery`](MonitoredStream::reset_after_delivery) waits in the same way and then
 ///   passes the reset on. [`abort`](MonitoredStream::abort) alone discards what is still on its way, and a drop sends a
-///   FIN.
+///   FIN;
+/// * [`CopyOutcome::pass_on`] does the one or the other.
 ///
 /// The counts in [`CopyOutcome`] are those of the streams, from their creation. Bytes that were read from one stream and
 /// not accepted by the other one are lost.

@@ -5,7 +5,7 @@
 //! | task | function | what it adds to tokio |
 //! |---|---|---|
 //! | send a file | `MonitoredStream::send_file` | `sendfile(2)`; a disconnect ends it immediately, with the reason |
-//! | relay between two streams | [`copy_bidirectional`] | both sides are watched, and the outcome says which one ended it, and why |
+//! | relay between two streams | [`copy_bidirectional`] | both sides are watched, and the outcome says which one ended it, and why; `CopyOutcome::pass_on` ends the other one in the same way |
 //! | be sure that all bytes arrived | `MonitoredStream::finish` | shuts down, and waits until the peer has acknowledged everything |
 //!
 //! They move bytes in parts, so that other tasks get their turn. `page_cache` finds out whether reading a part of a file

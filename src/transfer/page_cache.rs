@@ -8,6 +8,10 @@ use std::io::{self, ErrorKind};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const STEP: usize = 128 << 10;
 
+/// The smallest size of a page.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PAGE: usize = 4 << 10;
+
 /// How much is read at a time in order to fill the page cache.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PART: usize = 64 << 10;
@@ -23,23 +27,43 @@ pub(crate) fn is_known(file: &File) -> bool {
 
 /// How many of the `length` bytes from `at` on are in the page cache.
 ///
-/// It probes one byte in each 128 KiB, and the last one, with a read that does not wait (`RWF_NOWAIT`, preadv2(2)). If
-/// the file system does not support that, the answer is "all".
+/// It probes one byte in each 128 KiB with a read that does not wait (`RWF_NOWAIT`, preadv2(2)). After the last one that
+/// is there, it searches for the first page that is missing: a read-ahead may have got anywhere. If the file system does not
+/// support the probe, the answer is "all".
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn cached(file: &File, at: u64, length: usize) -> io::Result<usize> {
-    let mut cached = 0;
-    while cached < length {
-        match probe(file, at + cached as u64) {
-            Ok(_) => cached += STEP.min(length - cached),
-            Err(rustix::io::Errno::AGAIN) => return Ok(cached),
+    let is_there = |offset: usize| match probe(file, at + offset as u64) {
+        Ok(_) => Ok(true),
+        Err(rustix::io::Errno::AGAIN) => Ok(false),
+        Err(error) => Err(error),
+    };
+    let last = length.saturating_sub(1);
+    let (mut there, mut missing) = (None, 0);
+    loop {
+        match is_there(missing) {
+            Ok(true) if missing == last => return Ok(length),
+            Ok(true) => {
+                there = Some(missing);
+                missing = last.min(missing + STEP);
+            }
+            Ok(false) => break,
             Err(rustix::io::Errno::OPNOTSUPP) => return Ok(length),
             Err(error) => return Err(error.into()),
         }
     }
-    match probe(file, at + length.saturating_sub(1) as u64) {
-        Err(rustix::io::Errno::AGAIN) => Ok(length.saturating_sub(STEP).min(cached)),
-        _ => Ok(cached),
+    let Some(mut there) = there else {
+        return Ok(0);
+    };
+    while missing - there > PAGE {
+        let middle = usize::midpoint(there, missing);
+        match is_there(middle)? {
+            true => there = middle,
+            false => missing = middle,
+        }
     }
+    // The rest of the last page is there too.
+    let into_page = usize::try_from((at + there as u64) % PAGE as u64).unwrap_or(0);
+    Ok(length.min(there + PAGE - into_page))
 }
 
 /// Reads one byte without waiting for the disk.
@@ -166,6 +190,33 @@ mod tests {
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
         std::fs::remove_file(path).unwrap();
         (is_known(&file) && probe(&file, 0).is_err()).then_some(file)
+    }
+
+    /// Pages behind the last one that is there were counted as there, up to the next look. While a read-ahead was under
+    /// way, sendfile(2) then waited for them, and with it the worker.
+    #[test]
+    fn no_more_is_warm_than_has_arrived() {
+        let length = 8 << 20;
+        let Some(file) = cold_file(length) else {
+            return eprintln!("skipped: the temporary directory has no cold files");
+        };
+        // Without read-ahead.
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
+        for pages in [1, 5, 31, 32, 33, 64, 200] {
+            fill(&file, 0, pages * PAGE).unwrap();
+            let missing = (0..length)
+                .step_by(PAGE)
+                .find(|page| probe(&file, *page as u64).is_err());
+            let warm = missing.unwrap();
+            assert!(warm >= pages * PAGE);
+            for at in [0, 1, PAGE - 1] {
+                let told = cached(&file, at as u64, length - at).unwrap();
+                assert_eq!(told, warm - at, "{pages} pages, from {at} on");
+            }
+            assert_eq!(cached(&file, 0, warm).unwrap(), warm);
+            assert_eq!(cached(&file, 0, 100).unwrap(), 100);
+            assert_eq!(cached(&file, warm as u64, 1).unwrap(), 0);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::ack::AckTracker;
 use super::descriptor::Descriptor;
 use super::sys::Target;
-use crate::policy::{DelayStep, FinDelay};
+use crate::policy::{DelayStep, FinDelay, Reading};
 use crate::state::sync::lock;
 use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState};
 use rustix::fd::BorrowedFd;
@@ -229,6 +229,15 @@ impl Socket {
         match lock(&self.descriptor).target {
             Some(target) => target.drained(accepted),
             None => accepted,
+        }
+    }
+
+    /// What the peer has taken, for a stall policy that judges pending calls.
+    pub(crate) fn reading(&self) -> Reading {
+        let accepted = self.counters.accepted();
+        match lock(&self.descriptor).target {
+            Some(target) => target.reading(accepted),
+            None => accepted.into(),
         }
     }
 

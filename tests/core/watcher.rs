@@ -4,7 +4,7 @@
 
 #![cfg(unix)]
 
-use crate::support::{Pair, Tcp4, Unix, alone, reason, soon};
+use crate::support::{Pair, Tcp4, Unix, alone, reason, soon, watched};
 use futures::FutureExt;
 use futures_test::task::new_count_waker;
 use hangup::{CloseReason, Monitor, MonitoredStream, Status};
@@ -21,11 +21,6 @@ use tokio_test::assert_pending;
 
 fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
-    let (ours, peer) = P::pair();
-    (MonitoredStream::new(ours).unwrap(), peer)
 }
 
 /// Ten thousand quick rounds on a handful of descriptors, the monitors of all the past ones kept: none

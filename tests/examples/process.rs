@@ -130,6 +130,16 @@ pub(crate) fn directory(test: &str) -> PathBuf {
     path
 }
 
+impl Example {
+    /// Starts an example that serves one client, and returns its address too.
+    pub(crate) fn for_one_client(example: &str, options: &[&str]) -> (Self, String) {
+        let mut command = Command::new(binary(example));
+        let mut example = Self::start(command.args(["--clients", "1"]).args(options));
+        let line = example.line("listening on ");
+        let address = line.split([' ', ';']).nth(2).unwrap().to_owned();
+        (example, address)
+    }
+}
 /// The number that stands before `after` in `line`: the digits with their commas.
 pub(crate) fn number(line: &str, after: &str) -> u64 {
     let end = line

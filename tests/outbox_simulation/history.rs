@@ -287,6 +287,12 @@ impl History {
             false => (Weather::Fine, BOUND),
         };
         self.network.set(weather);
+        if short {
+            // More than one connection carries.
+            for _ in 0..20 {
+                self.send();
+            }
+        }
         if let Some(disk) = &self.disk {
             disk.set_fine(true);
         }

@@ -157,7 +157,7 @@ fn plan(rng: &mut Rng, weather: Weather) -> BreakPlan {
     BreakPlan {
         up: match weather {
             Weather::Foul => up,
-            Weather::Short => Some(rng.usize(SHORTEST_LIFE..4000)),
+            Weather::Short => Some(rng.usize(SHORTEST_LIFE..2000)),
             Weather::Fine => None,
         },
         down,

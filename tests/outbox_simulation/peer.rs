@@ -13,8 +13,10 @@ use tokio_util::codec::{Framed, LinesCodec};
 /// What confirms a message, in a whole history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Confirms {
-    /// A reply that names messages.
-    Names,
+    /// A reply that names messages by their numbers.
+    Numbers,
+    /// A reply that names messages by ids of their own.
+    Ids,
     /// A reply that counts messages.
     Counts,
     /// The acknowledgement of the peer's TCP.
@@ -39,6 +41,8 @@ pub(crate) struct Manners {
 enum Replies {
     /// Each by its number, in any order.
     Each,
+    /// Each by its id, in any order.
+    EachId,
     UpTo,
     Counting,
     /// None.
@@ -61,8 +65,9 @@ impl Manners {
         let replies = match (confirms, rng.bool()) {
             (Confirms::Tcp, _) => Replies::Never,
             (Confirms::Counts, _) => Replies::Counting,
-            (Confirms::Names, true) => Replies::Each,
-            (Confirms::Names, false) => Replies::UpTo,
+            (Confirms::Ids, _) => Replies::EachId,
+            (Confirms::Numbers, true) => Replies::Each,
+            (Confirms::Numbers, false) => Replies::UpTo,
         };
         if weather != Weather::Foul {
             return Self {
@@ -109,21 +114,25 @@ pub(crate) async fn serve(
         };
         tokio::time::sleep(Duration::from_millis(rng.u64(0..manners.slow))).await;
         let by_tcp = manners.replies == Replies::Never;
-        let names = matches!(manners.replies, Replies::Each | Replies::UpTo);
+        let names = !by_tcp && manners.replies != Replies::Counting;
+        let name = match manners.replies {
+            Replies::EachId => note.name(),
+            _ => number,
+        };
         // Where TCP confirms, the host has it already.
         let accepted = by_tcp || checks.process(connection, number, note, names);
         count += 1;
         let mut replies = Vec::new();
         if accepted {
-            owed.push(number);
+            owed.push(name);
         } else {
-            replies.push(format!("no {number} not wanted"));
+            replies.push(format!("no {name} not wanted"));
         }
         if count % manners.every == 0 {
             match manners.replies {
-                Replies::Each => {
+                Replies::Each | Replies::EachId => {
                     rng.shuffle(&mut owed);
-                    replies.extend(owed.drain(..).map(|number| format!("ok {number}")));
+                    replies.extend(owed.drain(..).map(|name| format!("ok {name}")));
                 }
                 Replies::UpTo => {
                     owed.clear();
@@ -146,8 +155,10 @@ pub(crate) async fn serve(
         let end = end.map(|(_, end)| end);
         if end == Some(End::ClosesInReply) {
             let bytes = replies.join("\n").into_bytes();
-            let part = rng.usize(0..=bytes.len());
-            let _ = lines.get_mut().write_all(&bytes[..part]).await;
+            // Mostly within the last of them.
+            let missing = rng.usize(0..=bytes.len().min(4));
+            let part = &bytes[..bytes.len() - missing];
+            let _ = lines.get_mut().write_all(part).await;
             return;
         }
         for reply in replies {

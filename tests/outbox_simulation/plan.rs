@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::codec::LinesCodec;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const ADDRESS_TIMEOUT: Duration = Duration::from_millis(700);
 const ACK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What every outbox of a history is like.
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) overflow: Overflow,
     /// Messages have keys and priorities.
     pub(crate) with_priorities: bool,
+    /// `connect` tries two addresses, each for a limited time.
+    in_turn: bool,
 }
 
 impl Plan {
@@ -32,7 +35,8 @@ impl Plan {
             confirms: match rng.u8(0..8) {
                 0..=2 => Confirms::Tcp,
                 3 => Confirms::Counts,
-                _ => Confirms::Names,
+                4..=5 => Confirms::Ids,
+                _ => Confirms::Numbers,
             },
             capacity: if rng.bool() { rng.usize(1..5) } else { 50 },
             in_flight: if rng.bool() {
@@ -47,6 +51,7 @@ impl Plan {
                 _ => Overflow::Wait,
             },
             with_priorities: rng.bool(),
+            in_turn: rng.bool(),
         }
     }
 
@@ -77,16 +82,22 @@ impl Plan {
         let (network, delays) = (network.clone(), Delays(checks.clone()));
         let checks = checks.clone();
         checks.starts();
-        let within = Duration::from_millis(700);
-        let connect = connect_in_turn([0, 1], within, move |_| network.connect(&checks));
+        let replies = || LinesCodec::new_with_max_length(1000);
+        let meaning = |reply: String| meaning(&reply);
         let confirm = match self.confirms {
             Confirms::Tcp => Confirm::Acknowledged,
-            Confirms::Names | Confirms::Counts => Confirm::by_number(
-                || LinesCodec::new_with_max_length(1000),
-                |reply: String| meaning(&reply),
-            ),
+            Confirms::Ids => Confirm::by_peer(Note::name, replies, meaning),
+            Confirms::Numbers | Confirms::Counts => Confirm::by_number(replies, meaning),
         };
-        let mut builder = Outbox::builder_with_envelope(connect, || Lines)
+        let connect = move |_| network.connect(&checks);
+        let builder = match self.in_turn {
+            true => {
+                let connect = connect_in_turn([0, 1], ADDRESS_TIMEOUT, connect);
+                Outbox::builder_with_envelope(connect, || Lines)
+            }
+            false => Outbox::builder_with_envelope(move || connect(0), || Lines),
+        };
+        let mut builder = builder
             .confirm(confirm)
             .capacity(1 << 20, self.capacity)
             .in_flight(self.in_flight)

@@ -192,7 +192,8 @@ impl<T: Message> OutboxShared<T> {
             core.buffer.push(offer.message, offer.terms)
         } else {
             let number = core.buffer.skip();
-            core.backlog.push(number, to_store.size());
+            let since = offer.terms.since;
+            core.backlog.push(number, to_store.size(), since);
             if offer.terms.receipt {
                 core.backlog.receipts.insert(number, offer.message.clone());
             }

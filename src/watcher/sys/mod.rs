@@ -29,6 +29,7 @@
 //! | `unexplained_end() -> Observation` | the error behind an end of file or a broken pipe, if another call was given it |
 //! | `broken_pipe() -> Event` | the meaning of `EPIPE` from a write |
 //! | `drained(u64) -> u64`, `backlog(bool) -> Option<Backlog>` | how much the peer has taken, if the system reports it |
+//! | `reading(u64) -> Reading` | the same for a stall policy |
 //! | `tells_acknowledged() -> bool` | whether `backlog` returns a number, now or later |
 //! | `owed() -> Option<u64>` | how much the system holds for the peer |
 //! | `tells_owed_bytes() -> bool` | whether `owed` counts bytes |

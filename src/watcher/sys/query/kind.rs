@@ -1,7 +1,7 @@
 //! The kinds of descriptors on Linux.
 
-/// What a descriptor is. The kind decides what every later answer means, so it is asked once, when the
-/// descriptor is registered.
+/// The kind of a descriptor. It decides what every later answer means. It is determined once, when the descriptor is
+/// registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Tcp {
@@ -12,6 +12,6 @@ pub(super) enum Kind {
     Unix,
     /// A pipe or a FIFO.
     Pipe,
-    /// Any other stream socket, and TCP where the system does not tell its state.
+    /// Any other stream socket, and TCP on a system that does not report its state.
     Socket,
 }

@@ -4,6 +4,7 @@ use super::super::contract::{Backlog, Observation, Raw};
 use super::descriptor::Descriptor;
 use super::kind::Kind;
 use super::{borrowed, mptcp, pipe, socket, tcp, unix};
+use crate::policy::Reading;
 use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
@@ -27,7 +28,7 @@ pub(in crate::watcher) struct Target {
 }
 
 impl Target {
-    /// Asks what `fd` is, and refuses what never reports the end of a peer.
+    /// Determines the kind of `fd`. Refuses descriptors that never report the end of a peer.
     pub(in crate::watcher) fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let stat = fstat(fd)?;
         #[allow(clippy::useless_conversion)] // narrower on some 32-bit targets
@@ -56,11 +57,11 @@ impl Target {
         Ok(Self { descriptor, held })
     }
 
-    /// As [`new`](Self::new), for a descriptor that is another owner's. The target may be used while the epoll is open.
+    /// Like [`new`](Self::new), for a descriptor of another owner. The target may be used while the epoll is open.
     pub(in crate::watcher) fn borrowed(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Self)> {
         let Self { descriptor, held } = Self::new(fd)?;
         let epoll = borrowed::hold(fd)?;
-        // The file that was asked about has to be the one that the epoll holds.
+        // The kind was determined for this file, so the epoll must hold the same one.
         if !descriptor.is_same() {
             return Err(refused(
                 "a descriptor that another thread exchanges",
@@ -90,7 +91,7 @@ impl Target {
         }
     }
 
-    /// Whether the peer is on another machine, and may vanish without a FIN or a reset.
+    /// Whether the peer may be on another machine, so that it can vanish without a FIN or a reset.
     pub(in crate::watcher) fn can_vanish(self) -> bool {
         match self.held.kind() {
             Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket => true,
@@ -116,7 +117,7 @@ impl Target {
         }
     }
 
-    /// What it means that a write found a broken pipe.
+    /// The event for a broken pipe that a write found.
     pub(in crate::watcher) fn broken_pipe(self) -> Event {
         match self.held.kind() {
             // A write on TCP finds a broken pipe when a reset came after a FIN (`tcp_reset` in
@@ -139,7 +140,7 @@ impl Target {
         }
     }
 
-    /// A number that grows by each byte that the peer takes from the system, given the accepted bytes.
+    /// A number that grows with each byte that the peer takes from the system, given the accepted bytes.
     pub(in crate::watcher) fn drained(self, accepted: u64) -> u64 {
         let drained = match self.held.kind() {
             Kind::Tcp { .. } => tcp::drained(self.descriptor),
@@ -151,6 +152,21 @@ impl Target {
         match self.held {
             Held::Borrowed { .. } if !self.descriptor.is_same() => accepted,
             _ => drained.unwrap_or(accepted),
+        }
+    }
+
+    /// What the peer has taken, for a stall policy that judges pending calls. Of a Unix socket's queue the system
+    /// reports the memory, and not the bytes (`unix_outq_len` in net/unix/af_unix.c).
+    pub(in crate::watcher) fn reading(self, accepted: u64) -> Reading {
+        match (self.held.kind(), self.held) {
+            (_, Held::Borrowed { .. }) if !self.descriptor.is_same() => accepted.into(),
+            (Kind::Unix, _) => {
+                let held = self.descriptor.queued(libc::TIOCOUTQ);
+                Reading::queue(accepted, held.unwrap_or(0))
+            }
+            (Kind::Tcp { .. } | Kind::Mptcp | Kind::Pipe | Kind::Socket, _) => {
+                self.drained(accepted).into()
+            }
         }
     }
 
@@ -172,7 +188,7 @@ impl Target {
         }
     }
 
-    /// Has the system give up what it still holds for the peer after `within` without an acknowledgement.
+    /// Makes the system discard what it still holds for the peer, after `within` without an acknowledgement.
     pub(in crate::watcher) fn bound_orphan(self, within: Duration) {
         let millis = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
         match self.held.owned() {
@@ -187,7 +203,7 @@ impl Target {
         }
     }
 
-    /// Whether the system holds input that nobody has read yet; `false` where it does not tell.
+    /// Whether the system holds unread input; `false` if it does not report that.
     pub(in crate::watcher) fn has_unread(self) -> bool {
         self.descriptor
             .queued(libc::FIONREAD)
@@ -206,7 +222,7 @@ impl Target {
         }
     }
 
-    /// Whether `backlog` answers, now or at the next question.
+    /// Whether `backlog` returns a number, now or at a later call.
     pub(in crate::watcher) fn tells_acknowledged(self) -> bool {
         match self.held.owned() {
             Some(Kind::Tcp { .. } | Kind::Pipe) => true,
@@ -214,7 +230,7 @@ impl Target {
         }
     }
 
-    /// Whether a reset of ours wakes the reads that wait for the descriptor.
+    /// Whether our own reset wakes the reads that wait for the descriptor.
     pub(in crate::watcher) fn reset_wakes(self) -> bool {
         match self.held.owned() {
             Some(Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix) => true,

@@ -4,8 +4,8 @@
 //!
 //! 1. A variant of `Kind` in `kind.rs`, and the code that recognizes it in `Target::new` or `socket_kind` of `linux.rs`. It
 //!    must refuse whatever never reports the end of a peer.
-//! 2. The compiler then names each `match` of `linux.rs` and `borrowed.rs` that has to decide about the kind: how it is examined, what a
-//!    broken pipe means, what its peer has taken, how it is reset.
+//! 2. The compiler then names each `match` of `linux.rs` and `borrowed.rs` that has to decide about the kind: how it is
+//!    examined, what a broken pipe means, what its peer has taken, how it is reset.
 //! 3. A file with the answers that take more than a line. The system calls that kinds share are in `descriptor.rs`, the
 //!    only file here with `unsafe` code.
 //! 4. A column in the table of kinds in `docs/architecture.md`, and the cases of `tests/core/kinds.rs` for it.
