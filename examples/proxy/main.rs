@@ -50,10 +50,15 @@ async fn main() -> anyhow::Result<()> {
     if options.trace {
         start_tracing()?;
     }
+    // A task runs on a worker, where the tasks that it spawns can begin; this function does not.
+    tokio::spawn(run(options)).await?
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let proxy = Proxy::new(&options);
-    if let Some(address) = options.dashboard {
-        serve_dashboard(address, &proxy.dashboard).await?;
+    if let (Some(address), Some(dashboard)) = (options.dashboard, &proxy.dashboard) {
+        serve_dashboard(address, dashboard).await?;
     }
     let listener = MonitoredListener::bind(options.listen)
         .await
@@ -100,7 +105,7 @@ async fn main() -> anyhow::Result<()> {
 struct Proxy {
     target: Arc<str>,
     config: MonitorConfig,
-    dashboard: Dashboard,
+    dashboard: Option<Dashboard>,
     /// Cancelled when running connections are to end.
     end: CancellationToken,
 }
@@ -116,10 +121,13 @@ impl Proxy {
             .half_close(half_close)
             .stall(StallPolicy::new(64 * 1024, Duration::from_secs(60)))
             .reset_on_stall(true);
+        let dashboard = options
+            .dashboard
+            .map(|_| Dashboard::builder().title("Connections of proxy").build());
         Self {
             target: options.target.clone(),
             config,
-            dashboard: Dashboard::builder().title("Connections of proxy").build(),
+            dashboard,
             end: CancellationToken::new(),
         }
     }
@@ -139,7 +147,7 @@ impl Proxy {
     }
 
     async fn pass(&self, mut client: Stream, address: SocketAddr) -> Ended {
-        self.dashboard.track(address, &client.monitor());
+        self.track(address, &client);
         client.get_ref().set_nodelay(true)?;
         // A client that leaves meanwhile may have sent something to be delivered.
         let server = tokio::select! {
@@ -149,7 +157,7 @@ impl Proxy {
         server.set_nodelay(true)?;
         let peer = server.peer_addr()?;
         let mut server = MonitoredStream::with_config(server, &self.config)?;
-        self.dashboard.track(peer, &server.monitor());
+        self.track(peer, &server);
         let passing = async {
             copy_bidirectional(&mut client, &mut server).await;
             see_off(client.close_reason(), &mut server).await;
@@ -160,6 +168,13 @@ impl Proxy {
             () = self.end.cancelled() => {}
         }
         Ok((Side::of(&client), Side::of(&server)))
+    }
+
+    /// Shows a stream on the page.
+    fn track(&self, peer: SocketAddr, stream: &Stream) {
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.track(peer, &stream.monitor());
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! them from different tasks.
 
 use crate::state::AtomicU64;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use tokio::time::Instant;
 
 /// The activity of one connection. Times are milliseconds since the connection began.
@@ -20,6 +20,12 @@ pub(super) struct Activity {
     idle_since: AtomicU64,
     /// One more than the time at which the first byte of the next head arrived; zero before.
     head_since: AtomicU64,
+    /// The body of the last request was dropped before its end.
+    unread_body: AtomicBool,
+    /// The connection no longer speaks HTTP.
+    upgraded: AtomicBool,
+    /// The last response is sent, and the client is still sending.
+    lingers: AtomicBool,
 }
 
 /// What a connection without a request is waiting for.
@@ -41,6 +47,9 @@ impl Activity {
             requests: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
+            unread_body: AtomicBool::new(false),
+            upgraded: AtomicBool::new(false),
+            lingers: AtomicBool::new(false),
         }
     }
 
@@ -80,6 +89,32 @@ impl Activity {
         self.in_flight.fetch_add(1, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.head_since.store(0, Relaxed);
+        self.unread_body.store(false, Relaxed);
+    }
+
+    /// A request's body was dropped before its end.
+    pub(super) fn body_unread(&self) {
+        self.unread_body.store(true, Relaxed);
+    }
+
+    /// The connection is about to be upgraded (RFC 9110, section 7.8).
+    pub(super) fn upgrade(&self) {
+        self.upgraded.store(true, Relaxed);
+    }
+
+    /// Whether the connection no longer speaks HTTP.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Relaxed)
+    }
+
+    /// Whether the client has not sent all of a request: of its body, which nobody reads, or of its head.
+    pub(super) fn is_request_incomplete(&self) -> bool {
+        self.unread_body.load(Relaxed) || self.head_since.load(Relaxed) > 0
+    }
+
+    /// The last response is sent. The time limits for requests no longer apply.
+    pub(super) fn lingers(&self) {
+        self.lingers.store(true, Relaxed);
     }
 
     /// The response has been passed to hyper completely, or was dropped.
@@ -89,9 +124,13 @@ impl Activity {
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
-    /// Since when the connection has had no request, and what it waits for; `None` while a request is in progress.
+    /// Since when the connection has had no request, and what it waits for; `None` while a request is in progress, and
+    /// after the last one.
     /// `heads` says whether bytes that arrive now belong to the next head.
     pub(super) fn idle(&self, heads: bool) -> Option<(Instant, Idle)> {
+        if self.lingers.load(Relaxed) {
+            return None;
+        }
         let since = self.idle_since()?;
         let head = self.head_since.load(Relaxed);
         Some(match (self.requests.load(Relaxed), head) {

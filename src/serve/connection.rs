@@ -1,6 +1,7 @@
 //! The state of one connection, which its task, its I/O and its requests share.
 
 use super::activity::Activity;
+use super::control_frames::EarnedFrames;
 use super::file::Slot;
 use super::limits::Limits;
 use super::report::Report;
@@ -149,6 +150,8 @@ pub(super) struct ConnectionState {
     pub(super) monitor: Monitor,
     pub(super) remote: Option<SocketAddr>,
     pub(super) activity: Activity,
+    /// The control frames of HTTP/2 that the requests account for.
+    pub(super) earned_frames: EarnedFrames,
     /// Where a response's body leaves a file for the I/O to send.
     pub(super) slot: Slot,
     command: AtomicU8,
@@ -168,6 +171,7 @@ impl ConnectionState {
             monitor,
             remote,
             activity: Activity::new(),
+            earned_frames: EarnedFrames::default(),
             slot: Slot::default(),
             command: AtomicU8::new(Command::Run as u8),
             commanded: Notify::new(),

@@ -1,11 +1,15 @@
 //! The I/O of a connection, as hyper sees it.
 //!
-//! It adds two things to the stream: reads count as activity, and the placeholders of a file are replaced by the file.
+//! It adds four things to the stream: reads count as activity, the control frames of HTTP/2 have a limit, the placeholders
+//! of a file are replaced by the file, and a client that is still sending at the end gets its response.
 
+use super::LimitReason;
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
+use super::control_frames::ControlFrames;
+use super::linger::Linger;
 use super::registry::Entry;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,6 +21,11 @@ pub(super) struct Io<T> {
     connection: Arc<ConnectionState>,
     /// Bytes that were read before hyper got the stream.
     before: Vec<u8>,
+    /// On HTTP/2.
+    control_frames: Option<ControlFrames>,
+    /// Our direction is shut down.
+    is_shut: bool,
+    linger: Option<Linger>,
     _entry: Entry,
 }
 
@@ -29,6 +38,9 @@ impl<T: ByteStream> Io<T> {
             stream,
             connection,
             before: Vec::new(),
+            control_frames: None,
+            is_shut: false,
+            linger: None,
             _entry: entry,
         }
     }
@@ -47,6 +59,13 @@ impl<T: ByteStream> Io<T> {
         self.before = read;
         Ok(begins)
     }
+
+    /// Limits the control frames from here on: the connection speaks HTTP/2, which begins with `preface`.
+    pub(super) fn limit_control_frames(&mut self, preface: &[u8]) {
+        let max = self.connection.server.limits.max_control_frames;
+        let ahead = preface.len() - self.before.len();
+        self.control_frames = Some(ControlFrames::new(max, ahead));
+    }
 }
 
 impl<T: ByteStream> AsyncRead for Io<T> {
@@ -64,8 +83,19 @@ impl<T: ByteStream> AsyncRead for Io<T> {
         }
         let filled = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > filled {
+        let read = &buf.filled()[filled..];
+        if !read.is_empty() {
             this.connection.activity.received();
+        }
+        if let Some(frames) = &mut this.control_frames
+            && !frames.receive(read, &this.connection.earned_frames)
+        {
+            this.control_frames = None;
+            this.connection.limit(LimitReason::ControlFrames);
+            return Poll::Ready(Err(io::Error::new(
+                ErrorKind::QuotaExceeded,
+                "hangup: the client sends too many HTTP/2 control frames",
+            )));
         }
         Poll::Ready(Ok(()))
     }
@@ -100,6 +130,18 @@ impl<T: ByteStream> AsyncWrite for Io<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        if !this.is_shut {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.is_shut = true;
+        }
+        let activity = &this.connection.activity;
+        if activity.is_upgraded() {
+            return Poll::Ready(Ok(()));
+        }
+        // A client of HTTP/2 has had all responses before the connection ends.
+        let expected = this.control_frames.is_none() && activity.is_request_incomplete();
+        let stream = &mut this.stream;
+        Linger::poll(&mut this.linger, stream, &this.connection, expected, cx).map(Ok)
     }
 }

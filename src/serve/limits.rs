@@ -14,6 +14,7 @@ const OTHER_DESCRIPTORS: usize = 32;
 pub(super) struct Limits {
     pub(super) head_timeout: Duration,
     pub(super) keep_alive_timeout: Duration,
+    pub(super) lingering_time: Duration,
     pub(super) request_body_rate: Option<StallPolicy>,
     pub(super) stall_policy: Option<StallPolicy>,
     pub(super) dead_peer_timeout: Option<Duration>,
@@ -21,6 +22,7 @@ pub(super) struct Limits {
     pub(super) max_connections_per_address: usize,
     pub(super) max_requests: usize,
     pub(super) max_requests_per_connection: u32,
+    pub(super) max_control_frames: u32,
     pub(super) max_head_size: usize,
     pub(super) max_headers: usize,
     pub(super) max_uri_length: usize,
@@ -34,6 +36,7 @@ impl Default for Limits {
         Self {
             head_timeout: Duration::from_secs(10),
             keep_alive_timeout: Duration::from_secs(60),
+            lingering_time: Duration::from_secs(30),
             request_body_rate: Some(StallPolicy::new(16 << 10, Duration::from_secs(30))),
             stall_policy: Some(StallPolicy::new(64 << 10, Duration::from_secs(30))),
             dead_peer_timeout: Some(Duration::from_secs(600)),
@@ -41,6 +44,7 @@ impl Default for Limits {
             max_connections_per_address: (max_connections / 2).max(1),
             max_requests: MOST_CONNECTIONS,
             max_requests_per_connection: 100,
+            max_control_frames: 1000,
             max_head_size: 32 << 10,
             max_headers: 100,
             max_uri_length: 8 << 10,

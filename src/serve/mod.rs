@@ -67,7 +67,10 @@
 //!    with a [`RequestBody`] that has to arrive at [`request_body_rate`](Server::request_body_rate).
 //! 5. **Response.** The client has to read it at the rate of [`stall_policy`](Server::stall_policy). When the client
 //!    leaves, the [`Monitor`](crate::Monitor) reports the reason, and hyper drops the response's body.
-//! 6. **Idle.** After [`keep_alive_timeout`](Server::keep_alive_timeout) an HTTP/1.1 connection is closed. An HTTP/2
+//! 6. **Refused upload.** If the client is still sending the request when its response is complete, an HTTP/1.1 connection
+//!    is shut down in the server's direction only, and what arrives is discarded within
+//!    [`lingering_time`](Server::lingering_time), so that the client gets the response.
+//! 7. **Idle.** After [`keep_alive_timeout`](Server::keep_alive_timeout) an HTTP/1.1 connection is closed. An HTTP/2
 //!    connection gets a GOAWAY frame first, and five seconds to close.
 //!
 //! A client that vanishes without a FIN is detected in each of these states by
@@ -197,6 +200,7 @@
 mod activity;
 mod byte_stream;
 mod connection;
+mod control_frames;
 mod file;
 #[cfg(feature = "tls")]
 mod handshakes;
@@ -204,6 +208,7 @@ mod host;
 mod hyper_service;
 mod io;
 mod limits;
+mod linger;
 mod listener;
 mod prefix;
 mod reason;

@@ -37,6 +37,9 @@ pub enum LimitReason {
     KeepAliveTimeout,
     /// A request's body arrived too slowly: [`request_body_rate`](super::Server::request_body_rate).
     RequestBodyRate,
+    /// A client went on sending after its last response: [`lingering_time`](super::Server::lingering_time). The
+    /// connection was closed, and the client may have lost the response.
+    Lingering,
     /// Too many connections: [`max_connections`](super::Server::max_connections). The oldest idle connection
     /// was closed to make room or, where none was idle, the new one was refused.
     Connections,
@@ -52,6 +55,9 @@ pub enum LimitReason {
     /// A request's target was too long: [`max_uri_length`](super::Server::max_uri_length). Answered with
     /// status 414.
     UriLength,
+    /// An HTTP/2 client sent too many frames beyond what its requests account for, such as PING or SETTINGS:
+    /// [`max_control_frames`](super::Server::max_control_frames). The connection was closed.
+    ControlFrames,
     /// The client did not read an HTTP/2 stream: [`stall_policy`](super::Server::stall_policy). The stream was reset. If
     /// it was the only one of its connection, the connection was closed too.
     StreamStalled,
@@ -73,11 +79,13 @@ impl LimitReason {
             Self::HeadTimeout => "head_timeout",
             Self::KeepAliveTimeout => "keep_alive_timeout",
             Self::RequestBodyRate => "request_body_rate",
+            Self::Lingering => "lingering",
             Self::Connections => "connections",
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::Requests => "requests",
             Self::HeadSize => "head_size",
             Self::UriLength => "uri_length",
+            Self::ControlFrames => "control_frames",
             Self::StreamStalled => "stream_stalled",
             Self::Shutdown => "shutdown",
         }
@@ -97,11 +105,13 @@ impl fmt::Display for LimitReason {
             Self::HeadTimeout => "a request's head did not arrive in time",
             Self::KeepAliveTimeout => "the connection was idle for too long",
             Self::RequestBodyRate => "a request's body arrived too slowly",
+            Self::Lingering => "the client went on sending after its response",
             Self::Connections => "too many connections",
             Self::ConnectionsPerAddress => "too many connections from one address",
             Self::Requests => "too many requests at once",
             Self::HeadSize => "a request's head was too large",
             Self::UriLength => "a request's target was too long",
+            Self::ControlFrames => "too many HTTP/2 control frames",
             Self::StreamStalled => "the client did not read an HTTP/2 stream",
             Self::Shutdown => "the server shut down",
         })

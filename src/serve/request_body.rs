@@ -22,11 +22,12 @@ use std::task::{Context, Poll};
 ///
 /// Its length is not limited: axum's extractors have a limit (2 MB, `DefaultBodyLimit`), and other services can use
 /// `http_body_util::Limited`. If a service answers without reading the whole body, hyper closes an HTTP/1.1
-/// connection after the response.
+/// connection after the response; the server reads on meanwhile, for [`lingering_time`](super::Server::lingering_time).
 pub struct RequestBody {
     body: Incoming,
     connection: Arc<ConnectionState>,
     received: u64,
+    ended: bool,
     /// The rate. It is created when the service first has to wait.
     rate: Option<Box<Stall>>,
     failed: bool,
@@ -38,6 +39,7 @@ impl RequestBody {
             body,
             connection,
             received: 0,
+            ended: false,
             rate: None,
             failed: false,
         }
@@ -87,6 +89,7 @@ impl Body for RequestBody {
             Poll::Ready(Some(Ok(ref frame))) => {
                 this.received += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
+            Poll::Ready(None) => this.ended = true,
             Poll::Ready(_) => {}
         }
         if let Some(rate) = &mut this.rate {
@@ -101,6 +104,14 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.ended && !self.body.is_end_stream() {
+            self.connection.activity.body_unread();
+        }
     }
 }
 

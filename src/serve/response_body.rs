@@ -110,6 +110,7 @@ where
         }
         let part = stream.parts.next();
         stream.progress.handed();
+        connection.earned_frames.part(part.len());
         Poll::Ready(Some(Ok(Frame::data(part))))
     }
 

@@ -6,7 +6,7 @@ use super::{LimitReason, RequestBody, host};
 use crate::http::Progress;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -46,10 +46,13 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (guard, room) = RequestGuard::new(self.connection.clone());
         let stream = (request.version() == Version::HTTP_2).then(|| {
+            self.connection.earned_frames.request();
             let stream = Arc::new(Progress::default());
             self.connection.put_stream(stream.clone());
             stream
         });
+        let mut request = request.map(|body| RequestBody::new(body, self.connection.clone()));
+        let is_connect = request.method() == Method::CONNECT;
         let limits = &self.connection.server.limits;
         let target = request.uri().path_and_query();
         let step = if !room {
@@ -70,20 +73,18 @@ where
                 text,
             }
         } else {
-            let (mut parts, body) = request.into_parts();
-            parts
-                .extensions
-                .insert(Connection::new(self.connection.clone()));
-            let body = RequestBody::new(body, self.connection.clone());
+            let connection = Connection::new(self.connection.clone());
+            request.extensions_mut().insert(connection);
             Step::NotReady {
                 service: self.service.clone(),
-                request: Some(Request::from_parts(parts, body)),
+                request: Some(request),
             }
         };
         RequestFuture {
             step,
             guard: Some(guard),
             stream,
+            is_connect,
         }
     }
 }
@@ -95,6 +96,7 @@ pin_project! {
         step: Step<S, F>,
         guard: Option<RequestGuard>,
         stream: Option<Arc<Progress>>,
+        is_connect: bool,
     }
 }
 
@@ -127,6 +129,12 @@ where
                     let response = ready!(future.poll(cx))?;
                     let guard = this.guard.take().expect("not polled after the response");
                     let stream = this.stream.take();
+                    // As hyper does it.
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+                        || *this.is_connect && response.status().is_success()
+                    {
+                        guard.connection().activity.upgrade();
+                    }
                     return Poll::Ready(Ok(
                         response.map(|body| ResponseBody::new(body, guard, stream))
                     ));

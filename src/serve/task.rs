@@ -75,19 +75,19 @@ pub(super) async fn run<A, S, B>(
         };
         Some((io, is_http2 && versions.http2))
     };
-    let Some((io, is_http2)) = unless_commanded(&connection, begun).await else {
+    let Some((mut io, is_http2)) = unless_commanded(&connection, begun).await else {
         return;
     };
     let service = PerConnection::new(service, connection.clone());
-    let io = TokioIo::new(io);
     let limits = &connection.server.limits;
     if is_http2 {
+        io.limit_control_frames(PREFACE);
         let mut http = http2::Builder::new(StreamExecutor::new(connection.clone()));
         http.timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_requests_per_connection)
             .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
             .max_send_buf_size(limits.buffer_size);
-        let http = http.serve_connection(io, service);
+        let http = http.serve_connection(TokioIo::new(io), service);
         drive(&connection, Box::pin(http), true).await;
     } else {
         connection.slot.http1();
@@ -98,7 +98,9 @@ pub(super) async fn run<A, S, B>(
             .max_headers(limits.max_headers)
             .max_header_size(limits.max_head_size)
             .max_buf_size(limits.buffer_size.max(limits.max_head_size));
-        let http = http.serve_connection(io, service).with_upgrades();
+        let http = http
+            .serve_connection(TokioIo::new(io), service)
+            .with_upgrades();
         drive(&connection, Box::pin(http), false).await;
     }
 }

@@ -151,6 +151,13 @@ impl Client {
         }
     }
 
+    /// The response to a GET of `/`, unless the server has no room for the connection.
+    pub(crate) async fn get_if_admitted(&mut self) -> Option<Response> {
+        let request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+        self.stream.write_all(request).await.ok()?;
+        self.response().await.ok()
+    }
+
     async fn fill(&mut self) -> bool {
         let read = soon("the response", self.stream.read_buf(&mut self.rest)).await;
         matches!(read, Ok(bytes) if bytes > 0)

@@ -5,12 +5,14 @@
 #[cfg(target_os = "linux")]
 mod beside_nginx;
 mod client;
+mod control_frames;
 mod drain;
 mod files;
 #[cfg(target_os = "linux")]
 mod floods;
 mod http2;
 mod limits;
+mod linger;
 mod property;
 #[cfg(unix)]
 mod signals;

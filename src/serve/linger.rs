@@ -1,0 +1,99 @@
+//! The end of a connection whose client is still sending.
+//!
+//! A socket that is closed with unread input, or that gets more of it, resets the connection (RFC 9293, section 3.10.4; RFC
+//! 2525, section 2.17), and the reset throws away the response before the client has read it. hyper closes a connection
+//! after a response to a request whose body it has not read. So the server shuts only its own direction down, and discards
+//! what comes until the client closes too (RFC 9112, section 9.6). nginx's `lingering_close` does the same.
+
+use super::LimitReason;
+use super::byte_stream::ByteStream;
+use super::connection::ConnectionState;
+use std::future::Future;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, Sleep};
+
+/// How much is discarded at a time.
+const BUFFER: usize = 16 << 10;
+
+/// How much is discarded in all. A client that sends more usually reads meanwhile, and has its response.
+const MOST: u64 = 256 << 20;
+
+/// A client that pauses for this long has got the response: it would send on otherwise.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Discards what a client sends after its last response.
+pub(super) struct Linger {
+    timer: Pin<Box<Sleep>>,
+    end: Instant,
+    /// When the last bytes arrived.
+    received: Instant,
+    discarded: u64,
+}
+
+impl Linger {
+    fn new(time: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            timer: Box::pin(tokio::time::sleep(time.min(PAUSE))),
+            end: now + time,
+            received: now,
+            discarded: 0,
+        }
+    }
+
+    /// Discards input until the client has closed its direction, pauses, or is beyond the limits. `lingering` is there once
+    /// it has been necessary to wait. `expected` says whether the client may send more although nothing has arrived.
+    pub(super) fn poll<T: ByteStream>(
+        lingering: &mut Option<Self>,
+        stream: &mut T,
+        connection: &ConnectionState,
+        expected: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let time = connection.server.limits.lingering_time;
+        if time.is_zero() {
+            return Poll::Ready(());
+        }
+        loop {
+            let mut space = [MaybeUninit::uninit(); BUFFER];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending if lingering.is_none() && !expected => return Poll::Ready(()),
+                Poll::Pending => {
+                    let this = lingering.get_or_insert_with(|| Self::new(time));
+                    connection.activity.lingers();
+                    return this.poll_timer(connection, cx);
+                }
+            }
+            let this = lingering.get_or_insert_with(|| Self::new(time));
+            this.received = Instant::now();
+            this.discarded += buffer.filled().len() as u64;
+            if this.discarded > MOST || this.received >= this.end {
+                connection.limit(LimitReason::Lingering);
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    fn poll_timer(&mut self, connection: &ConnectionState, cx: &mut Context<'_>) -> Poll<()> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let paused = self.received + PAUSE;
+            if now >= paused {
+                return Poll::Ready(());
+            }
+            if now >= self.end {
+                connection.limit(LimitReason::Lingering);
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(paused.min(self.end));
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,170 @@
+//! The server and its settings.
+
+mod ending;
+mod number_limits;
+mod protocol;
+mod size_limits;
+mod time_limits;
+
+use super::connection::ServerState;
+use super::limits::Limits;
+use super::report::Report;
+use super::run;
+use super::shutdown::Shutdown;
+use super::task::Versions;
+use super::{Listener, RequestBody, Summary};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use tower_service::Service;
+
+/// Serves the connections of `listener` with `service`, within limits that suit the open internet.
+///
+/// `listener` is a [`MonitoredListener`](crate::MonitoredListener), a
+/// [`TlsListener`](crate::tls::TlsListener) or a `tokio::net::UnixListener`. `service` is an
+/// `axum::Router`, any other tower service, or, wrapped in [`HyperService`](super::HyperService), one of
+/// hyper's. It is cloned for each request.
+///
+/// The server accepts nothing before it is awaited. It runs forever unless it has a
+/// [`graceful_shutdown`](Server::graceful_shutdown), a [`shutdown_at_once`](Server::shutdown_at_once) or
+/// [`shutdown_on_signals`](Server::shutdown_on_signals).
+///
+/// ```no_run
+/// use axum::{Router, routing::get};
+/// use hangup::MonitoredListener;
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = MonitoredListener::bind("0.0.0.0:8080").await?;
+///     let router = Router::new().route("/", get(|| async { "hello\n" }));
+///     let summary = hangup::serve::serve(listener, router)
+///         .shutdown_on_signals()
+///         .await?;
+///     eprintln!("{summary}");
+///     Ok(())
+/// }
+/// ```
+pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
+    Server {
+        listener,
+        service,
+        limits: Limits::default(),
+        report: Report::default(),
+        versions: Versions {
+            http2: true,
+            h2c: false,
+        },
+        nodelay: true,
+        shutdown: Shutdown::default(),
+    }
+}
+
+/// A server. [`serve`] makes it, its methods configure it, and `.await` runs it.
+///
+/// It implements [`IntoFuture`]. To run it in a task of its own:
+/// `tokio::spawn(server.into_future())`. The future resolves to a [`Summary`] after a shutdown.
+///
+/// # Default
+///
+/// | what | default | method |
+/// |---|---|---|
+/// | time for a TLS handshake | 10 s | [`TlsListener::handshake_timeout`](crate::tls::TlsListener::handshake_timeout) |
+/// | TLS handshakes at once | 1024 | [`TlsListener::max_handshakes`](crate::tls::TlsListener::max_handshakes) |
+/// | time for a request's head | 10 s | [`head_timeout`](Self::head_timeout) |
+/// | time of an idle keep-alive connection | 60 s | [`keep_alive_timeout`](Self::keep_alive_timeout) |
+/// | time for a client that is still sending after its response | 30 s | [`lingering_time`](Self::lingering_time) |
+/// | rate of a request's body | 16 KiB in 30 s | [`request_body_rate`](Self::request_body_rate) |
+/// | rate at which a client reads | 64 KiB in 30 s | [`stall_policy`](Self::stall_policy) |
+/// | time until a dead peer is found | 10 min | [`dead_peer_timeout`](Self::dead_peer_timeout) |
+/// | connections | half of the descriptors, at most 10 000 | [`max_connections`](Self::max_connections) |
+/// | connections of one address | half of that | [`max_connections_per_address`](Self::max_connections_per_address) |
+/// | requests at once | 10 000 | [`max_requests`](Self::max_requests) |
+/// | requests at once on one connection | 100 | [`max_requests_per_connection`](Self::max_requests_per_connection) |
+/// | control frames of an HTTP/2 client | 1000 in 10 s beyond its requests' | [`max_control_frames`](Self::max_control_frames) |
+/// | size of a head | 32 KiB | [`max_head_size`](Self::max_head_size) |
+/// | fields of a head | 100 | [`max_headers`](Self::max_headers) |
+/// | length of a target | 8 KiB | [`max_uri_length`](Self::max_uri_length) |
+/// | what is buffered for a client | 64 KiB | [`buffer_size`](Self::buffer_size) |
+/// | time to shut down | 30 s | [`shutdown_timeout`](Self::shutdown_timeout) |
+/// | `TCP_NODELAY` | yes | [`nodelay`](Self::nodelay) |
+/// | versions | HTTP/1.1, and HTTP/2 over TLS | [`http1_only`](Self::http1_only), [`h2c`](Self::h2c) |
+///
+/// Each use of a limit is counted and reported to [`on_limit`](Self::on_limit), to the log (feature `tracing`) and to
+/// the recorder (feature `metrics`): see [`LimitReason`](super::LimitReason).
+///
+/// A value that a limit cannot have is refused when the server starts, with an error of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput), or raised to the nearest one where the method says so.
+///
+/// # Errors
+///
+/// The future fails only at the start: with a `dead_peer_timeout` that is out of range, or if signals were asked for and
+/// cannot be received. Later errors of a connection end that connection, and errors of `accept` are retried, as
+/// [`accept_retrying`](crate::MonitoredListener::accept_retrying) does.
+///
+/// # Upgrades
+///
+/// WebSockets and other upgrades of HTTP/1.1 work as in hyper. An upgraded connection still counts as a connection. Of
+/// the time limits only the stall policy and the dead-peer timeout still apply to it. WebSockets over HTTP/2 (RFC 8441)
+/// are not offered.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, the server accepts no more connections. Those that are open continue in their own tasks.
+#[must_use = "a server does nothing unless it is awaited"]
+pub struct Server<L, S> {
+    listener: L,
+    service: S,
+    limits: Limits,
+    report: Report,
+    versions: Versions,
+    nodelay: bool,
+    shutdown: Shutdown,
+}
+
+impl<L, S, B> IntoFuture for Server<L, S>
+where
+    L: Listener,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = io::Result<Summary>;
+    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<Summary>> + Send>>;
+
+    /// Runs the server. It fails only if signals were asked for and cannot be heard.
+    fn into_future(self) -> Self::IntoFuture {
+        let state = Arc::new(ServerState {
+            limits: self.limits,
+            report: self.report,
+            in_flight: AtomicUsize::new(0),
+        });
+        Box::pin(run::run(
+            self.listener,
+            self.service,
+            state,
+            self.versions,
+            self.nodelay,
+            self.shutdown,
+        ))
+    }
+}
+
+impl<L: fmt::Debug, S> fmt::Debug for Server<L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listener", &self.listener)
+            .field("limits", &self.limits)
+            .field("versions", &self.versions)
+            .field("nodelay", &self.nodelay)
+            .finish_non_exhaustive()
+    }
+}
