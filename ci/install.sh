@@ -24,9 +24,13 @@ timed() { # WHAT, COMMAND
 }
 
 packages=()
-for pair in cc:gcc chromium:chromium curl:curl git:git ip:iproute2 openssl:openssl perl:perl python3:python3 unshare:util-linux; do
+for pair in cc:gcc chromium:chromium curl:curl git:git ip:iproute2 mosquitto_sub:mosquitto-clients openssl:openssl perl:perl python3:python3 unshare:util-linux; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
 done
+command -v wine64 >/dev/null || [[ -x /usr/lib/wine/wine64 ]] || packages+=(wine64)
+command -v x86_64-w64-mingw32-gcc >/dev/null || packages+=(gcc-mingw-w64-x86-64-win32)
+# Debian has it in a directory of the administrator's.
+[[ -x /usr/sbin/mosquitto ]] || command -v mosquitto >/dev/null || packages+=(mosquitto)
 if ((${#packages[@]})); then
     apt() {
         "${as_root[@]}" apt-get update -qq &&

@@ -35,5 +35,5 @@ rustup target list --installed 2>/dev/null | grep -qx "$target" ||
 
 export CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")/platforms"
 bash ci/small_package.sh "$CARGO_TARGET_DIR/package" core errors outbox
-cargo test --manifest-path "$CARGO_TARGET_DIR/package/Cargo.toml" --target "$target" --features outbox,ring \
+cargo test --manifest-path "$CARGO_TARGET_DIR/package/Cargo.toml" --target "$target" --features outbox,ring --no-fail-fast \
     --test core --test errors --test outbox -- "${skip[@]}"

@@ -48,6 +48,16 @@
 //! * A write on a closed stream fails at once, and a blocked write is woken and fails, with an
 //!   [`io::Error`](std::io::Error) that carries the reason.
 //!
+//! # Where to start
+//!
+//! | you write | start with |
+//! |---|---|
+//! | a TCP server, or a loop that sends to one peer | [`MonitoredListener`], [`MonitoredStream`] |
+//! | an HTTP or gRPC server | the module `axum`, `tonic` or `serve`; for other libraries `http` |
+//! | a client that must not lose messages | the module `outbox` |
+//! | a proxy | [`copy_bidirectional`] |
+//! | code that reacts to an error | the module [`errors`] |
+//!
 //! # When a stream closes
 //!
 //! | what happens | reason |
@@ -89,13 +99,14 @@
 //! `TlsStream<MonitoredStream<TcpStream>>`) or on both sides ([`MonitoredStream::layer`]); on Linux also pipes,
 //! FIFOs and the standard streams of a child ([`MonitoredStream::write_only`]). Files, terminals, listeners and
 //! datagram sockets are refused. A transport without a descriptor, such as QUIC, reports its end by a future:
-//! [`MonitoredStream::with_signal`]. Every other stream learns from its own reads and writes:
+//! [`MonitoredStream::with_signal`]. A socket that another library owns is watched by [`WatchOnly`]. Every other stream learns from its own reads and writes:
 //! [`MonitoredStream::unwatched`].
 //!
 //! # Recipes
 //!
 //! `hangup::_cookbook`, in the documentation only, has whole programs of 30 to 80 lines: log tail, server-sent events, TLS, a reverse
-//! proxy, a connection pool, child processes, graceful shutdown, tests.
+//! proxy, a connection pool, child processes, graceful shutdown, tests; with hyper, axum, tonic, warp, poem, actix-web and
+//! tokio-postgres.
 //!
 //! # Features
 //!
@@ -107,7 +118,7 @@
 //! | `codec` | `Stream`s and `Sink`s that end with the stream: `UntilClosedExt` |
 //! | `durable` | a store on disk for the outbox: accepted messages survive a crash and a power cut |
 //! | `http` | bodies, streams and producers that end with the connection, for hyper and other HTTP libraries |
-//! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections |
+//! | `hyper-client` | `Connection` of hyper-util for [`MonitoredStream`]: a pooled client over monitored connections, whose responses have the [`Monitor`] in their extensions |
 //! | `json` | JSON messages for the outbox, by serde; implies `outbox` |
 //! | `metrics` | counters for a recorder of the [`metrics`](https://docs.rs/metrics) facade, such as Prometheus |
 //! | `outbox` | a sender that keeps messages until they are confirmed, and resends them after a reconnect |
@@ -181,7 +192,7 @@ pub use policy::{MonitorConfig, StallPolicy};
 pub use state::{Closed, HalfClose, Status, Transfer};
 pub use stream::{
     Addressed, Connections, DirectIo, MonitoredListener, MonitoredStream, OwnedReadHalf,
-    OwnedWriteHalf, ReadHalf, ReuniteError, Transport, WrapError, WriteHalf,
+    OwnedWriteHalf, ReadHalf, ReuniteError, Transport, WatchOnly, WrapError, WriteHalf,
 };
 pub use transfer::{
     CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,

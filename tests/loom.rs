@@ -127,6 +127,7 @@ mod errors {
 #[path = "../src/state"]
 mod state {
     mod atomic;
+    mod cell;
     pub(crate) mod closed;
     pub(crate) mod counters;
     pub(crate) mod event;
@@ -142,6 +143,7 @@ mod state {
         }
     }
     pub(crate) mod keyed_list;
+    mod observers;
     pub(crate) mod shared;
     pub(crate) mod status;
     pub(crate) use crate::sync;

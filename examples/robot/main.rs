@@ -18,6 +18,8 @@ mod accept_errors;
 mod signals;
 
 mod cuts;
+mod cutting;
+mod forward;
 mod options;
 mod proxy;
 mod report;
@@ -27,9 +29,10 @@ mod view;
 
 use clap::Parser;
 use cuts::Plan;
+use cutting::Manners;
 use hangup::outbox::{Backoff, Confirm, Outbox, Processed, Receipt};
 use options::{Confirmed, Options};
-use proxy::{Manners, Proxy};
+use proxy::Proxy;
 use report::{Lines, Report};
 use signals::Signals;
 use station::Station;

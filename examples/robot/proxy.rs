@@ -14,31 +14,18 @@
 //!   acknowledged, as if a cable had been pulled, and the socket holds all there is. Linux only.
 
 use crate::cuts::{Cut, Plan, PlannedCut};
-use std::io::{self, ErrorKind, Read};
+use crate::cutting::{Manners, gentle, rude};
+use crate::forward::forward;
+use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-/// What the proxy does with bytes that its system has acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manners {
-    Rude,
-    Gentle,
-}
-
 /// Before the next try to accept after an error: descriptors may come free meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// How much is read at once.
-const CHUNK: usize = 64 * 1024;
-
-/// By then a segment that came just before the filter is in the socket.
-const SETTLED: Duration = Duration::from_millis(2);
 
 /// How often the proxy has cut so far.
 #[derive(Debug, Default)]
@@ -126,109 +113,5 @@ impl Proxy {
             Manners::Rude => rude(planned, sender, peer).await,
             Manners::Gentle => gentle(planned, sender, peer).await,
         }
-    }
-}
-
-/// Forwards until one of the limits is reached, or until both have closed. Returns whether it was a limit.
-async fn forward(
-    sender: &mut TcpStream,
-    peer: &mut TcpStream,
-    (up, down): (u64, u64),
-) -> io::Result<bool> {
-    let (from_sender, to_sender) = sender.split();
-    let (from_peer, to_peer) = peer.split();
-    let mut up = pin!(pump(from_sender, to_peer, up));
-    let mut down = pin!(pump(from_peer, to_sender, down));
-    tokio::select! {
-        cut = &mut up => Ok(cut? || down.await?),
-        cut = &mut down => Ok(cut? || up.await?),
-    }
-}
-
-/// Forwards until the limit is reached, or until `from` ends, and then ends `to`. Returns whether it was the limit.
-///
-/// When reading fails, all that was read has been written: `tokio::io::copy` does not promise that.
-async fn pump(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    limit: u64,
-) -> io::Result<bool> {
-    let mut from = (&mut from).take(limit);
-    let mut chunk = Vec::with_capacity(CHUNK);
-    while from.limit() > 0 {
-        chunk.clear();
-        if from.read_buf(&mut chunk).await? == 0 {
-            to.shutdown().await?;
-            return Ok(false);
-        }
-        to.write_all(&chunk).await?;
-    }
-    Ok(true)
-}
-
-/// Cuts, and throws away the bytes that are under way.
-async fn rude(planned: PlannedCut, mut sender: TcpStream, peer: TcpStream) -> io::Result<()> {
-    match planned.cut {
-        Cut::Fin => {
-            drop(peer);
-            sender.shutdown().await?;
-            pump(&mut sender, sink(), u64::MAX).await?;
-        }
-        Cut::Reset | Cut::BlackHole => {
-            if planned.cut == Cut::BlackHole {
-                sleep(planned.hold).await;
-            }
-            peer.set_zero_linger()?;
-            sender.set_zero_linger()?;
-        }
-    }
-    Ok(())
-}
-
-/// Delivers to the peer everything that was acknowledged, and cuts.
-async fn gentle(planned: PlannedCut, mut sender: TcpStream, mut peer: TcpStream) -> io::Result<()> {
-    match planned.cut {
-        Cut::Fin => {
-            sender.shutdown().await?;
-            // The sender may end with a reset, too.
-            let _ = pump(&mut sender, &mut peer, u64::MAX).await;
-        }
-        Cut::Reset | Cut::BlackHole => {
-            deafen(&sender)?;
-            sleep(SETTLED).await;
-            peer.write_all(&drain(&sender)?).await?;
-            if planned.cut == Cut::BlackHole {
-                sleep(planned.hold).await;
-            }
-            sender.set_zero_linger()?;
-            drop(sender);
-        }
-    }
-    peer.shutdown().await?;
-    // The peer has read everything when it closes.
-    pump(&mut peer, sink(), u64::MAX).await.map(drop)
-}
-
-/// Makes the system drop every segment for this socket before TCP sees and acknowledges it.
-#[cfg(target_os = "linux")]
-fn deafen(socket: &TcpStream) -> io::Result<()> {
-    // BPF_RET | BPF_K: accept no byte of the packet.
-    let none = socket2::SockFilter::new(0x06, 0, 0, 0);
-    socket2::SockRef::from(socket).attach_filter(&[none])
-}
-
-#[cfg(not(target_os = "linux"))]
-fn deafen(_: &TcpStream) -> io::Result<()> {
-    Err(ErrorKind::Unsupported.into())
-}
-
-/// Everything that the socket holds. Read from the system directly: the runtime may not know of it yet.
-fn drain(socket: &TcpStream) -> io::Result<Vec<u8>> {
-    let socket = socket2::SockRef::from(socket);
-    let mut socket = &*socket;
-    let mut drained = Vec::new();
-    match socket.read_to_end(&mut drained) {
-        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
-        _ => Ok(drained),
     }
 }

@@ -13,6 +13,7 @@
 #[macro_use]
 #[path = "../program/print.rs"]
 mod print;
+mod end;
 mod growth;
 mod kind;
 mod life;

@@ -54,6 +54,7 @@ mod observe {
 #[path = "../../src/state"]
 mod state {
     mod atomic;
+    mod cell;
     pub(crate) mod closed;
     pub(crate) mod counters;
     pub(crate) mod event;
@@ -69,6 +70,7 @@ mod state {
         }
     }
     pub(crate) mod keyed_list;
+    mod observers;
     pub(crate) mod shared;
     pub(crate) mod status;
     pub(crate) mod sync;

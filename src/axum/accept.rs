@@ -1,14 +1,14 @@
-//! Which listeners have monitored connections.
+//! The trait of listeners whose connections are monitored.
 
 use crate::monitor::Monitor;
 use crate::stream::MonitoredListener;
 use ::axum::serve::Listener;
 
-/// A listener of axum's whose connections are monitored.
+/// An axum listener whose connections are monitored.
 ///
-/// With it `into_make_service_with_connect_info::<Monitor>()` and [`into_make_service`](super::into_make_service) work.
+/// `into_make_service_with_connect_info::<Monitor>()` and [`into_make_service`](super::into_make_service) require it.
 /// [`MonitoredListener`], `TlsListener` and [`Monitored`](super::Monitored), which wraps any other listener, implement it.
-/// A listener of your own does in a few lines:
+/// A custom listener implements it in a few lines:
 ///
 /// ```
 /// use axum::serve::Listener;
@@ -25,7 +25,7 @@ use ::axum::serve::Listener;
 ///
 ///     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
 ///         let (stream, address) = self.0.accept_retrying().await;
-///         println!("{address} is here");
+///         println!("{address} has connected");
 ///         (stream, address)
 ///     }
 ///
@@ -42,9 +42,9 @@ use ::axum::serve::Listener;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "the connections of `{Self}` are not monitored",
-    label = "this listener gives no monitor",
+    label = "the connections of this listener have no monitor",
     note = "serve a `hangup::MonitoredListener`, or wrap the listener: `hangup::axum::Monitored::new(listener)`",
-    note = "for a listener of your own implement `hangup::axum::MonitoredAccept`"
+    note = "for a custom listener, implement `hangup::axum::MonitoredAccept`"
 )]
 pub trait MonitoredAccept: Listener {
     /// The monitor of a connection.

@@ -1,4 +1,4 @@
-//! The extractors.
+//! The extractors for handlers.
 
 use super::peer::Peer;
 use crate::http::Exchange;
@@ -15,13 +15,13 @@ use std::fmt;
 #[cfg(unix)]
 use tokio::net::unix::SocketAddr as UnixAddr;
 
-/// The connection's monitor.
+/// Extracts the monitor of the connection.
 ///
 /// # Rejection
 ///
-/// [`NotMonitored`], if the server is neither a [`Server`](crate::serve::Server) nor serves by
-/// `into_make_service_with_connect_info` of `Monitor` or [`Peer`]. In a test axum's
-/// [`MockConnectInfo`](::axum::extract::connect_info::MockConnectInfo) of either stands in for it.
+/// [`NotMonitored`], if the request does not come from a [`Server`](crate::serve::Server), nor through
+/// [`into_make_service`](super::into_make_service) or `into_make_service_with_connect_info` with `Monitor` or [`Peer`].
+/// In a test, axum's [`MockConnectInfo`](::axum::extract::connect_info::MockConnectInfo) of either replaces the server.
 impl<S: Sync> FromRequestParts<S> for Monitor {
     type Rejection = NotMonitored;
 
@@ -55,13 +55,13 @@ pub(super) fn monitor(parts: &Parts) -> Option<Monitor> {
     None
 }
 
-/// The connection's monitor, and the client's address.
+/// Extracts the monitor of the connection and the client's address.
 ///
 /// # Rejection
 ///
-/// [`NotMonitored`], if the server is neither a [`Server`](crate::serve::Server) of TCP nor serves by
-/// `into_make_service_with_connect_info::<Peer>()`, nor is there a
-/// [`MockConnectInfo`](::axum::extract::connect_info::MockConnectInfo) of one.
+/// [`NotMonitored`], if the request does not come from a [`Server`](crate::serve::Server) over TCP, nor through
+/// [`into_make_service`](super::into_make_service) or `into_make_service_with_connect_info::<Peer>()`. In a test, axum's
+/// [`MockConnectInfo`](::axum::extract::connect_info::MockConnectInfo) of a `Peer` replaces the server.
 impl<S, A> FromRequestParts<S> for Peer<A>
 where
     S: Sync,
@@ -93,11 +93,11 @@ fn peer<A: Clone + Send + Sync + 'static>(parts: &Parts) -> Option<Peer<A>> {
     None
 }
 
-/// The request and its response.
+/// Extracts the handle on the request and its response.
 ///
 /// # Rejection
 ///
-/// [`NotFollowed`], if the route has not the middleware [`follow`](super::follow).
+/// [`NotFollowed`], if the route does not have the middleware [`follow`](super::follow).
 impl<S: Sync> FromRequestParts<S> for Exchange {
     type Rejection = NotFollowed;
 
@@ -106,7 +106,7 @@ impl<S: Sync> FromRequestParts<S> for Exchange {
     }
 }
 
-/// The rejection of [`Monitor`] and [`Peer`]: a mistake in the server, so the client gets 500.
+/// The rejection of [`Monitor`] and [`Peer`]. The server is set up wrongly, so the client gets the status 500.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -149,7 +149,23 @@ impl IntoResponse for NotMonitored {
     }
 }
 
-/// The rejection of [`Exchange`]: a mistake in the server, so the client gets 500.
+/// The rejection of [`Exchange`]. The server is set up wrongly, so the client gets the status 500.
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use axum::response::IntoResponse;
+/// use hangup::axum::NotFollowed;
+///
+/// # fn rejection() -> NotFollowed {
+/// #     use axum::extract::FromRequestParts;
+/// #     let (mut parts, ()) = axum::http::Request::new(()).into_parts();
+/// #     let extracted = hangup::http::Exchange::from_request_parts(&mut parts, &());
+/// #     futures::FutureExt::now_or_never(extracted).unwrap().unwrap_err()
+/// # }
+/// let rejection: NotFollowed = rejection(); // of a handler that takes an `Exchange`, without the middleware
+/// assert!(rejection.to_string().contains("from_fn(hangup::axum::follow)"));
+/// assert_eq!(rejection.into_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotFollowed;

@@ -1,4 +1,4 @@
-//! The middleware.
+//! The middleware that follows each request to the end of its response.
 
 use super::NotMonitored;
 use super::extract::monitor;
@@ -9,17 +9,56 @@ use ::axum::http::{Method, StatusCode};
 use ::axum::middleware::Next;
 use ::axum::response::Response;
 
-/// Follows each request to the end of its response: for [`from_fn`](::axum::middleware::from_fn).
+/// A middleware that follows each request to the end of its response, for [`from_fn`](::axum::middleware::from_fn).
 ///
-/// Handlers below it take an [`Exchange`] as an argument, and every response's body fails when the
-/// connection is over. What drops the handler's future or the body is below it or is HTTP itself, for an
-/// HTTP/2 stream that the client has reset: [`GoneReason::Cancelled`](crate::http::GoneReason::Cancelled). The exchange
-/// of an upgraded connection, such as a WebSocket, ends with the connection.
+/// Handlers below it can take an [`Exchange`] as an argument. The body of every response fails when the connection
+/// closes.
+///
+/// | event | the exchange ends with |
+/// |---|---|
+/// | HTTP has taken the whole body; a response without a body is returned | [`Answered`](crate::http::GoneReason::Answered) |
+/// | the client resets the HTTP/2 stream, and HTTP drops the handler or the body | [`Cancelled`](crate::http::GoneReason::Cancelled) |
+/// | a layer between this one and the handler drops the handler, such as a timeout | the end of that layer's response, usually [`Answered`](crate::http::GoneReason::Answered) |
+/// | a layer above this one drops the request | [`Cancelled`](crate::http::GoneReason::Cancelled) |
+/// | the connection closes | [`Connection`](crate::http::GoneReason::Connection) |
+/// | the response upgrades the connection, for a WebSocket for example | only [`Connection`](crate::http::GoneReason::Connection) |
 ///
 /// # Errors
 ///
-/// [`NotMonitored`], if the server does not serve by `into_make_service_with_connect_info` of
-/// [`Monitor`](crate::Monitor) or [`Peer`](super::Peer).
+/// [`NotMonitored`], if the extractor [`Monitor`](crate::Monitor) would be rejected: see there.
+///
+/// ```
+/// use axum::Router;
+/// use axum::body::{Body, to_bytes};
+/// use axum::extract::{Request, connect_info::MockConnectInfo};
+/// use axum::middleware::from_fn;
+/// use axum::routing::get;
+/// use hangup::MonitoredStream;
+/// use hangup::http::{Exchange, GoneReason};
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, mut exchanges) = tokio::sync::mpsc::unbounded_channel();
+/// let handler = move |exchange: Exchange| async move {
+///     sender.send(exchange).unwrap();
+///     "answer"
+/// };
+/// let stream = MonitoredStream::unwatched(tokio::io::empty());
+/// let router = Router::new()
+///     .route("/", get(handler))
+///     .layer(from_fn(hangup::axum::follow))
+///     .layer(MockConnectInfo(stream.monitor())); // instead of a server
+///
+/// let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+/// let exchange = exchanges.recv().await.unwrap();
+/// assert!(!exchange.is_gone()); // the handler has returned, and the body is not sent yet
+/// assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "answer");
+/// assert_eq!(exchange.gone_reason(), Some(GoneReason::Answered));
+/// # }
+/// ```
+///
+/// In a server, a handler that waits for the end of its request:
 ///
 /// ```no_run
 /// use axum::Router;
@@ -66,12 +105,12 @@ pub async fn follow(request: Request, next: Next) -> Result<Response, NotMonitor
     Ok(response.map(|body| Body::new(guard.body(body))))
 }
 
-/// From here on the connection has another protocol (RFC 9110, sections 9.3.6 and 15.2.2).
+/// Whether the connection has another protocol after the response (RFC 9110, sections 9.3.6 and 15.2.2).
 fn switches_protocols(method: &Method, status: StatusCode) -> bool {
     status == StatusCode::SWITCHING_PROTOCOLS || method == Method::CONNECT && status.is_success()
 }
 
-/// HTTP drops the body of such a response unread.
+/// Whether HTTP drops the body of such a response unread.
 fn has_no_body(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

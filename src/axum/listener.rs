@@ -1,4 +1,4 @@
-//! [`MonitoredListener`] as axum's listener.
+//! Implements axum's `Listener` for [`MonitoredListener`].
 
 use crate::stream::{MonitoredListener, MonitoredStream};
 use std::io;
@@ -9,7 +9,7 @@ impl ::axum::serve::Listener for MonitoredListener {
     type Io = MonitoredStream<TcpStream>;
     type Addr = SocketAddr;
 
-    /// [`accept_retrying`](MonitoredListener::accept_retrying): an error does not end the server.
+    /// As [`accept_retrying`](MonitoredListener::accept_retrying), so an error does not end the server.
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         self.accept_retrying().await
     }

@@ -1,4 +1,4 @@
-//! A make-service that gives each request all that is known of its connection.
+//! A make-service that adds the monitor and the address of the connection to each request.
 
 use super::accept::MonitoredAccept;
 use super::peer::Peer;
@@ -11,13 +11,13 @@ use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 use tower_service::Service;
 
-/// Serves `service`, a router for example, with the [`Monitor`], the [`Peer`] and axum's `ConnectInfo` of the address in
-/// each request: for [`axum::serve`](::axum::serve()).
+/// Makes a service for [`axum::serve`](::axum::serve()) that adds the [`Monitor`], the [`Peer`] and axum's `ConnectInfo`
+/// of the address to each request. `service` is a router, for example.
 ///
-/// `into_make_service_with_connect_info` has room for one of the three. So handlers and middlewares that take
-/// `ConnectInfo<SocketAddr>` go on working beside those that take a [`Monitor`].
+/// axum's `into_make_service_with_connect_info` adds only one of the three. With this function, handlers and middlewares
+/// that take `ConnectInfo<SocketAddr>` keep working beside those that take a [`Monitor`].
 ///
-/// ```no_run
+/// ```
 /// use axum::Router;
 /// use axum::extract::ConnectInfo;
 /// use axum::routing::get;
@@ -25,15 +25,24 @@ use tower_service::Service;
 /// use hangup::{Monitor, MonitoredListener};
 /// use std::net::SocketAddr;
 ///
-/// async fn idle(monitor: Monitor, ConnectInfo(address): ConnectInfo<SocketAddr>) {
-///     println!("{address} left: {}", monitor.closed().await);
+/// async fn whoami(monitor: Monitor, ConnectInfo(address): ConnectInfo<SocketAddr>) -> String {
+///     assert!(!monitor.is_closed());
+///     address.to_string()
 /// }
 ///
-/// # #[tokio::main]
+/// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
-/// let listener = MonitoredListener::bind("127.0.0.1:8080").await?;
-/// let router = Router::new().route("/", get(idle));
-/// axum::serve(listener, into_make_service(router)).await
+/// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// # let local = listener.local_addr()?;
+/// let router = Router::new().route("/", get(whoami));
+/// tokio::spawn(axum::serve(listener, into_make_service(router)).into_future());
+/// # let mut client = tokio::net::TcpStream::connect(local).await?;
+/// # client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+/// # let mut response = String::new();
+/// # client.read_to_string(&mut response).await?;
+/// assert!(response.ends_with(&client.local_addr()?.to_string()));
+/// # Ok(())
 /// # }
 /// ```
 pub fn into_make_service<S>(service: S) -> MakeService<S> {

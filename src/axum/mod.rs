@@ -2,16 +2,33 @@
 //!
 //! May use `http`, `tls`, `stream`, `monitor` and `errors`. No other room uses it.
 //!
-//! * [`MonitoredListener`](crate::MonitoredListener) implements [`axum::serve::Listener`]; with the feature `tls`,
-//!   `TlsListener` does too.
-//! * Serve the router with `into_make_service_with_connect_info::<Monitor>()`, and a handler can take the
-//!   [`Monitor`](crate::Monitor) of its connection as an argument. [`Peer`] has the client's address too.
-//! * [`into_make_service`] has axum's own `ConnectInfo<SocketAddr>` beside the two, which axum's make-service has no room for.
-//! * [`Monitored`] wraps any other listener, such as a `UnixListener`, and [`MonitoredAccept`] is for one of your own.
-//! * [`connections`](crate::MonitoredListener::connections) of the listener ends what a graceful shutdown would wait for
-//!   for ever.
-//! * With the middleware [`follow`], a handler can take an [`Exchange`](crate::http::Exchange), which also tells
-//!   when its request ends, and every response body ends with the connection.
+//! # Which listener
+//!
+//! | the server listens on | listener |
+//! |---|---|
+//! | TCP | [`MonitoredListener`](crate::MonitoredListener) |
+//! | TLS, with the feature `tls` | `TlsListener` |
+//! | a Unix socket, or any other listener of axum | [`Monitored`] around it |
+//! | a listener of your own | it implements [`MonitoredAccept`] |
+//!
+//! # Which make-service
+//!
+//! | handlers take | serve the router with |
+//! |---|---|
+//! | [`Monitor`](crate::Monitor) | `into_make_service_with_connect_info::<Monitor>()` |
+//! | [`Peer`], or `Monitor` | `into_make_service_with_connect_info::<Peer>()` |
+//! | these, and axum's own `ConnectInfo<SocketAddr>` | [`into_make_service`] |
+//!
+//! # Which argument of a handler
+//!
+//! | the handler needs | argument |
+//! |---|---|
+//! | the end of the connection | [`Monitor`](crate::Monitor) |
+//! | the client's address too | [`Peer`] |
+//! | the end of the request, in HTTP/2 also when the connection stays open | [`Exchange`](crate::http::Exchange), with the middleware [`follow`] |
+//!
+//! For a graceful shutdown, end the remaining connections with [`connections`](crate::MonitoredListener::connections) of
+//! the listener. axum waits for them forever otherwise.
 //!
 //! ```no_run
 //! use axum::Router;
@@ -48,12 +65,12 @@
 //!
 //! # WebSockets
 //!
-//! A handler takes the [`Monitor`](crate::Monitor) beside axum's `WebSocketUpgrade`, and moves it into `on_upgrade`. It is the
-//! monitor of the connection, so it ends with the connection, and not with the response 101; so does an
-//! [`Exchange`](crate::http::Exchange). A client that is killed sends no close frame: put
-//! [`run_until_closed`](crate::Monitor::run_until_closed) around what talks to it. A receive
-//! may fail first, with an error of the WebSocket that does not tell a FIN from a reset; the monitor has the reason then
-//! too. The recipe `websocket` of `hangup::_cookbook` is a broadcast.
+//! A handler takes the [`Monitor`](crate::Monitor) beside axum's `WebSocketUpgrade`, and moves it into `on_upgrade`. The
+//! monitor belongs to the connection, so it closes with the connection, and not with the response 101. An
+//! [`Exchange`](crate::http::Exchange) does the same. A client that is killed sends no close frame, so put
+//! [`run_until_closed`](crate::Monitor::run_until_closed) around the work for it. A receive may fail first. Its error
+//! does not distinguish a FIN from a reset, but the monitor does. The recipe `websocket` of `hangup::_cookbook` is a
+//! broadcast.
 //!
 //! [`hangup::http`](crate::http) says what the end of a connection means for a request, and what hyper does by itself.
 

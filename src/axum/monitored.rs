@@ -1,4 +1,4 @@
-//! Any listener of axum's, with monitored connections.
+//! Wraps any axum listener, so that its connections are monitored.
 
 use super::accept::MonitoredAccept;
 use crate::monitor::Monitor;
@@ -9,9 +9,10 @@ use ::axum::serve::Listener;
 use std::fmt;
 use std::io;
 
-/// Any listener of axum's, whose connections become [`MonitoredStream`]s: a `UnixListener`, or one that taps its streams.
+/// Wraps any axum listener, such as a `UnixListener` or one that taps its streams. Its connections become
+/// [`MonitoredStream`]s.
 ///
-/// A connection that cannot be watched is dropped, and the next one is taken.
+/// A connection that cannot be watched is dropped, and the next one is accepted.
 ///
 /// ```no_run
 /// use axum::Router;
@@ -38,7 +39,7 @@ pub struct Monitored<L> {
 }
 
 impl<L> Monitored<L> {
-    /// Takes connections from `listener`.
+    /// Wraps `listener`.
     ///
     /// ```
     /// use axum::serve::Listener;

@@ -1,4 +1,4 @@
-//! What axum's `ConnectInfo` carries.
+//! The connect info of a monitored connection.
 
 use super::accept::MonitoredAccept;
 use crate::monitor::Monitor;
@@ -8,10 +8,10 @@ use ::axum::serve::{IncomingStream, TapIo};
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
-/// A connection's monitor, and the client's address.
+/// The monitor of a connection, and the client's address.
 ///
-/// For `into_make_service_with_connect_info::<Peer>()`. It is an extractor, as [`Monitor`] is. Over a Unix socket `A` is
-/// `tokio::net::unix::SocketAddr`.
+/// Use it with `into_make_service_with_connect_info::<Peer>()`. It is an extractor, as [`Monitor`] is. Over a Unix socket
+/// `A` is `tokio::net::unix::SocketAddr`.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -41,14 +41,14 @@ use tokio::net::TcpStream;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Peer<A = SocketAddr> {
-    /// The connection's monitor.
+    /// The monitor of the connection.
     pub monitor: Monitor,
     /// The client's address.
     pub address: A,
 }
 
 impl<A> Peer<A> {
-    /// A peer, for axum's `MockConnectInfo` in the test of a handler.
+    /// Creates a peer, for axum's `MockConnectInfo` in the test of a handler.
     ///
     /// ```
     /// use axum::Router;
@@ -87,7 +87,8 @@ where
     }
 }
 
-// Of any other tapped listener axum itself says what its `ConnectInfo` is: the address. Tap below, and wrap the result.
+// axum itself implements `ConnectInfo` for every other tapped listener, as its address. Tap such a listener first, and
+// wrap the result in `Monitored`.
 impl<F> Connected<IncomingStream<'_, TapIo<MonitoredListener, F>>> for Monitor
 where
     F: FnMut(&mut MonitoredStream<TcpStream>) + Send + 'static,

@@ -1,4 +1,4 @@
-//! [`TlsListener`] as axum's listener.
+//! Implements axum's `Listener` for [`TlsListener`].
 
 use super::accept::MonitoredAccept;
 use super::peer::Peer;
@@ -13,7 +13,7 @@ impl Listener for TlsListener {
     type Io = ServerStream;
     type Addr = SocketAddr;
 
-    /// As [`accept_retrying`](TlsListener::accept_retrying): an error does not end the server.
+    /// As [`accept_retrying`](TlsListener::accept_retrying), so an error does not end the server.
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         self.accept_retrying().await
     }

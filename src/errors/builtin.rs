@@ -16,7 +16,7 @@ pub(super) struct Verdict {
     pub(super) kind: Option<ErrorKind>,
 }
 
-/// What `error` says. `None` if it says nothing and the errors inside it decide.
+/// The verdict on `error` alone. `None` if it says nothing, so that the errors inside it decide.
 pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<Verdict> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return judge_io(error);
@@ -47,7 +47,7 @@ pub(super) fn judge_io(error: &io::Error) -> Option<Verdict> {
     })
 }
 
-/// The class alone. For a known code it leaves out [`io::Error::kind`], which costs a third of all that it takes.
+/// The class alone. For a known code it does not call [`io::Error::kind`], which would take a third of the time.
 pub(super) fn class_of_io(error: &io::Error) -> Option<ErrorClass> {
     match error.raw_os_error() {
         Some(code) => Some(class_of_code(code, error)),
@@ -55,13 +55,13 @@ pub(super) fn class_of_io(error: &io::Error) -> Option<ErrorClass> {
     }
 }
 
-/// What the platform's table says of the code, or else the kind that std gives it.
+/// The class in the platform's table, or else the class of the kind that std gives the code.
 fn class_of_code(code: i32, error: &io::Error) -> ErrorClass {
     let known = Platform::current().and_then(|platform| OsError::from_code(code, platform));
     known.map_or_else(|| class_of_kind(error.kind()), |error| error.class())
 }
 
-/// What an error without a code says: a library's, or std's for a name that does not resolve.
+/// The class of an error without a code: an error of a library, or std's error for a name that does not resolve.
 fn class_without_code(error: &io::Error, kind: ErrorKind) -> Option<ErrorClass> {
     let payload = error.get_ref();
     // The most frequent answer of a socket.
@@ -71,7 +71,7 @@ fn class_without_code(error: &io::Error, kind: ErrorKind) -> Option<ErrorClass> 
     if let Some(reason) = payload.and_then(|payload| payload.downcast_ref::<CloseReason>()) {
         return Some(reason.class());
     }
-    // The payload's words count only if there is no error inside it. Printing an OS error allocates.
+    // The text counts only if there is no error inside the payload. Printing an OS error would allocate.
     let is_wrapper = payload.is_some_and(|payload| {
         payload.is::<io::Error>() || chain::held(payload).is_some() || payload.source().is_some()
     });

@@ -1,4 +1,4 @@
-//! The call that failed, and what it changes.
+//! The call that failed, and how it changes the class of an error.
 
 use super::class::ErrorClass::{self, *};
 use super::os_error::OsError;
@@ -7,9 +7,21 @@ use std::io::{self, ErrorKind};
 
 /// The call that failed with an error.
 ///
-/// Some codes mean different things to different calls: `EADDRNOTAVAIL` from `bind` is a wrong address in
-/// the configuration, and from `connect` it says that all ports are in use. Give the call to
+/// Some codes have different meanings for different calls. `EADDRNOTAVAIL` from `bind` is a wrong address in the
+/// configuration; from `connect` it means that all local ports are in use. Pass the call to
 /// [`classify_call`](super::classify_call) or [`Classifier::classify_call`](super::Classifier::classify_call).
+///
+/// | error | without a call | [`Connect`](Self::Connect) | [`Bind`](Self::Bind) | [`Accept`](Self::Accept) | [`Read`](Self::Read), [`Write`](Self::Write) |
+/// |---|---|---|---|---|---|
+/// | `EADDRINUSE` | misuse | local resources | misuse | misuse | misuse |
+/// | `EADDRNOTAVAIL` | misuse | local resources | misuse | misuse | misuse |
+/// | `EACCES` | permission | network | permission | permission | permission |
+/// | `EPERM` | permission | network | permission | interrupted | permission |
+/// | `ENOENT` | misuse | disconnected | misuse | misuse | misuse |
+/// | `ENODEV`, `ENXIO` | other | network | misuse | other | network |
+/// | `ECONNABORTED`, `EPROTO` | disconnected | disconnected | disconnected | interrupted | disconnected |
+/// | `ENETDOWN` | network | network | network | interrupted | network |
+/// | `EMFILE`, `ENOBUFS` | local resources | local resources | local resources | local resources | local resources |
 ///
 /// ```
 /// use hangup::errors::{Call, ErrorClass, classify_call};
@@ -36,19 +48,20 @@ pub enum Call {
     Bind,
     /// Accepting a connection.
     ///
-    /// An error of the connection that was to be accepted is [`Interrupted`]: the listener is well, so
-    /// accept the next one at once. Linux reports such errors through accept(2).
+    /// An error of the new connection is [`Interrupted`]: the listener still works, so accept the next connection
+    /// immediately. Linux reports such errors through accept(2). Running out of descriptors stays
+    /// [`LocalResources`]: wait before the next call, because the same connection fails again at once.
     Accept,
     /// Reading from a connection. A device that is gone (`ENODEV`, `ENXIO`) is [`Network`].
     Read,
     /// Writing to a connection. A device that is gone (`ENODEV`, `ENXIO`) is [`Network`].
     Write,
-    /// Looking up a name. An error of the connection to the name server is [`Resolution`] too.
+    /// Looking up a name. An error of the connection to the name server is [`Resolution`] too, and so is a timeout.
     LookUp,
 }
 
 impl Call {
-    /// What `error` by itself means from this call, if that differs from what it means elsewhere.
+    /// The class of `error` alone from this call, if it differs from the class without a call.
     pub(super) fn judge(self, error: &io::Error) -> Option<ErrorClass> {
         let name = posix_name(error)?;
         let class = match (self, name) {
@@ -64,7 +77,7 @@ impl Call {
         Some(class)
     }
 
-    /// What an error of `class` means from this call.
+    /// The class from this call, for an error whose class without a call is `class`.
     pub(super) const fn adjust(self, class: ErrorClass) -> ErrorClass {
         match (self, class) {
             (Self::Accept, Disconnected | Network | Timeout) => Interrupted,
@@ -82,7 +95,7 @@ impl Call {
     }
 }
 
-/// The POSIX name of the error that `error` has by its code or else its kind.
+/// The POSIX name of `error`, by its code or else by its kind.
 fn posix_name(error: &io::Error) -> Option<&'static str> {
     if let Some(code) = error.raw_os_error() {
         let name = OsError::from_code(code, Platform::current()?)?.name();

@@ -1,4 +1,4 @@
-//! What an error means for a sender.
+//! The classes of errors.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The questions: what an error means for a sender.
+//! The functions that classify an error.
 
 use super::builtin::{self, Verdict};
 use super::call::Call;
@@ -20,7 +20,7 @@ use std::io;
 /// assert_eq!(classify(&io::Error::other("no idea")), ErrorClass::Other);
 /// ```
 pub fn classify(error: &io::Error) -> ErrorClass {
-    // The plain path: an error with an OS code needs no walk.
+    // The fast path: an error with an OS code needs no walk through the chain.
     builtin::class_of_io(error).unwrap_or_else(|| classify_error(error))
 }
 
@@ -87,7 +87,7 @@ pub fn is_connection_error(error: &io::Error) -> bool {
     classify(error).is_connection()
 }
 
-/// Whether nothing has failed and the socket is only not ready: wait until it is, then try again.
+/// Whether the socket is only not ready yet, so that nothing has failed: wait until it is ready, then try again.
 ///
 /// `false` for an interrupted call: the socket may be ready already, and a task that waits for the next
 /// readiness would wait forever. [`ErrorClass::is_transient`] is true for both.
@@ -116,12 +116,12 @@ pub(super) fn is_tls_alert(error: &io::Error) -> bool {
     Chain::new(error).any(builtin::is_alert)
 }
 
-/// What the built-in rules say of `error`, or `None` if they know nothing in its chain.
+/// The verdict of the built-in rules, or `None` if they know no error of the chain.
 pub(super) fn judged(error: &(dyn Error + 'static)) -> Option<Verdict> {
     Chain::new(error).find_map(builtin::judge)
 }
 
-/// As [`judged`], for an error of `call`.
+/// Like [`judged`], for an error that `call` returned.
 pub(super) fn judged_by_call(error: &io::Error, call: Call) -> Option<ErrorClass> {
     Chain::new(error).find_map(|error| {
         let by_call = error.downcast_ref().and_then(|error| call.judge(error));

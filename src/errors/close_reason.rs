@@ -90,8 +90,8 @@ use std::io::{self, ErrorKind};
 pub enum CloseReason {
     /// The peer closed before we had finished sending: a FIN, or for a Unix socket its close.
     ///
-    /// A FIN that a reset follows at once (a peer that closes while data is on its way to it) is
-    /// this too, whichever of the two arrives first.
+    /// If a peer closes while data is on its way to it, a reset follows the FIN at once. That is `PeerClosed` too,
+    /// whichever of the two is detected first.
     PeerClosed,
     /// The peer's FIN came after our own shutdown: the orderly end.
     Finished,
@@ -149,7 +149,7 @@ impl CloseReason {
         Chain::new(error).find_map(|error| error.downcast_ref())
     }
 
-    /// A short name that does not change, for logs and metrics: one of a small fixed set.
+    /// A short, stable name for logs and metrics, from a small fixed set.
     ///
     /// `peer_closed`, `finished`, `reset`, `timed_out`, `unreachable`, `stalled`, `truncated`, `tls`,
     /// `tls_alert`, `aborted`, `dropped`, `runtime_shutdown`; of [`Failed`](Self::Failed) `failed_` and the class of the
@@ -193,7 +193,7 @@ impl CloseReason {
         }
     }
 
-    /// Whether it was our side that ended the stream: [`Finished`](Self::Finished),
+    /// Whether our side ended the stream: [`Finished`](Self::Finished),
     /// [`Aborted`](Self::Aborted), [`Dropped`](Self::Dropped) or [`RuntimeShutdown`](Self::RuntimeShutdown).
     ///
     /// ```
@@ -219,9 +219,9 @@ impl CloseReason {
 
     /// What the reason means for a sender whose message it stopped.
     ///
-    /// It is the class of the error that the reason was made from. One case differs: an
-    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) that is not TLS's is
-    /// [`Disconnected`](ErrorClass::Disconnected) by itself, and [`Tls`](ErrorClass::Tls) as
+    /// It is the class of the error that caused the reason. One case differs: an
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) that does not come from TLS is
+    /// [`Disconnected`](ErrorClass::Disconnected) as an error, and [`Tls`](ErrorClass::Tls) as
     /// [`Truncated`](Self::Truncated).
     ///
     /// ```

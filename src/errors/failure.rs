@@ -1,4 +1,4 @@
-//! An error that ended a stream for a reason without a name of its own.
+//! An error that closed a stream and has no named close reason.
 
 use super::class::ErrorClass;
 use std::fmt;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Failure {
-    /// Behind one pointer, as a [`CloseReason`](crate::CloseReason) lies in every stream.
+    /// Behind one pointer, because every stream has room for a [`CloseReason`](crate::CloseReason).
     parts: Arc<Parts>,
 }
 

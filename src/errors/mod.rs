@@ -78,6 +78,50 @@
 //!
 //! The [`outbox`](crate::outbox) is such a sender, with a queue, confirmations and a back-off.
 //!
+//! # An accept loop
+//!
+//! accept(2) also returns errors of connections that failed before they were accepted. Such an error must not end the
+//! server, and a lack of descriptors must not turn the loop into a busy one:
+//!
+//! ```
+//! use hangup::errors::{Call, ErrorClass, classify_call};
+//! use std::io::{self, ErrorKind};
+//!
+//! enum Next { Accept, Pause, Stop }
+//!
+//! fn after_accept(error: &io::Error) -> Next {
+//!     match classify_call(error, Call::Accept) {
+//!         // The connection is gone, or a signal came: the listener still works.
+//!         class if class.is_transient() => Next::Accept,
+//!         // No descriptors are left (EMFILE). Some may be closed in a moment.
+//!         ErrorClass::LocalResources => Next::Pause,
+//!         _ => Next::Stop,
+//!     }
+//! }
+//!
+//! assert!(matches!(after_accept(&ErrorKind::ConnectionAborted.into()), Next::Accept));
+//! assert!(matches!(after_accept(&ErrorKind::OutOfMemory.into()), Next::Pause));
+//! assert!(matches!(after_accept(&ErrorKind::InvalidInput.into()), Next::Stop));
+//! ```
+//!
+//! [`MonitoredListener::accept_retrying`](crate::MonitoredListener::accept_retrying) is such a loop.
+//!
+//! # What the failed calls of a sender return
+//!
+//! | what has happened | `connect` | `write` | `read` | class |
+//! |---|---|---|---|---|
+//! | nobody listens on the port | `ECONNREFUSED` | | | [`Disconnected`](ErrorClass::Disconnected) |
+//! | the peer has reset the connection | | `ECONNRESET` for the first call, then `EPIPE` | `ECONNRESET` for the first call, then 0 bytes | [`Disconnected`](ErrorClass::Disconnected) |
+//! | the peer has closed, and has answered our data with a reset | | succeeds once, then `EPIPE` | 0 bytes, and no error | [`Disconnected`](ErrorClass::Disconnected) |
+//! | the peer has lost power or network | `ETIMEDOUT` | `ETIMEDOUT`, after minutes | the same if data was in flight, otherwise nothing | [`Timeout`](ErrorClass::Timeout) |
+//! | there is no route | `ENETUNREACH`, `EHOSTUNREACH` | `EHOSTUNREACH`, after minutes | the same if data was in flight, otherwise nothing | [`Network`](ErrorClass::Network) |
+//! | all local ports are in use | `EADDRNOTAVAIL` | | | [`LocalResources`](ErrorClass::LocalResources) |
+//! | no descriptors are left | `EMFILE`, from socket(2) | | | [`LocalResources`](ErrorClass::LocalResources) |
+//!
+//! These are the codes of Linux (tcp(7), ip(7), connect(2)). On Windows the same failures have the codes `WSAECONNREFUSED`,
+//! `WSAECONNRESET` and so on, which have the same classes. A [`MonitoredStream`](crate::MonitoredStream) closes with the
+//! fitting [`CloseReason`] before the next write.
+//!
 //! # Why a table is needed
 //!
 //! [`io::ErrorKind`](std::io::ErrorKind) is too coarse, and it differs between systems. About twenty codes mean that a
@@ -106,8 +150,8 @@
 //!
 //! # How an error is read
 //!
-//! From the outside in: the first error of the chain that says something decides. The chain consists of each error's
-//! [`source`](std::error::Error::source), and of two things that `source` skips: the payload of an
+//! The chain of errors is read from the outside in, and the first error that says something decides. The chain consists
+//! of each error's [`source`](std::error::Error::source), and of two errors that `source` skips: the payload of an
 //! [`io::Error`](std::io::Error), and the error in a `Box` or an `Arc`.
 //!
 //! * An [`io::Error`](std::io::Error) with an OS code: this platform's table decides ([`classify_os`]). If the table does
@@ -116,10 +160,10 @@
 //!   `InvalidData` say nothing by themselves, so the errors inside decide.
 //! * A [`CloseReason`]: its [`class`](crate::CloseReason::class).
 //! * tokio's `Elapsed`: a timeout.
-//! * **A name that does not resolve.** On Unix std's error has no code and a kind that no program can name. Its message
-//!   starts with "failed to lookup address information", and that start is recognized. Every cause of the failure, also
-//!   a lack of memory, is then [`Resolution`](ErrorClass::Resolution). If a system call failed (`EAI_SYSTEM`), the error
-//!   has the `errno`, and on Windows a code such as `WSAHOST_NOT_FOUND`; the table decides about both.
+//! * **A name that does not resolve.** On Unix std's error has no code, and a kind that no program can name. Its message
+//!   starts with "failed to lookup address information", which is recognized. Every cause of the failure, even a lack
+//!   of memory, is then [`Resolution`](ErrorClass::Resolution). If a system call failed (`EAI_SYSTEM`), the error has
+//!   the `errno`; on Windows it has a code such as `WSAHOST_NOT_FOUND`. The table decides about both.
 //! * **rustls**, without a dependency on it: the name of the error's variant decides, as `Debug` prints it. Names that
 //!   another library may use too count only inside an `io::Error` of the kind `InvalidData`, in which tokio-rustls wraps
 //!   them. An input that ends without close_notify is recognized by the start of its message.
@@ -153,9 +197,9 @@
 //!
 //! # Cost
 //!
-//! Nothing here allocates or locks. An error with an OS code takes one search in a table. For an error that no rule
-//! knows, the start of its `Debug` output is read, and for the innermost error without a code the start of its
-//! `Display` output. What these two implementations cost is up to them.
+//! Nothing here allocates or locks. An error with an OS code takes one binary search in a table. For an error that no
+//! rule knows, the start of its `Debug` output is read, and for the innermost error without a code the start of its
+//! `Display` output. The cost of these two depends on their implementations.
 
 mod builtin;
 mod call;

@@ -27,7 +27,7 @@ pub(super) const fn row(code: i32, name: &'static str, class: ErrorClass) -> OsE
 }
 
 impl OsError {
-    /// The code, as `raw_os_error` gives it. For a name look-up on Unix, what `getaddrinfo` returns.
+    /// The code, as `raw_os_error` returns it. For a name look-up on Unix, the return value of `getaddrinfo`.
     ///
     /// ```
     /// use hangup::errors::{OsError, Platform};

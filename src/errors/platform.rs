@@ -5,9 +5,8 @@ use std::str::FromStr;
 
 /// A platform whose error codes are known.
 ///
-/// The same number means different things on different platforms. 104 is a reset on Linux, a mutex that
-/// cannot be recovered on macOS, and nothing on Windows. Every function that takes a code therefore
-/// takes its platform too.
+/// The same number has different meanings on different platforms. 104 is a reset on Linux, a mutex that cannot be
+/// recovered on macOS, and nothing on Windows. So every function that takes a code also takes its platform.
 ///
 /// ```
 /// use hangup::errors::{ErrorClass, Platform, classify_os};

@@ -10,7 +10,7 @@ use std::fmt::{self, Debug, Display, Write};
 /// The error prints no more than that, and nothing is stored.
 pub(super) fn displays(error: &dyn Display, text: &str) -> bool {
     let mut rest = Rest(text);
-    // The writer ends the formatting early by an error. What counts is how far it came.
+    // The writer stops the formatting with an error. Only the part that was compared counts.
     let _ = write!(rest, "{error}");
     rest.0.is_empty()
 }
@@ -22,12 +22,12 @@ pub(super) fn debugs(error: &dyn Debug, text: &str) -> bool {
     rest.0.is_empty()
 }
 
-/// What is still to come of a text.
+/// The part of a text that was not matched yet.
 struct Rest<'a>(&'a str);
 
 impl Write for Rest<'_> {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        // Bytes, as `part` may end within a character of `text`'s length.
+        // Compares bytes: `len` may lie within a character.
         let len = self.0.len().min(part.len());
         if self.0.as_bytes()[..len] != part.as_bytes()[..len] {
             return Err(fmt::Error);
@@ -56,7 +56,7 @@ impl Word {
             bytes: [0; Self::CAPACITY],
             len: 0,
         };
-        // The writer ends the formatting at the end of the word by an error.
+        // At the end of the word, the writer stops the formatting with an error.
         let _ = write!(word, "{error:?}");
         word
     }

@@ -1,4 +1,4 @@
-//! From an error to the reason why the stream is over.
+//! Converts errors into close reasons.
 
 use super::builtin::{self, Verdict};
 use super::chain::Chain;
@@ -9,8 +9,8 @@ use super::failure::Failure;
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
-/// The reason that the error carries, or else what the error means when a read or a write of a
-/// stream fails with it, by the classification of [`errors`](crate::errors).
+/// The reason that the error carries. For any other error, the reason with which a stream closes when a read or a write
+/// fails with it, by the classification of [`errors`](crate::errors).
 impl From<&io::Error> for CloseReason {
     fn from(error: &io::Error) -> Self {
         if let Some(reason) = Self::carried_by(error) {
@@ -23,17 +23,17 @@ impl From<&io::Error> for CloseReason {
 }
 
 impl CloseReason {
-    /// The reason inside an error of any library: it looks through the wrappers of axum, hyper, tungstenite,
-    /// tonic and the like, as far as they name their [`source`](Error::source).
+    /// The close reason inside an error of any library. It looks through the wrappers of axum, hyper, tungstenite, tonic
+    /// and others, if they return their [`source`](Error::source).
     ///
-    /// It is the reason that a refused write [carries](Self::carried_by), or else what the first error inside
-    /// means that is an error of a connection: an [`io::Error`], or rustls'. `None`: the error is not of a
-    /// connection.
+    /// If a refused write of a stream is inside, it is the reason that the write [carries](Self::carried_by). Otherwise
+    /// it is the reason for the first error inside that an `io::Error` or rustls explains. `None` means that the
+    /// error was not caused by a connection.
     ///
-    /// h2, and so hyper and tonic over HTTP/2, keep of an [`io::Error`] only its kind and text. A reason that it
-    /// carried becomes the one that fits the kind: `Stalled` becomes `TimedOut`, `Finished` becomes `PeerClosed`.
-    /// The [`Monitor`](crate::Monitor) of the connection has the reason itself. The error of h2 itself names no
-    /// source: pass what its `into_io` gives.
+    /// h2 keeps only the kind and the text of an [`io::Error`], and so do hyper and tonic over HTTP/2. A carried reason
+    /// then becomes the one that fits the kind: `Stalled` becomes `TimedOut`, `Finished` becomes `PeerClosed`. The
+    /// [`Monitor`](crate::Monitor) of the connection still has the original reason. h2's own error returns no source:
+    /// pass the result of its `into_io` instead.
     ///
     /// ```
     /// use hangup::CloseReason;
@@ -66,7 +66,7 @@ impl CloseReason {
     }
 }
 
-/// The reason that has a name of its own.
+/// The named reason for a verdict, if there is one.
 fn named(verdict: Verdict, is_tls_alert: impl FnOnce() -> bool) -> Option<CloseReason> {
     let Verdict { class, kind } = verdict;
     Some(match (class, kind) {

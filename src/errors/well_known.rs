@@ -1,13 +1,13 @@
-//! Rules for errors of well-known crates that hide their cause: no `source`, and no `io::Error`.
+//! Rules for errors of well-known crates that hide their cause: they have no `source` and contain no `io::Error`.
 //!
-//! The crates are not dependencies: the rules go by what their errors print. The versions that were tried
-//! stand beside the rules, and `tests/third_party` provokes the errors with the crates themselves.
+//! The crates are not dependencies, so the rules compare the text that their errors print. The tried versions stand
+//! beside the rules, and `tests/third_party` provokes the errors with the crates themselves.
 
 use super::class::ErrorClass::{self, *};
 use super::printed::{Word, debugs, displays};
 use std::error::Error;
 
-/// What `error` by itself means, if a rule knows it.
+/// The class of `error` alone, if a rule knows it.
 pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<ErrorClass> {
     let word = Word::of(error);
     let by_word = VARIANTS.iter().find(|(name, _)| *name == word.as_str());
@@ -17,7 +17,7 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<ErrorClass> {
     Some(*class)
 }
 
-/// The first word of the `Debug` output, whole.
+/// The whole first word of the `Debug` output.
 const VARIANTS: &[(&str, ErrorClass)] = &[
     // reqwest 0.13: its own timer. quinn 0.11: ConnectionError.
     ("TimedOut", Timeout),

@@ -1,29 +1,32 @@
 //! One request and its response.
 
-use super::body_error::{BodyError, body_error};
+use super::exchange_guard::ExchangeGuard;
 use super::gone::Gone;
 use super::gone_reason::GoneReason;
 use super::request::Request;
-use super::stall_body::StallBody;
 use crate::monitor::Monitor;
-use crate::policy::StallPolicy;
-use crate::state::Closed;
-use bytes::{Buf, Bytes};
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
 use std::fmt;
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use tokio_util::sync::CancellationToken;
 
-/// A handle on one request and its response: it tells when nobody waits for the response any more.
+/// A handle on one request and its response. It reports when nobody waits for the response any more.
 ///
-/// The [`Monitor`] tells of the connection. The [`ExchangeGuard`] tells of the request: keep it alive for as long as
-/// the HTTP library is interested, first in the future that handles the request, then in the body of the response.
-/// With axum, [`follow`](crate::axum::follow) does that for every handler.
+/// The [`Monitor`] reports the end of the connection. The [`ExchangeGuard`] reports the end of the request: keep it as
+/// long as the HTTP library needs the request, first in the future that handles it, then in the body of the response.
+/// With axum, [`follow`](crate::axum::follow) does this for every handler.
+///
+/// # How an exchange ends
+///
+/// | event | [`GoneReason`] |
+/// |---|---|
+/// | HTTP takes the last byte of the body, or the handler calls [`answered`](ExchangeGuard::answered) | [`Answered`](GoneReason::Answered) |
+/// | the client resets the HTTP/2 stream, so HTTP drops the handler or the body | [`Cancelled`](GoneReason::Cancelled) |
+/// | a timeout of the server drops the handler | [`Cancelled`](GoneReason::Cancelled) |
+/// | the handler panics, so that the guard is dropped | [`Cancelled`](GoneReason::Cancelled) |
+/// | the client takes the body too slowly, with [`body_with_policy`](ExchangeGuard::body_with_policy) | [`Stalled`](GoneReason::Stalled) |
+/// | the connection closes, for any reason | [`Connection`](GoneReason::Connection) |
+///
+/// The first event decides. In HTTP/1.1 a client can cancel only by closing the connection.
 ///
 /// ```
 /// use hangup::http::{Exchange, GoneReason};
@@ -66,10 +69,7 @@ impl Exchange {
     /// ```
     pub fn new(monitor: &Monitor) -> (Self, ExchangeGuard) {
         let shared = Request::new(monitor);
-        let guard = ExchangeGuard {
-            shared: shared.clone(),
-            is_upgraded: false,
-        };
+        let guard = ExchangeGuard::new(shared.clone());
         (Self { shared }, guard)
     }
 
@@ -99,7 +99,8 @@ impl Exchange {
         Gone::new(self.shared.clone())
     }
 
-    /// Whether nobody waits for the response any more. It makes no system call, so a loop that computes can ask often.
+    /// Whether nobody waits for the response any more. It makes no system call, so a loop that computes can call it
+    /// often.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -145,7 +146,8 @@ impl Exchange {
 
     /// A token that is cancelled when nobody waits for the response any more.
     ///
-    /// Each call returns a child token, so cancelling it affects nobody else, as with [`Monitor::cancellation_token`].
+    /// Each call returns a child token, so cancelling it affects no other task, as with
+    /// [`Monitor::cancellation_token`].
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -164,7 +166,7 @@ impl Exchange {
     pub fn cancellation_token(&self) -> CancellationToken {
         let token = &self.shared.token;
         let token = token.get_or_init(|| self.shared.monitor.cancellation_token());
-        // An end between the two lines above found no token to cancel.
+        // If the exchange ended before the token was stored, nothing has cancelled the token.
         if self.is_gone() {
             token.cancel();
         }
@@ -198,215 +200,5 @@ impl fmt::Debug for Exchange {
             .field("reason", &self.gone_reason())
             .field("monitor", &self.shared.monitor)
             .finish()
-    }
-}
-
-/// Lives as long as somebody waits for the response. Dropping it means [`GoneReason::Cancelled`].
-///
-/// Keep it in the future that handles the request, and move it into the response with [`body`](Self::body).
-#[must_use = "dropping it cancels the exchange"]
-pub struct ExchangeGuard {
-    shared: Arc<Request>,
-    is_upgraded: bool,
-}
-
-impl ExchangeGuard {
-    /// Moves the guard into the body of the response.
-    ///
-    /// The exchange is [answered](GoneReason::Answered) when HTTP has taken the whole body, and
-    /// [cancelled](GoneReason::Cancelled) when HTTP drops it before.
-    ///
-    /// ```
-    /// use hangup::MonitoredStream;
-    /// use hangup::http::{Exchange, GoneReason};
-    /// use http_body_util::{BodyExt, Full};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (exchange, guard) = Exchange::new(&stream.monitor());
-    /// let body = guard.body(Full::new(&b"answer"[..]));
-    /// assert_eq!(body.collect().await.unwrap().to_bytes(), "answer");
-    /// assert_eq!(exchange.gone_reason(), Some(GoneReason::Answered));
-    /// # }
-    /// ```
-    pub fn body<B: Body>(self, body: B) -> ExchangeBody<B> {
-        let followed = ExchangeBody {
-            closed: self.shared.monitor.closed(),
-            left: body.size_hint().exact(),
-            guard: self,
-            body,
-            over: false,
-        };
-        followed.mark_if_answered();
-        followed
-    }
-
-    /// As [`body`](Self::body), and gives the response up when its client takes less than `policy` asks for.
-    ///
-    /// The exchange then ends with [`GoneReason::Stalled`], and what `body` holds is freed: see [`StallBody`].
-    ///
-    /// # Errors
-    ///
-    /// There is no current runtime, or it has no timer. The exchange is then cancelled.
-    ///
-    /// ```
-    /// use hangup::http::{Exchange, GoneReason};
-    /// use hangup::{MonitoredStream, StallPolicy};
-    /// use http_body_util::Full;
-    /// use std::time::Duration;
-    ///
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (exchange, guard) = Exchange::new(&stream.monitor());
-    /// let policy = StallPolicy::new(1024, Duration::from_secs(30));
-    /// let _body = guard.body_with_policy(Full::from("for nobody"), policy)?;
-    /// // The client of this HTTP/2 stream never opens its window, so HTTP asks for nothing.
-    /// assert_eq!(exchange.gone().await, GoneReason::Stalled);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn body_with_policy<B>(
-        self,
-        body: B,
-        policy: StallPolicy,
-    ) -> io::Result<ExchangeBody<StallBody<B>>>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BodyError>,
-    {
-        let shared = self.shared.clone();
-        let stalled = move || shared.end(GoneReason::Stalled);
-        Ok(self.body(StallBody::with_hook(body, policy, stalled)?))
-    }
-
-    /// Marks the request as answered, for a response without a body, or with one that HTTP drops without polling it (a
-    /// response to HEAD).
-    ///
-    /// ```
-    /// use hangup::MonitoredStream;
-    /// use hangup::http::{Exchange, GoneReason};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (exchange, guard) = Exchange::new(&stream.monitor());
-    /// guard.answered();
-    /// assert_eq!(exchange.gone_reason(), Some(GoneReason::Answered));
-    /// # }
-    /// ```
-    pub fn answered(self) {
-        self.shared.end(GoneReason::Answered);
-    }
-
-    /// Leaves the end of the exchange to the connection, for a response that switches protocols: a WebSocket's 101, or a
-    /// success in answer to CONNECT.
-    ///
-    /// The exchange then ends with [`GoneReason::Connection`] only. Where the new protocol has one stream of an HTTP/2
-    /// connection (RFC 8441), the end of that stream alone is not detected.
-    ///
-    /// ```
-    /// use hangup::http::{Exchange, GoneReason};
-    /// use hangup::{CloseReason, MonitoredStream};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (exchange, guard) = Exchange::new(&stream.monitor());
-    /// guard.upgraded();
-    /// assert!(!exchange.is_gone());
-    /// drop(stream); // the task that serves the WebSocket ends
-    /// assert_eq!(exchange.gone().await, GoneReason::Connection(CloseReason::Dropped));
-    /// # }
-    /// ```
-    pub fn upgraded(mut self) {
-        self.is_upgraded = true;
-    }
-}
-
-impl Drop for ExchangeGuard {
-    fn drop(&mut self) {
-        if !self.is_upgraded {
-            self.shared.end(GoneReason::Cancelled);
-        }
-    }
-}
-
-impl fmt::Debug for ExchangeGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExchangeGuard")
-            .field("reason", &self.shared.reason())
-            .finish()
-    }
-}
-
-pin_project! {
-    /// A response body that tells its [`Exchange`] when HTTP has taken all of it, or drops it.
-    ///
-    /// It also ends when the connection closes, with the same error as [`UntilClosed`](crate::UntilClosed).
-    #[derive(Debug)]
-    #[must_use = "dropping it cancels the exchange"]
-    pub struct ExchangeBody<B> {
-        #[pin]
-        body: B,
-        closed: Closed,
-        guard: ExchangeGuard,
-        // The remaining bytes, if the body knows them. HTTP asks for no frame after the last one.
-        left: Option<u64>,
-        over: bool,
-    }
-}
-
-impl<B: Body> ExchangeBody<B> {
-    /// Marks the exchange as answered when there is nothing more to take.
-    fn mark_if_answered(&self) {
-        if self.over || self.left == Some(0) || self.body.is_end_stream() {
-            self.guard.shared.end(GoneReason::Answered);
-        }
-    }
-}
-
-impl<B> Body for ExchangeBody<B>
-where
-    B: Body,
-    B::Error: Into<BodyError>,
-{
-    type Data = B::Data;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, BodyError>>> {
-        let this = self.as_mut().project();
-        if *this.over {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(reason) = Pin::new(this.closed).poll(cx) {
-            *this.over = true;
-            return Poll::Ready(Some(Err(body_error(reason))));
-        }
-        let frame = ready!(this.body.poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Buf::remaining) as u64;
-                *this.left = this.left.map(|left| left.saturating_sub(bytes));
-            }
-            Some(Err(_)) => {}
-            None => *this.over = true,
-        }
-        if !matches!(frame, Some(Err(_))) {
-            self.mark_if_answered();
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.over || self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -6,6 +6,31 @@ use std::fmt;
 /// Why a request is over.
 ///
 /// The first reason wins and never changes, as with [`CloseReason`].
+///
+/// | reason | the connection | what a handler usually does |
+/// |---|---|---|
+/// | [`Connection`](Self::Connection) | is closed | stops, and releases everything |
+/// | [`Cancelled`](Self::Cancelled) | is open and serves other requests | stops this request only |
+/// | [`Stalled`](Self::Stalled) | is open | stops this request, and counts the client as slow |
+/// | [`Answered`](Self::Answered) | is open | writes the access log |
+///
+/// ```
+/// use hangup::CloseReason;
+/// use hangup::http::GoneReason;
+///
+/// /// The status for an access log. nginx writes 499 for a client that left before the response.
+/// fn logged(reason: &GoneReason, status: u16) -> u16 {
+///     match reason {
+///         GoneReason::Answered => status,
+///         _ => 499,
+///     }
+/// }
+///
+/// assert_eq!(logged(&GoneReason::Answered, 200), 200);
+/// assert_eq!(logged(&GoneReason::Cancelled, 200), 499);
+/// assert_eq!(logged(&GoneReason::Connection(CloseReason::Reset), 200), 499);
+/// assert_eq!(GoneReason::Connection(CloseReason::Reset).to_string(), "reset by peer");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GoneReason {
@@ -14,8 +39,8 @@ pub enum GoneReason {
     /// Only this request was cancelled, and the connection is still open: the client reset the HTTP/2 stream, or the
     /// server dropped the handler or the response, after a timeout for example.
     Cancelled,
-    /// The client takes this response too slowly, or not at all: the [`StallPolicy`](crate::StallPolicy) of a
-    /// [`StallBody`](super::StallBody) or of a [`producer_with_policy`](super::producer_with_policy) gave it up. The
+    /// The client took this response too slowly, or not at all, so the [`StallPolicy`](crate::StallPolicy) of a
+    /// [`StallBody`](super::StallBody) or a [`producer_with_policy`](super::producer_with_policy) gave it up. The
     /// connection is still open.
     Stalled,
     /// HTTP took the whole response.

@@ -1,4 +1,4 @@
-//! What a response holds, until its client has stalled.
+//! The content of a response, which is dropped when its client stalls.
 
 use super::progress::Progress;
 use crate::observe::call_foreign;
@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 
 /// The content of a response, and a task that drops it when the client takes too little.
 ///
-/// HTTP does not poll a body while the client's window is closed, so only a task can. It sleeps while the
-/// response does not wait for its client.
+/// HTTP does not poll a body while the client's window is closed, so the body cannot notice the stall itself. The task
+/// sleeps while the response does not wait for its client.
 #[derive(Debug)]
 pub(super) struct Judged<C> {
     shared: Arc<Shared<C>>,
@@ -27,7 +27,7 @@ struct Shared<C> {
     progress: Progress,
     /// `None` after the client has stalled, and at the end.
     content: Mutex<Option<C>>,
-    /// The task waits for a part to be handed to HTTP.
+    /// Whether the task sleeps until the next part is handed to HTTP.
     is_idle: AtomicBool,
     wake: Notify,
 }
@@ -46,7 +46,7 @@ impl<C: Send + 'static> Judged<C> {
             is_idle: AtomicBool::new(false),
             wake: Notify::new(),
         });
-        // HTTP need not ask for anything before the client has opened its window.
+        // The clock starts now: HTTP asks for nothing before the client has opened its window.
         shared.progress.handed();
         tokio::spawn(judge(shared.clone(), stall, on_stall));
         Ok(Self { shared })
@@ -54,7 +54,7 @@ impl<C: Send + 'static> Judged<C> {
 }
 
 impl<C> Judged<C> {
-    /// HTTP asks for the next part: the last one, of `amount`, is through.
+    /// HTTP asks for the next part, so the client has taken the last one, of `amount`.
     pub(super) fn asked(&self, amount: usize) {
         self.shared.progress.asked(amount);
     }
@@ -100,7 +100,7 @@ async fn judge<C>(shared: Arc<Shared<C>>, mut stall: Stall, on_stall: impl FnOnc
             }
             stall.done(Step::Write);
             shared.is_idle.swap(true, AcqRel);
-            // A part that was handed over meanwhile found the flag down.
+            // A part that was handed over before the swap has not woken the task.
             if !shared.progress.waits() {
                 return Poll::Pending;
             }

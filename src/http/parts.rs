@@ -1,11 +1,11 @@
-//! A body's data, handed to HTTP in parts.
+//! The data of a body, handed to HTTP in parts.
 
 use bytes::Bytes;
 use http_body::SizeHint;
 use std::mem;
 
-/// The most that HTTP is handed at a time: what a slow client takes of it shows as progress, and what it does
-/// not take can be freed.
+/// The largest part. A small part shows the progress of a slow client, and the parts that were not handed out can be
+/// freed.
 const PART: usize = 16 << 10;
 
 /// Cuts data into parts.
@@ -17,12 +17,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// HTTP asks for more. How much it had got.
+    /// HTTP asks for more. Returns the length of the last part.
     pub(crate) fn asked(&mut self) -> usize {
         mem::take(&mut self.handed)
     }
 
-    /// Whether the next data is to be put in.
+    /// Whether all data was handed out.
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -38,7 +38,7 @@ impl Parts {
         part
     }
 
-    /// The hint of a body of which `hint` is what is not in here.
+    /// Adds the data that is left here to `hint`, the size hint of the rest of the body.
     pub(crate) fn size_hint(&self, hint: SizeHint) -> SizeHint {
         let rest = self.rest.len() as u64;
         if rest == 0 {

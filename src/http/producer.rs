@@ -1,12 +1,11 @@
-//! A queue from a producing thread to a response, which tells the thread when nobody receives any more.
+//! A queue from a producing thread to a response. The thread learns when nobody receives any more.
 
 use super::gone::Gone;
 use super::gone_reason::GoneReason;
+use super::producer_error::ProducerError;
+use super::producer_stream::ProducerStream;
 use super::request::Request;
 use crate::monitor::Monitor;
-use crate::state::Closed;
-use futures_core::Stream;
-use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -17,10 +16,22 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// A bounded queue from the producer of items to the response that carries them.
 ///
-/// `room` items may wait in it. [`ProducerStream`] is a [`Stream`]: make a response body or server-sent events of it.
-/// When it is dropped, or the connection of `monitor` closes, the [`Producer`] learns of it: a send fails, also one
-/// that waits for room, and [`is_gone`](Producer::is_gone) can be asked between two items. So at most one item is
-/// produced for nobody.
+/// `room` items may wait in the queue. [`ProducerStream`] is a [`Stream`](futures_core::Stream): turn it into a response body or into
+/// server-sent events. When it is dropped, or the connection of `monitor` closes, the [`Producer`] learns of it: every
+/// send fails, even one that waits for room, and [`is_gone`](Producer::is_gone) returns `true` between two items. The
+/// items that wait are dropped, and at most the one that is being produced is wasted after that.
+///
+/// # Which kind of producer
+///
+/// | the items come from | call |
+/// |---|---|
+/// | a thread that computes or blocks, such as a model or a database driver | [`blocking_send`](Producer::blocking_send) in [`spawn_blocking`](tokio::task::spawn_blocking) |
+/// | a task | [`send`](Producer::send) |
+/// | a computation that takes seconds for each item | the same, and [`is_gone`](Producer::is_gone) inside of the computation |
+/// | a `Stream` that exists already | no producer: [`until_closed`](crate::UntilClosedExt::until_closed) |
+/// | a client of HTTP/2 that may stop reading | [`producer_with_policy`](super::producer_with_policy) |
+///
+/// Choose a small `room`: items in the queue take memory, and are wasted if the client leaves. Start with 1.
 ///
 /// # Panics
 ///
@@ -53,18 +64,15 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, ProducerStream<T>) {
     let (sender, receiver) = mpsc::channel(room);
     let shared = Request::new(monitor);
-    let items = ProducerStream {
-        closed: monitor.closed(),
-        receiver,
-        shared: shared.clone(),
-    };
+    let items = ProducerStream::new(receiver, monitor.closed(), shared.clone());
     (Producer::new(sender, shared), items)
 }
 
 /// The sending end of a [`producer`] queue.
 ///
-/// When it is dropped, the [`ProducerStream`] ends, and the response looks complete. That also happens after a panic
-/// of the producing thread.
+/// When it is dropped, the [`ProducerStream`] ends, and the response looks complete to the client. A panic of the
+/// producing thread drops it too. To mark a response as incomplete, send an item that is an error: a body of
+/// `Result` items fails with it.
 pub struct Producer<T> {
     sender: mpsc::Sender<T>,
     shared: Arc<Request>,
@@ -79,7 +87,7 @@ impl<T> Producer<T> {
     ///
     /// # Errors
     ///
-    /// Nobody receives any more. The error returns the item, and has the reason.
+    /// [`ProducerError`]: nobody receives any more. It returns the item and the reason.
     ///
     /// # Cancel safety
     ///
@@ -121,18 +129,18 @@ impl<T> Producer<T> {
                 permit.send(item);
                 Ok(())
             }
-            Err(reason) => Err(ProducerError { item, reason }),
+            Err(reason) => Err(ProducerError::new(item, reason)),
         }
     }
 
-    /// As [`send`](Self::send), and blocks the thread until there is room.
+    /// Like [`send`](Self::send), but blocks the thread until there is room.
     ///
-    /// It needs no runtime. Do not call it on a worker thread of one, which it would block: use
-    /// [`spawn_blocking`](tokio::task::spawn_blocking) or a thread of your own.
+    /// It needs no runtime. Do not call it on a worker thread of a runtime, which it would block: use
+    /// [`spawn_blocking`](tokio::task::spawn_blocking) or a separate thread.
     ///
     /// # Errors
     ///
-    /// Nobody receives any more. The error returns the item, and has the reason.
+    /// [`ProducerError`]: nobody receives any more. It returns the item and the reason.
     ///
     /// ```
     /// use futures::StreamExt;
@@ -156,7 +164,7 @@ impl<T> Producer<T> {
     /// ```
     pub fn blocking_send(&mut self, item: T) -> Result<(), ProducerError<T>> {
         if let Some(reason) = self.gone_reason() {
-            return Err(ProducerError { item, reason });
+            return Err(ProducerError::new(item, reason));
         }
         match self.sender.try_send(item) {
             Ok(()) => Ok(()),
@@ -164,7 +172,7 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Whether nobody receives any more. It makes no system call, so a loop that computes can ask often.
+    /// Whether nobody receives any more. It makes no system call, so a loop that computes can call it often.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -183,7 +191,7 @@ impl<T> Producer<T> {
         self.gone_reason().is_some()
     }
 
-    /// Why nobody receives any more; `None` while somebody does. Never [`GoneReason::Answered`].
+    /// Why nobody receives any more; `None` while somebody does. It is never [`GoneReason::Answered`].
     ///
     /// ```
     /// use hangup::http::{GoneReason, producer};
@@ -208,16 +216,33 @@ impl<T> Producer<T> {
     ///
     /// Cancel safe: the future may be dropped and created again.
     ///
+    /// A task that waits between two items waits for this too. Otherwise it learns of the end with its next item:
+    ///
     /// ```
     /// use hangup::MonitoredStream;
-    /// use hangup::http::{GoneReason, producer};
+    /// use hangup::http::{GoneReason, Producer, producer};
+    /// use std::time::Duration;
+    ///
+    /// /// An item an hour, until nobody receives any more.
+    /// async fn ticks(mut producer: Producer<u32>) -> GoneReason {
+    ///     let mut tick = 0;
+    ///     while producer.send(tick).await.is_ok() {
+    ///         tick += 1;
+    ///         tokio::select! {
+    ///             () = tokio::time::sleep(Duration::from_secs(3600)) => {}
+    ///             _ = producer.gone() => {}
+    ///         }
+    ///     }
+    ///     producer.gone().await
+    /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (producer, items) = producer::<u32>(&stream.monitor(), 1);
+    /// let (producer, items) = producer(&stream.monitor(), 1);
+    /// let ticking = tokio::spawn(ticks(producer));
     /// drop(items);
-    /// assert_eq!(producer.gone().await, GoneReason::Cancelled);
+    /// assert_eq!(ticking.await.unwrap(), GoneReason::Cancelled);
     /// # }
     /// ```
     pub fn gone(&self) -> Gone {
@@ -254,111 +279,6 @@ impl<T> fmt::Debug for Producer<T> {
             .finish()
     }
 }
-
-/// The receiving end of a [`producer`] queue: a [`Stream`] of the items.
-///
-/// It ends when the [`Producer`] is dropped and all of its items are taken, or when the connection closes.
-#[must_use = "to drop it tells the producer that nobody receives"]
-pub struct ProducerStream<T> {
-    receiver: mpsc::Receiver<T>,
-    closed: Closed,
-    shared: Arc<Request>,
-}
-
-impl<T> Stream for ProducerStream<T> {
-    type Item = T;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if Pin::new(&mut self.closed).poll(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        self.receiver.poll_recv(cx)
-    }
-}
-
-impl<T> Drop for ProducerStream<T> {
-    fn drop(&mut self) {
-        // Before the receiver is dropped: a send that waits for room then finds the reason.
-        self.shared.end(GoneReason::Cancelled);
-    }
-}
-
-impl<T> fmt::Debug for ProducerStream<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProducerStream")
-            .field("waiting", &self.receiver.len())
-            .field("closed", &self.closed)
-            .finish()
-    }
-}
-
-/// An item that was not sent, because nobody receives any more.
-///
-/// ```
-/// use hangup::MonitoredStream;
-/// use hangup::http::producer;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-/// let (mut producer, items) = producer(&stream.monitor(), 1);
-/// drop(items);
-/// let error = producer.send(7).await.unwrap_err();
-/// assert_eq!(error.to_string(), "nobody receives any more: request cancelled");
-/// assert_eq!(error.into_inner(), 7);
-/// # }
-/// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProducerError<T> {
-    item: T,
-    reason: GoneReason,
-}
-
-impl<T> ProducerError<T> {
-    /// The item that was not sent.
-    ///
-    /// ```
-    /// # use hangup::{MonitoredStream, http::producer};
-    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (mut producer, items) = producer(&stream.monitor(), 1);
-    /// drop(items);
-    /// let error = producer.blocking_send("token").unwrap_err();
-    /// assert_eq!(error.into_inner(), "token");
-    /// ```
-    pub fn into_inner(self) -> T {
-        self.item
-    }
-
-    /// Why nobody receives any more.
-    ///
-    /// ```
-    /// # use hangup::{MonitoredStream, http::{GoneReason, producer}};
-    /// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let (mut producer, items) = producer(&stream.monitor(), 1);
-    /// drop(items);
-    /// let error = producer.blocking_send("token").unwrap_err();
-    /// assert_eq!(error.reason(), &GoneReason::Cancelled);
-    /// ```
-    pub fn reason(&self) -> &GoneReason {
-        &self.reason
-    }
-}
-
-impl<T> fmt::Debug for ProducerError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProducerError")
-            .field("reason", &self.reason)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Display for ProducerError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nobody receives any more: {}", self.reason)
-    }
-}
-
-impl<T> Error for ProducerError<T> {}
 
 /// Runs `future` on this thread, which sleeps while it is pending.
 fn block_on<F: Future>(future: F) -> F::Output {

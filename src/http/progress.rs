@@ -1,26 +1,25 @@
-//! How far one response has got.
+//! The progress of one response.
 
 use crate::state::AtomicU64;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// What a response's body tells whoever judges its client.
+/// Counts what the client takes of a response body, for the task that enforces a stall policy.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// A part of the body was handed to HTTP, and the next was not asked for: the response waits for the
-    /// client.
+    /// HTTP has a part of the body and has not asked for the next one, so the response waits for the client.
     waits: AtomicBool,
-    /// What the client's windows have let through.
+    /// What the client has taken: bytes, or items of a queue.
     taken: AtomicU64,
 }
 
 impl Progress {
-    /// HTTP asks for the next part: the last one, of `amount`, is through.
+    /// HTTP asks for the next part, so the client has taken the last one, of `amount`.
     pub(crate) fn asked(&self, amount: usize) {
         self.waits.store(false, Relaxed);
         self.taken.fetch_add(amount as u64, Relaxed);
     }
 
-    /// HTTP has got a part, or could ask for the first one.
+    /// HTTP has received a part, or could ask for the first one.
     pub(crate) fn handed(&self) {
         self.waits.store(true, Relaxed);
     }
@@ -30,7 +29,7 @@ impl Progress {
         self.waits.load(Relaxed)
     }
 
-    /// What the client's windows have let through.
+    /// What the client has taken so far.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What an exchange, its guard and its futures share.
+//! The state that an exchange, its guard and its futures share.
 
 use super::gone_reason::GoneReason;
 use crate::monitor::Monitor;
@@ -6,10 +6,10 @@ use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState};
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
-/// What is known about one request.
+/// The state of one request.
 pub(super) struct Request {
     pub(super) monitor: Monitor,
-    /// The request's own: it is over with the guard.
+    /// The state of the request itself. It closes when the guard reports the end.
     request: Arc<SharedState>,
     /// Invariant 1: the first reason wins. Set before anybody is woken.
     reason: OnceLock<GoneReason>,
@@ -38,7 +38,7 @@ impl Request {
         Some(self.reason.get_or_init(|| reason).clone())
     }
 
-    /// The request is over, for `reason` if the connection is not over before.
+    /// Ends the request with `reason`, unless the connection or the request has ended before.
     pub(super) fn end(&self, reason: GoneReason) {
         if self.reason().is_none() {
             self.reason.get_or_init(|| reason);

@@ -1,4 +1,4 @@
-//! A body whose client has to take it at a rate.
+//! A body with a stall policy of its own.
 
 use super::body_error::{BodyError, body_error};
 use super::judged::Judged;
@@ -11,19 +11,23 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A response body that is given up when its client stalls: a bound for one response.
+/// A response body with a stall policy: it is dropped when its client takes it too slowly.
 ///
-/// In HTTP/2 each stream has a window of its own. A client that leaves it closed holds the response, and all
-/// that its body owns, for as long as it likes: the connection is read, pings are answered, and so no
-/// [stall policy of the connection](crate::MonitorConfig::stall) applies. Here the policy counts the bytes that HTTP
-/// takes from the body while it waits for the client. When the client takes too few, the wrapped body is dropped;
-/// if HTTP asks once more, it gets an error that carries [`CloseReason::Stalled`], and resets the stream.
+/// In HTTP/2 each stream has its own flow-control window (RFC 9113, section 5.2). A client that leaves the window closed
+/// holds the response, and everything that its body owns, as long as it likes. The connection is still read and pings
+/// are answered, so the [stall policy of the connection](crate::MonitorConfig::stall) does not apply. Here the policy
+/// counts the bytes that HTTP takes from the body while it waits for the client. When the client takes too few, the
+/// wrapped body is dropped. If HTTP polls the body again, it gets an error that carries [`CloseReason::Stalled`], and
+/// resets the stream.
 ///
-/// The time in which the wrapped body has no frame ready does not count. The time until HTTP asks for the first frame
-/// does: make this body when the response is ready. Data is handed out in parts of at most 16 KiB, so at most that much
-/// and what HTTP itself has buffered stays in memory.
+/// | time | counts |
+/// |---|---|
+/// | from the creation of this body until HTTP asks for the first frame | yes: create it when the response is ready |
+/// | the wrapped body has no frame ready | no: the client waits for us |
+/// | HTTP has a part and does not ask for the next one | yes |
 ///
-/// Each such body has a task, with a timer while it waits for the client.
+/// Data is handed out in parts of at most 16 KiB. After a stall only that part, and what HTTP itself has buffered, is
+/// still in memory. Each such body has one task, and a timer while it waits for the client.
 ///
 /// [`hangup::serve`](crate::serve) has this bound for every stream:
 /// [`Server::stall_policy`](crate::serve::Server::stall_policy).
@@ -54,7 +58,8 @@ impl<B: Send + 'static> StallBody<B> {
     ///
     /// # Errors
     ///
-    /// There is no current runtime, or it has no timer.
+    /// * [`NotConnected`](io::ErrorKind::NotConnected): it was not called in a runtime;
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without a timer.
     ///
     /// ```
     /// use hangup::StallPolicy;

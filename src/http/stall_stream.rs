@@ -1,4 +1,4 @@
-//! The receiving end of a producer whose client has to take its items at a rate.
+//! The receiving end of a producer with a stall policy.
 
 use super::body_error::{BodyError, body_error};
 use super::gone_reason::GoneReason;
@@ -19,19 +19,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
-/// As [`producer`](super::producer()), with a bound for the client: the receiving end is taken from at the rate of `policy`.
+/// Like [`producer`](super::producer()), with a stall policy: the client must take the items at the rate of `policy`.
 ///
-/// Each item counts as one of the policy's bytes: `StallPolicy::new(1, Duration::from_secs(30))` is one item in 30 s.
-/// The clock runs while an item was taken and the next one is not asked for, and until the first one is. It stands
-/// still while the client waits for the producer.
+/// Each item counts as one byte of the policy: `StallPolicy::new(1, Duration::from_secs(30))` is one item in 30 s. The
+/// clock runs until HTTP asks for the first item, and from each item that HTTP takes until it asks for the next one. It
+/// stands still while HTTP waits for the producer.
 ///
-/// When the client takes too few, the waiting items are dropped, and the [`Producer`] hears
-/// [`GoneReason::Stalled`]. [`StallStream`] ends with an error, so that a client that reads on later does not take the
-/// response for complete.
+/// When the client takes too few items, the items that wait are dropped, and the [`Producer`] gets
+/// [`GoneReason::Stalled`]. [`StallStream`] ends with an error, so that a client that reads on later does not mistake
+/// the response for a complete one.
 ///
 /// # Errors
 ///
-/// There is no current runtime, or it has no timer.
+/// * [`NotConnected`](io::ErrorKind::NotConnected): it was not called in a runtime;
+/// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without a timer.
 ///
 /// # Panics
 ///
@@ -76,10 +77,10 @@ pub fn producer_with_policy<T: Send + 'static>(
 ///
 /// It ends when the [`Producer`] is dropped and all of its items are taken. When the client has stalled or the
 /// connection closes, it ends with an error that carries the [`CloseReason`].
-#[must_use = "to drop it tells the producer that nobody receives"]
+#[must_use = "dropping it tells the producer that nobody receives"]
 pub struct StallStream<T> {
     queue: Judged<mpsc::Receiver<T>>,
-    /// How many items HTTP has got since it asked last.
+    /// How many items HTTP has received since it asked last.
     handed: usize,
     over: bool,
     closed: Closed,
@@ -123,7 +124,7 @@ impl<T> Stream for StallStream<T> {
 
 impl<T> Drop for StallStream<T> {
     fn drop(&mut self) {
-        // Before the queue is dropped: a send that waits for room then finds the reason.
+        // The reason is stored before the queue is dropped, so that a waiting send finds it.
         self.shared.end(GoneReason::Cancelled);
     }
 }

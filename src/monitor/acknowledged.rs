@@ -7,31 +7,36 @@ use crate::state::Transfer;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-/// The kernel tells nobody of an acknowledgement, so it is asked: at first after this time, which is
-/// more than a round trip on a local network,
-const FIRST_LOOK: Duration = Duration::from_millis(1);
+/// The pause before the second question to the kernel. Linux reports no acknowledgements by itself, so it has to be
+/// asked. A millisecond is longer than a round trip in a local network.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
-/// and then twice as long after each time, up to this: short against what a person notices, and twenty
-/// looks a second, at about a microsecond each, cost nothing.
-const LAST_LOOK: Duration = Duration::from_millis(50);
+/// The longest pause between two questions. The pause doubles until it reaches this limit. A person does not notice
+/// 50 ms, and twenty questions a second, about a microsecond each, cost next to nothing.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 impl Monitor {
     /// Waits until the peer has acknowledged all accepted bytes.
     ///
-    /// It is heard of up to 50 ms late: the kernel has to be asked. That it has acknowledged them does
-    /// not say that its program has read them, see [`Transfer::acknowledged`].
+    /// It returns up to 50 ms after the last acknowledgement, because the kernel has to be asked again and again. An
+    /// acknowledged byte is in the memory of the peer's kernel. The peer's program may not have read it: see
+    /// [`Transfer::acknowledged`].
+    ///
+    /// It has no time limit of its own. A peer that is connected and does not read never acknowledges more than its
+    /// receive buffer holds, so put a [`timeout`](tokio::time::timeout) around this, or set a
+    /// [stall policy](crate::StallPolicy).
     ///
     /// # Errors
     ///
-    /// * the [`CloseReason`], if the stream is over and some of the bytes never will be acknowledged, as
-    ///   far as can be known ([`CloseReason::carried_by`] gets it back);
-    /// * [`Unsupported`](ErrorKind::Unsupported): what is acknowledged is not known of this stream, see
-    ///   [`Transfer::acknowledged`], or the runtime was built without a timer;
-    /// * [`NotConnected`](ErrorKind::NotConnected): there is no runtime here.
+    /// * the [`CloseReason`], if the stream closed before all bytes were acknowledged
+    ///   ([`CloseReason::carried_by`] gets it back);
+    /// * [`Unsupported`](ErrorKind::Unsupported): the system does not report acknowledged bytes for this stream (see
+    ///   [`Transfer::acknowledged`]), or the runtime was built without a timer;
+    /// * [`NotConnected`](ErrorKind::NotConnected): it was not called in a runtime.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: nothing is lost with the future.
+    /// Cancel safe: dropping the future loses nothing.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")]
@@ -53,9 +58,9 @@ impl Monitor {
     /// ```
     pub async fn wait_acknowledged(&self) -> io::Result<()> {
         let _timer = timer::runtime("`wait_acknowledged`")?;
-        let mut pause = FIRST_LOOK;
+        let mut pause = FIRST_PAUSE;
         loop {
-            // In this order: what is acknowledged after the end will not be heard of.
+            // The reason is read first. After a close the number of acknowledged bytes no longer grows.
             let over = self.close_reason();
             match self.transfer() {
                 Transfer {
@@ -66,7 +71,7 @@ impl Monitor {
                 _ if self.is_acknowledgement_unknowable() => {
                     return Err(io::Error::new(
                         ErrorKind::Unsupported,
-                        "hangup: what the peer has acknowledged is not known of this stream",
+                        "hangup: the system does not report which bytes of this stream are acknowledged",
                     ));
                 }
                 _ => {}
@@ -75,13 +80,14 @@ impl Monitor {
                 return Err(reason.into());
             }
             let _ = self.run_until_closed(tokio::time::sleep(pause)).await;
-            pause = LAST_LOOK.min(pause * 2);
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 
-    /// Waits until the system holds nothing for the peer any more, as far as it tells.
+    /// Waits until the system holds no more bytes for the peer. Where the system does not report them, it returns
+    /// immediately.
     pub(crate) async fn wait_delivered(&self) -> io::Result<()> {
-        let mut pause = FIRST_LOOK;
+        let mut pause = FIRST_PAUSE;
         loop {
             match (self.owed(), self.close_reason()) {
                 // A peer that has sent its FIN goes on acknowledging.
@@ -90,7 +96,7 @@ impl Monitor {
                 _ => {}
             }
             tokio::time::sleep(pause).await;
-            pause = LAST_LOOK.min(pause * 2);
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 }

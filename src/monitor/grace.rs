@@ -18,13 +18,23 @@ use std::time::Duration;
 /// last of its connections closes, so a client that reconnects before its old connection is known to be closed loses
 /// nothing. It may reconnect any number of times.
 ///
-/// The handle is cloneable, and keeps no connection open. Its tokens are handles too: a [`GraceToken`] fires after the
-/// period when all handles are dropped. The drop of the last handle and the last token ends the period.
+/// # How a period ends
+///
+/// | event | the token | [`resume`](Self::resume) afterwards |
+/// |---|---|---|
+/// | all connections are closed for the whole period | is cancelled | fails |
+/// | the client reconnects within the period | stays | succeeds; the next close starts a full period |
+/// | [`end`](Self::end) is called | is cancelled at once | fails |
+/// | the last handle and the last [`GraceToken`] are dropped | is cancelled at once | no handle is left |
+/// | the runtime shuts down during the period | is cancelled at once | fails |
+///
+/// A handle keeps no connection open. A [`GraceToken`] keeps the period alive in the same way as a handle does, so the
+/// work may hold the token alone.
 ///
 /// # What it costs
 ///
-/// While a connection is open: no task and no timer, and some 400 bytes until [`end`](Self::end) is called, the last
-/// handle and the last token are dropped, or the period is over. During the period: one task.
+/// While a connection is open, it needs no task and no timer, and some 400 bytes. During the period it needs one task
+/// with a timer. After the end of the period only the handles are left.
 ///
 /// ```
 /// use hangup::MonitoredStream;
@@ -59,7 +69,7 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// * [`NotConnected`](std::io::ErrorKind::NotConnected): this is not called in a runtime;
+    /// * [`NotConnected`](std::io::ErrorKind::NotConnected): it was not called in a runtime;
     /// * [`Unsupported`](std::io::ErrorKind::Unsupported): the runtime was built without a timer.
     ///
     /// ```
@@ -93,8 +103,8 @@ impl Grace {
 
     /// A token that is cancelled at the end of the period.
     ///
-    /// Each call returns a child token: cancelling it affects only what is derived from it. A [`GraceToken`] keeps the
-    /// period as a handle does.
+    /// Each call returns a child token, so cancelling it affects only the tokens that are derived from it. A
+    /// [`GraceToken`] keeps the period alive, as a handle does.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -106,7 +116,8 @@ impl Grace {
     /// let grace = stream.monitor().grace_period(Duration::from_secs(30))?;
     /// let token = grace.cancellation_token();
     /// drop(stream);
-    /// token.cancelled().await;
+    /// token.cancelled().await; // 30 s later
+    /// assert!(grace.is_over());
     /// # Ok(())
     /// # }
     /// ```
@@ -114,7 +125,10 @@ impl Grace {
         GraceToken::new(self.period.child_token(), self.period.clone())
     }
 
-    /// Adds the connection of `monitor`. A period that has started stops.
+    /// Adds the connection of `monitor`. If the period is running, it stops.
+    ///
+    /// The connections that were added before still count: the period starts again when the last of them closes. If
+    /// the new connection has already closed, the period starts at once.
     ///
     /// # Errors
     ///
@@ -146,7 +160,7 @@ impl Grace {
 
     /// Ends the period now: the token is cancelled, and nothing can be resumed.
     ///
-    /// Use it for a client that says that it will not come back.
+    /// Use it when the client says that it will not come back, for example when a user logs out.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -166,7 +180,7 @@ impl Grace {
         self.period.end();
     }
 
-    /// Whether the token was cancelled, so that it is too late to resume.
+    /// Whether the period is over, so that [`resume`](Self::resume) fails.
     ///
     /// ```
     /// use hangup::MonitoredStream;
@@ -193,14 +207,14 @@ impl fmt::Debug for Grace {
     }
 }
 
-/// The client came back when the period of [`Grace`] was over.
+/// The error of [`Grace::resume`] after the end of the period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GraceExpired;
 
 impl fmt::Display for GraceExpired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the period of grace is over")
+        f.write_str("the grace period is over")
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the handles and the tokens of a grace period share, and how the period starts and ends.
+//! The state that the handles and the tokens of a grace period share, and how the period starts and ends.
 
 use super::handle::Monitor;
 use crate::policy::timer;
@@ -16,9 +16,9 @@ use tokio::runtime;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A grace period. All its handles and tokens share one; its drop ends the period.
+/// A grace period. All its handles and tokens share one value, and its drop ends the period.
 ///
-/// The wakers of the connections know [`Shared`] alone, so that they do not keep the period.
+/// The wakers in the connections hold [`Shared`] only, so they do not keep the period alive.
 pub(super) struct GracePeriod(Arc<Shared>);
 
 impl GracePeriod {
@@ -28,7 +28,7 @@ impl GracePeriod {
     pub(super) fn new(monitor: &Monitor, period: Duration) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             period,
-            runtime: timer::runtime("a period of grace")?,
+            runtime: timer::runtime("a grace period")?,
             token: CancellationToken::new(),
             state: Mutex::default(),
         });
@@ -95,13 +95,14 @@ struct Shared {
 struct State {
     /// How many of its connections are open.
     open: usize,
-    /// Their closes, each with a waker of ours. The drop of one takes its waker out of the connection's list.
+    /// The close futures of the open connections, each with a waker of ours. Dropping one removes its waker from the
+    /// connection.
     attended: Vec<Closed>,
-    /// Counts the times that a client has come back: an older period's end means nothing.
+    /// How often a client has reconnected. The timer of an earlier period has no effect.
     resumed: u64,
     /// The task that waits for the end of the period.
     ending: Option<AbortHandle>,
-    /// The period is over, or somebody has ended it: nothing can be resumed.
+    /// The period is over, so that nothing can be resumed.
     over: bool,
 }
 
@@ -116,7 +117,7 @@ impl Shared {
         state.over = true;
         let ending = state.ending.take();
         let attended = mem::take(&mut state.attended);
-        // To drop them takes the locks of the connections.
+        // Dropping them takes the locks of the connections, so ours is released first.
         drop(state);
         drop(attended);
         if let Some(ending) = ending {
@@ -125,7 +126,7 @@ impl Shared {
         self.token.cancel();
     }
 
-    /// One of the connections is over.
+    /// One of the connections has closed.
     fn lost(self: &Arc<Self>) {
         let mut state = self.lock();
         state.open -= 1;
@@ -139,7 +140,7 @@ impl Shared {
             resumed: state.resumed,
         };
         let resumed = state.resumed;
-        // A runtime that is gone drops the task at once, and the end takes the lock.
+        // A runtime that has shut down drops the task immediately, and the drop of `end` takes the lock.
         drop(state);
         let task = self.runtime.spawn(async move {
             tokio::time::sleep(period).await;
@@ -155,10 +156,10 @@ impl Shared {
     }
 }
 
-/// The end of a period. It comes when this is dropped: also if the runtime goes first.
+/// Ends the period when it is dropped: after the timer, or when the runtime shuts down.
 struct End {
     shared: Arc<Shared>,
-    /// What the count was when the period began. If a client has come back since, the end means nothing.
+    /// The count at the start of the period. If a client has reconnected since, the drop has no effect.
     resumed: u64,
 }
 
@@ -174,7 +175,7 @@ impl Drop for End {
     }
 }
 
-/// The waker of one connection's close: it is woken once, by the close.
+/// The waker that waits for the close of one connection. It is woken once.
 struct Attendance(Arc<Shared>);
 
 impl Wake for Attendance {

@@ -9,10 +9,14 @@ use tokio_util::sync::CancellationToken;
 /// A [`CancellationToken`] that is cancelled at the end of a grace period. Returned by
 /// [`Grace::cancellation_token`](super::Grace::cancellation_token).
 ///
-/// It dereferences to the token, so that `cancelled().await`, `is_cancelled()` and the like are called on it directly.
-/// Beside that it is a handle: the period goes on while a [`Grace`](super::Grace) or a `GraceToken` of it exists.
-/// Tokens that are cloned or derived from the dereferenced token are no handles. The drop of the last handle cancels
-/// them, as nothing could tell when they are dropped, and what the period holds would stay until its connection closes.
+/// It dereferences to the token, so `cancelled().await`, `is_cancelled()` and the like can be called on it directly. It
+/// is also a handle: the period continues while a [`Grace`](super::Grace) or a `GraceToken` of it exists.
+///
+/// # Plain tokens are not handles
+///
+/// `token.child_token()` and `CancellationToken::clone(&token)` return plain tokens, which do not keep the period alive.
+/// A plain token cannot report its own drop, so the period would otherwise stay until its connection closes. When the
+/// last handle is dropped, all plain tokens are cancelled. Keep the `GraceToken` beside the work that uses them.
 ///
 /// ```
 /// use hangup::MonitoredStream;
@@ -34,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 #[must_use = "the drop of the last handle and the last token ends the grace period"]
 pub struct GraceToken {
     token: CancellationToken,
-    /// With the last of these the period ends.
+    /// The drop of the last one ends the period.
     _period: Arc<GracePeriod>,
 }
 
@@ -50,7 +54,7 @@ impl GraceToken {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. The future owns the token: its drop may be that of the last handle.
+    /// Cancel safe. The future owns the token, so dropping the future may drop the last handle and end the period.
     ///
     /// ```
     /// use hangup::MonitoredStream;

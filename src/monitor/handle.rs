@@ -1,13 +1,10 @@
 //! The cloneable handle on one stream.
 
 use crate::errors::CloseReason;
-use crate::state::{Closed, DetectedBy, Event, Status, Transfer};
+use crate::state::{Closed, DetectedBy, Status};
 use crate::watcher::Socket;
 use std::fmt;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -42,12 +39,38 @@ use tokio_util::sync::CancellationToken;
 /// | the same, whose own error counts too | [`run_io`](Self::run_io) |
 /// | a loop with `select!` | [`closed`](Self::closed), once, and `&mut closed` in the loop |
 /// | code that takes a `CancellationToken` | [`cancellation_token`](Self::cancellation_token) |
-/// | a loop that computes on a worker or a blocking thread | [`probe`](Self::probe), every few milliseconds |
+/// | a loop that computes on a worker thread or a blocking thread | [`probe`](Self::probe), every few milliseconds |
 /// | a check between two steps of async code | [`is_closed`](Self::is_closed): one atomic load |
 /// | a page that shows the state of many streams | [`subscribe`](Self::subscribe), or [`status`](Self::status) |
-/// | work that a client may come back for | [`grace_period`](Self::grace_period) |
+/// | work that a client may reconnect to | [`grace_period`](Self::grace_period) |
 /// | a log line about the bytes that got through | [`transfer`](Self::transfer) |
-/// | a message that has to have arrived before the next step | [`wait_acknowledged`](Self::wait_acknowledged) |
+/// | a message that must arrive before the next step | [`wait_acknowledged`](Self::wait_acknowledged) |
+/// | a client that must go | [`abort`](Self::abort) |
+///
+/// # When each of them learns of the close
+///
+/// | | learns of the close | costs while the stream is open |
+/// |---|---|---|
+/// | [`closed`](Self::closed), [`run_until_closed`](Self::run_until_closed) | when the watcher or a call of the stream detects it; its task is woken | one waker in a list |
+/// | [`cancellation_token`](Self::cancellation_token) | at the same time | one token for each stream, created on first use |
+/// | [`is_closed`](Self::is_closed), [`close_reason`](Self::close_reason), [`status`](Self::status) | at the next call | nothing |
+/// | [`probe`](Self::probe) | at the next call, even if all worker threads are blocked | one system call each time |
+/// | [`subscribe`](Self::subscribe) | last, some microseconds after the others | one channel for each stream, created on first use |
+///
+/// All of them report the same [`CloseReason`], and it never changes.
+///
+/// # Pitfalls
+///
+/// * **Received data.** The close may be known before the program has read what the peer sent last. Use a monitor to
+///   stop work *for* the peer, not to stop reading: see [`run_until_closed`](Self::run_until_closed).
+/// * **Blocked threads.** The watcher is a task. If every worker thread of its runtime computes or blocks,
+///   [`is_closed`](Self::is_closed) stays `false`. Call [`probe`](Self::probe) there, or move the work to
+///   [`spawn_blocking`](tokio::task::spawn_blocking).
+/// * **Futures that never yield.** [`run_until_closed`](Self::run_until_closed) and a token can stop a future only at an
+///   `.await`. A long computation has to check by itself.
+/// * **A close is not a delivery receipt.** [`CloseReason::PeerClosed`] after the last write does not say that the peer
+///   has read it: see [`Transfer::acknowledged`](crate::Transfer::acknowledged).
+/// * **A monitor does not close the stream.** Dropping the last monitor has no effect on the connection.
 ///
 /// ```
 /// use hangup::MonitoredStream;
@@ -66,7 +89,7 @@ use tokio_util::sync::CancellationToken;
 /// ```
 #[derive(Clone)]
 pub struct Monitor {
-    shared: Arc<Socket>,
+    pub(super) shared: Arc<Socket>,
 }
 
 impl Monitor {
@@ -75,7 +98,7 @@ impl Monitor {
     }
 
     /// `None` for a stream without a descriptor.
-    fn socket(&self) -> Option<&Arc<Socket>> {
+    pub(super) fn socket(&self) -> Option<&Arc<Socket>> {
         Some(&self.shared).filter(|socket| socket.is_watched())
     }
 
@@ -188,7 +211,7 @@ impl Monitor {
 
     /// Asks the kernel now, and returns the status.
     ///
-    /// For producers that compute or block between two writes, and so keep the watcher from running. It needs no
+    /// For producers that compute or block between two writes and so keep the watcher from running. It needs no
     /// runtime. While the stream is open it makes one system call, which reads no data; after the close, and for a
     /// stream without a descriptor, none.
     ///
@@ -214,6 +237,7 @@ impl Monitor {
     /// });
     /// drop(client);
     /// println!("stopped after {} tokens", tokens.join().unwrap());
+    /// assert!(stream.is_closed());
     /// # Ok(())
     /// # }
     /// ```
@@ -226,208 +250,12 @@ impl Monitor {
         self.status()
     }
 
-    /// How many bytes the stream has carried. It makes three system calls to learn what was acknowledged.
-    ///
-    /// ```
-    /// use hangup::MonitoredStream;
-    /// use tokio::io::AsyncWriteExt;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let (io, _peer) = tokio::io::duplex(64);
-    /// let mut stream = MonitoredStream::unwatched(io);
-    /// let monitor = stream.monitor();
-    /// stream.write_all(b"hello").await?;
-    /// drop(stream);
-    /// assert_eq!(monitor.transfer().accepted, 5);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn transfer(&self) -> Transfer {
-        let counters = &self.shared.counters;
-        // In this order: what is acknowledged was accepted before.
-        let acknowledged = self.socket().and_then(|socket| socket.acknowledged());
-        Transfer {
-            read: counters.read(),
-            accepted: counters.accepted(),
-            acknowledged,
-        }
-    }
-
-    /// How many bytes the wrapped stream took from writes: [`Transfer::accepted`], without asking the kernel.
-    ///
-    /// ```
-    /// use hangup::MonitoredStream;
-    /// use tokio::io::AsyncWriteExt;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let (io, _peer) = tokio::io::duplex(64);
-    /// let mut stream = MonitoredStream::unwatched(io);
-    /// stream.write_all(b"hello").await?;
-    /// assert_eq!(stream.monitor().accepted(), 5);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn accepted(&self) -> u64 {
-        self.shared.counters.accepted()
-    }
-
-    /// Whether the number of acknowledged bytes is unknown for good.
-    pub(crate) fn is_acknowledgement_unknowable(&self) -> bool {
-        let unknowable = |socket: &Arc<Socket>| socket.is_acknowledgement_unknowable();
-        self.socket().is_none_or(unknowable)
-    }
-
-    /// Two numbers, one of which grows when bytes move towards the peer: into the stream, or out of the
-    /// system's memory.
-    pub(crate) fn moved(&self) -> (u64, u64) {
-        let drained = self.socket().map_or(0, |socket| socket.drained());
-        (self.shared.counters.accepted(), drained)
-    }
-
-    /// How many bytes reads of the stream have returned.
-    pub(crate) fn transfer_read(&self) -> u64 {
-        self.shared.counters.read()
-    }
-
-    /// Closes a half-closed stream whose peer is taken to be gone.
-    pub(crate) fn end_half_close(&self) {
-        self.shared.observe(Event::HungUp, DetectedBy::HalfClose);
-    }
-
-    /// How many bytes the system holds for the peer, where it tells.
-    pub(crate) fn owed(&self) -> Option<u64> {
-        self.socket()?.owed()
-    }
-
-    /// Runs `future` until it completes or the stream closes, whichever comes first.
-    ///
-    /// # It is for work, not for reads
-    ///
-    /// A peer may send something and close at once: a QUIT, a last message, an answer. The close is known
-    /// before the program has read what arrived in front of it, so a `future` that reads the stream is dropped
-    /// with that input unread. Read without it: what arrived stays readable after the close, and a read of a
-    /// closed stream always comes to the end of the input or to an error. Run what is made *for* the peer with
-    /// it: queries, tokens, files.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitoredStream};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let (ours, mut peer) = tokio::net::UnixStream::pair()?;
-    /// let mut stream = MonitoredStream::new(ours)?;
-    /// let monitor = stream.monitor();
-    /// peer.write_all(b"QUIT").await?;
-    /// drop(peer);
-    /// assert_eq!(monitor.closed().await, CloseReason::PeerClosed);
-    ///
-    /// // The work stops, and the command is delivered.
-    /// let work = monitor.run_until_closed(std::future::pending::<()>()).await;
-    /// assert_eq!(work, Err(CloseReason::PeerClosed));
-    /// let mut command = String::new();
-    /// stream.read_to_string(&mut command).await?;
-    /// assert_eq!(command, "QUIT");
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The reason, if the stream closes before `future` completes. `future` is then dropped. If the stream is closed
-    /// from the start, `future` is not polled at all.
-    ///
-    /// # Cancel safety
-    ///
-    /// As cancel safe as `future` is.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitoredStream};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
-    /// let monitor = stream.monitor();
-    /// assert_eq!(monitor.run_until_closed(async { 7 }).await, Ok(7));
-    /// drop(stream);
-    /// assert_eq!(monitor.run_until_closed(async { 7 }).await, Err(CloseReason::Dropped));
-    /// # }
-    /// ```
-    pub async fn run_until_closed<F: Future>(&self, future: F) -> Result<F::Output, CloseReason> {
-        let mut future = pin!(future);
-        let mut closed = pin!(self.closed());
-        std::future::poll_fn(|cx| match closed.as_mut().poll(cx) {
-            Poll::Ready(reason) => Poll::Ready(Err(reason)),
-            Poll::Pending => future.as_mut().poll(cx).map(Ok),
-        })
-        .await
-    }
-
-    /// Ends the stream now, with [`CloseReason::Aborted`]: pending calls of the stream are woken and fail with that
-    /// reason, and the connection is reset.
-    ///
-    /// On Linux a TCP connection is reset at once, and the kernel frees its memory, although the stream keeps its
-    /// descriptor until it is dropped. Data that the kernel had accepted and not sent is discarded, and so is data
-    /// that had arrived and was not read: [`reset_after_delivery`](crate::MonitoredStream::reset_after_delivery)
-    /// delivers first. The peer's reads fail with a reset, which may discard data that it has not read.
-    /// [`transfer`](Self::transfer) tells what was acknowledged until then.
-    ///
-    /// While another thread is inside a read or a write of the stream, the reset waits for the end of that
-    /// call, and this does not wait for it.
-    ///
-    /// On other systems the reset is sent, and the memory freed, when the stream is dropped (`SO_LINGER` of zero). A
-    /// Unix socket is shut down in both directions, and its peer can still read what had arrived there. A pipe, and a
-    /// stream without a descriptor, only end on our side.
-    ///
-    /// It works from any thread and needs no runtime. A stream that is already closed keeps its reason, and is reset
-    /// if it was not dropped.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitoredStream};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// let mut stream = MonitoredStream::new(listener.accept().await?.0)?;
-    ///
-    /// let monitor = stream.monitor();
-    /// std::thread::spawn(move || monitor.abort());
-    /// let error = loop {
-    ///     // The client reads nothing.
-    ///     if let Err(error) = stream.write_all(&[0; 65536]).await {
-    ///         break error;
-    ///     }
-    /// };
-    /// assert_eq!(CloseReason::from(&error), CloseReason::Aborted);
-    /// # drop(client);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn abort(&self) {
-        match self.socket() {
-            Some(socket) => socket.abort(Event::Aborted, DetectedBy::Us),
-            None => self.shared.apply(Event::Aborted, DetectedBy::Us),
-        }
-    }
-
-    /// Ends the stream as [`abort`](Self::abort) does, and in order: what the system has is delivered, and then our FIN.
-    pub(crate) fn shut_down(&self) {
-        self.shared.apply(Event::Aborted, DetectedBy::Us);
-        if let Some(socket) = self.socket() {
-            socket.shut_down();
-        }
-    }
-
     /// A token that is cancelled when the stream closes.
     ///
-    /// Use it for work that is done for the peer. A read that ends with the token loses data that arrived before
+    /// Use it for work that is done for the peer. A read that stops with the token misses data that arrived before
     /// the close: see [`run_until_closed`](Self::run_until_closed).
     ///
-    /// Each call returns a child token: cancelling it affects only what is derived from it.
+    /// Each call returns a child token, so cancelling it affects only the tokens that are derived from it.
     ///
     /// ```
     /// use hangup::MonitoredStream;

@@ -4,13 +4,16 @@
 //!
 //! Used by the stream, the transfers and the integrations.
 
+mod abort;
 mod acknowledged;
+mod byte_counts;
 mod grace;
 mod grace_period;
 mod grace_token;
 mod handle;
 mod run_error;
 mod run_io;
+mod run_until_closed;
 #[cfg(feature = "codec")]
 mod sink_error;
 #[cfg(any(feature = "codec", feature = "http"))]

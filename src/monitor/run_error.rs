@@ -1,11 +1,14 @@
-//! Why work for a peer has ended without a result.
+//! The error of work that stops when a stream closes.
 
 use crate::errors::CloseReason;
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// The error of [`Monitor::run_io`](crate::Monitor::run_io): the stream is over, or something else failed.
+/// The error of [`Monitor::run_io`](crate::Monitor::run_io): the stream closed, or the work itself failed.
+///
+/// `Display` and `source` are those of the error inside. Converted into an [`io::Error`], it carries the
+/// [`CloseReason`], or it is the error of the work.
 ///
 /// ```
 /// use hangup::{CloseReason, RunError};
@@ -22,14 +25,14 @@ use std::io;
     reason = "there is no third way to end without a result"
 )]
 pub enum RunError<E = io::Error> {
-    /// The stream closed. The error with which the work met that is left out: it says the same, or less.
+    /// The stream closed. The work's own error, if there was one, is dropped: it says the same or less.
     Closed(CloseReason),
     /// The work failed, and not because of this stream.
     Failed(E),
 }
 
 impl<E> RunError<E> {
-    /// Why the stream is over, if that ended the work.
+    /// Why the stream closed, if the close ended the work.
     ///
     /// ```
     /// use hangup::RunError;

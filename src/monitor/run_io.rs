@@ -10,17 +10,26 @@ impl Monitor {
     /// Runs `future`, which may fail, until it completes or the stream closes: as
     /// [`run_until_closed`](Self::run_until_closed), with one error for both.
     ///
-    /// A write of `future` may meet the end of the stream before the close does. Both are
-    /// [`RunError::Closed`] here, with the reason that every observer of the stream tells. All other errors
-    /// are [`RunError::Failed`], untouched: a file that is missing, a database that reset *its* connection, an
-    /// encoder that failed. An error counts as the stream's if it is an error of a connection
-    /// ([`CloseReason::find`]) and this stream is closed; the kernel is asked for that, once.
+    /// A write of `future` may detect the end of the stream before the watcher does. Both cases are
+    /// [`RunError::Closed`] here, with the reason that every observer of the stream reports. All other errors are
+    /// returned unchanged as [`RunError::Failed`].
     ///
-    /// As with `run_until_closed`: it is for what is made for the peer, and not for reads.
+    /// | `future` fails because | this stream | result |
+    /// |---|---|---|
+    /// | a write finds the connection broken | is closed | [`RunError::Closed`] |
+    /// | a file is missing, or an encoder fails | open or closed | [`RunError::Failed`] |
+    /// | a database resets *its* connection | is open | [`RunError::Failed`] |
+    /// | a database resets *its* connection | closes at the same moment | [`RunError::Closed`]: the two cannot be told apart |
+    ///
+    /// So an error counts as this stream's if it is an error of a connection ([`CloseReason::find`]) and the stream is
+    /// closed. To find out, it [asks the kernel](Self::probe) once.
+    ///
+    /// As with `run_until_closed`, use it for work that is done for the peer, and not for reads.
     ///
     /// # Errors
     ///
-    /// [`RunError`], as said.
+    /// * [`RunError::Closed`]: the stream closed, before `future` completed or as the cause of its error;
+    /// * [`RunError::Failed`]: `future` failed for another reason.
     ///
     /// # Cancel safety
     ///
@@ -69,7 +78,7 @@ impl Monitor {
         }
     }
 
-    /// The reason of this stream, if `error` may be the end of it.
+    /// The reason of this stream, if `error` may have been caused by its end.
     fn reason_for(&self, error: &(dyn Error + 'static)) -> Option<CloseReason> {
         CloseReason::find(error)?;
         self.probe().reason().cloned()

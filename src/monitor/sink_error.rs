@@ -1,11 +1,11 @@
-//! Why a sink that ends with a stream has failed.
+//! The error of a sink that ends with a stream.
 
 use crate::errors::CloseReason;
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// Why an [`UntilClosed`](crate::UntilClosed) sink has failed.
+/// The error of an [`UntilClosed`](crate::UntilClosed) sink: the monitored stream closed, or the wrapped sink failed.
 ///
 /// ```
 /// use hangup::{CloseReason, SinkError};
@@ -18,7 +18,7 @@ use std::io;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SinkError<E> {
-    /// The stream is over.
+    /// The monitored stream closed.
     Closed(CloseReason),
     /// The wrapped sink failed.
     Sink(E),

@@ -22,9 +22,9 @@ pub trait UntilClosedExt: Sized {
     /// Use it for data that is produced for the peer, such as database rows, tokens or blocks of a file, and
     /// for sinks other than the stream itself, such as a channel to the task that writes.
     ///
-    /// Frames that are received do not need it. `FramedRead` and `Framed` over the stream yield everything
-    /// that arrived before the disconnect and then end by themselves, and their sending half fails at once
-    /// with an error that carries the reason. The second example shows that.
+    /// Do not use it for received frames. `FramedRead` and `Framed` over the stream yield everything that arrived
+    /// before the disconnect and then end by themselves. Their sending half fails at once with an error that carries
+    /// the reason. The second example shows this.
     ///
     /// ```
     /// use futures::{StreamExt, stream};
@@ -79,19 +79,20 @@ pin_project! {
     /// A stream, a sink or a body that ends when a monitored stream closes: returned by
     /// [`until_closed`](UntilClosedExt::until_closed).
     ///
-    /// * A [`Stream`] has no error of its own, so it just ends; [`close_reason`](Self::close_reason) tells
-    ///   that case apart from the end of the wrapped stream.
-    /// * A `Sink` (feature `codec`) fails with `SinkError::Closed`, which carries the reason.
-    /// * A `Body` (feature `http`) fails with an [`io::Error`](std::io::Error) that carries the reason, so
-    ///   that a truncated response cannot pass for a complete one.
+    /// | wrapped value | at the close | how to get the reason |
+    /// |---|---|---|
+    /// | [`Stream`] | ends with `None`, because it has no error of its own | [`close_reason`](Self::close_reason) is `Some`; after the end of the wrapped stream it is `None` |
+    /// | `Sink`, feature `codec` | fails with `SinkError::Closed` | the error carries it |
+    /// | `Body`, feature `http` | fails with an [`io::Error`](std::io::Error), so that a truncated response cannot pass for a complete one | the error carries it |
     ///
-    /// A pending call is woken by the close. After the close nothing more is asked of the wrapped value.
+    /// The close wakes a pending call. After the close the wrapped value is not polled any more, not even to flush or
+    /// to close it. It is dropped with this wrapper, or taken out by [`into_inner`](Self::into_inner).
     #[derive(Debug)]
     #[must_use = "streams, sinks and bodies do nothing unless polled"]
     pub struct UntilClosed<T> {
         #[pin]
         inner: T,
-        // One for each direction: a future wakes one task.
+        // Two futures, because one future wakes one task, and both directions may be polled by different tasks.
         receiving: Closed,
         sending: Closed,
         reason: Option<CloseReason>,
@@ -126,7 +127,10 @@ impl<T> UntilClosed<T> {
         }
     }
 
-    /// Why this ended before the wrapped value did; `None` if it did not.
+    /// Why the stream, the receiving side or the body was cut short; `None` while it runs, and after the end of the
+    /// wrapped value.
+    ///
+    /// A failed sink has the reason in its error, and not here.
     ///
     /// ```
     /// use futures::StreamExt;
@@ -161,7 +165,7 @@ impl<T> UntilClosed<T> {
         &self.inner
     }
 
-    /// The wrapped value. What is taken through it does not end with the stream.
+    /// The wrapped value. Items that are taken from it directly do not end with the monitored stream.
     ///
     /// ```
     /// use futures::StreamExt;
@@ -178,7 +182,7 @@ impl<T> UntilClosed<T> {
         &mut self.inner
     }
 
-    /// The wrapped value, pinned. As [`get_mut`](Self::get_mut).
+    /// The wrapped value, pinned. Like [`get_mut`](Self::get_mut).
     ///
     /// ```
     /// use futures::StreamExt;
@@ -213,7 +217,7 @@ impl<T> UntilClosed<T> {
         self.inner
     }
 
-    /// Whether the close or the wrapped value has ended this.
+    /// Whether it has ended, by the close or by the end of the wrapped value.
     #[cfg(feature = "http")]
     pub(crate) fn is_over(&self) -> bool {
         self.ended || self.reason.is_some()

@@ -1,4 +1,4 @@
-//! What is reported at the end of a stream, as plain values.
+//! The values that are reported at the end of a stream.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ pub(crate) struct End<'a> {
     pub(crate) reason_name: &'static str,
     /// Whether our own side ended the stream.
     pub(crate) is_local: bool,
-    /// Who noticed the end.
+    /// What detected the end.
     pub(crate) detected_by: &'static str,
 }
 

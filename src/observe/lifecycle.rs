@@ -1,7 +1,7 @@
-//! The recorded life of one stream, for `tracing`'s subscriber and `metrics`' recorder.
+//! Records the beginning and the end of each stream for `tracing` and `metrics`.
 //!
-//! Both run code that is not ours, which may do anything: it may even ask for this very stream. So they are
-//! called under no lock of ours, and after the tasks that wait for the end of the stream have been woken.
+//! A subscriber or a recorder is code that is not ours. It may do anything, even use the same stream. So it is called
+//! without a lock, and after the tasks that wait for the close have been woken.
 
 use super::end::{Bytes, End};
 use super::foreign::call_foreign;
@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
-/// Records one stream from its beginning to its close.
+/// Records one stream, from its creation to its close.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
-    /// `None` before the beginning, and after the end.
+    /// `None` before [`begin`](Self::begin), and after [`end`](Self::end).
     open: Mutex<Option<Open>>,
 }
 
@@ -32,11 +32,10 @@ impl Lifecycle {
         }
     }
 
-    /// Records the beginning. `peer` looks up the peer's address; `bytes` makes a function that counts the
-    /// transferred bytes later.
+    /// Records the beginning. `peer` looks up the peer's address. `bytes` makes a function that returns the transferred
+    /// bytes later.
     ///
-    /// That function may own this value. The end breaks the cycle, and every stream ends when it is
-    /// dropped.
+    /// That function may own this value. `end` breaks the cycle, and the drop of a stream always calls it.
     #[cfg_attr(
         not(feature = "tracing"),
         expect(unused_variables, reason = "only the event carries them")
@@ -61,7 +60,7 @@ impl Lifecycle {
     /// Records the end, once.
     pub(crate) fn end(&self, end: &End<'_>) {
         let open = self.lock().take();
-        // A stream that could not be made never began.
+        // A stream whose creation failed has no beginning.
         let Some(open) = open else { return };
         let lasted = open.since.elapsed();
         call_foreign(|| {

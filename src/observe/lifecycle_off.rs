@@ -1,4 +1,4 @@
-//! Nothing is recorded: neither `tracing` nor `metrics` is asked for.
+//! Records nothing: neither of the features `tracing` and `metrics` is on.
 
 use super::end::{Bytes, End};
 

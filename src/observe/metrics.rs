@@ -1,18 +1,18 @@
 //! Counters of all streams, for the [`metrics`](https://docs.rs/metrics) facade.
 //!
-//! With the feature `metrics` every [`MonitoredStream`](crate::MonitoredStream) is counted by the recorder
-//! that the program has installed, before its first stream is made: Prometheus' or any other. These are
-//! the names, which the constants of this module have too:
+//! With the feature `metrics`, every [`MonitoredStream`](crate::MonitoredStream) is counted by the recorder that the
+//! program installs, for Prometheus or any other system. Install it before the first stream is created. The constants of
+//! this module have these names:
 //!
 //! | name | kind | unit | labels | what |
 //! |---|---|---|---|---|
-//! | `hangup_streams_opened_total` | counter | streams | | streams made |
-//! | `hangup_streams_open` | gauge | streams | | streams that are not over |
-//! | `hangup_streams_ended_total` | counter | streams | `reason`, `detected_by` | streams that are over |
-//! | `hangup_stream_duration_seconds` | histogram | seconds | | from a stream's beginning to its end |
-//! | `hangup_bytes_read_total` | counter | bytes | | what streams have [read](crate::Transfer::read) |
-//! | `hangup_bytes_accepted_total` | counter | bytes | | what was [accepted](crate::Transfer::accepted) |
-//! | `hangup_bytes_acknowledged_total` | counter | bytes | | what was [acknowledged](crate::Transfer::acknowledged), where that is known |
+//! | `hangup_streams_opened_total` | counter | streams | | created streams |
+//! | `hangup_streams_open` | gauge | streams | | open streams |
+//! | `hangup_streams_ended_total` | counter | streams | `reason`, `detected_by` | closed streams |
+//! | `hangup_stream_duration_seconds` | histogram | seconds | | from the creation of a stream to its close |
+//! | `hangup_bytes_read_total` | counter | bytes | | [read](crate::Transfer::read) bytes |
+//! | `hangup_bytes_accepted_total` | counter | bytes | | [accepted](crate::Transfer::accepted) bytes |
+//! | `hangup_bytes_acknowledged_total` | counter | bytes | | [acknowledged](crate::Transfer::acknowledged) bytes, if they are known |
 //! | `hangup_serve_limits_total` | counter | uses | `reason` | uses of a server's limits, with the feature `serve` |
 //! | `hangup_outbox_messages` | gauge | messages | `outbox` | messages in an outbox, in memory and on disk, with the feature `outbox` |
 //! | `hangup_outbox_bytes` | gauge | bytes | `outbox` | their sizes in memory |
@@ -26,18 +26,39 @@
 //! | `hangup_outbox_rejected_total` | counter | messages | `outbox` | those of them that the peer rejected |
 //! | `hangup_outbox_dead_letters_total` | counter | messages | `outbox` | messages that cannot be sent |
 //!
-//! `outbox` is the `name` of the outbox's builder. Outboxes of one name are counted together, but for the age, which is
-//! that of any of them. An outbox reports at most ten times a second, and once more when it ends.
+//! # Labels
 //!
-//! `reason` is [`CloseReason::name`](crate::CloseReason::name): the stalls are the streams that ended as
-//! `stalled`. `detected_by` is how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or
-//! shutdown), `stall_policy`, `half_close`, or `us` where it was our own doing. How long the watcher took cannot be
-//! told: the kernel does not say when a FIN or a reset came.
+//! | label | values |
+//! |---|---|
+//! | `reason` | [`CloseReason::name`](crate::CloseReason::name): `stalled` counts the stalls, for example |
+//! | `detected_by` | `watcher`, `probe`, `read`, `write` (also a flush or shutdown), `stall_policy`, `signal`, `half_close`, or `us` if our side closed the stream |
+//! | `outbox` | the `name` of the outbox's builder |
 //!
-//! A stream is over when it is closed: the peer's hang-up is counted when it is heard of. Its bytes are
-//! counted when it is dropped, all at once: after the close there may be something to read still, and
-//! reads and writes cost nothing more. Who wants to see a long download grow asks its
-//! [`Monitor::transfer`](crate::Monitor::transfer).
+//! All of them have few values, so the number of time series stays small. No label has an address.
+//!
+//! # When they change
+//!
+//! A close is counted when it is detected. The bytes of a stream are counted all at once when it is dropped: received data
+//! may still be read after the close, and so reads and writes cost nothing more. To watch a long download grow, use its
+//! [`Monitor::transfer`](crate::Monitor::transfer). The time between a FIN and its detection cannot be measured, because
+//! the kernel does not report when the FIN arrived.
+//!
+//! An outbox reports at most ten times a second, and once more when it ends. Outboxes with the same name are counted
+//! together. Their age is that of any one of them.
+//!
+//! # What to look at
+//!
+//! In PromQL:
+//!
+//! | question | query |
+//! |---|---|
+//! | How many clients are connected? | `hangup_streams_open` |
+//! | Why do clients leave? | `sum by (reason) (rate(hangup_streams_ended_total[5m]))` |
+//! | How many clients are too slow? | `rate(hangup_streams_ended_total{reason="stalled"}[5m])` |
+//! | How many clients vanish without a FIN? | `rate(hangup_streams_ended_total{reason="timed_out"}[5m])` |
+//! | How much is detected only by a write, after data was produced in vain? | `rate(hangup_streams_ended_total{detected_by="write"}[5m])` |
+//! | How much of the accepted data never arrives? | `1 - rate(hangup_bytes_acknowledged_total[1h]) / rate(hangup_bytes_accepted_total[1h])`, for plain TCP on Linux |
+//! | Is an outbox stuck? | `hangup_outbox_oldest_seconds > 60` |
 //!
 //! ```standalone_crate
 //! use hangup::MonitoredListener;
@@ -68,16 +89,16 @@ use ::metrics::{
 };
 use std::time::Duration;
 
-/// Counter: streams made.
+/// Counter: created streams.
 pub const STREAMS_OPENED: &str = "hangup_streams_opened_total";
 
-/// Gauge: streams that are not over.
+/// Gauge: open streams.
 pub const STREAMS_OPEN: &str = "hangup_streams_open";
 
-/// Counter: streams that are over, by [`REASON`] and [`DETECTED_BY`].
+/// Counter: closed streams, by [`REASON`] and [`DETECTED_BY`].
 pub const STREAMS_ENDED: &str = "hangup_streams_ended_total";
 
-/// Histogram: seconds from a stream's beginning to its end.
+/// Histogram: seconds from the creation of a stream to its close.
 pub const STREAM_DURATION: &str = "hangup_stream_duration_seconds";
 
 /// Counter: bytes that streams have read.
@@ -86,7 +107,7 @@ pub const BYTES_READ: &str = "hangup_bytes_read_total";
 /// Counter: bytes that were accepted.
 pub const BYTES_ACCEPTED: &str = "hangup_bytes_accepted_total";
 
-/// Counter: bytes that were acknowledged, where that is known.
+/// Counter: bytes that were acknowledged, if they are known.
 pub const BYTES_ACKNOWLEDGED: &str = "hangup_bytes_acknowledged_total";
 
 /// Counter: uses of a server's limits, by [`REASON`].
@@ -131,7 +152,7 @@ pub const OUTBOX: &str = "outbox";
 /// Label: [`CloseReason::name`](crate::CloseReason::name).
 pub const REASON: &str = "reason";
 
-/// Label: how the end was heard of.
+/// Label: what detected the end.
 pub const DETECTED_BY: &str = "detected_by";
 
 /// Describes the metrics and their units to the recorder. Call it once, after the recorder is installed.
@@ -141,12 +162,12 @@ pub const DETECTED_BY: &str = "detected_by";
 /// hangup::metrics::describe();
 /// ```
 pub fn describe() {
-    describe_counter!(STREAMS_OPENED, Unit::Count, "Streams made");
-    describe_gauge!(STREAMS_OPEN, Unit::Count, "Streams that are not over");
+    describe_counter!(STREAMS_OPENED, Unit::Count, "Created streams");
+    describe_gauge!(STREAMS_OPEN, Unit::Count, "Open streams");
     describe_counter!(
         STREAMS_ENDED,
         Unit::Count,
-        "Streams that are over, by the reason and by how the end was heard of"
+        "Closed streams, by the reason and by what detected the end"
     );
     describe_counter!(
         SERVE_LIMITS,
@@ -157,7 +178,7 @@ pub fn describe() {
     describe_histogram!(
         STREAM_DURATION,
         Unit::Seconds,
-        "From a stream's beginning to its end"
+        "From the creation of a stream to its close"
     );
     describe_counter!(BYTES_READ, Unit::Bytes, "Bytes read, counted at the drop");
     describe_counter!(
@@ -168,7 +189,7 @@ pub fn describe() {
     describe_counter!(
         BYTES_ACKNOWLEDGED,
         Unit::Bytes,
-        "Accepted bytes that the peer had acknowledged by the drop, where that is known"
+        "Accepted bytes that the peer had acknowledged by the drop, if they are known"
     );
 }
 

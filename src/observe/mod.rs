@@ -1,4 +1,4 @@
-//! What a program's operator sees of the streams: tracing events and metrics.
+//! Tracing events and metrics about streams, for the operator of a program.
 //!
 //! Uses nothing of this crate: it takes plain values.
 //!

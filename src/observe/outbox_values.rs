@@ -1,4 +1,4 @@
-//! What an outbox reports.
+//! The values that an outbox reports.
 
 /// The state of an outbox in plain values.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,35 +1,50 @@
 //! An event at the end of each stream, for [`tracing`](https://docs.rs/tracing).
 //!
-//! There is nothing to call: with the feature `tracing` every [`MonitoredStream`](crate::MonitoredStream)
-//! tells of its end, once, when it is heard of. The event is in the span that was current when the stream
-//! was made, wherever it is heard of; if there was none, it is in none. (So that span is kept open until
-//! the stream is over.)
+//! There is nothing to call: with the feature `tracing`, every [`MonitoredStream`](crate::MonitoredStream) reports its
+//! close once, when it is detected. The event is in the span that was current when the stream was created, whichever task
+//! detects the close. If there was none, the event is in no span. The stream keeps that span open until its close.
 //!
 //! Its target is [`TARGET`]. Its level is `INFO` for an end that came from the peer or the network, and
 //! `DEBUG` for one of [our own doing](crate::CloseReason::is_local). Its fields:
 //!
 //! | field | type | what |
 //! |---|---|---|
-//! | `message` | text | `stream over: ` and the reason in words |
+//! | `message` | text | `stream over: `, and the reason in words |
 //! | `reason` | text | [`CloseReason::name`](crate::CloseReason::name) |
-//! | `detected_by` | text | how the end was heard of: `watcher`, `probe`, `read`, `write` (or a flush or shutdown), `stall_policy`, `half_close`, or `us`: it was our own doing |
-//! | `duration_seconds` | float | since the stream was made |
+//! | `detected_by` | text | `watcher`, `probe`, `read`, `write` (also a flush or shutdown), `stall_policy`, `signal`, `half_close`, or `us` if our side closed the stream |
+//! | `duration_seconds` | float | since the stream was created |
 //! | `read`, `accepted` | integer | bytes, as in [`Transfer`](crate::Transfer) |
-//! | `acknowledged` | integer | the same; left out where it is not known |
-//! | `peer` | text | the peer's address; left out where there is none |
+//! | `acknowledged` | integer | the same; left out if it is not known |
+//! | `peer` | text | the peer's address; left out if there is none |
 //!
-//! The bytes are those of the moment of the close: what had arrived by then and is read later is not among
-//! them.
+//! The bytes are counted at the close. Data that had arrived by then and is read later is not included.
 //!
-//! An outbox tells, with its name as the field `outbox`: that it is connected (`INFO`), that its connection was lost or
-//! not made (`INFO`, with `reason` and `attempt`), that it gave up (`WARN`), that a message cannot be sent (`WARN`, with
-//! `number`), and that its store failed (`WARN`).
+//! An outbox reports these events, with its name in the field `outbox`:
 //!
-//! On Windows there is one more event, of the level `WARN`: the socket driver could not be opened, and the streams of a
+//! | event | level | fields |
+//! |---|---|---|
+//! | it has connected | `INFO` | |
+//! | its connection was lost, or an attempt to connect failed | `INFO` | `reason`, `attempt` |
+//! | it gave up | `WARN` | |
+//! | a message cannot be sent | `WARN` | `number` |
+//! | its store failed | `WARN` | |
+//!
+//! On Windows there is one more event with the level `WARN`: the socket driver could not be opened, so the streams of a
 //! runtime are polled every 50 ms.
 //!
-//! Without a subscriber for it nothing is asked of the system; a stream costs two looks at the clock and a
-//! small allocation more, a tenth of a microsecond. A read and a write cost nothing.
+//! # How to choose a filter
+//!
+//! | the log should show | filter directive |
+//! |---|---|
+//! | each client that leaves | `hangup=info` |
+//! | also the streams that our side ends | `hangup=debug` |
+//! | only problems of an outbox or a server | `hangup=warn` |
+//! | nothing | `hangup=off` |
+//!
+//! # Cost
+//!
+//! If no subscriber is interested, no system call is made. A stream then costs two readings of the clock and one small
+//! allocation, a tenth of a microsecond. Reads and writes cost nothing.
 //!
 //! ```standalone_crate
 //! use hangup::MonitoredListener;
@@ -54,10 +69,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The target of the events: what a filter names.
+/// The target of the events, for filters.
 pub const TARGET: &str = "hangup";
 
-/// What is known of a stream at its beginning, and how to ask for the rest.
+/// The values that are known when a stream is created, and a function that returns its byte counts.
 pub(crate) struct Origin {
     span: Span,
     peer: Option<SocketAddr>,
@@ -71,7 +86,7 @@ impl Origin {
     ) -> Self {
         Self {
             span: Span::current(),
-            // Now or never: after a reset the system has forgotten it.
+            // After a reset the system has forgotten the address, so it is read now.
             peer: match enabled!(target: TARGET, Level::INFO) {
                 true => peer(),
                 false => None,
@@ -81,7 +96,7 @@ impl Origin {
     }
 
     pub(crate) fn report(self, end: &End<'_>, lasted: Duration) {
-        // A macro, since a level is a part of the place that an event comes from.
+        // A macro, because tracing needs the level as a constant.
         macro_rules! report {
             ($level:expr) => {
                 if enabled!(target: TARGET, $level) {
@@ -110,7 +125,7 @@ impl Origin {
     }
 }
 
-/// Windows does not let the watcher of a runtime be notified.
+/// Reports that the watcher of a runtime polls, because the socket driver cannot be opened.
 #[cfg(all(windows, not(hangup_fallback)))]
 pub(crate) fn polls_instead(error: &std::io::Error) {
     event!(

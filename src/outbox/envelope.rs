@@ -41,7 +41,8 @@ pub struct Envelope<T> {
     /// 65 535.
     pub attempt: u32,
     /// When [`send`](super::Outbox::send) accepted the message, by tokio's clock. It is the same in each attempt. For a
-    /// message that was read from a store, the time of reading.
+    /// message that was only in the store it may be a little too early, see [`OutboxStatus::oldest`](super::OutboxStatus::oldest),
+    /// and for one that an earlier outbox has left there, it is the start of this outbox.
     pub first_sent: Instant,
     /// The message.
     pub message: T,

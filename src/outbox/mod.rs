@@ -402,7 +402,7 @@
 //! * **A stream that reconnects by itself**, such as stubborn-io. It gives the codec a new connection in the middle of a
 //!   message, and forgets what the old connection had accepted.
 //! * **A message broker.** It keeps messages for many receivers, and is a separate program. An outbox sends to one peer,
-//!   with any protocol.
+//!   with any protocol. That peer may be a broker: `examples/mqtt.rs` in the repository publishes with MQTT's QoS 1.
 
 mod addresses;
 mod backoff;

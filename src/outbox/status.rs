@@ -47,7 +47,11 @@ pub struct OutboxStatus {
     pub on_disk: u64,
     /// The sizes of their records, in bytes.
     pub on_disk_bytes: u64,
-    /// The age of the oldest message in memory. A message that came back from the store has been there since.
+    /// The age of the oldest message, since [`send`](super::Outbox::send) accepted it.
+    ///
+    /// For messages that are or were [only in the store](Self::on_disk) it has two limits. It may be too high: by at most
+    /// one second, or by a 500th of the time that the outbox has had such messages, if that is longer. And a message
+    /// that an earlier outbox has left in the store counts from the start of this one, because a store keeps no times.
     pub oldest: Option<Duration>,
     /// Messages confirmed so far.
     pub delivered: u64,

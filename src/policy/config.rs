@@ -1,8 +1,6 @@
 //! The configuration of a monitored stream.
 
-use super::dead_peer::Timers;
-use super::fin_delay::FinDelay;
-use super::stall::StallPolicy;
+use super::stall_policy::StallPolicy;
 use crate::state::HalfClose;
 use rustix::fd::BorrowedFd;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -41,6 +39,21 @@ use std::time::Duration;
 /// | a relay, or a protocol with half-closes | [`half_close`](Self::half_close) | a FIN is not the end there |
 /// | a producer of live data, such as video | [`unsent_limit`](Self::unsent_limit) | data that waits in the kernel is old when it is sent |
 ///
+/// # What each setting bounds
+///
+/// | setting | the resource | what happens at the limit | costs |
+/// |---|---|---|---|
+/// | [`stall`](Self::stall) | the time that a slow reader blocks a writer and holds send buffers | the stream closes with [`Stalled`](crate::CloseReason::Stalled) | a timer while the kernel holds data for the peer |
+/// | [`reset_on_stall`](Self::reset_on_stall) | the kernel's memory after a stall, up to some megabytes | it is freed, and the peer gets a reset | nothing |
+/// | [`dead_peer_timeout`](Self::dead_peer_timeout) | the time until a peer without power or network is noticed | the stream closes with [`TimedOut`](crate::CloseReason::TimedOut) | keepalive packets on idle connections |
+/// | [`half_close`](Self::half_close) with [`AllowFor`](HalfClose::AllowFor) | the time that a half-closed connection may stand still | the stream closes with [`PeerClosed`](crate::CloseReason::PeerClosed) | a task, from the FIN on |
+/// | [`read_ahead`](Self::read_ahead) | our memory for input that arrives while we write | no more is read ahead, so a FIN behind it is not detected | one read for each write |
+/// | [`fin_delay`](Self::fin_delay) | the time that a FIN waits for the protocol above | the stream closes without the finer reason | a task, from the FIN on |
+/// | [`unsent_limit`](Self::unsent_limit) | data in the kernel that was not sent | writes wait | a little throughput |
+///
+/// Nothing here bounds what a client sends, the age of a connection, or the number of connections. `hangup::serve` does
+/// that for HTTP.
+///
 /// A configuration costs nothing for settings that are not used. It is cheap to clone, and one value serves any number of
 /// streams.
 ///
@@ -68,9 +81,9 @@ pub struct MonitorConfig {
     half_close: HalfClose,
     stall: Option<StallPolicy>,
     reset_on_stall: bool,
-    dead_peer_timeout: Option<Duration>,
+    pub(super) dead_peer_timeout: Option<Duration>,
     read_ahead: Option<usize>,
-    fin_delay: Option<Duration>,
+    pub(super) fin_delay: Option<Duration>,
     unsent_limit: Option<u32>,
 }
 
@@ -101,8 +114,8 @@ impl MonitorConfig {
         self
     }
 
-    /// Takes from `other` what a server has defaults for, where nothing was set: a stall policy and what to do
-    /// with a stalled peer, and the bound for a dead one.
+    /// Fills in the defaults of a server from `other`, where nothing was set: the stall policy with its reset, and the
+    /// dead-peer timeout.
     #[cfg(feature = "serve")]
     pub(crate) fn or(&mut self, other: &Self) {
         if self.stall.is_none() {
@@ -116,12 +129,17 @@ impl MonitorConfig {
         self.half_close
     }
 
-    /// How much the peer must drain while there is something for it to drain. Default: no policy, and a peer that
-    /// reads nothing blocks a writer for ever.
+    /// Requires the peer to take what we send at a minimum rate. Default: no policy, so a peer that reads nothing
+    /// blocks a writer forever.
     ///
-    /// A peer that falls below it closes the stream with
-    /// [`CloseReason::Stalled`](crate::CloseReason::Stalled): a pending call of the stream is woken and
-    /// fails with it. What a policy measures, and how to choose one: [`StallPolicy`].
+    /// If the peer falls below the rate, the stream closes with
+    /// [`CloseReason::Stalled`](crate::CloseReason::Stalled), and a pending call of the stream is woken and fails with
+    /// that reason. [`StallPolicy`] says what a policy measures and how to choose one.
+    ///
+    /// # Errors
+    ///
+    /// Wrapping a stream fails with [`Unsupported`](io::ErrorKind::Unsupported) if the runtime was built without a
+    /// timer.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
@@ -144,7 +162,8 @@ impl MonitorConfig {
         self
     }
 
-    /// Whether a stalled peer is reset, as by [`Monitor::abort`](crate::Monitor::abort). Default: no.
+    /// Whether to reset the connection of a stalled peer, as [`Monitor::abort`](crate::Monitor::abort) does. Default:
+    /// no.
     ///
     /// Without a reset the kernel keeps what it has accepted, up to some megabytes per connection, and keeps offering it
     /// to the peer after the stream is dropped. A reset frees that memory at once, and discards input that we have not
@@ -166,104 +185,6 @@ impl MonitorConfig {
 
     pub(crate) fn stall_policy(&self) -> Option<(StallPolicy, bool)> {
         Some((self.stall?, self.reset_on_stall))
-    }
-
-    /// Lets the operating system detect a dead peer within this time. Default: off.
-    ///
-    /// A peer that loses power or network sends nothing; only a timeout can detect it. This sets two timers:
-    /// keepalive (`SO_KEEPALIVE`), which probes an idle peer, and `TCP_USER_TIMEOUT`, which bounds the wait for an
-    /// acknowledgement. Neither is enough alone: keepalive never fires with data in flight or behind a zero window,
-    /// and the user timeout never fires on an idle connection (tcp(7), RFC 9293, section 3.8.3). The stream closes
-    /// with [`TimedOut`], or with [`Unreachable`] if the network answered instead of the peer.
-    ///
-    /// # It also ends slow readers
-    ///
-    /// A peer that does not read has a zero window. If the window stays zero for three quarters of the time, the
-    /// connection ends, although the peer is alive. That can happen to a slow reader: its kernel reopens a closed
-    /// window only when there is much room again. Measured on Linux 6.18: when 0.13 MB of the receive buffer had been
-    /// read, and up to 1.2 MB where the buffer had grown. A reader of R bytes a second needs up to 1.2 MB / R for that.
-    ///
-    /// Choose ten minutes where clients may be slow: readers of 3 kB/s and more are safe then. Choose less only where
-    /// you know how fast clients read: with one minute, readers of 30 kB/s are safe.
-    ///
-    /// # The exact bound
-    ///
-    /// The silence that is tolerated, *P*, is three quarters of `within`, rounded down to whole seconds. The rest
-    /// covers the coarseness of the system's timers, which on Linux are late by up to an eighth, and the first
-    /// retransmission. The probe interval *i* is an eighth of *P*, and there are *n* = 4 probes; for a short *P* the
-    /// interval is one second, and there are as many probes as fit. On Linux:
-    ///
-    /// | the connection is | the clock starts with | the stream closes |
-    /// |---|---|---|
-    /// | idle | the last packet from the peer | after *P*: *P* − *n i* of silence, then *n* probes, *i* apart |
-    /// | with data in flight | the first retransmission: one or two retransmission timeouts (RTO) after the oldest byte was sent | *P* later |
-    /// | with a zero window | the first window probe: one RTO after the window closed | *P* later if the window has not opened, whether or not the peer answers the probes |
-    ///
-    /// So it closes not before *P* and not after `within`, as long as the RTO is at most a twelfth of `within`. The RTO is
-    /// about 0.2 s more than the round trip, and 1 s until a round trip was measured. A `within` of 60 s gives P = 45 s:
-    /// a probe after 25 s, and three more, 5 s apart.
-    ///
-    /// * The idle clock starts at the last packet, which may be up to *P* − *n i* before the peer is gone.
-    /// * A write while the idle clock runs starts the other clock. Detection may then take twice as long.
-    /// * Where the network answers instead of the peer (ICMP, or no carrier), Linux restarts the retransmission timer
-    ///   without regard to the user timeout: up to half of *P* later.
-    /// * Retransmissions and window probes become rarer; the last one may be at half of *P*. A link that returns after it
-    ///   may return too late.
-    /// * With a zero window and a peer that no longer answers, the kernel may give up earlier by itself, after
-    ///   `tcp_retries2` probes: about a quarter of an hour.
-    /// * MPTCP refuses the user timeout (`mptcp_sol_tcp_opt` in net/mptcp/sockopt.c). Keepalive is set, and with data in
-    ///   flight or a zero window the kernel's own limit decides.
-    ///
-    /// # Other systems
-    ///
-    /// macOS, FreeBSD, NetBSD and DragonFly get keepalive with the same times and no user timeout. The bound holds for an
-    /// idle connection; with data in flight or a zero window the system's own limit decides. None of that was run.
-    ///
-    /// Windows gets keepalive with the same times, and `TCP_MAXRT` of *P* for data in flight, as its documentation describes
-    /// them. Versions that do not let the number of probes be set (before Windows 10, version 1703) send ten in the
-    /// same time. It was run under Wine, which accepts keepalive and refuses `TCP_MAXRT`, and on no dead peer.
-    ///
-    /// On other systems, which cannot set these times, wrapping a TCP stream fails with [`Unsupported`].
-    ///
-    /// # Which streams
-    ///
-    /// The options are set when the stream is wrapped, and stay set on a socket that is taken out again. They work above
-    /// and below TLS. A Unix socket and a pipe need none, because their peer is in the same kernel. An
-    /// [unwatched](crate::MonitoredStream::unwatched) stream has no socket. `None` leaves the socket as it is.
-    ///
-    /// # Errors
-    ///
-    /// [`with_config`](crate::MonitoredStream::with_config) fails with [`InvalidInput`] for a time below 4 s (keepalive
-    /// counts in seconds and needs two probes) or above 24 h, for every kind of stream.
-    ///
-    /// ```
-    /// use hangup::{MonitorConfig, MonitoredListener};
-    /// use std::time::Duration;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let config = MonitorConfig::new().dead_peer_timeout(Duration::from_secs(600));
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
-    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// let (stream, _) = listener.accept().await?;
-    /// assert!(socket2::SockRef::from(stream.get_ref()).keepalive()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// [`TimedOut`]: crate::CloseReason::TimedOut
-    /// [`Unreachable`]: crate::CloseReason::Unreachable
-    /// [`InvalidInput`]: io::ErrorKind::InvalidInput
-    /// [`Unsupported`]: io::ErrorKind::Unsupported
-    #[must_use]
-    pub fn dead_peer_timeout(mut self, within: impl Into<Option<Duration>>) -> Self {
-        self.dead_peer_timeout = within.into();
-        self
-    }
-
-    /// The timers of [`dead_peer_timeout`](Self::dead_peer_timeout), if it is on.
-    pub(crate) fn timers(&self) -> io::Result<Option<Timers>> {
-        self.dead_peer_timeout.map(Timers::new).transpose()
     }
 
     /// Lets writes, flushes and shutdowns read up to `limit` bytes of unread input into a buffer of the stream, so that
@@ -305,66 +226,19 @@ impl MonitorConfig {
         self
     }
 
-    pub(crate) fn unread_limit(&self) -> Option<usize> {
+    pub(crate) fn read_ahead_limit(&self) -> Option<usize> {
         self.read_ahead
     }
 
-    /// Delays a FIN for up to `within`, until the stream's own reads have said what it means. Default: none, and 3 ms for
-    /// a [layered](crate::MonitoredStream::layer) stream. Zero turns it off.
+    /// Limits the bytes in the kernel that were not sent yet (`TCP_NOTSENT_LOWAT`, tcp(7)). Default: the limit of the
+    /// system, which is none on Linux.
     ///
-    /// For a stream whose protocol has an end of its own, such as TLS. A FIN after close_notify is [`PeerClosed`], one
-    /// without it is [`Truncated`], and an alert ([`TlsAlert`]) or an invalid record ([`Tls`]) may precede it. The watcher
-    /// sees only the FIN, and usually sees it first. With this option
-    /// * a pending read finds the end by itself and reports it, as early as the watcher would have;
-    /// * a pending write, flush or shutdown is woken; each of them reads ahead up to 64 KiB of input, which later reads get
-    ///   in order, to find the end behind it;
-    /// * if none has found it `within` this time, the stream closes as it would have without the delay.
+    /// Without it, writes are accepted until the send buffer is full, up to some megabytes. A program that produces
+    /// tokens or rows then runs that far ahead of a client that reads slowly, and its newest data waits behind the
+    /// rest. With a limit, a write is pending as soon as that many bytes wait to be sent. Bytes on their way through
+    /// the network do not count, so a limit of 16 KiB to 128 KiB costs little throughput.
     ///
-    /// So a stream that is read or written reports the close no later, and an idle one reports it `within` later and
-    /// without the finer reason. A few milliseconds are enough: the delay covers the time until the other task runs. The
-    /// timer starts with a FIN. A reset is never delayed. A [probe](crate::Monitor::probe) reports the FIN after the delay.
-    ///
-    /// It applies to watched streams, and to the *upper* of two streams, which reads the protocol:
-    /// `MonitoredStream<TlsStream<TcpStream>>`. A stream below TLS reads only the FIN itself.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitorConfig, MonitoredStream};
-    /// use std::time::Duration;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// # let tls = listener.accept().await?.0;
-    /// let config = MonitorConfig::new().fin_delay(Duration::from_millis(3));
-    /// let stream = MonitoredStream::with_config(tls, &config)?;
-    /// # drop(client);
-    /// // Nobody reads.
-    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// [`PeerClosed`]: crate::CloseReason::PeerClosed
-    /// [`Truncated`]: crate::CloseReason::Truncated
-    /// [`TlsAlert`]: crate::CloseReason::TlsAlert
-    /// [`Tls`]: crate::CloseReason::Tls
-    #[must_use]
-    pub fn fin_delay(mut self, within: Duration) -> Self {
-        self.fin_delay = Some(within);
-        self
-    }
-
-    /// How many bytes the kernel may hold that it has not sent yet (`TCP_NOTSENT_LOWAT`, tcp(7)). Default:
-    /// the system's limit, which is none on Linux.
-    ///
-    /// Without it a write is accepted until the send buffer is full, up to some megabytes: a program that
-    /// makes tokens or rows runs that far ahead of a client that reads slowly, and what it made last waits
-    /// behind all of it. With a limit a write is pending as soon as that many bytes wait to be sent. What is
-    /// under way in the network does not count, so a limit of 16 KiB to 128 KiB costs little throughput.
-    ///
-    /// It is set when a TCP stream is wrapped on Linux or Android, and stays set. Other streams and systems
-    /// ignore it.
+    /// It is set when a TCP stream is wrapped on Linux or Android, and stays set. Other streams and systems ignore it.
     ///
     /// ```
     /// use hangup::{MonitorConfig, MonitoredListener};
@@ -386,30 +260,16 @@ impl MonitorConfig {
         self
     }
 
-    /// Sets the options that `socket` is to have, where its peer may be on another machine.
+    /// Sets the limit of unsent bytes on a TCP `socket`.
     pub(crate) fn limit_unsent(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(bytes) = self.unsent_limit {
             let set = SockRef::from(&socket).set_tcp_notsent_lowat(bytes);
-            // A socket of another protocol does not have the option.
+            // Sockets of other protocols do not have the option.
             let missing = |error: &io::Error| error.raw_os_error() == Some(libc::EOPNOTSUPP);
             return set.or_else(|error| if missing(&error) { Ok(()) } else { Err(error) });
         }
         let _ = socket;
         Ok(())
-    }
-
-    /// Sets the default FIN delay of a layered stream, unless one is set.
-    #[cfg(feature = "tls")]
-    pub(crate) fn delay_fin_by_default(&mut self) {
-        self.fin_delay.get_or_insert(FinDelay::FOR_LAYERS);
-    }
-
-    pub(crate) fn is_fin_delayed(&self) -> bool {
-        self.fin_delay.is_some_and(|within| !within.is_zero())
-    }
-
-    pub(crate) fn new_fin_delay(&self) -> io::Result<Option<FinDelay>> {
-        self.fin_delay.map(FinDelay::new).transpose()
     }
 }

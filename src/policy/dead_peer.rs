@@ -1,21 +1,122 @@
-//! The dead-peer timeout: from one duration to the system's timers.
+//! The dead-peer timeout: derives the timers of the system from one duration.
 //!
-//! [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout) says what they add up to. On
-//! Linux the user timeout also ends keepalive: with the first probe that is due after it, instead of after the
-//! last probe (`tcp_keepalive_timer` in net/ipv4/tcp_timer.c). So the probes are placed to hit it exactly.
-//! Without a user timeout the number of probes gives the same time.
+//! [`MonitorConfig::dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout) documents the sum of these timers. On
+//! Linux the user timeout also ends keepalive: the connection fails at the first probe that is due after the user
+//! timeout, and not after the last probe (`tcp_keepalive_timer` in net/ipv4/tcp_timer.c). So the probes are placed such
+//! that the last one is due exactly then. Without a user timeout, the number of probes gives the same time.
 
+use super::config::MonitorConfig;
 use rustix::fd::BorrowedFd;
 use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-/// Leaves three seconds of silence: two probes.
+impl MonitorConfig {
+    /// Lets the operating system detect a dead peer within this time. Default: off.
+    ///
+    /// A peer that loses power or network sends nothing; only a timeout can detect it. This sets two timers:
+    /// keepalive (`SO_KEEPALIVE`), which probes an idle peer, and `TCP_USER_TIMEOUT`, which bounds the wait for an
+    /// acknowledgement. Neither is enough alone: keepalive never fires with data in flight or behind a zero window,
+    /// and the user timeout never fires on an idle connection (tcp(7), RFC 9293, section 3.8.3). The stream closes
+    /// with [`TimedOut`], or with [`Unreachable`] if the network answered instead of the peer.
+    ///
+    /// # It also ends slow readers
+    ///
+    /// A peer that does not read has a zero window. If the window stays zero for three quarters of the time, the
+    /// connection ends, although the peer is alive. That can happen to a slow reader: its kernel reopens a closed
+    /// window only when there is much room again. Measured on Linux 6.18: when 0.13 MB of the receive buffer had been
+    /// read, and up to 1.2 MB where the buffer had grown. A reader of R bytes a second needs up to 1.2 MB / R for that.
+    ///
+    /// Choose ten minutes where clients may be slow: readers of 3 kB/s and more are safe then. Choose less only where
+    /// you know how fast clients read: with one minute, readers of 30 kB/s are safe.
+    ///
+    /// # The exact bound
+    ///
+    /// The silence that is tolerated, *P*, is three quarters of `within`, rounded down to whole seconds. The rest
+    /// covers the coarseness of the system's timers, which on Linux are late by up to an eighth, and the first
+    /// retransmission. The probe interval *i* is an eighth of *P*, and there are *n* = 4 probes; for a short *P* the
+    /// interval is one second, and there are as many probes as fit. On Linux:
+    ///
+    /// | the connection is | the clock starts with | the stream closes |
+    /// |---|---|---|
+    /// | idle | the last packet from the peer | after *P*: *P* − *n i* of silence, then *n* probes, *i* apart |
+    /// | with data in flight | the first retransmission: one or two retransmission timeouts (RTO) after the oldest byte was sent | *P* later |
+    /// | with a zero window | the first window probe: one RTO after the window closed | *P* later if the window has not opened, whether or not the peer answers the probes |
+    ///
+    /// So it closes not before *P* and not after `within`, as long as the RTO is at most a twelfth of `within`. The RTO is
+    /// about 0.2 s more than the round trip, and 1 s until a round trip was measured. A `within` of 60 s gives P = 45 s:
+    /// a probe after 25 s, and three more, 5 s apart.
+    ///
+    /// * The idle clock starts at the last packet, which may be up to *P* − *n i* before the peer is gone.
+    /// * A write while the idle clock runs starts the other clock. Detection may then take twice as long.
+    /// * Where the network answers instead of the peer (ICMP, or no carrier), Linux restarts the retransmission timer
+    ///   without regard to the user timeout: up to half of *P* later.
+    /// * Retransmissions and window probes become rarer; the last one may be at half of *P*. A link that returns after it
+    ///   may return too late.
+    /// * With a zero window and a peer that no longer answers, the kernel may give up earlier by itself, after
+    ///   `tcp_retries2` probes: about a quarter of an hour.
+    /// * MPTCP refuses the user timeout (`mptcp_sol_tcp_opt` in net/mptcp/sockopt.c). Keepalive is set, and with data in
+    ///   flight or a zero window the kernel's own limit decides.
+    ///
+    /// # Other systems
+    ///
+    /// macOS, FreeBSD, NetBSD and DragonFly get keepalive with the same times and no user timeout. The bound holds for an
+    /// idle connection; with data in flight or a zero window the system's own limit decides. None of that was run.
+    ///
+    /// Windows gets keepalive with the same times, and `TCP_MAXRT` of *P* for data in flight, as its documentation describes
+    /// them. Versions that do not let the number of probes be set (before Windows 10, version 1703) send ten in the
+    /// same time. It was run under Wine, which accepts keepalive and refuses `TCP_MAXRT`, and on no dead peer.
+    ///
+    /// On other systems, which cannot set these times, wrapping a TCP stream fails with [`Unsupported`].
+    ///
+    /// # Which streams
+    ///
+    /// The options are set when the stream is wrapped, and stay set on a socket that is taken out again. They work above
+    /// and below TLS. A Unix socket and a pipe need none, because their peer is in the same kernel. An
+    /// [unwatched](crate::MonitoredStream::unwatched) stream has no socket. `None` leaves the socket as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`with_config`](crate::MonitoredStream::with_config) fails with [`InvalidInput`] for a time below 4 s (keepalive
+    /// counts in seconds and needs two probes) or above 24 h, for every kind of stream.
+    ///
+    /// ```
+    /// use hangup::{MonitorConfig, MonitoredListener};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let config = MonitorConfig::new().dead_peer_timeout(Duration::from_secs(600));
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
+    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// assert!(socket2::SockRef::from(stream.get_ref()).keepalive()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`TimedOut`]: crate::CloseReason::TimedOut
+    /// [`Unreachable`]: crate::CloseReason::Unreachable
+    /// [`InvalidInput`]: io::ErrorKind::InvalidInput
+    /// [`Unsupported`]: io::ErrorKind::Unsupported
+    #[must_use]
+    pub fn dead_peer_timeout(mut self, within: impl Into<Option<Duration>>) -> Self {
+        self.dead_peer_timeout = within.into();
+        self
+    }
+
+    /// The timers of [`dead_peer_timeout`](Self::dead_peer_timeout), if it is on.
+    pub(crate) fn timers(&self) -> io::Result<Option<Timers>> {
+        self.dead_peer_timeout.map(Timers::new).transpose()
+    }
+}
+
+/// Leaves three seconds of silence, enough for two probes.
 const SHORTEST: Duration = Duration::from_secs(4);
 /// Keeps the time before the first probe below the system's limit (`MAX_TCP_KEEPIDLE`, 32767 s).
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many probes may stay unanswered: the network may lose a packet or two.
+/// The number of probes without an answer. More than one, because the network may lose a packet or two.
 const PROBES: u32 = 4;
 
 /// The timers of a socket, in whole seconds, the unit of keepalive.

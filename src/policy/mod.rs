@@ -2,7 +2,7 @@
 //! May use `state` and `errors`.
 //! Used by the watcher, the monitors and the stream.
 //!
-//! | the peer | what it looks like | which setting detects it | implemented by |
+//! | the peer | what the system sees | which setting detects it | implemented by |
 //! |---|---|---|---|
 //! | closes | FIN | none needed | the watcher |
 //! | crashes | RST | none needed | the watcher |
@@ -15,15 +15,18 @@
 
 mod config;
 mod dead_peer;
+mod drain;
 mod fin_delay;
 mod owed;
 mod read_ahead;
 mod stall;
+mod stall_policy;
 pub(crate) mod timer;
 
 pub use config::MonitorConfig;
+pub(crate) use drain::{Reading, Step};
 pub(crate) use fin_delay::{DelayStep, FinDelay};
 pub(crate) use owed::OwedWindow;
 pub(crate) use read_ahead::ReadAhead;
-pub use stall::StallPolicy;
-pub(crate) use stall::{Stall, Step};
+pub(crate) use stall::Stall;
+pub use stall_policy::StallPolicy;

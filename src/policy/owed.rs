@@ -1,6 +1,7 @@
-//! Decides whether a peer takes what the kernel holds for it. Pure: the caller passes the numbers in, at even intervals.
+//! Decides whether a peer takes what the kernel holds for it. Pure: the caller passes the readings in, at regular
+//! intervals.
 
-use super::stall::{LOOKS, StallPolicy};
+use super::stall_policy::{LOOKS, StallPolicy};
 
 /// The readings of one period in which the kernel holds bytes for the peer.
 ///

@@ -53,12 +53,12 @@ impl<S: AsyncRead> ReadAhead<S> {
 }
 
 impl<S> ReadAhead<S> {
-    /// How much input each call of the sending side moves here.
+    /// How much input a write, flush or shutdown may move into the buffer.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// How much of it when a FIN is behind it; `None` if its meaning is not looked for.
+    /// The same limit while a FIN waits; `None` if the meaning of a FIN is not looked for.
     pub(crate) fn lookahead(&self) -> Option<usize> {
         self.looks.then_some(self.limit.max(LOOKAHEAD))
     }
@@ -85,7 +85,7 @@ impl<S> ReadAhead<S> {
                     return None;
                 }
                 Poll::Ready(read) => {
-                    // Its waker has been used up by this read.
+                    // This read has consumed the registration of the parked reader, so the reader is woken.
                     self.reader.take().into_iter().for_each(Waker::wake);
                     if read.is_err() || chunk.filled().is_empty() {
                         self.ended = true;
@@ -103,7 +103,8 @@ impl<S> ReadAhead<S> {
         self.error = Some(error);
     }
 
-    /// What a read finds here before it comes to the wrapped stream: input, or its error.
+    /// Serves a read from the buffer: the input, and after it the stored error. `None` if the read has to go to the
+    /// wrapped stream.
     pub(crate) fn read(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         if buf.remaining() == 0 {
             return None;
@@ -118,13 +119,13 @@ impl<S> ReadAhead<S> {
         buf.put_slice(&second[..bytes - first.len()]);
         self.input.drain(..bytes);
         if self.input.is_empty() {
-            // The memory of one burst is not kept for the life of the connection.
+            // An idle connection must not keep the memory of one burst.
             self.input = VecDeque::new();
         }
         Some(Ok(()))
     }
 
-    /// Whether a read finds something here.
+    /// Whether the buffer has input or an error for the next read.
     pub(crate) fn has_input(&self) -> bool {
         !self.input.is_empty() || self.error.is_some()
     }
@@ -138,7 +139,7 @@ impl<S> ReadAhead<S> {
         !self.input.is_empty()
     }
 
-    /// A read is pending, or none is.
+    /// Stores the task whose read is pending, or that none is.
     pub(crate) fn park(&mut self, reader: Option<&Waker>) {
         match (&mut self.reader, reader) {
             (Some(parked), Some(reader)) => parked.clone_from(reader),

@@ -1,11 +1,16 @@
-//! The runtime's timer, for the few things that wait for time to pass.
+//! Checks that the current runtime has a timer.
 
 use std::io::{self, ErrorKind};
 use std::panic::catch_unwind;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// The current runtime, if it has a timer, which `what` needs.
+/// The current runtime, which must have a timer. `what` names the feature that needs it, for the error message.
+///
+/// # Errors
+///
+/// * [`NotConnected`](ErrorKind::NotConnected): there is no current runtime;
+/// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer.
 pub(crate) fn runtime(what: &str) -> io::Result<Handle> {
     let runtime = Handle::try_current().map_err(|error| {
         io::Error::new(
@@ -13,7 +18,7 @@ pub(crate) fn runtime(what: &str) -> io::Result<Handle> {
             format!("hangup: {what} needs a runtime's timer: {error}"),
         )
     })?;
-    // tokio has no other way to say that a runtime was built without timers than to panic.
+    // tokio reports a runtime without timers only by a panic.
     catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| {
         io::Error::new(
             ErrorKind::Unsupported,

@@ -7,6 +7,14 @@ use std::sync::atomic::Ordering::Relaxed;
 /// How many bytes a stream has carried. [`Monitor::transfer`](crate::Monitor::transfer) returns it, also after the stream
 /// has closed.
 ///
+/// | question | answer |
+/// |---|---|
+/// | How much has the client sent us? | `read` |
+/// | How much of our work has left the program? | `accepted` |
+/// | How much has surely reached the client's machine? | `acknowledged` |
+/// | How much was on its way when the connection ended? | `accepted` less `acknowledged` |
+/// | How much has the client's program processed? | unknown: only a reply of its protocol can tell |
+///
 /// ```
 /// use hangup::MonitoredListener;
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -8,6 +8,24 @@
 //! 10. A FIN alone refuses no write before the reader can know of it: [`State::is_fin_unread`].
 //!
 //! (The numbers are those of the list in `docs/architecture.md`.)
+//!
+//! # Transitions
+//!
+//! The entry is the next status. `Closed(reason)` is written as the reason, and "-" means no change. A closed stream has
+//! no transitions (invariant 1).
+//!
+//! | event | open | open, after our shutdown | `PeerFinished` |
+//! |---|---|---|---|
+//! | `ShutDown` | open, after our shutdown | - | `Finished` |
+//! | `Fin`, `EndOfInput`, if a FIN closes | `PeerClosed` | `Finished` | |
+//! | `Fin`, `EndOfInput`, if it does not | `PeerFinished` | `Finished` | - |
+//! | `HungUp` | `PeerClosed` | `Finished` | `PeerClosed` |
+//! | `BothFinished` | `Finished` | `Finished` | `Finished` |
+//! | `Vanished` | `Reset` | `Finished` | `Reset` |
+//! | `Reset` after a FIN, if a FIN closes | `PeerClosed` | `PeerClosed` | |
+//! | any other `Reset` | `Reset` | `Reset` | `Reset` |
+//! | `Failed(reason)` | the reason | the reason | the reason |
+//! | `Stalled`, `Aborted`, `Dropped`, `RuntimeShutdown` | the same name | the same name | the same name |
 
 use super::event::Event;
 use super::half_close::HalfClose;

@@ -15,12 +15,14 @@
 //! else). `State::on` decides alone what an event means, so all sources give the same reason.
 
 mod atomic;
+mod cell;
 mod closed;
 mod counters;
 mod event;
 mod half_close;
 mod keyed_list;
 mod machine;
+mod observers;
 mod publish;
 mod shared;
 mod status;

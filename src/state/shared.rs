@@ -26,10 +26,14 @@
 //! [`BUSY`] and [`DEFERRED`] are bits of one atomic, so their changes have one order: either the watcher sees the call, or
 //! the end of the call sees the watcher's event.
 
+use super::cell::{
+    BUSY, CLOSED, Cell, DEFERRED, Deferred, FIN_AHEAD, FIN_DELAYED, ON_CLOSE, REPORT_PENDING,
+    RESET, wake,
+};
 use super::counters::Counters;
 use super::event::{DetectedBy, Event};
 use super::half_close::HalfClose;
-use super::keyed_list::{Key, KeyedList};
+use super::keyed_list::KeyedList;
 use super::machine::State;
 use super::publish::publish;
 use super::status::Status;
@@ -40,30 +44,7 @@ use crate::observe::{End, call_foreign};
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::AtomicU32;
-use std::task::{Poll, Waker};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-
-/// The status is `Closed`.
-const CLOSED: u8 = 1;
-/// A poll of the wrapped stream is under way.
-const BUSY: u8 = 2;
-/// The watcher has left an event for the end of the call that is under way.
-const DEFERRED: u8 = 4;
-/// We reset the connection, or are about to.
-const RESET: u8 = 8;
-/// The watcher has detected a FIN. Its report is delayed, so that the stream's own calls can find out what it means.
-const FIN_DELAYED: u8 = 16;
-/// The stream is closed, and its end is not reported to tracing and metrics yet.
-const REPORT_PENDING: u8 = 32;
-/// Only a FIN has closed the stream, and a write waits until the reader has reached that FIN.
-const FIN_AHEAD: u8 = 64;
-/// The flags that a close sets.
-const ON_CLOSE: u8 = if Lifecycle::RECORDED {
-    CLOSED | REPORT_PENDING
-} else {
-    CLOSED
-};
+use std::task::Waker;
 
 /// A [`SharedState`], either alone or inside a [`Socket`](crate::watcher::Socket).
 pub(crate) type AnyState = dyn AsRef<SharedState> + Send + Sync + UnwindSafe + RefUnwindSafe;
@@ -74,49 +55,13 @@ pub(crate) type AnyState = dyn AsRef<SharedState> + Send + Sync + UnwindSafe + R
 /// lock is taken only to change the state or to register a waker.
 #[derive(Debug)]
 pub(crate) struct SharedState {
-    flags: AtomicU8,
+    pub(super) flags: AtomicU8,
     /// Records when the last read was pending: the low bits of the number of bytes read until then, and a 1 bit. A
     /// later read that returns bytes changes that number, so it does not have to change this field.
-    pending_read: AtomicU32,
+    pub(super) pending_read: AtomicU32,
     cell: Mutex<Cell>,
     pub(crate) counters: Counters,
     pub(crate) lifecycle: Lifecycle,
-}
-
-#[derive(Debug)]
-struct Cell {
-    state: State,
-    /// What detected the event that closed the stream.
-    detected_by: Option<DetectedBy>,
-    /// Our own side closed the stream, so the system does not wake a pending read.
-    ends_reads: bool,
-    /// The task whose write, flush or shutdown is pending.
-    writer: Option<Waker>,
-    /// The tasks that await [`Closed`](crate::Closed).
-    waiters: KeyedList<Waker>,
-    /// Created on first use.
-    extras: Option<Box<Extras>>,
-}
-
-/// The parts that most streams never need.
-#[derive(Debug, Default)]
-struct Extras {
-    watch: Option<watch::Sender<Status>>,
-    token: Option<CancellationToken>,
-    /// Events that the watcher observed while a call is under way, in order.
-    deferred: Vec<Deferred>,
-    /// How many bytes had been read when the writer parked behind a FIN.
-    parked_at: u64,
-    /// The task whose read is pending. The system does not wake it for a close of our own.
-    reader: Option<Waker>,
-    /// Woken once, when the peer has finished and the stream goes on.
-    half_close: Option<Waker>,
-}
-
-impl Cell {
-    fn extras(&mut self) -> &mut Extras {
-        self.extras.get_or_insert_default()
-    }
 }
 
 // A panic cannot leave a partial change: every change is made under the lock, and no foreign code runs under it.
@@ -127,13 +72,6 @@ impl AsRef<Self> for SharedState {
     fn as_ref(&self) -> &Self {
         self
     }
-}
-
-/// An event or a waker that waits for the end of the present call.
-#[derive(Debug)]
-enum Deferred {
-    Event(Event, DetectedBy),
-    Wake(Waker),
 }
 
 impl SharedState {
@@ -378,166 +316,8 @@ impl SharedState {
         }
     }
 
-    /// Registers `waker` for the moment when the peer has finished and the stream stays open.
-    pub(crate) fn on_half_close(&self, waker: Waker) {
-        let mut cell = self.lock();
-        match cell.state.status() {
-            Status::Open => cell.extras().half_close = Some(waker),
-            Status::Closed(_) => {}
-            Status::PeerFinished => {
-                drop(cell);
-                wake(Some(waker));
-            }
-        }
-    }
-
-    /// Registers `waker` for the close, at the position of `key`.
-    pub(crate) fn poll_closed(&self, key: &mut Option<Key>, waker: &Waker) -> Poll<CloseReason> {
-        let mut cell = self.lock();
-        if let Some(reason) = cell.state.status().reason() {
-            return Poll::Ready(reason.clone());
-        }
-        let replaced = match key.and_then(|key| cell.waiters.get_mut(key)) {
-            Some(place) if place.will_wake(waker) => None,
-            Some(place) => Some(mem::replace(place, waker.clone())),
-            None => {
-                *key = Some(cell.waiters.insert(waker.clone()));
-                None
-            }
-        };
-        // Dropping a waker may drop a task, and a value of that task may lock this cell.
-        drop(cell);
-        drop(replaced);
-        Poll::Pending
-    }
-
-    /// Removes the waker of `key`.
-    pub(crate) fn forget(&self, key: Key) {
-        let waker = self.lock().waiters.remove(key);
-        drop(waker);
-    }
-
-    /// Records that a read is pending.
-    #[inline]
-    pub(crate) fn read_is_pending(&self) {
-        self.pending_read.store(self.read_mark(), Ordering::Relaxed);
-    }
-
-    /// Whether the last read was pending, and so its task is about to read again.
-    pub(crate) fn is_read_pending(&self) -> bool {
-        self.pending_read.load(Ordering::Relaxed) == self.read_mark()
-    }
-
-    /// See `pending_read`. The mark repeats after 2 GiB. In that case a write is refused a little later.
-    #[allow(clippy::cast_possible_truncation)] // the low bits are what is wanted
-    fn read_mark(&self) -> u32 {
-        (self.counters.read() as u32) << 1 | 1
-    }
-
-    /// Why a write is refused, if it is. `reads_fin` says whether a reader is about to read the FIN that closed the
-    /// stream. It is called only if this matters (invariant 10).
-    pub(crate) fn refusal(&self, reads_fin: impl FnOnce() -> bool) -> Option<CloseReason> {
-        if !self.is_closed() {
-            return None;
-        }
-        let cell = self.lock();
-        let reason = cell.state.status().reason().cloned()?;
-        let waits = cell.state.is_fin_unread();
-        // `reads_fin` takes the socket's lock, which comes before this lock in the order. So this lock is released.
-        drop(cell);
-        (!waits || !reads_fin()).then_some(reason)
-    }
-
-    /// Registers the task whose write is pending, or returns why the write cannot continue. For `reads_fin` see
-    /// [`refusal`](Self::refusal).
-    pub(crate) fn park_writer(
-        &self,
-        waker: &Waker,
-        reads_fin: impl FnOnce() -> bool,
-    ) -> Result<(), CloseReason> {
-        let mut cell = self.lock();
-        let reason = cell.state.status().reason().cloned();
-        match reason {
-            Some(reason) if cell.state.refuses_writes() => return Err(reason),
-            Some(_) => {
-                cell.extras().parked_at = self.counters.read();
-                self.flags.fetch_or(FIN_AHEAD, Ordering::AcqRel);
-            }
-            None => {}
-        }
-        let replaced = match &mut cell.writer {
-            Some(writer) if writer.will_wake(waker) => None,
-            writer => writer.replace(waker.clone()),
-        };
-        let waits = reason.filter(|_| cell.state.is_fin_unread());
-        drop(cell);
-        drop(replaced);
-        // The order matters: a reader that reaches the FIN now has to find the writer.
-        match waits {
-            Some(reason) if !reads_fin() => {
-                let parked = self.lock().writer.take();
-                drop(parked);
-                Err(reason)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Registers the task whose read is pending, or returns why the read cannot continue. After most closes reads
-    /// continue, and the system wakes the reader.
-    pub(crate) fn park_reader(&self, waker: &Waker) -> Result<(), CloseReason> {
-        let mut cell = self.lock();
-        if let Some(reason) = cell.state.status().reason() {
-            return match cell.ends_reads {
-                true => Err(reason.clone()),
-                false => Ok(()),
-            };
-        }
-        let replaced = match &mut cell.extras().reader {
-            Some(reader) if reader.will_wake(waker) => None,
-            reader => reader.replace(waker.clone()),
-        };
-        drop(cell);
-        drop(replaced);
-        Ok(())
-    }
-
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
-        let mut cell = self.lock();
-        let status = cell.state.status().clone();
-        if status.is_closed() {
-            // The status will not change any more, and the stream's own channel may be about to be updated.
-            drop(cell);
-            return watch::Sender::new(status).subscribe();
-        }
-        let watch = &mut cell.extras().watch;
-        watch
-            .get_or_insert_with(|| watch::Sender::new(status))
-            .subscribe()
-    }
-
-    /// A token that the close cancels. It is a child token, so cancelling it does not affect others.
-    pub(crate) fn token(&self) -> CancellationToken {
-        let mut cell = self.lock();
-        let closed = cell.state.status().is_closed();
-        let token = cell.extras().token.get_or_insert_default().clone();
-        // The wakers of the token may run any code.
-        drop(cell);
-        if closed {
-            token.cancel();
-        }
-        token.child_token()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Cell> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Cell> {
         super::sync::lock(&self.cell)
-    }
-}
-
-/// Wakes each of `wakers`. Wakers are foreign code and may panic.
-fn wake(wakers: impl IntoIterator<Item = Waker>) {
-    for waker in wakers {
-        call_foreign(|| waker.wake());
     }
 }
 

@@ -1,56 +1,128 @@
-//! Accepting connections in a loop that survives errors.
+//! Accepting connections.
 
-use std::future::Future;
-use std::io::{self, ErrorKind};
-use std::pin::Pin;
+use super::accept_retry::AcceptRetry;
+use super::listener::MonitoredListener;
+use super::monitored_stream::MonitoredStream;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
-use tokio::time::Sleep;
+use tokio::net::TcpStream;
 
-/// The pause before the next attempt when descriptors or memory have run out.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// An accept that continues after errors.
-///
-/// After an error of one connection it accepts the next one immediately. When descriptors or memory have run out, the
-/// connection stays in the kernel's queue, and this waits: a retry without a pause would spin.
-#[derive(Debug, Default)]
-pub(crate) struct AcceptRetry {
-    pause: Option<Pin<Box<Sleep>>>,
-}
-
-impl AcceptRetry {
-    /// Polls `accept` until it succeeds or is pending, and passes each error to `on_error`.
-    pub(crate) fn poll<T>(
-        &mut self,
+impl MonitoredListener {
+    pub(crate) fn poll_accept_retrying(
+        &self,
+        retry: &mut AcceptRetry,
         cx: &mut Context<'_>,
-        mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
-        on_error: impl Fn(&io::Error),
-    ) -> Poll<T> {
-        loop {
-            if let Some(pause) = &mut self.pause {
-                ready!(pause.as_mut().poll(cx));
-                self.pause = None;
-            }
-            let error = match ready!(accept(cx)) {
-                Ok(accepted) => return Poll::Ready(accepted),
-                Err(error) => error,
-            };
-            on_error(&error);
-            if !is_of_one_connection(&error) {
-                self.pause = Some(Box::pin(tokio::time::sleep(PAUSE)));
-            }
-        }
+    ) -> Poll<(MonitoredStream<TcpStream>, SocketAddr)> {
+        retry.poll(
+            cx,
+            |cx| self.poll_accept(cx),
+            |error| (self.on_error)(error),
+        )
     }
-}
 
-/// Whether the error concerns only the accepted connection, and not the next ones (accept(2), "Error handling").
-pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionAborted
-            | ErrorKind::ConnectionRefused
-            | ErrorKind::ConnectionReset
-            | ErrorKind::NotConnected
-    )
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpListener::accept`](tokio::net::TcpListener::accept), and those of [`MonitoredStream::new`], which drops the connection. A server should
+    /// continue after most of them, for example after a client that has already left, or a temporary lack of descriptors.
+    /// [`accept_retrying`](Self::accept_retrying) does this.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if the future is dropped, no connection is lost.
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, address) = listener.accept().await?;
+    /// assert_eq!(address, client.local_addr()?);
+    /// assert!(!stream.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn accept(&self) -> io::Result<(MonitoredStream<TcpStream>, SocketAddr)> {
+        let (io, address) = self.listener.accept().await?;
+        Ok((self.wrap(io)?, address))
+    }
+
+    fn wrap(&self, io: TcpStream) -> io::Result<MonitoredStream<TcpStream>> {
+        if let Some(nodelay) = self.nodelay {
+            io.set_nodelay(nodelay)?;
+        }
+        let stream = MonitoredStream::with_config(io, &self.config)?;
+        if let Some(connections) = self.connections.get() {
+            connections.add(&stream.monitor());
+        }
+        Ok(stream)
+    }
+
+    /// Waits for the next connection, and continues after errors: as [`accept`](Self::accept), for servers that an error
+    /// must not end.
+    ///
+    /// After an error of one connection (a client that has already left) it accepts the next one immediately. When
+    /// descriptors or memory have run out, the connection stays in the kernel's queue, and the next attempt is 100 ms
+    /// later. [`on_accept_error`](Self::on_accept_error) is called in both cases.
+    ///
+    /// A connection that was accepted and cannot be watched is closed. That is so when the epoll watches of the user have
+    /// run out (`max_user_watches`, epoll(7)), and for each connection if the [`config`](Self::config) has a value that is
+    /// out of its range.
+    ///
+    /// # Panics
+    ///
+    /// If descriptors or memory have run out and the runtime was built without timers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if the future is dropped, no connection is lost.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredListener};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept_retrying().await;
+    /// drop(client);
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn accept_retrying(&self) -> (MonitoredStream<TcpStream>, SocketAddr) {
+        let mut retry = AcceptRetry::default();
+        poll_fn(|cx| self.poll_accept_retrying(&mut retry, cx)).await
+    }
+
+    /// Polls for the next connection. Only the waker of the last call is woken.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (_, address) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await?;
+    /// assert_eq!(address, client.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(MonitoredStream<TcpStream>, SocketAddr)>> {
+        let (io, address) = ready!(self.listener.poll_accept(cx))?;
+        Poll::Ready(self.wrap(io).map(|stream| (stream, address)))
+    }
 }

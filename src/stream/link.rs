@@ -144,11 +144,11 @@ impl Link {
             return polled;
         }
         let socket = Some(&self.shared).filter(|socket| socket.is_watched());
-        let drained = || match socket {
-            Some(socket) => socket.drained(),
-            None => self.shared.counters.accepted(),
+        let read = || match socket {
+            Some(socket) => socket.reading(),
+            None => self.shared.counters.accepted().into(),
         };
-        let Some(event) = stall.pending(step, cx, drained) else {
+        let Some(event) = stall.pending(step, cx, read) else {
             return polled;
         };
         match socket {
@@ -239,6 +239,9 @@ impl Link {
                     return polled;
                 }
                 let reason = CloseReason::carried_by(error);
+                if let Some(socket) = self.socket() {
+                    socket.explain_end();
+                }
                 // The kernel reports an error once, and the watcher has taken this one.
                 if let Some(taken) = reason.map_or_else(|| self.taken_error(), |_| None) {
                     self.failed(&taken, DetectedBy::Write);
@@ -279,6 +282,12 @@ impl Link {
     pub(super) fn end_of_file(&self, event: Event) -> io::Result<()> {
         if let Some(reason) = self.shared.reset_reason() {
             return Err(reason.into());
+        }
+        // Once closed, the reason is known.
+        if let Some(socket) = self.socket()
+            && !self.shared.status().is_closed()
+        {
+            socket.explain_end();
         }
         match self.taken_error() {
             Some(error) => {

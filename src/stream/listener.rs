@@ -1,19 +1,15 @@
 //! A listener whose connections are monitored.
 
-use super::accept::AcceptRetry;
 use super::connections::Connections;
-use super::monitored_stream::MonitoredStream;
 use crate::policy::MonitorConfig;
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
-use std::task::{Context, Poll, ready};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs};
 
-/// A [`TcpListener`] that accepts connections as [`MonitoredStream`]s.
+/// A [`TcpListener`] that accepts connections as [`MonitoredStream`](crate::MonitoredStream)s.
 ///
 /// ```
 /// use hangup::{CloseReason, MonitoredListener};
@@ -30,12 +26,12 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 /// # }
 /// ```
 pub struct MonitoredListener {
-    listener: TcpListener,
-    config: MonitorConfig,
-    nodelay: Option<bool>,
-    on_error: Box<OnError>,
+    pub(super) listener: TcpListener,
+    pub(super) config: MonitorConfig,
+    pub(super) nodelay: Option<bool>,
+    pub(super) on_error: Box<OnError>,
     /// Created on first use.
-    connections: OnceLock<Connections>,
+    pub(super) connections: OnceLock<Connections>,
 }
 
 // As a `TcpListener`: the callback is shared, and may not be left in the middle of a change.
@@ -90,6 +86,10 @@ impl MonitoredListener {
     }
 
     /// Sets the configuration of the connections. Default: [`MonitorConfig::default`].
+    ///
+    /// It is applied to each connection, so a value that is out of its range (see
+    /// [`dead_peer_timeout`](MonitorConfig::dead_peer_timeout)) is an error of each [`accept`](Self::accept), and
+    /// [`accept_retrying`](Self::accept_retrying) drops each connection: set [`on_accept_error`](Self::on_accept_error).
     ///
     /// ```
     /// use hangup::{HalfClose, MonitorConfig, MonitoredListener, Status};
@@ -182,59 +182,6 @@ impl MonitoredListener {
         self
     }
 
-    pub(crate) fn poll_accept_retrying(
-        &self,
-        retry: &mut AcceptRetry,
-        cx: &mut Context<'_>,
-    ) -> Poll<(MonitoredStream<TcpStream>, SocketAddr)> {
-        retry.poll(
-            cx,
-            |cx| self.poll_accept(cx),
-            |error| (self.on_error)(error),
-        )
-    }
-
-    /// Waits for the next connection.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`TcpListener::accept`], and those of [`MonitoredStream::new`], which drops the connection. A server should
-    /// continue after most of them, for example after a client that has already left, or a temporary lack of descriptors.
-    /// [`accept_retrying`](Self::accept_retrying) does this.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: if the future is dropped, no connection is lost.
-    ///
-    /// ```
-    /// use hangup::MonitoredListener;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// let (stream, address) = listener.accept().await?;
-    /// assert_eq!(address, client.local_addr()?);
-    /// assert!(!stream.is_closed());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn accept(&self) -> io::Result<(MonitoredStream<TcpStream>, SocketAddr)> {
-        let (io, address) = self.listener.accept().await?;
-        Ok((self.wrap(io)?, address))
-    }
-
-    fn wrap(&self, io: TcpStream) -> io::Result<MonitoredStream<TcpStream>> {
-        if let Some(nodelay) = self.nodelay {
-            io.set_nodelay(nodelay)?;
-        }
-        let stream = MonitoredStream::with_config(io, &self.config)?;
-        if let Some(connections) = self.connections.get() {
-            connections.add(&stream.monitor());
-        }
-        Ok(stream)
-    }
-
     /// The open connections among those that are accepted from now on, to end them at the end of the program.
     ///
     /// For a `TlsListener`, call this on its `get_ref`. A program that never calls it pays nothing.
@@ -256,65 +203,6 @@ impl MonitoredListener {
     /// ```
     pub fn connections(&self) -> Connections {
         self.connections.get_or_init(Connections::new).clone()
-    }
-
-    /// Waits for the next connection, and continues after errors: as [`accept`](Self::accept), for servers that an error
-    /// must not end.
-    ///
-    /// After an error of one connection (a client that has already left) it accepts the next one immediately. When
-    /// descriptors or memory have run out, the connection stays in the kernel's queue, and the next attempt is 100 ms
-    /// later. [`on_accept_error`](Self::on_accept_error) is called in both cases.
-    ///
-    /// # Panics
-    ///
-    /// If descriptors or memory have run out and the runtime was built without timers.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: if the future is dropped, no connection is lost.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitoredListener};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// let (stream, _) = listener.accept_retrying().await;
-    /// drop(client);
-    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn accept_retrying(&self) -> (MonitoredStream<TcpStream>, SocketAddr) {
-        let mut retry = AcceptRetry::default();
-        poll_fn(|cx| self.poll_accept_retrying(&mut retry, cx)).await
-    }
-
-    /// Polls for the next connection. Only the waker of the last call is woken.
-    ///
-    /// # Errors
-    ///
-    /// As [`accept`](Self::accept).
-    ///
-    /// ```
-    /// use hangup::MonitoredListener;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// let (_, address) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await?;
-    /// assert_eq!(address, client.local_addr()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn poll_accept(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(MonitoredStream<TcpStream>, SocketAddr)>> {
-        let (io, address) = ready!(self.listener.poll_accept(cx))?;
-        Poll::Ready(self.wrap(io).map(|stream| (stream, address)))
     }
 
     /// The address that the listener is bound to.

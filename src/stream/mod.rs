@@ -4,13 +4,15 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `monitored_stream`, `try_new`, `signal`, `connect` | the type and its constructors |
+//! | `monitored_stream` | the type |
+//! | `construct`, `try_new`, `signal`, `connect` | its constructors |
 //! | `poll` | `AsyncRead` and `AsyncWrite`: each call goes to the wrapped stream, and its result to the link |
 //! | `link` | turns results into events, and decides whether a write is refused |
 //! | `layer` | a protocol above the stream, such as TLS |
 //! | `split/` | halves for two tasks |
-//! | `listener`, `accept`, `connections` | accepting connections, and ending them together |
-//! | `direct_io`, `socket` | calls that do not wait, and readiness |
+//! | `listener`, `accept`, `accept_retry`, `connections` | accepting connections, and ending them together |
+//! | `direct_io`, `peek`, `socket` | calls that do not wait, and readiness |
+//! | `watch_only` | the handle on a stream that another library owns |
 //! | `stalled`, `half_close` | the tasks of the stall policy and of `HalfClose::AllowFor` |
 //!
 //! # The order of drops
@@ -19,9 +21,12 @@
 //! its fields: the link, which removes the socket from the watcher, is dropped before the wrapped stream.
 
 mod accept;
+mod accept_retry;
 mod addresses;
+mod as_fd;
 mod connect;
 mod connections;
+mod construct;
 mod direct_io;
 mod half_close;
 #[cfg(feature = "hyper-client")]
@@ -30,18 +35,20 @@ mod layer;
 mod link;
 mod listener;
 mod monitored_stream;
+mod peek;
 mod poll;
 mod signal;
 mod socket;
 mod split;
 mod stalled;
 mod try_new;
+mod watch_only;
 mod wrap_error;
 
 #[cfg(any(feature = "serve", feature = "tls", feature = "tonic"))]
-pub(crate) use accept::AcceptRetry;
+pub(crate) use accept_retry::AcceptRetry;
 #[cfg(feature = "serve")]
-pub(crate) use accept::is_of_one_connection;
+pub(crate) use accept_retry::is_of_one_connection;
 pub use addresses::Addressed;
 pub use connections::Connections;
 pub use layer::Transport;
@@ -51,4 +58,5 @@ pub use monitored_stream::MonitoredStream;
 pub(crate) use poll::SocketWrite;
 pub use socket::DirectIo;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use watch_only::WatchOnly;
 pub use wrap_error::WrapError;

@@ -1,26 +1,22 @@
 //! The stream wrapper.
 
-use super::half_close::HalfCloseTimer;
-use super::link::{Link, stall};
-use super::wrap_error::WrapError;
+use super::link::Link;
 use crate::errors::CloseReason;
 use crate::monitor::Monitor;
-use crate::policy::{MonitorConfig, ReadAhead};
+use crate::policy::ReadAhead;
 use crate::state::Closed;
-use crate::watcher::{Registration, Socket, Watchable};
+#[cfg(feature = "test-util")]
+use crate::watcher::Socket;
 use pin_project_lite::pin_project;
-use rustix::fd::BorrowedFd;
-use socket2::SockRef;
 use std::fmt;
-use std::io;
 use std::pin::Pin;
+#[cfg(feature = "test-util")]
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 pin_project! {
     /// A byte stream that reports immediately when, and why, its peer disconnects.
     ///
-    /// It wraps any [`AsyncRead`] + [`AsyncWrite`] and forwards every call. In addition, the watcher of the runtime
+    /// It wraps any [`AsyncRead`](tokio::io::AsyncRead) + [`AsyncWrite`](tokio::io::AsyncWrite) and forwards every call. In addition, the watcher of the runtime
     /// learns of a disconnect from the kernel, even if nobody reads or writes, and even behind unread data.
     ///
     /// # When it closes
@@ -31,7 +27,7 @@ pin_project! {
     /// * when it is [aborted](Self::abort) or dropped, and when the runtime that watches it shuts down.
     ///
     /// From then on
-    /// * writes fail immediately with an [`io::Error`] that carries the [`CloseReason`]; a pending write, flush or
+    /// * writes fail immediately with an [`io::Error`](std::io::Error) that carries the [`CloseReason`]; a pending write, flush or
     ///   shutdown is woken and fails in the same way;
     /// * reads continue: data that arrived before the disconnect stays readable, followed by the EOF or the
     ///   error of the bare stream. After a stall or an abort a pending read is woken and fails with the reason.
@@ -46,7 +42,7 @@ pin_project! {
     /// refused immediately.
     ///
     /// A read that was polled and then dropped counts as pending until the next read. Input in the side buffer, where
-    /// [`read_ahead`](MonitorConfig::read_ahead) or a [delayed FIN](MonitorConfig::fin_delay) has moved it, does not
+    /// [`read_ahead`](crate::MonitorConfig::read_ahead) or a [delayed FIN](crate::MonitorConfig::fin_delay) has moved it, does not
     /// delay a refusal. A pending read does.
     ///
     /// ```
@@ -77,7 +73,7 @@ pin_project! {
     /// # What cannot be seen
     ///
     /// A FIN that the peer cannot send because our receive window is full (a reset is seen); whether a FIN is a
-    /// half-close or a close; without a [timeout](MonitorConfig::dead_peer_timeout) a peer that loses power or
+    /// half-close or a close; without a [timeout](crate::MonitorConfig::dead_peer_timeout) a peer that loses power or
     /// network. See the [crate's documentation](crate#what-cannot-be-seen).
     ///
     /// # Cancel safety
@@ -115,238 +111,6 @@ pin_project! {
 }
 
 impl<S> MonitoredStream<S> {
-    /// Wraps `io`, and lets the watcher of the current runtime watch its descriptor.
-    ///
-    /// `io` is anything [`Watchable`]: a [`TcpStream`](tokio::net::TcpStream), a `UnixStream`, a pipe, or a TLS stream
-    /// over one of them. Call it in the runtime in which `io` was created. That runtime keeps watching the stream,
-    /// wherever the stream moves.
-    ///
-    /// A socket has to be connected, or connecting: one that never was looks like one whose connection has ended.
-    ///
-    /// The kind of the descriptor is determined once, here. If the same socket is also watched under another descriptor
-    /// (`dup`), or in another runtime, only one of the two watchers sees an error of the socket.
-    ///
-    /// # Errors
-    ///
-    /// * [`NotConnected`](io::ErrorKind::NotConnected): this is not called in a runtime, or the runtime is shutting
-    ///   down;
-    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without I/O, or without the timer that a
-    ///   stall policy or a FIN delay needs (the panic hook also prints tokio's panic message);
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput): the descriptor is a file, a device, a terminal, a listener or a
-    ///   datagram socket, which have no peer that could leave;
-    /// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): another `MonitoredStream` of this runtime watches the same
-    ///   descriptor;
-    /// * an error of the operating system, for example because a limit is reached.
-    ///
-    /// An error drops `io`, which closes its connection. [`try_new`](Self::try_new) returns it instead.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitoredStream};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// let stream = MonitoredStream::new(listener.accept().await?.0)?;
-    /// assert!(!stream.is_closed());
-    /// drop(client);
-    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn new<By>(io: S) -> io::Result<Self>
-    where
-        S: Watchable<By>,
-    {
-        Ok(Self::try_new(io)?)
-    }
-
-    pub(super) fn wrap<By>(
-        io: S,
-        config: &MonitorConfig,
-        ahead: Option<Box<ReadAhead<S>>>,
-    ) -> Result<Self, WrapError<S>>
-    where
-        S: Watchable<By>,
-    {
-        match Self::watch(&io, config) {
-            Ok(link) => Ok(Self { link, ahead, io }),
-            Err(error) => Err(WrapError::new(error, io)),
-        }
-    }
-
-    fn watch<By>(io: &S, config: &MonitorConfig) -> io::Result<Link>
-    where
-        S: Watchable<By>,
-    {
-        let timers = config.timers()?;
-        let stall = stall(config)?;
-        let fin_delay = config.new_fin_delay()?;
-        let half_close = HalfCloseTimer::new(config.policy())?;
-        let descriptor = io.descriptor();
-        let shared = Arc::new(Socket::new(descriptor, config.policy(), fin_delay)?);
-        // The watcher defers its observations until the lifecycle has begun.
-        let call = shared.enter();
-        let registration = Registration::new(descriptor, &shared)?;
-        if let Some(timers) = timers.filter(|_| shared.can_vanish()) {
-            timers.arm(descriptor)?;
-            #[cfg(windows)]
-            shared.limit_retransmission(timers.patience());
-        }
-        if shared.can_vanish() {
-            config.limit_unsent(descriptor)?;
-        }
-        begin_lifecycle(&shared, Some(descriptor));
-        if let Some(timer) = half_close {
-            timer.attach(&shared);
-        }
-        drop(call);
-        Ok(Link {
-            registration: Some(registration),
-            shared,
-            stall,
-        })
-    }
-}
-
-impl<S: AsyncWrite> MonitoredStream<S> {
-    /// As [`with_config`](Self::with_config), for a stream that cannot be read, such as a pipe or a child's
-    /// standard input.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new), and [`InvalidInput`](io::ErrorKind::InvalidInput) for
-    /// [`read_ahead`](MonitorConfig::read_ahead) and [`fin_delay`](MonitorConfig::fin_delay), which read.
-    ///
-    /// ```
-    /// # #[cfg(target_os = "linux")]
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
-    /// use std::time::Duration;
-    ///
-    /// let (writer, reader) = tokio::net::unix::pipe::pipe()?;
-    /// let config = MonitorConfig::new().stall(StallPolicy::new(1024, Duration::from_secs(10)));
-    /// let stream = MonitoredStream::write_only(writer, &config)?;
-    /// drop(reader);
-    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
-    /// # Ok(())
-    /// # }
-    /// # #[cfg(not(target_os = "linux"))]
-    /// # fn main() {}
-    /// ```
-    pub fn write_only<By>(io: S, config: &MonitorConfig) -> io::Result<Self>
-    where
-        S: Watchable<By>,
-    {
-        Ok(Self::try_write_only(io, config)?)
-    }
-}
-
-impl<S: AsyncRead> MonitoredStream<S> {
-    /// As [`new`](Self::new), with a configuration.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new), and those of [`MonitorConfig::dead_peer_timeout`].
-    ///
-    /// ```
-    /// use hangup::{HalfClose, MonitorConfig, MonitoredStream, Status};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
-    /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
-    /// let mut stream = MonitoredStream::with_config(listener.accept().await?.0, &config)?;
-    ///
-    /// client.shutdown().await?;
-    /// let mut status = stream.monitor().subscribe();
-    /// status.wait_for(|status| *status == Status::PeerFinished).await.unwrap();
-    /// stream.write_all(b"answer").await?;
-    /// stream.shutdown().await?;
-    /// let mut answer = String::new();
-    /// client.read_to_string(&mut answer).await?;
-    /// assert_eq!(answer, "answer");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn with_config<By>(io: S, config: &MonitorConfig) -> io::Result<Self>
-    where
-        S: Watchable<By>,
-    {
-        Ok(Self::try_with_config(io, config)?)
-    }
-}
-
-impl<S> MonitoredStream<S> {
-    /// Wraps `io` without watching it: for streams without a descriptor, such as `tokio::io::duplex` or those of a
-    /// simulation.
-    ///
-    /// Such a stream detects a disconnect only by the results of its own reads and writes. It needs no runtime.
-    ///
-    /// ```
-    /// use hangup::{CloseReason, MonitoredStream};
-    /// use tokio::io::AsyncReadExt;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let (io, remote) = tokio::io::duplex(64);
-    /// let mut stream = MonitoredStream::unwatched(io);
-    /// drop(remote);
-    /// // Only a read or a write finds out.
-    /// assert!(!stream.is_closed());
-    /// assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
-    /// assert_eq!(stream.close_reason(), Some(CloseReason::PeerClosed));
-    /// # }
-    /// ```
-    pub fn unwatched(io: S) -> Self {
-        Self::unwatched_with_config(io, &MonitorConfig::default())
-    }
-
-    /// As [`unwatched`](Self::unwatched), with a configuration.
-    ///
-    /// # Panics
-    ///
-    /// If the configuration has a [stall policy](MonitorConfig::stall) and this is not called within a runtime that has a
-    /// timer.
-    ///
-    /// ```
-    /// use hangup::{HalfClose, MonitorConfig, MonitoredStream, Status};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
-    /// let (io, mut remote) = tokio::io::duplex(64);
-    /// let mut stream = MonitoredStream::unwatched_with_config(io, &config);
-    /// remote.shutdown().await.unwrap();
-    /// assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
-    /// assert_eq!(stream.monitor().status(), Status::PeerFinished);
-    /// stream.write_all(b"answer").await.unwrap();
-    /// # }
-    /// ```
-    pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
-        let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
-        let timer = HalfCloseTimer::new(config.policy());
-        let timer = timer.unwrap_or_else(|error| panic!("{error}"));
-        let shared = Arc::new(Socket::unwatched(config.policy()));
-        begin_lifecycle(&shared, None);
-        if let Some(timer) = timer {
-            timer.attach(&shared);
-        }
-        Self {
-            link: Link {
-                registration: None,
-                shared,
-                stall,
-            },
-            ahead: None,
-            io,
-        }
-    }
-
     /// A handle on this stream, for other tasks and threads.
     ///
     /// ```
@@ -517,7 +281,7 @@ impl<S> MonitoredStream<S> {
     /// Returns the wrapped stream. It stays open, and is no longer watched.
     ///
     /// Monitors report [`CloseReason::Dropped`], unless the stream has closed before. Unread input in the side buffer of
-    /// [`read_ahead`](MonitorConfig::read_ahead) is lost.
+    /// [`read_ahead`](crate::MonitorConfig::read_ahead) is lost.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
@@ -552,36 +316,6 @@ impl<S> MonitoredStream<S> {
     }
 }
 
-#[cfg(unix)]
-impl<S: std::os::fd::AsRawFd> std::os::fd::AsRawFd for MonitoredStream<S> {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.io.as_raw_fd()
-    }
-}
-
-#[cfg(unix)]
-impl<S: std::os::fd::AsFd> std::os::fd::AsFd for MonitoredStream<S> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.as_fd()
-    }
-}
-
-#[cfg(windows)]
-impl<S: std::os::windows::io::AsRawSocket> std::os::windows::io::AsRawSocket
-    for MonitoredStream<S>
-{
-    fn as_raw_socket(&self) -> std::os::windows::io::RawSocket {
-        self.io.as_raw_socket()
-    }
-}
-
-#[cfg(windows)]
-impl<S: std::os::windows::io::AsSocket> std::os::windows::io::AsSocket for MonitoredStream<S> {
-    fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
-        self.io.as_socket()
-    }
-}
-
 impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MonitoredStream")
@@ -590,17 +324,4 @@ impl<S: fmt::Debug> fmt::Debug for MonitoredStream<S> {
             .field("watched", &self.link.registration.is_some())
             .finish()
     }
-}
-
-/// Reports the beginning of the stream to `tracing` and `metrics`, if they are on.
-fn begin_lifecycle(shared: &Arc<Socket>, descriptor: Option<BorrowedFd<'_>>) {
-    let peer = || {
-        let descriptor = descriptor?;
-        SockRef::from(&descriptor).peer_addr().ok()?.as_socket()
-    };
-    let transfer = || {
-        let monitor = Monitor::new(shared.clone());
-        move || monitor.transfer().into()
-    };
-    shared.lifecycle.begin(peer, transfer);
 }

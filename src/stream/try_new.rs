@@ -65,7 +65,7 @@ impl<S: AsyncRead> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        let (limit, looks) = (config.unread_limit(), config.is_fin_delayed());
+        let (limit, looks) = (config.read_ahead_limit(), config.is_fin_delayed());
         let ahead =
             (limit.is_some() || looks).then(|| Box::new(ReadAhead::new(limit.unwrap_or(0), looks)));
         Self::wrap(io, config, ahead)
@@ -99,7 +99,7 @@ impl<S: AsyncWrite> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        if config.unread_limit().is_some() || config.is_fin_delayed() {
+        if config.read_ahead_limit().is_some() || config.is_fin_delayed() {
             let error = io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "hangup: write_only takes no configuration with read_ahead or fin_delay: both read the stream",

@@ -7,10 +7,10 @@ use crate::watcher::Socket;
 use std::sync::Arc;
 
 impl Monitor {
-    /// A monitor without a stream, and the peer that hangs up: for handlers that take a monitor. It stays open until
-    /// then, whatever is dropped.
+    /// A monitor without a stream, and the peer that closes it, for tests of handlers that take a monitor.
     ///
-    /// [`transfer`](Self::transfer) counts nothing, and the waits for acknowledged bytes fail, as without a socket.
+    /// It stays open until [`Remote::hang_up`], whatever is dropped. [`transfer`](Self::transfer) counts nothing, because
+    /// there is no stream.
     ///
     /// ```
     /// use hangup::{CloseReason, Monitor};

@@ -1,8 +1,8 @@
-//! Testing your handler: streams and monitors whose peer is the test.
+//! Test utilities: streams and monitors whose peer is the test.
 //!
 //! May use `stream`, `monitor`, `watcher` and `state`. No other room uses it.
 //!
-//! The feature `test-util` belongs to the dev-dependencies of a program:
+//! Enable the feature `test-util` in the dev-dependencies:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -11,8 +11,8 @@
 //!
 //! # A handler that takes a monitor
 //!
-//! [`Monitor::for_test`](crate::Monitor::for_test) makes a monitor without a stream, and a [`Remote`] that hangs up. No
-//! socket, no runtime, no sleep: the handler is told within [`hang_up`](Remote::hang_up).
+//! [`Monitor::for_test`](crate::Monitor::for_test) returns a monitor without a stream, and a [`Remote`] that closes it.
+//! It needs no socket, no runtime and no sleep: [`hang_up`](Remote::hang_up) wakes the handler before it returns.
 //!
 //! ```
 //! use hangup::{CloseReason, Monitor};
@@ -44,10 +44,10 @@
 //!
 //! # An axum handler
 //!
-//! axum's `MockConnectInfo` stands in for the listener, with a [`Monitor`](crate::Monitor) or a
+//! axum's `MockConnectInfo` replaces the listener. It takes a [`Monitor`](crate::Monitor) or a
 #![cfg_attr(feature = "axum", doc = "[`Peer`](crate::axum::Peer)")]
 #![cfg_attr(not(feature = "axum"), doc = "`Peer`")]
-//! in it, and the router is called as the service that it is.
+//! and the test calls the router as a service.
 //!
 #![cfg_attr(feature = "axum", doc = "```")]
 #![cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -84,8 +84,8 @@
 //!
 //! # A handler that takes a stream
 //!
-//! [`scripted`] wraps any stream, a `tokio::io::duplex` or the [`Builder`] of tokio-test. The test has both ends: the
-//! bytes, and the hang-up.
+//! [`scripted`] wraps any stream, such as a `tokio::io::duplex` or the [`Builder`] of tokio-test. The test controls both
+//! the bytes and the disconnect.
 //!
 //! ```
 //! use hangup::test_util::scripted;
@@ -117,8 +117,8 @@
 //!
 //! # Real sockets and paused time
 //!
-//! A pair of Unix sockets needs no port, and the watcher works under tokio's paused clock: time stands still while the
-//! kernel has something to tell, so a timeout of an hour is tested in no time.
+//! A pair of Unix sockets needs no port, and the watcher works under tokio's paused clock. The clock advances only when
+//! no event of the kernel is left, so a test of a one-hour timeout takes milliseconds.
 //!
 //! ```
 //! # #[cfg(unix)] {
@@ -143,11 +143,16 @@
 //! # }
 //! ```
 //!
+//! # Acknowledged bytes
+//!
+//! [`Remote::acknowledge`] plays the peer's TCP, for a program that waits for its acknowledgements
+//! ([`Monitor::wait_acknowledged`](crate::Monitor::wait_acknowledged), or `Confirm::Acknowledged` of an outbox).
+//!
 //! # A simulated network
 //!
 //! The streams of [turmoil](https://docs.rs/turmoil) have no descriptor:
-//! [`MonitoredStream::unwatched`](crate::MonitoredStream::unwatched) learns from their reads and writes, and [`scripted`]
-//! lets the simulation hang up.
+//! [`MonitoredStream::unwatched`](crate::MonitoredStream::unwatched) learns from their reads and writes, and with
+//! [`scripted`] the simulation can disconnect.
 //!
 //! [`Builder`]: https://docs.rs/tokio-test/latest/tokio_test/io/struct.Builder.html
 

@@ -1,4 +1,4 @@
-//! The peer of a test.
+//! The peer that a test controls.
 
 use crate::errors::CloseReason;
 use crate::state::{DetectedBy, Event};
@@ -6,7 +6,7 @@ use crate::watcher::Socket;
 use std::fmt;
 use std::sync::Arc;
 
-/// The peer of a scripted stream, which is the test: see [`test_util`](crate::test_util).
+/// The peer of a scripted stream, controlled by the test: see [`test_util`](crate::test_util).
 ///
 /// Dropping it does nothing.
 #[derive(Clone)]
@@ -19,12 +19,12 @@ impl Remote {
         Self { shared }
     }
 
-    /// Hangs up for `reason`, as the watcher would report it. The first reason wins: a second call does nothing.
+    /// Closes the stream with `reason`, as the watcher would. The first reason wins, so a second call does nothing.
     ///
-    /// Whoever waits for the close is woken before it returns. [`PeerClosed`](CloseReason::PeerClosed) after the
-    /// stream's own shutdown gives [`Finished`](CloseReason::Finished), as a FIN would.
+    /// The tasks that wait for the close are woken before it returns. [`PeerClosed`](CloseReason::PeerClosed) after the
+    /// stream's own shutdown becomes [`Finished`](CloseReason::Finished), as with a FIN.
     ///
-    /// Reads go on, as they do after a real close; they end when the wrapped stream ends them. For a `duplex` drop its
+    /// Reads continue, as after a real close, until the wrapped stream ends them. To end the reads of a `duplex`, drop its
     /// other side.
     ///
     /// ```
@@ -43,8 +43,8 @@ impl Remote {
         self.shared.observe(event, DetectedBy::Signal);
     }
 
-    /// Half-closes: a FIN, after which the peer may read on. What it means is for
-    /// [`HalfClose`](crate::HalfClose) to say; by default it is a close.
+    /// Half-closes the connection, as by a FIN of a peer that may still read. [`HalfClose`](crate::HalfClose) decides what
+    /// it means; by default it closes the stream.
     ///
     /// ```
     /// use hangup::test_util::scripted_with_config;
@@ -57,6 +57,34 @@ impl Remote {
     /// ```
     pub fn half_close(&self) {
         self.shared.observe(Event::Fin, DetectedBy::Signal);
+    }
+
+    /// Acknowledges the first `bytes` bytes that the stream accepts, as the peer's TCP does: they have reached its system.
+    ///
+    /// [`Transfer::acknowledged`](crate::Transfer::acknowledged) is unknown before the first call, unless the stream has
+    /// accepted nothing. Afterwards it is the highest number that was given, or the number of accepted bytes if that is
+    /// smaller. Nobody is woken, because no system reports an acknowledgement: it is asked for.
+    ///
+    /// ```
+    /// use hangup::test_util::scripted;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (io, _bytes) = tokio::io::duplex(64);
+    /// let (mut stream, remote) = scripted(io);
+    /// let monitor = stream.monitor();
+    /// stream.write_all(b"door 7 opened").await?;
+    /// assert_eq!(monitor.transfer().acknowledged, None);
+    /// remote.acknowledge(4);
+    /// assert_eq!(monitor.transfer().acknowledged, Some(4));
+    /// remote.acknowledge(13);
+    /// monitor.wait_acknowledged().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn acknowledge(&self, bytes: u64) {
+        self.shared.acknowledge(bytes);
     }
 }
 

@@ -1,13 +1,13 @@
-//! A stream whose peer is the test.
+//! A stream whose peer the test controls.
 
 use super::remote::Remote;
 use crate::policy::MonitorConfig;
 use crate::stream::MonitoredStream;
 
-/// Wraps `io`, and gives the test the other end of its monitor.
+/// Wraps `io`, and returns the peer that closes it.
 ///
-/// The bytes are those of `io`, and the hang-up is [`Remote::hang_up`]: an idle handler over `tokio::io::duplex` is told
-/// of it, although nothing is read or written. It needs no runtime.
+/// The bytes come from `io`, and the disconnect from [`Remote::hang_up`]. An idle handler over `tokio::io::duplex` learns
+/// of it even if nothing is read or written. It needs no runtime.
 ///
 /// ```
 /// use hangup::CloseReason;
@@ -29,7 +29,7 @@ pub fn scripted<S>(io: S) -> (MonitoredStream<S>, Remote) {
     scripted_with_config(io, &MonitorConfig::default())
 }
 
-/// As [`scripted`], with a configuration.
+/// Like [`scripted`], with a configuration.
 ///
 /// # Panics
 ///

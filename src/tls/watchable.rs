@@ -1,13 +1,13 @@
-//! The descriptor under a TLS stream, whose types implement `AsRawFd` alone.
+//! The descriptor under a TLS stream. tokio-rustls implements `AsRawFd` for its streams, and not `AsFd`.
 
 use crate::watcher::Watchable;
 use rustix::fd::BorrowedFd;
 use std::marker::PhantomData;
 use tokio_rustls::{TlsStream, client, server};
 
-/// The way to the descriptor of a TLS stream: see [`Watchable`].
+/// Marks how the descriptor of a TLS stream is found: see [`Watchable`].
 ///
-/// `By` is the way to that of the stream below.
+/// `By` is the marker of the stream below.
 #[derive(Debug)]
 pub struct ByTls<By>(PhantomData<By>);
 

@@ -1,4 +1,4 @@
-//! What tonic puts into the extensions of a request.
+//! The connect info that tonic puts into the extensions of a request.
 
 use crate::monitor::Monitor;
 use crate::stream::MonitoredStream;
@@ -7,9 +7,9 @@ use ::tonic::transport::server::{Connected, TcpConnectInfo};
 /// The monitor of the connection, and tonic's own information about the wrapped stream.
 ///
 /// It is in the extensions of each request on a [`MonitoredStream`]. `I` is tonic's own type; for TCP it has the
-/// addresses. `Request::remote_addr` looks for that type alone and returns `None` here, unless the server has the
-/// [`ConnectionLayer`](super::ConnectionLayer).
-/// Behind tonic's own TLS the extensions have `TlsConnectInfo<ConnectInfo>`.
+/// addresses. `Request::remote_addr` looks only for that type, so it returns `None` unless the server has the
+/// [`ConnectionLayer`](super::ConnectionLayer). Behind tonic's own TLS, the extensions have
+/// `TlsConnectInfo<ConnectInfo>`.
 ///
 /// ```
 /// use hangup::MonitoredListener;

@@ -1,4 +1,4 @@
-//! A layer that puts what is known of the connection where tonic looks for it.
+//! A layer that puts the addresses and the monitor of a connection where tonic looks for them.
 
 use super::connect_info::ConnectInfo;
 use crate::monitor::Monitor;
@@ -10,8 +10,11 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// The monitor of the connection that a request came on; `None` if the server does not serve
-/// [monitored](super::Incoming) connections of TCP or Unix sockets.
+/// The monitor of the connection on which a request arrived; `None` if the server does not serve
+/// [monitored](super::Incoming) connections over TCP or Unix sockets.
+///
+/// It needs no [`ConnectionLayer`]: [`Incoming`](super::Incoming) is enough. Behind tonic's own TLS it returns `None`; there
+/// the extensions have `TlsConnectInfo<ConnectInfo>`.
 ///
 /// ```
 /// use hangup::tonic::monitor;
@@ -47,7 +50,8 @@ fn of_connection(extensions: &Extensions) -> Option<Monitor> {
 /// Makes `Request::remote_addr` and `local_addr` work on monitored connections, and puts the [`Monitor`] itself into the
 /// extensions of each request: for `Server::builder().layer(ConnectionLayer::new())`.
 ///
-/// tonic keeps one value about a connection, which is our [`ConnectInfo`], and its `remote_addr` looks for its own.
+/// tonic stores one value for each connection. Here it is our [`ConnectInfo`], but `remote_addr` looks for tonic's own
+/// type. The layer adds that one too.
 ///
 /// ```no_run
 /// use hangup::MonitoredListener;
@@ -69,11 +73,30 @@ fn of_connection(extensions: &Extensions) -> Option<Monitor> {
 pub struct ConnectionLayer;
 
 impl ConnectionLayer {
-    /// The layer.
+    /// Creates the layer.
     ///
     /// ```
-    /// let layer = hangup::tonic::ConnectionLayer::new();
-    /// # drop(layer);
+    /// use hangup::tonic::{ConnectInfo, ConnectionLayer};
+    /// use hangup::{Monitor, MonitoredListener};
+    /// use std::convert::Infallible;
+    /// use tonic::transport::server::Connected;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let inner = service_fn(async |request: http::Request<()>| {
+    ///     Ok::<_, Infallible>(request.extensions().get::<Monitor>().is_some())
+    /// });
+    /// let service = ConnectionLayer::new().layer(inner);
+    ///
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let _client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// let info: ConnectInfo = stream.connect_info(); // as tonic does for each connection
+    /// let request = http::Request::builder().extension(info).body(()).unwrap();
+    /// assert_eq!(service.oneshot(request).await, Ok(true));
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn new() -> Self {
         Self

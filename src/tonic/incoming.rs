@@ -1,4 +1,4 @@
-//! The connections of a server.
+//! The stream of connections for a tonic server.
 
 use crate::stream::{AcceptRetry, MonitoredListener, MonitoredStream};
 use futures_core::Stream;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 /// The connections of a [`MonitoredListener`], for tonic's `serve_with_incoming`.
 ///
-/// It never ends and yields no errors: it continues after them, as
+/// It never ends, and yields no errors: it retries after an error, as
 /// [`accept_retrying`](MonitoredListener::accept_retrying) does.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]

@@ -17,7 +17,7 @@
 //! #     fn call(&mut self, _: Request<Body>) -> Self::Future { std::future::ready(Ok(Response::default())) }
 //! # }
 //!
-//! /// In a method of a service: the monitor of the connection that carries the call.
+//! /// Called in a method of a service: the monitor of the connection that carries the call.
 //! fn monitor<T>(request: &tonic::Request<T>) -> Option<hangup::Monitor> {
 //!     let info = request.extensions().get::<ConnectInfo>()?;
 //!     Some(info.monitor().clone())
@@ -34,9 +34,19 @@
 //! }
 //! ```
 //!
-//! gRPC is HTTP/2: a client that cancels a call keeps its connection. Use a [`producer`](crate::http::producer) for
-//! the stream of the response: it detects both, because tonic drops the stream of a cancelled call. See
-//! [`hangup::http`](crate::http).
+//! # The connection and the call
+//!
+//! gRPC runs over HTTP/2, so a client that cancels a call keeps its connection.
+//!
+//! | event | the [`Monitor`](crate::Monitor) | a [`producer`](crate::http::producer) as the response stream |
+//! |---|---|---|
+//! | the client cancels the call, or its deadline expires | stays open | its next send fails with [`Cancelled`](crate::http::GoneReason::Cancelled), because tonic drops the response stream |
+//! | the client quits or its process dies | closes | its next send fails with [`Connection`](crate::http::GoneReason::Connection) |
+//! | the client loses its network | closes after the [`dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout), or tonic's HTTP/2 keepalive | the same |
+//! | the client does not read the response | stays open | a [`producer_with_policy`](crate::http::producer_with_policy) fails with [`Stalled`](crate::http::GoneReason::Stalled) |
+//!
+//! tonic drops the future of a unary call that is cancelled. Work in a task of its own goes on: let it await the
+//! monitor, or give it a producer. See [`hangup::http`](crate::http).
 
 mod connect_info;
 mod connection_layer;

@@ -1,4 +1,4 @@
-//! The layer and its service.
+//! The layer that cancels handlers, and its service.
 
 use super::cancel_future::CancelFuture;
 use crate::monitor::Monitor;
@@ -8,19 +8,29 @@ use std::time::Duration;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Cancels the handler of a request when the connection of its client is over: its future is dropped.
+/// Cancels the handler of a request when the connection of its client closes: the handler's future is dropped.
 ///
-/// An HTTP library drops a handler when it notices the end by itself. It does not notice behind a pipelined request or
-/// an unread body, and not for a peer that is only stalled. This layer is told by the [`Monitor`], and it can wait: within
-/// the [grace period](Self::grace_period) a handler that is about to commit still completes.
+/// An HTTP library drops a handler when it detects the end by itself. It does not detect it behind a pipelined request or
+/// an unread body, nor if the peer is stalled. This layer uses the [`Monitor`], which does. It can also wait: within the
+/// [grace period](Self::grace_period), a handler that is about to commit still completes.
 ///
-/// It covers the handler until it returns the response. The body of a response ends by
-/// [`until_closed`](crate::UntilClosedExt::until_closed) or a [`producer`](crate::http::producer). An HTTP/2 client that
-/// resets one request keeps its connection: the library drops that handler at once.
+/// | part of a request | what ends it |
+/// |---|---|
+/// | the handler, until it returns the response | this layer |
+/// | the body of the response | [`until_closed`](crate::UntilClosedExt::until_closed), or a [`producer`](crate::http::producer) |
+/// | one HTTP/2 request that the client resets, while the connection stays open | the HTTP library, which drops its handler at once |
+/// | work that the handler has spawned | nothing by itself: give it the [`Monitor`] or a token |
 ///
-/// It finds the monitor in the extensions of the request: a [`Monitor`] itself, as `hangup::axum::into_make_service` and
-/// `hangup::tonic::ConnectionLayer` put it there, axum's `ConnectInfo<Monitor>`, or the connection of a
-/// `hangup::serve::Server`. A request without one is passed through.
+/// The layer finds the monitor in the extensions of the request:
+///
+/// | in the extensions | put there by |
+/// |---|---|
+/// | a [`Monitor`] | `hangup::axum::into_make_service`, `hangup::tonic::ConnectionLayer`, or your own code |
+/// | axum's `ConnectInfo<Monitor>` | `into_make_service_with_connect_info::<Monitor>()` |
+/// | a `hangup::serve::Connection` | `hangup::serve::Server` |
+///
+/// A request without a monitor is passed through. The order of layers matters: a layer above this one sees the response
+/// 499, and a layer below this one is dropped together with the handler.
 ///
 /// ```
 /// use hangup::MonitoredStream;
@@ -52,23 +62,33 @@ pub struct CancelLayer {
 }
 
 impl CancelLayer {
-    /// A layer that cancels at once.
+    /// A layer that cancels immediately.
     ///
     /// ```
     /// use hangup::tower::CancelLayer;
+    /// use http::{Request, Response};
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, ServiceExt, service_fn};
     ///
-    /// let layer = CancelLayer::new();
-    /// # let _: CancelLayer = layer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let quick = service_fn(async |_: Request<()>| {
+    ///     Ok::<_, Infallible>(Response::new(String::from("the answer")))
+    /// });
+    /// // A request without a monitor is passed through.
+    /// let answer = CancelLayer::new().layer(quick).oneshot(Request::new(())).await.unwrap();
+    /// assert_eq!(answer.body(), "the answer");
+    /// # }
     /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long a handler may go on after the close. Default: not at all.
+    /// How long a handler may continue after the close. Default: zero.
     ///
     /// # Panics
     ///
-    /// A handler that outlives its client needs the timer of the runtime: without one its future panics.
+    /// With a grace period, the future panics at the close if the runtime has no timer.
     ///
     /// ```
     /// use hangup::MonitoredStream;

@@ -1,4 +1,4 @@
-//! The handler of one request, until its client goes.
+//! The future of a handler that ends with its client's connection.
 
 use crate::state::Closed;
 use ::http::{Response, StatusCode};
@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 pin_project! {
-    /// The future of [`Cancel`](super::Cancel): the handler's, until the connection is over.
+    /// The future of [`Cancel`](super::Cancel): runs the handler until the connection closes.
     ///
-    /// Of a handler that is cancelled it makes an empty response with nginx's status 499, "client closed request".
+    /// If the handler is cancelled, it returns an empty response with nginx's status 499, "client closed request".
+    /// Nobody receives that response; it is meant for layers above that log it.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct CancelFuture<F> {
@@ -21,7 +22,7 @@ pin_project! {
         #[pin]
         closed: Option<Closed>,
         grace: Duration,
-        // Boxed: only the request of a client that has left needs it.
+        // Boxed, because only the request of a client that has left needs it.
         left: Option<Pin<Box<Sleep>>>,
     }
 }

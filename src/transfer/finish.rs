@@ -1,4 +1,4 @@
-//! Waiting until the peer has acknowledged what it was sent.
+//! The orderly end of a stream: all bytes arrive before it closes.
 
 use crate::errors::CloseReason;
 use crate::policy::timer;
@@ -59,26 +59,26 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
     ///
     /// # Which end to choose
     ///
-    /// | the stream ends | call |
-    /// |---|---|
-    /// | after a complete response, and every byte matters | `finish` |
-    /// | after a refusal, while the peer is still sending | [`finish_and_discard`](Self::finish_and_discard) |
-    /// | in the middle, and the peer has to notice that something is missing | [`reset_after_delivery`](Self::reset_after_delivery) |
-    /// | at once, whatever is on its way | [`abort`](MonitoredStream::abort), then drop |
-    /// | and the protocol itself confirms what arrived | drop |
+    /// | the stream ends | call | the peer reads |
+    /// |---|---|---|
+    /// | after a complete response, and every byte matters | `finish` | everything, then EOF |
+    /// | after a refusal, while the peer is still sending | [`finish_and_discard`](Self::finish_and_discard) | everything, then EOF |
+    /// | in the middle, and the peer must notice that something is missing | [`reset_after_delivery`](Self::reset_after_delivery) | everything that was written, then a reset |
+    /// | at once, whatever is on its way | [`abort`](MonitoredStream::abort), then drop | perhaps a part, then a reset |
+    /// | and the protocol itself confirms what arrived | drop | everything then EOF, or a reset if input was unread |
     ///
     /// # Errors
     ///
-    /// * [`TimedOut`](ErrorKind::TimedOut): the peer did not acknowledge everything within the time. Our direction is shut
-    ///   down, and the stream is open if the peer is there. [`transfer`](crate::Monitor::transfer) says how much is
-    ///   missing;
-    /// * the [`CloseReason`], if the peer left and did not acknowledge everything;
-    /// * those of `poll_shutdown` of the wrapped stream;
+    /// * [`TimedOut`](ErrorKind::TimedOut): the peer did not acknowledge everything in time. Our direction is shut down,
+    ///   and the stream may still be open. [`transfer`](crate::Monitor::transfer) reports how much is missing;
+    /// * the [`CloseReason`], if the peer left before it acknowledged everything;
+    /// * an error of `poll_shutdown` of the wrapped stream;
+    /// * [`NotConnected`](ErrorKind::NotConnected): it was not called in a runtime;
     /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it may be dropped and called again. A shutdown that is done stays done.
+    /// Cancel safe: it may be dropped and called again. A completed shutdown stays completed.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -124,31 +124,32 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
         }
     }
 
-    /// Resets the connection after everything that was written has arrived, or after `within`.
+    /// Resets the connection when everything that was written has arrived, or after `within`.
     ///
-    /// Use it to pass a reset on: in a relay whose other side was reset, or in a server that has sent a part of an answer
-    /// and cannot send the rest. The peer gets every byte, and then learns that more were to come.
-    /// [`abort`](MonitoredStream::abort) alone discards the bytes that are still on their way, up to some megabytes of what
-    /// the writes had accepted.
+    /// Use it to pass a reset on: in a relay whose other side was reset, or in a server that has sent part of an answer
+    /// and cannot send the rest. The peer gets every byte, and then learns that the answer is incomplete.
+    /// [`abort`](MonitoredStream::abort) alone discards the bytes that are still on their way, which may be some
+    /// megabytes.
     ///
     /// It flushes the stream, waits until the kernel holds nothing more for the peer (`SIOCOUTQ`, tcp(7); it asks every
-    /// 1 to 50 ms), and then aborts the stream. On systems other than Linux and for streams without a socket, where the
-    /// system does not say what it holds, it aborts right after the flush.
+    /// 1 to 50 ms), and then aborts the stream. On systems other than Linux, and for streams without a socket, the system
+    /// does not report what it holds, so it aborts right after the flush.
     ///
-    /// Acknowledged bytes stay readable for a peer on Linux. Other systems may throw them away when the reset
+    /// On Linux the peer can still read acknowledged bytes after the reset. Other systems may discard them if the reset
     /// arrives before the peer's program has read them.
     ///
     /// # Errors
     ///
-    /// The stream is closed and reset in each case.
-    /// * [`TimedOut`](ErrorKind::TimedOut): the peer has not acknowledged everything within the time;
-    /// * the [`CloseReason`], if the stream was closed before everything had arrived;
-    /// * those of `poll_flush` of the wrapped stream;
-    /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer.
+    /// In the first three cases the stream is closed and reset all the same.
+    /// * [`TimedOut`](ErrorKind::TimedOut): the peer did not acknowledge everything in time;
+    /// * the [`CloseReason`], if the stream closed before everything had arrived;
+    /// * an error of `poll_flush` of the wrapped stream;
+    /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer;
+    /// * [`NotConnected`](ErrorKind::NotConnected): it was not called in a runtime.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the stream is then as it was, and is not reset.
+    /// Cancel safe: if the future is dropped, the stream is not reset, and can be used further.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredListener};
@@ -188,27 +189,29 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
-    /// Ends the stream so that a peer which is still sending gets the answer: shuts our sending direction
-    /// down, and reads and discards what comes, until the peer ends its direction too.
+    /// Ends the stream so that the answer reaches a peer that is still sending. It shuts our sending direction down, and
+    /// then reads and discards input until the peer ends its direction too.
     ///
-    /// For a server that refuses an upload, with an HTTP 413 for example. A stream that is dropped with unread
-    /// input, or that gets more of it, resets the connection (RFC 9293, section 3.10.4; RFC 2525, section
-    /// 2.17), and the reset throws the answer away before the client has read it. nginx's `lingering_close`
-    /// does the same.
+    /// Use it in a server that refuses an upload, with an HTTP 413 for example. If a stream is dropped with unread input,
+    /// or input arrives after the drop, the system resets the connection (RFC 9293, section 3.10.4; RFC 2525, section
+    /// 2.17). The reset discards the answer before the client has read it. nginx's `lingering_close` does the same as
+    /// this method.
     ///
     /// It reads at most `bytes`, and takes at most `within`. Drop the stream afterwards.
     ///
     /// # Errors
     ///
-    /// The answer may be lost in each of these cases.
-    /// * [`TimedOut`](ErrorKind::TimedOut): the peer has not ended its direction within the time;
-    /// * [`QuotaExceeded`](ErrorKind::QuotaExceeded): the peer has sent more than `bytes`;
-    /// * those of a read and of `poll_shutdown`, such as the peer's reset;
-    /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer.
+    /// In each of these cases the answer may be lost.
+    /// * [`TimedOut`](ErrorKind::TimedOut): the peer did not end its direction in time;
+    /// * [`QuotaExceeded`](ErrorKind::QuotaExceeded): the peer sent more than `bytes`;
+    /// * an error of a read or of `poll_shutdown`, such as the peer's reset;
+    /// * [`Unsupported`](ErrorKind::Unsupported): the runtime was built without a timer;
+    /// * [`NotConnected`](ErrorKind::NotConnected): it was not called in a runtime.
     ///
     /// # Cancel safety
     ///
-    /// It may be dropped and called again: a shutdown that is done stays done, and what was read is discarded.
+    /// Cancel safe: it may be dropped and called again. A completed shutdown stays completed, and input that was read
+    /// stays discarded. The count of `bytes` starts again.
     ///
     /// ```
     /// use hangup::MonitoredListener;
@@ -256,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
                 if discarded > bytes {
                     return Err(io::Error::new(
                         ErrorKind::QuotaExceeded,
-                        format!("hangup: the peer has sent more than {bytes} bytes after the end"),
+                        format!("hangup: the peer sent more than {bytes} bytes after our shutdown"),
                     ));
                 }
             }

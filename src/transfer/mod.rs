@@ -5,14 +5,18 @@
 //! | task | function | what it adds to tokio |
 //! |---|---|---|
 //! | send a file | `MonitoredStream::send_file` | `sendfile(2)`; a disconnect ends it immediately, with the reason |
-//! | relay between two streams | [`copy_bidirectional`] | both sides are watched, and the outcome says which one ended it, and why |
+//! | relay between two streams | [`copy_bidirectional`] | both sides are watched, and the outcome says which one ended it, and why; `CopyOutcome::pass_on` ends the other one in the same way |
 //! | be sure that all bytes arrived | `MonitoredStream::finish` | shuts down, and waits until the peer has acknowledged everything |
 //!
-//! All of them run on any [`MonitoredStream`](crate::MonitoredStream). They move bytes in parts, so that a task gives
-//! way to others. `page_cache` decides whether a part of a file may block on the disk: such a part is read on a
-//! blocking thread.
+//! They move bytes in parts, so that other tasks get their turn. `page_cache` finds out whether reading a part of a file
+//! would wait for the disk. Such a part is read on a blocking thread.
 
 mod copy;
+mod copy_options;
+mod copy_outcome;
+mod direction;
+#[cfg(any(unix, windows))]
+mod file_part;
 mod finish;
 #[cfg(any(unix, windows))]
 #[cfg_attr(
@@ -22,7 +26,10 @@ mod finish;
 pub(crate) mod page_cache;
 #[cfg(any(unix, windows))]
 mod send_file;
+mod stand_still;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+mod zero_copy;
 
-pub use copy::{
-    CopyOptions, CopyOutcome, CopySide, copy_bidirectional, copy_bidirectional_with_sizes,
-};
+pub use copy::{copy_bidirectional, copy_bidirectional_with_sizes};
+pub use copy_options::CopyOptions;
+pub use copy_outcome::{CopyOutcome, CopySide};

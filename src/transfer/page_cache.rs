@@ -1,10 +1,10 @@
-//! What of a file is in the page cache, and may be had without a wait for the disk.
+//! Finds out which parts of a file are in the page cache, so that reading them does not wait for the disk.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
 
-/// How far apart the looks are: Linux's default read-ahead. What is between two pages that are there mostly is there
-/// too, since that much is read at a time; a look at every page would cost as much as the sending.
+/// The distance between two probed bytes: Linux's default read-ahead. The kernel reads that much at a time, so the pages
+/// between two cached pages are usually cached too. Probing every page would cost as much as sending them.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const STEP: usize = 128 << 10;
 
@@ -12,14 +12,14 @@ const STEP: usize = 128 << 10;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PAGE: usize = 4 << 10;
 
-/// How much is read at a time, of what is only to be in the page cache.
+/// How much is read at a time in order to fill the page cache.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PART: usize = 64 << 10;
 
-/// Whether the system can tell what of `file` is in the page cache.
+/// Whether the system reports which parts of `file` are in the page cache.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_known(file: &File) -> bool {
-    match look(file, 0) {
+    match probe(file, 0) {
         Err(rustix::io::Errno::OPNOTSUPP) => is_in_memory(file),
         _ => true,
     }
@@ -27,12 +27,12 @@ pub(crate) fn is_known(file: &File) -> bool {
 
 /// How many of the `length` bytes from `at` on are in the page cache.
 ///
-/// Asked of a byte in each 128 KiB, by a read that does not wait (`RWF_NOWAIT`, preadv2(2)). Behind the last of them
-/// that is there, the first page that is missing is searched for: a read-ahead that is under way may have got anywhere. Of a
-/// file system that cannot say the answer is "all".
+/// It probes one byte in each 128 KiB with a read that does not wait (`RWF_NOWAIT`, preadv2(2)). After the last one that
+/// is there, it searches for the first page that is missing: a read-ahead may have got anywhere. If the file system does not
+/// support the probe, the answer is "all".
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn cached(file: &File, at: u64, length: usize) -> io::Result<usize> {
-    let is_there = |offset: usize| match look(file, at + offset as u64) {
+    let is_there = |offset: usize| match probe(file, at + offset as u64) {
         Ok(_) => Ok(true),
         Err(rustix::io::Errno::AGAIN) => Ok(false),
         Err(error) => Err(error),
@@ -66,8 +66,9 @@ pub(crate) fn cached(file: &File, at: u64, length: usize) -> io::Result<usize> {
     Ok(length.min(there + PAGE - into_page))
 }
 
+/// Reads one byte without waiting for the disk.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn look(file: &File, at: u64) -> rustix::io::Result<usize> {
+fn probe(file: &File, at: u64) -> rustix::io::Result<usize> {
     read_now(file, &mut [0], at)
 }
 
@@ -85,7 +86,7 @@ fn read_now(file: &File, buffer: &mut [u8], at: u64) -> rustix::io::Result<usize
     })
 }
 
-/// tmpfs is all memory, and has no word for it.
+/// Whether `file` is on tmpfs. Its files are always in memory, but it does not support the probe.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_in_memory(file: &File) -> bool {
     /// `TMPFS_MAGIC`, linux/magic.h.
@@ -93,7 +94,7 @@ fn is_in_memory(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|system| u64::try_from(system.f_type) == Ok(TMPFS))
 }
 
-/// Reads up to `length` bytes from `at` on, if that needs no wait for the disk. `None` if it does.
+/// Reads up to `length` bytes from `at` on without waiting for the disk. `None` if that is not possible.
 #[cfg(all(feature = "serve", any(target_os = "linux", target_os = "android")))]
 pub(crate) fn read_cached(file: &File, at: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
     let mut buffer = vec![0; length];
@@ -108,7 +109,7 @@ pub(crate) fn read_cached(file: &File, at: u64, length: usize) -> io::Result<Opt
     }
 }
 
-/// Elsewhere every read may wait.
+/// On other systems every read may wait.
 #[cfg(all(
     feature = "serve",
     not(any(target_os = "linux", target_os = "android"))
@@ -117,7 +118,7 @@ pub(crate) fn read_cached(_: &File, _: u64, _: usize) -> io::Result<Option<Vec<u
     Ok(None)
 }
 
-/// Reads up to `length` bytes from `at` on; waits for the disk.
+/// Reads up to `length` bytes from `at` on. It may wait for the disk.
 pub(crate) fn read(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; length];
     let bytes = loop {
@@ -130,7 +131,7 @@ pub(crate) fn read(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
     Ok(buffer)
 }
 
-/// Not known here: everything counts as cached, and nothing has to be filled.
+/// Not known on this system: everything counts as cached, so nothing has to be filled.
 #[cfg(all(
     feature = "serve",
     not(any(target_os = "linux", target_os = "android"))
@@ -148,8 +149,8 @@ pub(crate) fn fill(_: &File, at: u64, length: usize) -> io::Result<u64> {
     Ok(at + length as u64)
 }
 
-/// Has up to `length` bytes from `at` on in the page cache, and gives the offset behind them; waits for the
-/// disk. The end of the file counts as there.
+/// Reads up to `length` bytes from `at` on into the page cache, and returns the offset behind them. It may wait for the
+/// disk. Bytes behind the end of the file count as cached.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn fill(file: &File, at: u64, length: usize) -> io::Result<u64> {
     let mut filled = 0;
@@ -188,7 +189,7 @@ mod tests {
         file.sync_all().unwrap();
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
         std::fs::remove_file(path).unwrap();
-        (is_known(&file) && look(&file, 0).is_err()).then_some(file)
+        (is_known(&file) && probe(&file, 0).is_err()).then_some(file)
     }
 
     /// Pages behind the last one that is there were counted as there, up to the next look. While a read-ahead was under
@@ -205,7 +206,7 @@ mod tests {
             fill(&file, 0, pages * PAGE).unwrap();
             let missing = (0..length)
                 .step_by(PAGE)
-                .find(|page| look(&file, *page as u64).is_err());
+                .find(|page| probe(&file, *page as u64).is_err());
             let warm = missing.unwrap();
             assert!(warm >= pages * PAGE);
             for at in [0, 1, PAGE - 1] {
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn cold_parts_are_told_from_warm_ones() {
+    fn cold_parts_are_distinguished_from_warm_ones() {
         let length = 4 << 20;
         let Some(file) = cold_file(length) else {
             return eprintln!("skipped: the temporary directory has no cold files");

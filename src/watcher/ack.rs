@@ -40,6 +40,18 @@ impl AckTracker {
         told.or(undecided.then_some(0))
     }
 
+    /// A test reports that so many bytes are acknowledged.
+    #[cfg(feature = "test-util")]
+    pub(super) fn script(&mut self, acknowledged: u64) {
+        self.acknowledged = self.acknowledged.max(acknowledged);
+        self.is_known = true;
+    }
+
+    /// Whether a number was known at some time.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
     /// Whether the number can never be known.
     pub(super) fn is_unknowable(&self, target: Option<Target>) -> bool {
         let tells = target.is_some_and(Target::tells_acknowledged);
@@ -67,7 +79,8 @@ impl AckTracker {
             self.acknowledged = self.acknowledged.max(told);
             self.is_known = true;
         }
-        self.is_known.then_some(self.acknowledged)
+        let known = self.acknowledged.min(shared.counters.accepted());
+        self.is_known.then_some(known)
     }
 
     fn measure(

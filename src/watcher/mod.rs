@@ -43,11 +43,14 @@
 //! A socket's lock comes before the lock of its state. No waker runs under either.
 
 mod ack;
+mod borrowed;
+mod descriptor;
 mod registry;
 mod socket;
 mod sys;
 mod watchable;
 
+pub(crate) use borrowed::BorrowedRegistration;
 pub(crate) use registry::Registration;
 pub(crate) use socket::Socket;
 pub use watchable::{ByDescriptor, Watchable};

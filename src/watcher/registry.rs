@@ -38,6 +38,19 @@ pub(crate) struct Registration {
 impl Registration {
     /// Registers `fd`, the descriptor of `socket`, with the watcher of the current runtime.
     pub(crate) fn new(fd: BorrowedFd<'_>, socket: &Arc<Socket>) -> io::Result<Self> {
+        Self::added(socket, |notifier, token| notifier.add(fd, token))
+    }
+
+    /// Registers `epoll`, which holds the borrowed descriptor of `socket`.
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+    pub(super) fn of_epoll(epoll: BorrowedFd<'_>, socket: &Arc<Socket>) -> io::Result<Self> {
+        Self::added(socket, |notifier, token| notifier.add_epoll(epoll, token))
+    }
+
+    fn added(
+        socket: &Arc<Socket>,
+        add: impl FnOnce(&Notifier, u64) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let watcher = Watcher::current()?;
         let key = match lock(&watcher.sockets).as_mut() {
             Some(sockets) => sockets.insert(socket.clone()),
@@ -49,7 +62,7 @@ impl Registration {
             socket: socket.clone(),
             key,
         };
-        match registration.watcher.notifier.add(fd, key.to_bits()) {
+        match add(&registration.watcher.notifier, key.to_bits()) {
             Ok(()) => Ok(registration),
             Err(error) => {
                 // The number may now belong to another registration, so it stays in the notifier.

@@ -2,13 +2,13 @@
 //! answers about it.
 
 use super::ack::AckTracker;
-use super::sys::{Observation, Target};
-use crate::policy::{DelayStep, FinDelay};
+use super::descriptor::Descriptor;
+use super::sys::Target;
+use crate::policy::{DelayStep, FinDelay, Reading};
 use crate::state::sync::lock;
 use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState};
 use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
-use std::num::NonZeroI32;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,23 +28,9 @@ pub(crate) struct Socket {
     /// Whether our own reset wakes reads that wait for the socket.
     reset_wakes: bool,
     tells_owed_bytes: bool,
+    /// Another library owns the descriptor, and its calls are not counted.
+    is_borrowed: bool,
     descriptor: Mutex<Descriptor>,
-}
-
-/// The descriptor, and what the kernel has said about it. All of it is behind the socket's lock.
-#[derive(Debug)]
-struct Descriptor {
-    /// `None` once the stream is about to close it (invariant 3).
-    target: Option<Target>,
-    /// The socket's error, taken by [`Socket::examine`] and not yet returned by a read (invariant 4).
-    error: Option<NonZeroI32>,
-    /// What that error meant. The kernel reports an error once, and later calls must give the same answer.
-    verdict: Option<Event>,
-    acks: AckTracker,
-    /// We reset the connection, so the kernel has nothing more to report.
-    reset: bool,
-    /// Set if a protocol above the socket decides what a FIN means.
-    fin_delay: Option<Box<FinDelay>>,
 }
 
 /// Resets the connection when it is woken. Used as a waker for the end of a call.
@@ -72,6 +58,18 @@ impl Socket {
         Ok(Self::with_target(Some(target), half_close, fin_delay))
     }
 
+    /// The socket of a descriptor that another library owns, and the epoll that has to stay open while it is watched.
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
+    pub(super) fn borrowed(
+        fd: BorrowedFd<'_>,
+        half_close: HalfClose,
+    ) -> io::Result<(rustix::fd::OwnedFd, Self)> {
+        let (epoll, target) = Target::borrowed(fd)?;
+        let mut socket = Self::with_target(Some(target), half_close, None);
+        socket.is_borrowed = true;
+        Ok((epoll, socket))
+    }
+
     /// A stream that detects its end only by its own calls.
     pub(crate) fn unwatched(half_close: HalfClose) -> Self {
         Self::with_target(None, half_close, None)
@@ -88,6 +86,7 @@ impl Socket {
             can_vanish: target.is_some_and(Target::can_vanish),
             reset_wakes: target.is_some_and(Target::reset_wakes),
             tells_owed_bytes: target.is_some_and(Target::tells_owed_bytes),
+            is_borrowed: false,
             descriptor: Mutex::new(Descriptor {
                 target,
                 error: None,
@@ -126,6 +125,7 @@ impl Socket {
         let Some(target) = descriptor.target else {
             return false;
         };
+        descriptor.explain_end();
         let event = descriptor
             .verdict
             .get_or_insert_with(|| target.broken_pipe())
@@ -170,7 +170,7 @@ impl Socket {
             Some(delay) => delay,
             None => Box::new(FinDelay::new(FinDelay::FOR_LAYERS)?),
         };
-        Ok(descriptor.fin_delay.insert(delay).holds())
+        Ok(descriptor.fin_delay.insert(delay).is_on())
     }
 
     /// The error that [`examine`](Self::examine) took from the socket, if a read would have returned it. It is
@@ -180,6 +180,12 @@ impl Socket {
         let error = io::Error::from_raw_os_error(code.get());
         // A broken pipe is a reset after a FIN, and after a FIN reads return EOF.
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
+    }
+
+    /// Stores the error behind an end that a read or a write could not explain, if another call was given it, such as a
+    /// sendfile(2) that has sent a part. [`take_error`](Self::take_error) returns it then.
+    pub(crate) fn explain_end(&self) {
+        lock(&self.descriptor).explain_end();
     }
 
     /// The meaning of an EPIPE from a write. If `examine` has taken the socket's error, the kernel returns EPIPE
@@ -194,9 +200,20 @@ impl Socket {
     }
 
     /// How many of the accepted bytes the peer has acknowledged; after the stream was dropped, the number at that
-    /// time.
+    /// time. Of a stream without a descriptor only a test knows it.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
-        lock(&self.descriptor).acknowledged(&self.state)
+        if self.is_borrowed {
+            return None;
+        }
+        let mut descriptor = lock(&self.descriptor);
+        let knows = self.is_watched || descriptor.acks.is_known();
+        knows.then(|| descriptor.acknowledged(&self.state))?
+    }
+
+    /// A test reports that so many of the accepted bytes are acknowledged.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn acknowledge(&self, bytes: u64) {
+        lock(&self.descriptor).acks.script(bytes);
     }
 
     /// Whether the number of acknowledged bytes can never be known.
@@ -212,6 +229,15 @@ impl Socket {
         match lock(&self.descriptor).target {
             Some(target) => target.drained(accepted),
             None => accepted,
+        }
+    }
+
+    /// What the peer has taken, for a stall policy that judges pending calls.
+    pub(crate) fn reading(&self) -> Reading {
+        let accepted = self.counters.accepted();
+        match lock(&self.descriptor).target {
+            Some(target) => target.reading(accepted),
+            None => accepted.into(),
         }
     }
 
@@ -303,52 +329,6 @@ impl AsRef<SharedState> for Socket {
 // As for `SharedState`: every change is made under a lock, and no foreign code runs under it.
 impl UnwindSafe for Socket {}
 impl RefUnwindSafe for Socket {}
-
-impl Descriptor {
-    /// The kernel's answer, or the stored one if it reported an error before. The error is stored before the lock is
-    /// released. A read that finds EOF instead of the error asks for it under the same lock, so it cannot ask too
-    /// early.
-    fn look(&mut self) -> Option<Event> {
-        if self.verdict.is_some() {
-            return self.verdict.clone();
-        }
-        if self.reset {
-            return None;
-        }
-        let Observation { event, error } = self.target?.examine();
-        if error.is_some() {
-            self.error = error.and_then(NonZeroI32::new);
-            self.verdict = event.clone();
-        }
-        event
-    }
-
-    /// Whether `event` waits until an upper protocol has interpreted it. A reset after a FIN counts as that FIN. Every
-    /// other event is unambiguous.
-    fn delay_step(&mut self, event: &Event) -> DelayStep {
-        match (&mut self.fin_delay, event) {
-            (Some(delay), Event::Fin | Event::Reset { after_fin: true }) => delay.on_fin(),
-            _ => DelayStep::Over,
-        }
-    }
-
-    /// How many of the accepted bytes the peer has acknowledged: now, or when the socket was detached.
-    fn acknowledged(&mut self, shared: &SharedState) -> Option<u64> {
-        self.acks
-            .acknowledged(self.target.filter(|_| !self.reset), shared)
-    }
-
-    /// Resets the connection, once.
-    fn reset(&mut self, shared: &SharedState) {
-        let Some(target) = self.target.filter(|_| !self.reset) else {
-            return;
-        };
-        // Store the count first: a reset makes the system forget it.
-        self.acknowledged(shared);
-        self.reset = true;
-        target.reset();
-    }
-}
 
 #[cfg(all(test, unix))]
 mod tests {

@@ -4,7 +4,7 @@
 
 #![cfg(unix)]
 
-use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, alone, reason, soon};
+use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, alone, reason, soon, watched};
 use futures_test::task::new_count_waker;
 use hangup::{CloseReason, MonitoredStream};
 use std::io::{ErrorKind, Read, Write};
@@ -16,11 +16,6 @@ use tokio_test::{assert_pending, assert_ready_ok};
 
 /// Whether the reset is sent at once; else it is when the stream is dropped.
 const AT_ONCE: bool = cfg!(all(target_os = "linux", not(hangup_fallback)));
-
-fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
-    let (ours, peer) = P::pair();
-    (MonitoredStream::new(ours).unwrap(), peer)
-}
 
 /// Writes until the kernel takes no more.
 async fn fill<S: AsyncWrite + Unpin>(stream: &mut MonitoredStream<S>, waker: &Waker) {

@@ -26,6 +26,17 @@ async fn a_file() {
     assert!(message.contains(expected), "{message}");
 }
 
+/// The other watchers cannot watch what its owner may close at any time.
+#[cfg(any(not(target_os = "linux"), hangup_fallback))]
+#[tokio::test]
+async fn a_borrowed_descriptor() {
+    let (ours, _peer) = Tcp4::pair();
+    let error = hangup::WatchOnly::new(&ours).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let message = error.to_string();
+    assert!(message.contains("only Linux can watch"), "{message}");
+}
+
 #[cfg(not(hangup_fallback))]
 #[tokio::test]
 async fn a_device() {

@@ -384,6 +384,58 @@ async fn a_reset_is_passed_on_behind_what_had_arrived() {
     assert_eq!(ended, (ANSWER, ErrorKind::ConnectionReset));
 }
 
+/// Relays dropped their streams at the end of a copy. After a reset that is a FIN, and a message that was cut looked
+/// complete.
+#[tokio::test]
+async fn the_other_peer_sees_the_same_end() {
+    for reset in [false, true] {
+        if reset && lacks("reset_of_reads", "the_other_peer_sees_the_same_end") {
+            return;
+        }
+        // Each of the two may be the one that leaves.
+        for server_leaves in [false, true] {
+            let (relay, client, server) = copy(&MonitorConfig::new());
+            let (mut leaves, stays) = match server_leaves {
+                true => (server, client),
+                false => (client, server),
+            };
+            leaves.write_all(b"a part").unwrap();
+            let (stays, taken) = take(stays, 6).await;
+            assert_eq!(taken, b"a part");
+            match reset {
+                true => leaves.reset(),
+                false => drop(leaves),
+            }
+            let (copied, mut a, mut b) = soon("the copy", relay).await.unwrap();
+            let passed = copied.pass_on(&mut a, &mut b, DEADLINE);
+            soon("the end", passed).await.unwrap();
+            drop((a, b));
+            let ended = take_all(stays).await.map_err(|error| error.kind());
+            let expected = match reset {
+                true => Err(ErrorKind::ConnectionReset),
+                false => Ok(Vec::new()),
+            };
+            assert_eq!(ended, expected, "the server leaves: {server_leaves}");
+        }
+    }
+}
+
+/// Both streams are over, and there is nobody to tell.
+#[tokio::test]
+async fn an_end_of_both_is_not_passed_on() {
+    let (relay, mut client, mut server) = copy(&allowed());
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    server.write_all(b"answer").unwrap();
+    server.shutdown(std::net::Shutdown::Write).unwrap();
+    let (copied, mut a, mut b) = soon("the copy", relay).await.unwrap();
+    assert!(copied.a.reason.is_some() && copied.b.reason.is_some());
+    let passed = copied.pass_on(&mut a, &mut b, Duration::ZERO);
+    soon("the end", passed).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "answer");
+}
+
 /// Without an acknowledgement the reset comes when the time is over.
 #[tokio::test]
 async fn a_reset_does_not_wait_for_a_peer_that_does_not_read() {

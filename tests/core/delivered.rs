@@ -9,18 +9,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use tokio::io::AsyncWriteExt;
 
-/// A small generator of numbers that look random (Marsaglia's xorshift), the same in each run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
-
 /// What must hold of the numbers at any time.
 fn checked(transfer: Transfer) -> Transfer {
     let acknowledged = transfer.acknowledged.expect("plain TCP");
@@ -250,10 +238,10 @@ const PUT_OFF: u64 = 2 * 65536;
 /// kernel has taken, read or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn cuts_at_random_points() {
-    let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
+    let mut random = fastrand::Rng::with_seed(0x9E37_79B9_7F4A_7C15);
     for round in 0..201 {
         let cut = [Cut::Fin, Cut::Rst, Cut::Kill][round % 3];
-        let after = numbers.below(4 << 20);
+        let after = random.u64(..4 << 20);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let client = std::thread::spawn(move || match cut {

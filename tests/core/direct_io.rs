@@ -2,16 +2,11 @@
 
 #![cfg(all(target_os = "linux", not(hangup_fallback)))]
 
-use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon};
+use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon, watched};
 use hangup::{CloseReason, DirectIo, HalfClose, MonitorConfig, MonitoredStream, Status};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use tokio::io::{AsyncReadExt, Interest};
 use tokio_test::{assert_pending, assert_ready_ok, task};
-
-fn open<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
-    let (ours, peer) = P::pair();
-    (MonitoredStream::new(ours).unwrap(), peer)
-}
 
 fn is_would_block<T>(result: &io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == ErrorKind::WouldBlock)
@@ -45,7 +40,7 @@ async fn fill<S: DirectIo>(stream: &mut MonitoredStream<S>) -> u64 {
 /// after the close it failed with a raw EPIPE.
 #[tokio::test]
 async fn a_direct_write_is_counted_and_acknowledged() {
-    let (mut stream, mut peer) = open::<Tcp4>();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     soon("room", stream.writable()).await.unwrap();
     assert_eq!(stream.try_write(b"hello").unwrap(), 5);
     let parts = [IoSlice::new(b", "), IoSlice::new(b"world")];
@@ -64,7 +59,7 @@ async fn refused<P: Pair>()
 where
     P::Ours: DirectIo,
 {
-    let (mut stream, mut peer) = open::<P>();
+    let (mut stream, mut peer) = watched::<P>();
     peer.write_all(b"last words").unwrap();
     drop(peer);
     assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
@@ -135,7 +130,7 @@ async fn an_abort_wakes_those_who_wait_for_readiness() {
 /// The kernel does not say that there is room when a peer that reads nothing sends its FIN.
 #[tokio::test]
 async fn a_fin_wakes_the_one_who_waits_for_room() {
-    let (mut stream, peer) = open::<Tcp4>();
+    let (mut stream, peer) = watched::<Tcp4>();
     fill(&mut stream).await;
     let mut writable = task::spawn(stream.writable());
     assert_pending!(writable.poll());
@@ -153,7 +148,7 @@ async fn a_fin_wakes_the_one_who_waits_for_room() {
 /// (10): a server answers an upload with a 413 and a FIN. A client that waits by `readable` is about to find it.
 #[tokio::test]
 async fn a_write_is_let_through_while_the_reader_waits_for_the_answer() {
-    let (mut stream, mut peer) = open::<Tcp4>();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
     {
         let mut readable = task::spawn(stream.readable());
@@ -189,7 +184,7 @@ async fn a_half_closed_stream_goes_on() {
 /// An error of the socket that the watcher took is told by the read (4).
 #[tokio::test]
 async fn a_direct_read_reports_the_reset() {
-    let (mut stream, peer) = open::<Tcp4>();
+    let (mut stream, peer) = watched::<Tcp4>();
     peer.reset();
     assert_eq!(reason(&stream.monitor()).await, CloseReason::Reset);
     let error = read(&mut stream, &mut [0]).await.unwrap_err();
@@ -198,7 +193,7 @@ async fn a_direct_read_reports_the_reset() {
 
 #[tokio::test]
 async fn a_peek_takes_nothing() {
-    let (mut stream, mut peer) = open::<Tcp4>();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     let mut seen = [0; 8];
     assert_pending!(task::spawn(stream.peek(&mut seen)).poll());
     peer.write_all(b"hello").unwrap();
@@ -245,7 +240,7 @@ async fn direct_reads_see_what_was_moved_aside() {
 
 #[tokio::test]
 async fn an_empty_buffer_means_nothing() {
-    let (mut stream, mut peer) = open::<Tcp4>();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     peer.write_all(b"!").unwrap();
     soon("input", stream.readable()).await.unwrap();
     assert_eq!(stream.try_read(&mut []).unwrap(), 0);
@@ -256,12 +251,12 @@ async fn an_empty_buffer_means_nothing() {
 
 #[tokio::test]
 async fn addresses() {
-    let (stream, peer) = open::<Tcp4>();
+    let (stream, peer) = watched::<Tcp4>();
     assert_eq!(stream.peer_addr().unwrap(), peer.local_addr().unwrap());
     assert_eq!(stream.local_addr().unwrap(), peer.peer_addr().unwrap());
     stream.set_nodelay(true).unwrap();
     assert!(stream.nodelay().unwrap() && stream.get_ref().nodelay().unwrap());
-    let (stream, _peer) = open::<Unix>();
+    let (stream, _peer) = watched::<Unix>();
     assert!(stream.peer_addr().unwrap().is_unnamed());
     assert!(stream.local_addr().unwrap().is_unnamed());
 }

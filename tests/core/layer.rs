@@ -5,7 +5,7 @@
 #![cfg(unix)]
 
 use crate::recorder::Recorder;
-use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon};
+use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon, watched};
 use futures::FutureExt;
 use futures_test::task::new_count_waker;
 use hangup::{CloseReason, MonitorConfig, MonitoredStream, Status, Transport};
@@ -17,11 +17,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
-
-fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
-    let (ours, peer) = P::pair();
-    (MonitoredStream::new(ours).unwrap(), peer)
-}
 
 /// A protocol that changes nothing.
 async fn same<S: AsyncRead>(stream: MonitoredStream<S>) -> MonitoredStream<Transport<S>> {

@@ -31,8 +31,16 @@ mod kinds;
 mod layer;
 mod linger;
 mod matrix;
-// The filters that seccompiler makes are for processors of 64 bits.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", not(hangup_fallback)))]
+// seccompiler makes filters for these processors.
+#[cfg(all(
+    target_os = "linux",
+    any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64"
+    ),
+    not(hangup_fallback)
+))]
 mod no_tcp_info;
 mod owed;
 mod panics;
@@ -45,4 +53,6 @@ mod stall;
 mod stalled_sockets;
 mod unread;
 mod verdict;
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+mod watch_only;
 mod watcher;

@@ -3,7 +3,7 @@
 //! Each scenario is written once; the table at the end of the file runs it in every combination. The
 //! numbers in comments are those of the invariants in `docs/architecture.md`.
 
-use crate::support::{BROKEN_PIPE, CONNECTION_RESET, Pair, Peer, lacks, reason, soon};
+use crate::support::{BROKEN_PIPE, CONNECTION_RESET, Pair, Peer, lacks, reason, soon, watched};
 use futures::FutureExt;
 use futures_test::task::new_count_waker;
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, Status};
@@ -14,11 +14,6 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_test::assert_pending;
 use tokio_test::task::{self, Spawn};
-
-fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
-    let (ours, peer) = P::pair();
-    (MonitoredStream::new(ours).unwrap(), peer)
-}
 
 fn half_close_allowed<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
     let (ours, peer) = P::pair();

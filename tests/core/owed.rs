@@ -2,8 +2,8 @@
 
 #![cfg(all(target_os = "linux", not(hangup_fallback)))]
 
-use crate::support::{Pair, Tcp4, reason, soon};
-use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
+use crate::support::{Pair, Tcp4, reason, soon, stall};
+use hangup::{CloseReason, MonitoredStream};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -14,16 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-fn config(bytes: u64, window: Duration) -> MonitorConfig {
-    MonitorConfig::new().stall(StallPolicy::new(bytes, window))
-}
-
 /// What is written fits into the send buffer: no call is ever pending, and the peer reads nothing.
 #[tokio::test]
 async fn a_response_that_fits_into_the_send_buffer() {
     let window = Duration::from_millis(500);
     let (ours, _peer) = Tcp4::pair();
-    let mut ours = MonitoredStream::with_config(ours, &config(1, window)).unwrap();
+    let mut ours = MonitoredStream::with_config(ours, &stall(1, window)).unwrap();
     let began = Instant::now();
     timeout(window, ours.write_all(&[7; 1 << 20]))
         .await
@@ -39,7 +35,7 @@ async fn a_response_that_fits_into_the_send_buffer() {
 #[tokio::test]
 async fn a_peer_that_takes_the_little_it_gets() {
     let (ours, mut peer) = Tcp4::pair();
-    let policy = config(1 << 20, Duration::from_millis(300));
+    let policy = stall(1 << 20, Duration::from_millis(300));
     let mut ours = MonitoredStream::with_config(ours, &policy).unwrap();
     let reader = thread::spawn(move || while peer.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {});
     let began = Instant::now();
@@ -101,7 +97,7 @@ impl AsyncWrite for Throttled {
 async fn a_stream_that_is_throttled_on_our_side() {
     let (io, mut peer) = Tcp4::pair();
     let io = Throttled { io, pause: None };
-    let policy = config(4096, Duration::from_millis(500));
+    let policy = stall(4096, Duration::from_millis(500));
     let mut ours = MonitoredStream::with_config(io, &policy).unwrap();
     let reader = thread::spawn(move || while peer.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {});
     let pouring = timeout(Duration::from_secs(2), ours.write_all(&[7; 1 << 20]));
@@ -116,7 +112,7 @@ async fn a_stream_that_is_throttled_on_our_side() {
 async fn what_a_drop_leaves_behind() {
     let (ours, peer) = Tcp4::pair();
     let port = ours.local_addr().unwrap().port();
-    let policy = config(1, Duration::from_secs(1));
+    let policy = stall(1, Duration::from_secs(1));
     let mut ours = MonitoredStream::with_config(ours, &policy).unwrap();
     ours.write_all(&[7; 1 << 20]).await.unwrap();
     drop(ours);

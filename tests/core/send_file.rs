@@ -4,7 +4,7 @@
 
 #![cfg(unix)]
 
-use crate::support::{Pair, Peer, Tcp4, reason, soon};
+use crate::support::{Pair, Peer, Tcp4, reason, soon, watched};
 use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream, StallPolicy};
 use std::fmt::Debug;
 use std::fs::File;
@@ -14,16 +14,8 @@ use std::ops::Bound;
 use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio_test::assert_pending;
 use tokio_test::task::{self, Spawn};
-
-type Watched = MonitoredStream<TcpStream>;
-
-fn watched() -> (Watched, std::net::TcpStream) {
-    let (ours, peer) = Tcp4::pair();
-    (MonitoredStream::new(ours).unwrap(), peer)
-}
 
 /// A file without a name, with bytes that tell their place.
 fn file(length: u32) -> File {
@@ -95,7 +87,7 @@ async fn the_range_arrives() {
             3..3_000_001,
         ),
     ] {
-        let (mut stream, mut peer) = watched();
+        let (mut stream, mut peer) = watched::<Tcp4>();
         let reader = thread::spawn(move || {
             let mut all = Vec::new();
             peer.read_to_end(&mut all).unwrap();
@@ -117,7 +109,7 @@ async fn the_range_arrives() {
 /// A device has no length; what the range asks for is what counts.
 #[tokio::test]
 async fn a_device_may_be_sent() {
-    let (mut stream, mut peer) = watched();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     let reader = thread::spawn(move || {
         let mut all = Vec::new();
         peer.read_to_end(&mut all).unwrap();
@@ -135,7 +127,7 @@ async fn a_device_may_be_sent() {
 
 #[tokio::test]
 async fn a_bad_range_or_file_is_said_and_the_stream_stays_open() {
-    let (mut stream, mut peer) = watched();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     let file = file(10);
     #[allow(clippy::reversed_empty_ranges)]
     let reversed = 7..3;
@@ -152,7 +144,7 @@ async fn a_bad_range_or_file_is_said_and_the_stream_stays_open() {
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     assert_eq!(
         error.to_string(),
-        "hangup: the file ends at 10, and 4..11 of it was to be sent"
+        "hangup: the file ends at 10, before the end of the range 4..11"
     );
     let error = stream.send_file(&file, ..=u64::MAX).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -188,7 +180,7 @@ async fn a_bad_range_or_file_is_said_and_the_stream_stays_open() {
 /// A file that is cut while it is sent: what is there is sent, and the end is said.
 #[tokio::test]
 async fn a_file_that_shrinks_is_said() {
-    let (mut stream, mut peer) = watched();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
     let file = large();
     let mut sending = task::spawn(stream.send_file(&file, ..));
@@ -206,7 +198,7 @@ async fn a_file_that_shrinks_is_said() {
 #[tokio::test]
 async fn a_peer_that_leaves_ends_it_at_once() {
     for resets in [false, true] {
-        let (mut stream, peer) = watched();
+        let (mut stream, peer) = watched::<Tcp4>();
         let monitor = stream.monitor();
         let file = large();
         let mut sending = task::spawn(stream.send_file(&file, ..));
@@ -249,7 +241,7 @@ async fn a_peer_that_stalls_ends_it() {
 /// `transfer` tells how far a future came that was dropped in the middle.
 #[tokio::test]
 async fn a_dropped_transfer_leaves_the_stream_usable() {
-    let (mut stream, mut peer) = watched();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
     let file = large();
     {
@@ -271,7 +263,7 @@ async fn a_dropped_transfer_leaves_the_stream_usable() {
 /// `tokio::fs::File` does as well, and the future may be sent to another thread.
 #[tokio::test]
 async fn any_open_file_will_do() {
-    let (mut stream, mut peer) = watched();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     let file = tokio::fs::File::from_std(file(100));
     let sender = tokio::spawn(async move {
         let sent = stream.send_file(&file, 90..).await;
@@ -294,7 +286,7 @@ async fn files_that_are_made_when_they_are_read() {
             println!("skipped: {path} is not here");
             continue;
         };
-        let (mut stream, mut peer) = watched();
+        let (mut stream, mut peer) = watched::<Tcp4>();
         let file = File::open(path).unwrap();
         let sent = soon(path, stream.send_file(&file, ..)).await.unwrap();
         assert_eq!(sent, expected.len() as u64, "{path}");
@@ -335,7 +327,7 @@ async fn a_cold_file_arrives() {
     let file = file(LENGTH);
     file.sync_all().unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
-    let (mut stream, mut peer) = watched();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     let reader = thread::spawn(move || {
         let mut all = Vec::new();
         peer.read_to_end(&mut all).unwrap();
@@ -365,7 +357,7 @@ async fn a_file_without_the_page_cache_is_said() {
     if direct.read_at(&mut [0; 9], 7).is_ok() {
         return;
     }
-    let (mut stream, mut peer) = watched();
+    let (mut stream, mut peer) = watched::<Tcp4>();
     let error = soon("the refusal", stream.send_file(&direct, 7..)).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);

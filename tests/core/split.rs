@@ -3,7 +3,7 @@
 #![cfg(all(target_os = "linux", not(hangup_fallback)))]
 
 use crate::split_turns::SlowShutdown;
-use crate::support::{Pair, Tcp4, Unix, reason, soon};
+use crate::support::{Pair, Tcp4, Unix, reason, soon, watched};
 use hangup::{CloseReason, DirectIo, MonitoredStream, OwnedReadHalf, Status};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::pin::Pin;
@@ -14,14 +14,9 @@ use std::thread;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-fn open<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
-    let (ours, peer) = P::pair();
-    (MonitoredStream::new(ours).unwrap(), peer)
-}
-
 /// With `tokio::io::split` the peer of a dropped writer waited for ever.
 async fn the_drop_shuts_down<P: Pair>() {
-    let (stream, mut peer) = open::<P>();
+    let (stream, mut peer) = watched::<P>();
     let monitor = stream.monitor();
     let (mut reader, mut writer) = stream.into_split();
     writer.write_all(b"all").await.unwrap();
@@ -49,14 +44,14 @@ async fn the_drop_of_the_write_half_shuts_down() {
 
 #[tokio::test]
 async fn a_shutdown_is_done_once_and_a_forgotten_half_does_none() {
-    let (stream, mut peer) = open::<Tcp4>();
+    let (stream, mut peer) = watched::<Tcp4>();
     let (reader, mut writer) = stream.into_split();
     writer.shutdown().await.unwrap();
     drop(writer);
     assert_eq!(peer.read(&mut [0]).unwrap(), 0);
     assert_eq!(reader.monitor().status(), Status::Open);
 
-    let (stream, peer) = open::<Tcp4>();
+    let (stream, peer) = watched::<Tcp4>();
     let (reader, writer) = stream.into_split();
     writer.forget();
     peer.set_nonblocking(true).unwrap();
@@ -69,8 +64,8 @@ async fn a_shutdown_is_done_once_and_a_forgotten_half_does_none() {
 
 #[tokio::test]
 async fn halves_are_put_together_again() {
-    let (stream, mut peer) = open::<Tcp4>();
-    let (other, _other_peer) = open::<Tcp4>();
+    let (stream, mut peer) = watched::<Tcp4>();
+    let (other, _other_peer) = watched::<Tcp4>();
     let (reader, writer) = stream.into_split();
     let (other_reader, other_writer) = other.into_split();
     let error = reader.reunite(other_writer).unwrap_err();
@@ -87,7 +82,7 @@ async fn halves_are_put_together_again() {
 /// Two workers, both directions at once: every byte arrives, in order, and is counted.
 async fn both_directions<P: Pair>() {
     const BYTES: usize = 8 << 20;
-    let (stream, mut peer) = open::<P>();
+    let (stream, mut peer) = watched::<P>();
     let monitor = stream.monitor();
     let (mut reader, mut writer) = stream.into_split();
     let pattern: Arc<Vec<u8>> = Arc::new((0..BYTES).map(|at| (at % 251) as u8).collect());
@@ -138,7 +133,7 @@ async fn a_file_is_sent_while_another_task_reads() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&vec![b'f'; BYTES]).unwrap();
     file.rewind().unwrap();
-    let (stream, mut peer) = open::<Tcp4>();
+    let (stream, mut peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
     let (mut reader, mut writer) = stream.into_split();
     let peers = thread::spawn(move || {
@@ -172,7 +167,7 @@ async fn a_file_is_sent_while_another_task_reads() {
 async fn an_end_reaches_both_halves() {
     let file = tempfile::tempfile().unwrap();
     file.set_len(256 << 20).unwrap();
-    let (stream, peer) = open::<Tcp4>();
+    let (stream, peer) = watched::<Tcp4>();
     let monitor = stream.monitor();
     let (mut reader, mut writer) = stream.into_split();
     let sends = tokio::spawn(async move { writer.send_file(&file, ..).await });
@@ -196,7 +191,7 @@ async fn direct<P: Pair>()
 where
     P::Ours: DirectIo,
 {
-    let (mut stream, mut peer) = open::<P>();
+    let (mut stream, mut peer) = watched::<P>();
     {
         let (mut reader, mut writer) = stream.split();
         let mut readable = task::spawn(reader.readable());

@@ -6,7 +6,7 @@ use crate::support::{Pair, Peer, Tcp4, reason, soon, until};
 use hangup::{CloseReason, Monitor, MonitoredStream};
 use rustix::event::PollFlags;
 use socket2::SockRef;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 /// A stream that is probed from another thread in the middle of each write.
@@ -79,6 +79,89 @@ async fn a_write_behind_a_probe_returns_the_stored_error() {
     let error = ours.write(b"x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
     assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+}
+
+/// A connection that was reset, whose error somebody else was given.
+async fn reset_without_an_error() -> MonitoredStream<TcpStream> {
+    let (ours, peer) = Tcp4::pair();
+    let ours = MonitoredStream::new(ours).unwrap();
+    ours.get_ref().writable().await.unwrap();
+    peer.reset();
+    until(&ours, PollFlags::HUP);
+    let error = SockRef::from(ours.get_ref()).take_error().unwrap().unwrap();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
+    ours
+}
+
+/// The same where the error was given to somebody else: a sendfile(2) that has sent a part, or the program.
+#[tokio::test]
+async fn a_write_finds_a_reset_without_its_error() {
+    let mut ours = reset_without_an_error().await;
+    let error = ours.write(b"x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+}
+
+/// What was received may be incomplete, so a read must not report an end of file.
+#[tokio::test]
+async fn a_read_finds_a_reset_without_its_error() {
+    let mut ours = reset_without_an_error().await;
+    let error = ours.read(&mut [0]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+}
+
+/// The watcher finds it, and the next read or write gets the error.
+#[tokio::test]
+async fn the_watcher_finds_a_reset_without_its_error() {
+    let mut ours = reset_without_an_error().await;
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+    let error = ours.read(&mut [0]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
+}
+
+/// A reset after a FIN is the same close, whether or not the error is still there, and whatever is unread.
+#[tokio::test]
+async fn a_reset_without_its_error_after_a_fin() {
+    for unread in [&b""[..], b"unread"] {
+        let (ours, mut peer) = Tcp4::pair();
+        let ours = MonitoredStream::new(ours).unwrap();
+        ours.get_ref().writable().await.unwrap();
+        peer.write_all(unread).unwrap();
+        peer.finish();
+        until(&ours, PollFlags::RDHUP);
+        peer.reset();
+        until(&ours, PollFlags::HUP);
+        let error = SockRef::from(ours.get_ref()).take_error().unwrap().unwrap();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error:?}");
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+    }
+}
+
+/// The peer resets while a large file is sent. The kernel gives the error to that call, which reports bytes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_reset_in_the_middle_of_a_sendfile() {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(64 << 20).unwrap();
+    for round in 0..100 {
+        let (ours, mut peer) = Tcp4::pair();
+        let mut ours = MonitoredStream::new(ours).unwrap();
+        // The close is a reset, because of what is unread.
+        let peer = thread::spawn(move || peer.read(&mut [0]).unwrap());
+        let error = loop {
+            if let Err(error) = ours.send_file(&file, ..).await {
+                break error;
+            }
+        };
+        peer.join().unwrap();
+        assert_eq!(
+            error.kind(),
+            ErrorKind::ConnectionReset,
+            "{round}: {error:?}"
+        );
+        let reason = reason(&ours.monitor()).await;
+        assert_eq!(reason, CloseReason::Reset, "{round}");
+    }
 }
 
 /// A FIN, a write of ours and the reset that answers it are one close, also if our shutdown comes next.

@@ -4,27 +4,23 @@
 
 #![cfg(unix)]
 
-use crate::support::{Pair, Tcp4, Unix, alone, reason, soon};
+use crate::support::{Pair, Tcp4, Unix, alone, reason, soon, watched};
 use futures::FutureExt;
 use futures_test::task::new_count_waker;
-use hangup::{CloseReason, MonitoredStream, Status};
+use hangup::{CloseReason, Monitor, MonitoredStream, Status};
 use socket2::SockRef;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::task::Context;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_test::assert_pending;
 
 fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
-    let (ours, peer) = P::pair();
-    (MonitoredStream::new(ours).unwrap(), peer)
 }
 
 /// Ten thousand quick rounds on a handful of descriptors, the monitors of all the past ones kept: none
@@ -195,9 +191,10 @@ async fn everybody_leaves_at_once() {
 }
 
 /// (7) Data wakes no watcher. The stream's own readiness belongs to one runtime and the watcher to
-/// another, whose worker must sleep through it all.
-#[test]
-fn incoming_data_does_not_wake_the_watcher() {
+/// another, whose worker must sleep through it all. `watch` is called in the latter.
+pub(crate) fn sleeps_through_data<S: AsyncRead + Unpin, Handle>(
+    watch: impl FnOnce(TcpStream) -> (S, Handle, Monitor),
+) {
     let io = current_thread();
     let watching = Builder::new_multi_thread()
         .worker_threads(1)
@@ -208,9 +205,9 @@ fn incoming_data_does_not_wake_the_watcher() {
         let _context = io.enter();
         Tcp4::pair()
     };
-    let mut stream = {
+    let (mut stream, _handle, monitor) = {
         let _context = watching.enter();
-        MonitoredStream::new(ours).unwrap()
+        watch(ours)
     };
     let metrics = watching.metrics();
     // The watcher's task has had its first poll, and the worker sleeps.
@@ -241,10 +238,16 @@ fn incoming_data_does_not_wake_the_watcher() {
     }
     // It was no dead watcher that slept.
     drop(peer);
-    assert_eq!(
-        io.block_on(reason(&stream.monitor())),
-        CloseReason::PeerClosed
-    );
+    assert_eq!(io.block_on(reason(&monitor)), CloseReason::PeerClosed);
+}
+
+#[test]
+fn incoming_data_does_not_wake_the_watcher() {
+    sleeps_through_data(|ours| {
+        let stream = MonitoredStream::new(ours).unwrap();
+        let monitor = stream.monitor();
+        (stream, (), monitor)
+    });
 }
 
 /// (7) A thousand idle connections: no task, no descriptor of ours, no timer.

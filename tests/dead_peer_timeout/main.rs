@@ -11,6 +11,7 @@
 mod netns;
 #[path = "../support/mod.rs"]
 mod support;
+mod watch_only;
 
 use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream};
 use netns::{Network, Timer};

@@ -13,6 +13,8 @@ const EXAMPLES: &[&str] = &[
     "detection",
     "dev_zero",
     "file_server",
+    #[cfg(feature = "outbox")]
+    "mqtt",
     "proxy",
     #[cfg(feature = "outbox")]
     "robot",

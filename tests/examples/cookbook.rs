@@ -1,71 +1,17 @@
 //! The recipes of the cookbook: a client leaves each of them in two ways, and the recipe says that it has stopped.
 
-use crate::process::{Example, binary, directory};
-use rustix::net::sockopt::set_socket_linger;
+use crate::example::Example;
+use crate::leaving::{BOTH, Leaving, STOPPED, client, listening, stops};
+use crate::process::{binary, directory};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::time::{Duration, Instant};
-
-/// How soon a recipe must have stopped: milliseconds are expected, and this machine may be loaded.
-const STOPPED: Duration = Duration::from_secs(5);
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Leaving {
-    Fin,
-    Reset,
-}
-
-const BOTH: [(Leaving, &str); 2] = [
-    (Leaving::Fin, "closed by peer"),
-    (Leaving::Reset, "reset by peer"),
-];
-
-impl Leaving {
-    /// The client's end; half closed only, it must stay until the recipe has stopped.
-    fn leave(self, client: TcpStream) -> Option<TcpStream> {
-        match self {
-            Self::Fin => {
-                client.shutdown(Shutdown::Write).unwrap();
-                Some(client)
-            }
-            Self::Reset => {
-                set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
-                None
-            }
-        }
-    }
-}
-
-/// Waits for the line in which the recipe says that it has stopped, and says how long that took.
-fn stops(recipe: &str, example: &mut Example, client: TcpStream, leaving: Leaving, reason: &str) {
-    let left = Instant::now();
-    let _client = leaving.leave(client);
-    let line = example.line("stopped: ");
-    let took = left.elapsed();
-    println!("{recipe}: {leaving:?}: stopped within {took:.1?}: {line}");
-    assert!(line.contains(reason), "{recipe}: {leaving:?}: {line}");
-    assert!(took < STOPPED, "{recipe}: {leaving:?}: {took:?}");
-}
+use std::time::Instant;
 
 /// Starts a recipe that listens, on a free port.
 fn start(recipe: &str, before: &[&str], after: &[&str]) -> (Example, String) {
     let mut command = Command::new(binary(&format!("cookbook_{recipe}")));
-    let command = command.args(before).arg("127.0.0.1:0").args(after);
-    let mut example = Example::start(command);
-    let line = example.line("listening on ");
-    let address = line.rsplit(' ').next().unwrap().to_owned();
-    (example, address)
-}
-
-/// A client that has sent `request`, and has received something if the recipe answers it.
-fn client(address: &str, request: &str, answers: bool) -> TcpStream {
-    let mut client = TcpStream::connect(address).unwrap();
-    client.write_all(request.as_bytes()).unwrap();
-    if answers {
-        assert_ne!(client.read(&mut [0; 64]).unwrap(), 0);
-    }
-    client
+    listening(command.args(before).arg("127.0.0.1:0").args(after))
 }
 
 #[test]

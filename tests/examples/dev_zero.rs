@@ -1,6 +1,6 @@
 //! `dev_zero`, with and without `hangup`.
 
-use crate::process::{Example, binary, explains, has, milliseconds, number};
+use crate::process::{Example, explains, has, milliseconds, number};
 use std::io::Read;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -9,14 +9,7 @@ const CHUNK: u64 = 1000;
 const EVERY: f64 = 1000.0;
 
 fn start(options: &[&str]) -> (Example, String) {
-    let mut example = Example::start(
-        Command::new(binary("dev_zero"))
-            .args(["--clients", "1"])
-            .args(options),
-    );
-    let line = example.line("listening on ");
-    let address = line.split([' ', ';']).nth(2).unwrap().to_owned();
-    (example, address)
+    Example::for_one_client("dev_zero", options)
 }
 
 /// The line about a client that takes the first chunk of a paced sender, and leaves.

@@ -418,6 +418,9 @@ fn lines_of_public_bug_reports() {
     assert_all_read(include_str!("../data/log_lines_field_7.tsv"));
     assert_all_read(include_str!("../data/log_lines_field_8.tsv"));
     assert_all_read(include_str!("../data/log_lines_field_9.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_10.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_11.tsv"));
+    assert_all_read(include_str!("../data/log_lines_field_12.tsv"));
 }
 
 /// A line of a log is an alarm only if it reports an error, whatever it mentions.

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod browser;
+mod example;
+mod leaving;
 mod process;
 mod server;
 
@@ -18,6 +20,8 @@ mod file_server;
 #[cfg(feature = "tls")]
 mod leaks;
 mod log_lines;
+#[cfg(feature = "outbox")]
+mod mqtt;
 mod proxy;
 #[cfg(feature = "outbox")]
 mod robot;

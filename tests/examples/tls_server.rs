@@ -1,19 +1,12 @@
 //! `tls_server`, with curl and openssl as its clients.
 
-use crate::process::{Example, binary, explains, has, number, refuses};
+use crate::process::{Example, explains, has, number, refuses};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 fn start(options: &[&str]) -> (Example, String) {
-    let mut example = Example::start(
-        Command::new(binary("tls_server"))
-            .args(["--clients", "1"])
-            .args(options),
-    );
-    let line = example.line("listening on ");
-    let address = line.split([' ', ';']).nth(2).unwrap().to_owned();
-    (example, address)
+    Example::for_one_client("tls_server", options)
 }
 
 fn curl(address: &str, options: &[&str]) -> Child {

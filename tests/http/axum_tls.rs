@@ -3,6 +3,7 @@
 #![cfg(all(feature = "axum", feature = "tls", unix, not(hangup_fallback)))]
 
 use crate::support::tls::{BROKEN_RECORDS, Setup};
+use crate::support::{DEADLINE, soon};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -10,21 +11,11 @@ use axum::routing::{get, post};
 use hangup::tls::TlsListener;
 use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredListener};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_rustls::{TlsConnector, client};
-
-/// Long against any load of the machine: what takes longer hangs.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-async fn soon<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("still waiting for {what} after {DEADLINE:?}"),
-    }
-}
 
 type Told = (CloseReason, Instant);
 

@@ -5,7 +5,8 @@ use crate::loopback::{Loopback, reset};
 use crate::support::soon;
 use hangup::errors::{Call, Classifier, ErrorClass, OsError, Platform};
 use hangup::{
-    CloseReason, HalfClose, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy, errors,
+    CloseReason, HalfClose, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy, Status,
+    WatchOnly, errors,
 };
 use heapdelta::{LeakError, LeakTest, Report};
 use std::io;
@@ -24,6 +25,8 @@ pub(crate) const CASES: &[Case] = &[
     ("abort", abort),
     ("stalled", stalled),
     ("take_out", take_out),
+    #[cfg(target_os = "linux")]
+    ("watch_only", watch_only),
     ("unwatched", unwatched),
     ("finish_and_discard", finish_and_discard),
     ("ended_by_a_signal", ended_by_a_signal),
@@ -183,6 +186,28 @@ fn take_out(test: LeakTest<'_>) -> Result<Report, LeakError> {
             .unwrap();
         (stream.into_inner(), peer)
     })
+}
+
+/// Of one stream that stays open, and of one that is closed before the handle.
+#[cfg(target_os = "linux")]
+fn watch_only(test: LeakTest<'_>) -> Result<Report, LeakError> {
+    test.run_async_with(
+        async || {
+            let loopback = Loopback::new().await;
+            let open = loopback.pair().await;
+            (loopback, open)
+        },
+        async |(loopback, (stays, _peer))| {
+            let watch = WatchOnly::new(stays).unwrap();
+            assert_eq!(watch.monitor().probe(), Status::Open);
+            let (ours, peer) = loopback.pair().await;
+            let watch = WatchOnly::with_half_close(&ours, HalfClose::Allow).unwrap();
+            let monitor = watch.monitor();
+            drop(ours);
+            assert_eq!(monitor.probe(), Status::Closed(CloseReason::Dropped));
+            drop((watch, peer));
+        },
+    )
 }
 
 fn unwatched(test: LeakTest<'_>) -> Result<Report, LeakError> {

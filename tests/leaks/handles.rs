@@ -130,6 +130,7 @@ fn scripted(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let (other, _) = hangup::test_util::scripted(tokio::io::empty());
         let (stream, remote) = hangup::test_util::scripted_with_config(tokio::io::empty(), &config);
         remote.half_close();
+        remote.acknowledge(0);
         drop(other);
         remote.hang_up(CloseReason::Reset);
         assert!(stream.is_closed());

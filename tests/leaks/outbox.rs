@@ -1,7 +1,7 @@
 //! The outbox and its store.
 
 use crate::Case;
-use crate::support::soon;
+use crate::support::{listener, soon};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use hangup::MonitoredStream;
@@ -46,12 +46,6 @@ fn to(address: SocketAddr) -> Builder<Bytes> {
         .max_attempts(1000)
         .on_unsendable(|_| UnsendableAction::Discard)
         .backoff(Backoff::exponential(millis(1), millis(4)).unwrap())
-}
-
-async fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
 }
 
 async fn accept(listener: &TcpListener) -> FramedRead<TcpStream, LengthDelimitedCodec> {

@@ -72,7 +72,10 @@ fn copy(test: LeakTest<'_>) -> Result<Report, LeakError> {
             server.read_exact(&mut [0; 9]).await.unwrap();
             drop((client, server));
         };
-        let (_, ()) = soon("the relay", async { tokio::join!(relay, ends) }).await;
+        let (copied, ()) = soon("the relay", async { tokio::join!(relay, ends) }).await;
+        let _ = copied
+            .pass_on(&mut left, &mut right, Duration::from_secs(30))
+            .await;
     })
 }
 

@@ -12,6 +12,7 @@ mod json;
 mod limits;
 mod memory_store;
 mod model;
+mod oldest;
 mod reconnect;
 mod replies;
 mod retries;

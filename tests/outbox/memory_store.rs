@@ -14,6 +14,7 @@ struct Inner {
     records: BTreeMap<u64, Bytes>,
     next: u64,
     calls: Vec<Call>,
+    fails_recover: bool,
     fails_append: bool,
     fails_remove: bool,
     panics: bool,
@@ -50,6 +51,10 @@ impl MemoryStore {
         self.inner(|inner| inner.calls.clone())
     }
 
+    pub(crate) fn fail_recover(&self, fails: bool) {
+        self.inner(|inner| inner.fails_recover = fails);
+    }
+
     pub(crate) fn fail_append(&self, fails: bool) {
         self.inner(|inner| inner.fails_append = fails);
     }
@@ -65,7 +70,10 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
-        Ok(self.inner(|inner| inner.records.clone().into_iter().collect()))
+        self.inner(|inner| match inner.fails_recover {
+            true => Err(io::ErrorKind::TimedOut.into()),
+            false => Ok(inner.records.clone().into_iter().collect()),
+        })
     }
 
     fn next_number(&mut self) -> io::Result<u64> {

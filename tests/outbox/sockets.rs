@@ -1,6 +1,6 @@
 //! The outbox on real sockets.
 
-use crate::support::lacks;
+use crate::support::{lacks, listener};
 use bytes::Bytes;
 use futures::StreamExt;
 use hangup::outbox::*;
@@ -29,12 +29,6 @@ fn to(address: SocketAddr) -> Builder<Bytes> {
         LengthDelimitedCodec::new,
     )
     .backoff(quick())
-}
-
-async fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
 }
 
 type Frames = FramedRead<TcpStream, LengthDelimitedCodec>;
@@ -69,7 +63,7 @@ fn numbered(number: u64) -> Bytes {
     Bytes::copy_from_slice(&number.to_be_bytes())
 }
 
-fn number(message: impl AsRef<[u8]>) -> u64 {
+pub(super) fn number(message: impl AsRef<[u8]>) -> u64 {
     u64::from_be_bytes(message.as_ref()[..8].try_into().unwrap())
 }
 

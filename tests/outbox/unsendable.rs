@@ -214,6 +214,64 @@ async fn a_message_on_which_the_peer_closes_is_set_aside() {
     assert_eq!(seen, ["1 a", "2 a", "4 a", "5 a", "6 a"]);
 }
 
+/// With priorities: the messages of other keys wait while a suspect goes alone, even the most urgent ones. Afterwards all go in
+/// their order.
+#[tokio::test(start_paused = true)]
+async fn a_suspect_goes_alone_before_urgent_messages() {
+    let (builder, mut wire) = outbox();
+    let word = |message: &String, index| -> u8 {
+        let word = message.split(' ').nth(index).unwrap();
+        word.parse().unwrap()
+    };
+    // The id, the key, and the priority.
+    let outbox = builder
+        .max_attempts(3)
+        .ordering_key(move |message: &String| word(message, 1))
+        .priority(move |message: &String| word(message, 2))
+        .spawn()
+        .unwrap();
+    let mut receipts = Vec::new();
+    for message in ["1 1 0", "2 1 0", "3 1 5", "4 2 9", "5 3 0"] {
+        receipts.push(outbox.send(message.to_string()).await.unwrap());
+    }
+    // The peer closes whenever it reads message 2. The first two times others are behind it.
+    let mut peer = wire.accept().await;
+    for expected in ["4 2 9", "1 1 0"] {
+        let message = line(&mut peer).await;
+        assert_eq!(message, expected);
+        let reply = format!("ok {}", crate::wire::first_word(&message));
+        peer.send(reply).await.unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(line(&mut peer).await, "2 1 0");
+        drop(peer);
+        peer = wire.accept().await;
+    }
+    receipts.push(outbox.send("6 2 9".to_string()).await.unwrap());
+    for _ in 0..3 {
+        assert_eq!(line(&mut peer).await, "2 1 0");
+        let more = tokio::time::timeout(LONG, line(&mut peer)).await;
+        assert!(more.is_err(), "{more:?}");
+        drop(peer);
+        peer = wire.accept().await;
+    }
+    for expected in ["6 2 9", "3 1 5", "5 3 0"] {
+        let message = line(&mut peer).await;
+        assert_eq!(message, expected);
+        let reply = format!("ok {}", crate::wire::first_word(&message));
+        peer.send(reply).await.unwrap();
+    }
+    for (receipt, id) in receipts.into_iter().zip(1..) {
+        let outcome = receipt.await;
+        if id == 2 {
+            let error = outcome.unwrap_err();
+            assert_eq!(*error.reason(), UndeliveredReason::TooManyAttempts(3));
+        } else {
+            outcome.unwrap_or_else(|error| panic!("{id}: {error}"));
+        }
+    }
+}
+
 /// The network's losses are not the message's.
 #[tokio::test(start_paused = true)]
 async fn a_message_is_not_blamed_for_the_network() {

@@ -17,6 +17,10 @@
 // The network of the example `robot`: an example is no library that a test could use.
 #[path = "../../examples/robot/cuts.rs"]
 mod cuts;
+#[path = "../../examples/robot/cutting.rs"]
+mod cutting;
+#[path = "../../examples/robot/forward.rs"]
+mod forward;
 #[cfg(target_os = "linux")]
 mod manners;
 mod memory;

@@ -1,7 +1,8 @@
 //! The proxy itself: what was acknowledged in the peer's name reaches the peer, or does not.
 
 use crate::cuts::Plan;
-use crate::proxy::{Manners, Proxy};
+use crate::cutting::Manners;
+use crate::proxy::Proxy;
 use hangup::MonitoredStream;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,10 +1,11 @@
 //! One run: a sender, the outbox, the proxy that cuts, and the peer.
 
 use crate::cuts::{Cut, Plan};
+use crate::cutting::Manners;
 use crate::memory::{Peak, resident};
 use crate::message::{MEAN, Mix, id, message};
 use crate::peer::{Ids, Known, Peer, Replies};
-use crate::proxy::{Manners, Proxy, Tally};
+use crate::proxy::{Proxy, Tally};
 use bytes::Bytes;
 use hangup::outbox::{Backoff, Confirm, Delivered, Outbox, Processed, Receipt, UndeliveredReason};
 use std::fmt;

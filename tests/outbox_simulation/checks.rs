@@ -6,12 +6,19 @@
 //! 4. a message is not sent again on a connection that begins after its delivery was reported;
 //! 5. a best-effort message is sent at most once;
 //! 6. a message that was never accepted is not sent, and neither is one that was dropped as the newest;
-//! 7. messages are dropped only by a policy that drops.
+//! 7. messages are dropped only by a policy that drops;
+//! 8. the back-off starts anew only after the peer's program has written something, or a connection has lasted, or the
+//!    program has asked for a connection.
+//!
+//! Where the peer's TCP confirms, "processed" in 1 and 3 means that its acknowledgement has come back, and in 2 that the
+//! message has reached the peer's host.
 
 use crate::message::Note;
+use crate::summary::Summary;
 use hangup::outbox::{Delivered, OutboxError, Overflow, UndeliveredError, UndeliveredReason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[derive(Clone, Default)]
 pub(crate) struct Checks(Arc<Mutex<State>>);
@@ -21,6 +28,15 @@ struct State {
     messages: BTreeMap<u64, Known>,
     processed: BTreeSet<u64>,
     rejected: BTreeSet<u64>,
+    /// The peer's TCP confirms.
+    by_tcp: bool,
+    acknowledged: BTreeSet<u64>,
+    /// How often the back-off has started.
+    backoffs: u64,
+    /// The outboxes that were started, and the calls of `reconnect_now`.
+    starts: u64,
+    /// The connections that showed that the peer's program lives, and those that lasted.
+    healthy: BTreeSet<u64>,
     /// The highest number of an important message that the peer has processed, of each outbox and key.
     highest: BTreeMap<(u64, u8), u64>,
     overflow: Overflow,
@@ -49,16 +65,55 @@ struct Known {
 /// An important message whose number ends so is not wanted by the peer.
 const UNWANTED: u64 = 17;
 
+/// After a connection of this length the back-off starts anew: the outbox's default.
+const RESET_AFTER: Duration = Duration::from_secs(10);
+
 impl Checks {
     fn state<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         act(&mut self.0.lock().unwrap())
     }
 
     /// What every outbox of this history is like.
-    pub(crate) fn begin(&self, overflow: Overflow) {
+    pub(crate) fn begin(&self, overflow: Overflow, by_tcp: bool) {
         self.state(|state| {
             state.overflow = overflow;
+            state.by_tcp = by_tcp;
         });
+    }
+
+    /// An outbox starts, or is asked for a new connection.
+    pub(crate) fn starts(&self) {
+        self.state(|state| state.starts += 1);
+    }
+
+    /// The back-off starts anew.
+    pub(crate) fn backoff(&self) {
+        self.state(|state| {
+            state.backoffs += 1;
+            let allowed = state.starts + state.healthy.len() as u64;
+            assert!(
+                state.backoffs <= allowed,
+                "8: the back-off has started {} times of {allowed}",
+                state.backoffs
+            );
+        });
+    }
+
+    /// The peer's program writes something.
+    pub(crate) fn spoke(&self, connection: u64) {
+        self.state(|state| state.healthy.insert(connection));
+    }
+
+    /// A connection has ended after this time.
+    pub(crate) fn lasted(&self, connection: u64, time: Duration) {
+        if time >= RESET_AFTER {
+            self.spoke(connection);
+        }
+    }
+
+    /// The acknowledgement of these messages has come back.
+    pub(crate) fn acknowledged(&self, ids: &[u64]) {
+        self.state(|state| state.acknowledged.extend(ids));
     }
 
     pub(crate) fn connection(&self) -> u64 {
@@ -151,7 +206,7 @@ impl Checks {
         self.state(|state| {
             match outcome {
                 Ok(_) => {
-                    let done = state.processed.contains(&note.id);
+                    let done = state.is_done(note.id);
                     assert!(done, "3: {note:?} is reported as delivered");
                     let connections = state.connections;
                     let known = state.messages.entry(note.id).or_default();
@@ -202,16 +257,27 @@ impl Checks {
         self.state(|state| state.check_important());
     }
 
-    /// Messages that the peer has processed, lines that it has read, connections, and messages that were dropped.
-    pub(crate) fn counts(&self) -> (u64, u64, u64, u64) {
+    /// The figures that are known here.
+    pub(crate) fn count(&self, summary: &mut Summary) {
         self.state(|state| {
-            let processed = state.processed.len() as u64;
-            (processed, state.sent, state.connections, state.dropped)
-        })
+            summary.processed = state.processed.len() as u64;
+            summary.acknowledged = state.acknowledged.len() as u64;
+            summary.lines = state.sent;
+            summary.connections = state.connections;
+            summary.dropped = state.dropped;
+        });
     }
 }
 
 impl State {
+    /// Whether the outbox may forget a message.
+    fn is_done(&self, id: u64) -> bool {
+        match self.by_tcp {
+            true => self.acknowledged.contains(&id),
+            false => self.processed.contains(&id),
+        }
+    }
+
     /// A message was dropped for want of room.
     fn overflowed(&mut self, note: Note) {
         self.dropped += 1;
@@ -232,7 +298,7 @@ impl State {
                 .note
                 .filter(|note| note.important && known.accepted && !known.excused);
             if note.is_some() {
-                let done = self.processed.contains(id) || self.rejected.contains(id);
+                let done = self.is_done(*id) || self.rejected.contains(id);
                 assert!(done, "1: {known:?} is lost");
             }
         }

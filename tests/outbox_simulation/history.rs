@@ -1,54 +1,27 @@
 //! One history: what the program and its surroundings do, step by step.
 
 use crate::checks::Checks;
-use crate::message::{Lines, Note, meaning};
-use crate::network::Network;
+use crate::message::Note;
+use crate::network::{Network, Weather};
+use crate::peer::Confirms;
+use crate::plan::Plan;
 use crate::store::Disk;
+use crate::summary::Summary;
 use fastrand::Rng;
 use hangup::outbox::*;
-use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::codec::LinesCodec;
 
 /// Once everything works, all must be done within this time: a delay of the back-off, an attempt that hangs, a
 /// connection that hangs, a peer that takes 0.7 s for each of a hundred messages, one after the other, and much room.
 const BOUND: Duration = Duration::from_secs(300);
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const ACK_TIMEOUT: Duration = Duration::from_secs(3);
+/// The same where every connection is short: one for each message, with the longest delay of the back-off before it.
+const SHORT_BOUND: Duration = Duration::from_secs(3600);
 
 type Sending = Pin<Box<dyn Future<Output = Result<Receipt<Note>, OutboxError<Note>>> + Send>>;
-
-/// What a history was.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Summary {
-    pub(crate) processed: u64,
-    pub(crate) lines: u64,
-    pub(crate) connections: u64,
-    pub(crate) restarts: u64,
-    pub(crate) crashes: u64,
-    /// Steps at which messages were only in the store.
-    pub(crate) paged: u64,
-    /// Messages that were dropped for want of room.
-    pub(crate) dropped: u64,
-    pub(crate) simulated: Duration,
-}
-
-impl Summary {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.processed += other.processed;
-        self.lines += other.lines;
-        self.connections += other.connections;
-        self.restarts += other.restarts;
-        self.crashes += other.crashes;
-        self.paged += other.paged;
-        self.dropped += other.dropped;
-        self.simulated += other.simulated;
-    }
-}
 
 /// Runs the history of a seed to its end.
 pub(crate) fn run(seed: u64) -> Summary {
@@ -66,22 +39,6 @@ pub(crate) fn run(seed: u64) -> Summary {
         }
         history.finish().await
     })
-}
-
-/// What every outbox of a history is like.
-#[derive(Debug, Clone, Copy)]
-struct Plan {
-    capacity: usize,
-    in_flight: usize,
-    overflow: Overflow,
-    /// Messages have keys and priorities.
-    with_priorities: bool,
-}
-
-impl Plan {
-    fn drops(self) -> bool {
-        matches!(self.overflow, Overflow::DropOldest | Overflow::DropNewest)
-    }
 }
 
 struct History {
@@ -104,29 +61,12 @@ struct History {
 impl History {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let counting = rng.u8(0..4) == 0;
+        let plan = Plan::draw(&mut rng);
         let checks = Checks::default();
-        let network = Network::new(rng.fork(), counting);
+        checks.begin(plan.overflow, plan.confirms == Confirms::Tcp);
+        let network = Network::new(rng.fork(), plan.confirms);
         let disk = rng.bool().then(|| Disk::new(rng.fork()));
-        let capacity = if rng.bool() { rng.usize(1..5) } else { 50 };
-        let in_flight = if rng.bool() {
-            rng.usize(1..10)
-        } else {
-            usize::MAX
-        };
-        let plan = Plan {
-            capacity,
-            in_flight,
-            overflow: match rng.u8(0..6) {
-                0 => Overflow::Refuse,
-                1 => Overflow::DropOldest,
-                2 => Overflow::DropNewest,
-                _ => Overflow::Wait,
-            },
-            with_priorities: rng.bool(),
-        };
-        checks.begin(plan.overflow);
-        let (outbox, task) = start(&network, &checks, disk.as_ref(), plan);
+        let (outbox, task) = plan.start(&network, &checks, disk.as_ref());
         Self {
             rng,
             checks,
@@ -164,10 +104,11 @@ impl History {
             }
             24..=33 => sleep(Duration::from_millis(self.rng.u64(0..400))).await,
             34 => sleep(Duration::from_millis(self.rng.u64(0..8000))).await,
-            35 => self.outbox.reconnect_now(),
+            35 => self.reconnect(),
             36 => {
                 let fine = self.rng.bool();
-                self.network.set_fine(fine);
+                let weather = if fine { Weather::Fine } else { Weather::Foul };
+                self.network.set(weather);
             }
             37 => self.restart().await,
             38 => self.crash().await,
@@ -281,7 +222,7 @@ impl History {
         assert_eq!(report.undelivered(), same.undelivered());
         // Everybody who waited has an answer.
         self.drop_idle();
-        self.join_all().await;
+        self.join_all(BOUND).await;
         self.checks
             .given_back(report.undelivered(), self.is_durable());
         self.summary.restarts += 1;
@@ -294,10 +235,15 @@ impl History {
         }
         self.task.abort();
         self.drop_idle();
-        self.join_all().await;
+        self.join_all(BOUND).await;
         self.checks.crashed(self.is_durable());
         self.summary.crashes += 1;
         self.start();
+    }
+
+    fn reconnect(&self) {
+        self.checks.starts();
+        self.outbox.reconnect_now();
     }
 
     fn drop_idle(&mut self) {
@@ -309,7 +255,7 @@ impl History {
 
     fn start(&mut self) {
         let disk = self.disk.as_ref();
-        let (outbox, task) = start(&self.network, &self.checks, disk, self.plan);
+        let (outbox, task) = self.plan.start(&self.network, &self.checks, disk);
         self.outbox = outbox;
         self.task = task;
     }
@@ -326,94 +272,50 @@ impl History {
         assert!(!over, "{:?}", status.link);
     }
 
-    async fn join_all(&mut self) {
+    async fn join_all(&mut self, bound: Duration) {
         for waiting in self.waiting.drain(..) {
-            let joined = timeout(BOUND, waiting).await;
+            let joined = timeout(bound, waiting).await;
             joined.expect("liveness: somebody waits for ever").unwrap();
         }
     }
 
     async fn finish(mut self) -> Summary {
-        self.network.set_fine(true);
+        // What is acknowledged is known at the end of a connection, however short it was. A reply may be lost.
+        let short = self.plan.confirms == Confirms::Tcp && self.rng.bool();
+        let (weather, bound) = match short {
+            true => (Weather::Short, SHORT_BOUND),
+            false => (Weather::Fine, BOUND),
+        };
+        self.network.set(weather);
+        if short {
+            // More than one connection carries.
+            for _ in 0..20 {
+                self.send();
+            }
+        }
         if let Some(disk) = &self.disk {
             disk.set_fine(true);
         }
         // Otherwise what hangs ends by its timeout, and a peer that was slow stays slow.
         if self.rng.bool() {
-            self.outbox.reconnect_now();
+            self.reconnect();
         }
         // Held sends stop nobody.
         let idle = std::mem::take(&mut self.idle);
-        self.join_all().await;
+        self.join_all(bound).await;
         let mut states = self.outbox.subscribe();
         let done = states.wait_for(|status| status.queued == 0);
-        let done = timeout(BOUND, done)
+        let done = timeout(bound, done)
             .await
             .expect("liveness: the outbox is stuck");
         drop(done.unwrap());
         self.idle = idle;
         self.drop_idle();
-        let report = self.outbox.shutdown(BOUND).await;
+        let report = self.outbox.shutdown(bound).await;
         assert!(report.is_complete());
         self.checks.finish();
-        let (processed, lines, connections, dropped) = self.checks.counts();
-        Summary {
-            processed,
-            lines,
-            connections,
-            dropped,
-            simulated: self.began.elapsed(),
-            ..self.summary
-        }
+        self.summary.simulated = self.began.elapsed();
+        self.checks.count(&mut self.summary);
+        self.summary
     }
-}
-
-/// Starts the outbox, again and again if its store cannot be read.
-fn start(
-    network: &Network,
-    checks: &Checks,
-    disk: Option<&Disk>,
-    plan: Plan,
-) -> (Outbox<Note>, JoinHandle<()>) {
-    loop {
-        if let Ok(outbox) = try_start(network, checks, disk, plan) {
-            return outbox;
-        }
-    }
-}
-
-fn try_start(
-    network: &Network,
-    checks: &Checks,
-    disk: Option<&Disk>,
-    plan: Plan,
-) -> io::Result<(Outbox<Note>, JoinHandle<()>)> {
-    let (network, checks) = (network.clone(), checks.clone());
-    let within = Duration::from_millis(700);
-    let connect = connect_in_turn([0, 1], within, move |_| network.connect(&checks));
-    let delays = [1, 20, 100, 500].map(Duration::from_millis);
-    let delays = delays
-        .into_iter()
-        .chain(std::iter::repeat(Duration::from_secs(1)));
-    let mut builder = Outbox::builder_with_envelope(connect, || Lines)
-        .confirm(Confirm::by_number(
-            || LinesCodec::new_with_max_length(1000),
-            |reply: String| meaning(&reply),
-        ))
-        .capacity(1 << 20, plan.capacity)
-        .in_flight(plan.in_flight)
-        .overflow(plan.overflow)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .ack_timeout(ACK_TIMEOUT)
-        .backoff(delays);
-    if plan.with_priorities {
-        builder = builder
-            .ordering_key(|note: &Note| note.key)
-            .priority(|note: &Note| note.priority);
-    }
-    if let Some(disk) = disk {
-        builder = builder.durable_nonblocking(disk.open());
-    }
-    let (outbox, task) = builder.build()?;
-    Ok((outbox, tokio::spawn(task)))
 }

@@ -1,30 +1,34 @@
 //! Whole histories of an outbox, drawn from a seed: a network that cuts, delays and swallows, a peer that hangs and
-//! talks nonsense, a store that fails, senders that give up, shutdowns, crashes and restarts. Time is simulated, so
+//! talks nonsense, a host that acknowledges what its program never reads, a store that fails, senders that give up, shutdowns, crashes and restarts. Time is simulated, so
 //! that a history of minutes takes milliseconds, and a seed always repeats the same history.
 //!
 //! More seeds, and one of them:
 //!
 //! ```sh
-//! HANGUP_SEEDS=100000 cargo test --release --features outbox --test outbox_simulation -- --nocapture
-//! HANGUP_SEED=42 cargo test --features outbox --test outbox_simulation -- --nocapture
+//! HANGUP_SEEDS=100000 cargo test --release --features outbox,test-util --test outbox_simulation -- --nocapture
+//! HANGUP_SEED=42 cargo test --features outbox,test-util --test outbox_simulation -- --nocapture
 //! ```
 //!
 //! What is checked stands in `checks.rs`.
 
-#![cfg(feature = "outbox")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod checks;
 mod history;
+mod host;
 mod message;
 mod network;
 mod peer;
+mod plan;
 mod store;
+mod stream;
+mod summary;
 mod watchdog;
 
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
+use summary::Summary;
 use watchdog::Watchdog;
 
 fn number(name: &str) -> Option<u64> {
@@ -45,7 +49,7 @@ fn every_history_ends_well() {
     let first = number("HANGUP_FIRST_SEED").unwrap_or(0);
     let seeds = number("HANGUP_SEEDS").unwrap_or(2000);
     let began = Instant::now();
-    let mut total = history::Summary::default();
+    let mut total = Summary::default();
     let watchdog = Watchdog::start();
     for seed in first..first + seeds {
         watchdog.begin(seed);

@@ -1,16 +1,20 @@
 //! The network: attempts that fail, and connections that end at any byte.
 
 use crate::checks::Checks;
-use crate::peer;
+use crate::host::{Acknowledging, Host};
+use crate::message::GREETING;
+use crate::peer::{self, Confirms};
+use crate::stream::{Break, BreakPlan, SimStream};
 use fastrand::Rng;
 use hangup::MonitoredStream;
+use hangup::outbox::Connection;
+use hangup::test_util::scripted;
 use std::future::{Future, pending};
 use std::io::{self, ErrorKind};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncWriteExt, BufStream, DuplexStream};
+use tokio::time::sleep;
 
 /// The network of one history.
 #[derive(Clone)]
@@ -18,92 +22,174 @@ pub(crate) struct Network(Arc<Mutex<Inner>>);
 
 struct Inner {
     rng: Rng,
-    /// Everything works.
-    fine: bool,
-    /// Replies count messages instead of naming them.
-    counting: bool,
+    weather: Weather,
+    confirms: Confirms,
 }
 
-/// What happens at the byte at which a connection breaks.
+/// What connections are like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Break {
-    Fin,
-    Reset,
-    /// Nothing arrives any more, and nobody is told.
-    Hole,
+pub(crate) enum Weather {
+    /// Anything may happen to them.
+    Foul,
+    /// Each breaks after some messages. Until then everything works.
+    Short,
+    Fine,
 }
+
+/// A connection of `Weather::Short` carries at least this many bytes, more than the longest line.
+const SHORTEST_LIFE: usize = 500;
 
 /// What becomes of one attempt.
 enum Attempt {
     Fails(io::Error),
     Hangs,
-    Connects(SimStream, Duration),
+    Connects(Box<SimStream>, Connecting),
+}
+
+/// How a connection is made.
+struct Connecting {
+    latency: Duration,
+    /// The way for acknowledgements, if the peer's TCP confirms.
+    acknowledging: Option<Acknowledging>,
+    /// `connect` writes something itself.
+    greets: bool,
+    /// Another layer is between the outbox and the monitored stream.
+    layered: bool,
 }
 
 impl Network {
-    pub(crate) fn new(rng: Rng, counting: bool) -> Self {
+    pub(crate) fn new(rng: Rng, confirms: Confirms) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             rng,
-            fine: false,
-            counting,
+            weather: Weather::Foul,
+            confirms,
         })))
     }
 
-    pub(crate) fn set_fine(&self, fine: bool) {
-        self.0.lock().unwrap().fine = fine;
+    pub(crate) fn set(&self, weather: Weather) {
+        self.0.lock().unwrap().weather = weather;
     }
 
     pub(crate) fn connect(
         &self,
         checks: &Checks,
-    ) -> impl Future<Output = io::Result<MonitoredStream<SimStream>>> + Send + use<> {
-        let attempt = self.attempt(checks);
+    ) -> impl Future<Output = io::Result<Connection>> + Send + use<> {
+        let attempt = self.0.lock().unwrap().attempt(checks);
         async move {
             match attempt {
                 Attempt::Fails(error) => Err(error),
                 Attempt::Hangs => pending().await,
-                Attempt::Connects(stream, latency) => {
-                    tokio::time::sleep(latency).await;
-                    Ok(MonitoredStream::unwatched(stream))
-                }
+                Attempt::Connects(stream, connecting) => connecting.connect(stream).await,
             }
         }
     }
+}
 
-    fn attempt(&self, checks: &Checks) -> Attempt {
-        let mut inner = self.0.lock().unwrap();
-        let (fine, counting) = (inner.fine, inner.counting);
-        let rng = &mut inner.rng;
-        if !fine {
+impl Connecting {
+    async fn connect(self, stream: Box<SimStream>) -> io::Result<Connection> {
+        sleep(self.latency).await;
+        let Some(acknowledging) = self.acknowledging else {
+            return Ok(MonitoredStream::unwatched(stream).into());
+        };
+        let (mut stream, remote) = scripted(stream);
+        // From now on the number is known.
+        remote.acknowledge(0);
+        let _ = acknowledging.remote.set(remote);
+        if self.greets {
+            stream.write_all(GREETING).await?;
+        }
+        if !self.layered {
+            return Ok(stream.into());
+        }
+        let monitor = stream.monitor();
+        let layer = BufStream::with_capacity(1, 200_000, stream);
+        Ok(Connection::over(layer, monitor))
+    }
+}
+
+impl Inner {
+    fn attempt(&mut self, checks: &Checks) -> Attempt {
+        let Self {
+            rng,
+            weather,
+            confirms,
+        } = self;
+        let (weather, confirms) = (*weather, *confirms);
+        if weather == Weather::Foul {
             match rng.u8(0..10) {
                 0..=2 => return Attempt::Fails(error(rng)),
                 3 => return Attempt::Hangs,
                 _ => {}
             }
         }
+        let connection = checks.connection();
         let (near, far) = tokio::io::duplex(rng.usize(1..5000));
-        let manners = peer::Manners::draw(rng, fine, counting);
-        // A peer that accepts and closes.
-        if fine || rng.u8(0..10) > 0 {
-            tokio::spawn(peer::serve(far, checks.clone(), manners, rng.fork()));
-        }
-        let mut left = |most: usize| (!fine && rng.bool()).then(|| rng.usize(0..most));
-        let (up, down) = (left(3000), left(200));
-        let stream = SimStream {
-            inner: Some(near),
-            up,
-            down,
-            breaks: match rng.u8(0..3) {
-                0 => Break::Fin,
-                1 => Break::Reset,
-                _ => Break::Hole,
-            },
-            broken: false,
-            swallowed: 0,
-            rng: rng.fork(),
+        serve(rng, far, checks, connection, weather, confirms);
+        let by_tcp = confirms == Confirms::Tcp;
+        let acknowledging = by_tcp.then(|| {
+            let can_lose = weather == Weather::Foul && rng.bool();
+            Acknowledging::new(can_lose)
+        });
+        let host = acknowledging.clone().map(|acknowledging| {
+            let slow = weather == Weather::Foul && rng.bool();
+            let latency = if slow { rng.u64(1..200) } else { 0 };
+            let latency = Duration::from_millis(latency);
+            Host::new(checks.clone(), connection, acknowledging, latency)
+        });
+        let plan = plan(rng, weather);
+        let stream = SimStream::new(near, plan, host, connection, checks.clone(), rng.fork());
+        let connecting = Connecting {
+            latency: Duration::from_millis(rng.u64(0..50)),
+            acknowledging,
+            greets: rng.bool(),
+            layered: rng.u8(0..3) == 0,
         };
-        Attempt::Connects(stream, Duration::from_millis(rng.u64(0..50)))
+        Attempt::Connects(Box::new(stream), connecting)
     }
+}
+
+/// When a connection breaks.
+fn plan(rng: &mut Rng, weather: Weather) -> BreakPlan {
+    let mut left =
+        |most: usize| (weather == Weather::Foul && rng.bool()).then(|| rng.usize(0..most));
+    let (up, down) = (left(3000), left(200));
+    let breaks = Break::draw(rng);
+    BreakPlan {
+        up: match weather {
+            Weather::Foul => up,
+            Weather::Short => Some(rng.usize(SHORTEST_LIFE..2000)),
+            Weather::Fine => None,
+        },
+        down,
+        breaks,
+        late: match breaks {
+            Break::Hole => 2000,
+            Break::Fin | Break::Reset => rng.usize(0..2000),
+        },
+    }
+}
+
+/// The other end: a program, or one that only accepts.
+fn serve(
+    rng: &mut Rng,
+    far: DuplexStream,
+    checks: &Checks,
+    connection: u64,
+    weather: Weather,
+    confirms: Confirms,
+) {
+    let manners = peer::Manners::draw(rng, weather, confirms);
+    if weather != Weather::Foul || rng.u8(0..10) > 0 {
+        let serving = peer::serve(far, checks.clone(), connection, manners, rng.fork());
+        tokio::spawn(serving);
+        return;
+    }
+    // It accepts and closes. Meanwhile its system takes what fits.
+    let closes = Duration::from_millis(rng.u64(0..100));
+    tokio::spawn(async move {
+        sleep(closes).await;
+        drop(far);
+    });
 }
 
 fn error(rng: &mut Rng) -> io::Error {
@@ -114,102 +200,5 @@ fn error(rng: &mut Rng) -> io::Error {
         3 => ErrorKind::PermissionDenied.into(),
         4 => ErrorKind::TimedOut.into(),
         _ => io::Error::other("HTTP/1.1 502 Bad Gateway"),
-    }
-}
-
-/// One connection as the outbox has it.
-pub(crate) struct SimStream {
-    inner: Option<DuplexStream>,
-    /// How many bytes go each way before it breaks.
-    up: Option<usize>,
-    down: Option<usize>,
-    breaks: Break,
-    broken: bool,
-    /// Bytes that a hole has taken.
-    swallowed: usize,
-    rng: Rng,
-}
-
-impl SimStream {
-    fn breaks(&mut self) {
-        self.broken = true;
-        if self.breaks != Break::Hole {
-            // The peer still gets what is on its way.
-            self.inner = None;
-        }
-    }
-}
-
-impl AsyncRead for SimStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.down == Some(0) {
-            this.breaks();
-        }
-        let (false, Some(inner)) = (this.broken, &mut this.inner) else {
-            return match this.breaks {
-                Break::Fin => Poll::Ready(Ok(())),
-                Break::Reset => Poll::Ready(Err(ErrorKind::ConnectionReset.into())),
-                Break::Hole => Poll::Pending,
-            };
-        };
-        let most = this.down.unwrap_or(usize::MAX).min(buf.remaining());
-        let mut room = [0; 256];
-        let most = most.min(room.len());
-        let mut part = ReadBuf::new(&mut room[..most]);
-        let polled = Pin::new(inner).poll_read(cx, &mut part);
-        buf.put_slice(part.filled());
-        if let Some(down) = &mut this.down {
-            *down -= part.filled().len();
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for SimStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        if this.up == Some(0) {
-            this.breaks();
-        }
-        let (false, Some(inner)) = (this.broken, &mut this.inner) else {
-            return match this.breaks {
-                Break::Hole if this.swallowed < 2000 => {
-                    this.swallowed += buf.len();
-                    Poll::Ready(Ok(buf.len()))
-                }
-                Break::Hole => Poll::Pending,
-                Break::Fin | Break::Reset => Poll::Ready(Err(ErrorKind::BrokenPipe.into())),
-            };
-        };
-        // Any part of it.
-        let most = this
-            .rng
-            .usize(1..=buf.len())
-            .min(this.up.unwrap_or(usize::MAX));
-        let polled = Pin::new(inner).poll_write(cx, &buf[..most]);
-        if let (Poll::Ready(Ok(written)), Some(up)) = (&polled, &mut this.up) {
-            *up -= written;
-        }
-        polled
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.inner {
-            Some(inner) => Pin::new(inner).poll_shutdown(cx),
-            None => Poll::Ready(Ok(())),
-        }
     }
 }

@@ -2,12 +2,26 @@
 
 use crate::checks::Checks;
 use crate::message::parse;
+use crate::network::Weather;
 use fastrand::Rng;
 use futures::{SinkExt, StreamExt};
 use std::future::pending;
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio_util::codec::{Framed, LinesCodec};
+
+/// What confirms a message, in a whole history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Confirms {
+    /// A reply that names messages by their numbers.
+    Numbers,
+    /// A reply that names messages by ids of their own.
+    Ids,
+    /// A reply that counts messages.
+    Counts,
+    /// The acknowledgement of the peer's TCP.
+    Tcp,
+}
 
 /// How the peer behaves on one connection.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +41,12 @@ pub(crate) struct Manners {
 enum Replies {
     /// Each by its number, in any order.
     Each,
+    /// Each by its id, in any order.
+    EachId,
     UpTo,
     Counting,
+    /// None.
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +61,15 @@ enum End {
 }
 
 impl Manners {
-    pub(crate) fn draw(rng: &mut Rng, fine: bool, counting: bool) -> Self {
-        let replies = match (counting, rng.bool()) {
-            (true, _) => Replies::Counting,
-            (false, true) => Replies::Each,
-            (false, false) => Replies::UpTo,
+    pub(crate) fn draw(rng: &mut Rng, weather: Weather, confirms: Confirms) -> Self {
+        let replies = match (confirms, rng.bool()) {
+            (Confirms::Tcp, _) => Replies::Never,
+            (Confirms::Counts, _) => Replies::Counting,
+            (Confirms::Ids, _) => Replies::EachId,
+            (Confirms::Numbers, true) => Replies::Each,
+            (Confirms::Numbers, false) => Replies::UpTo,
         };
-        if fine {
+        if weather != Weather::Foul {
             return Self {
                 every: 1,
                 replies,
@@ -77,8 +97,13 @@ impl Manners {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners, mut rng: Rng) {
-    let connection = checks.connection();
+pub(crate) async fn serve(
+    stream: DuplexStream,
+    checks: Checks,
+    connection: u64,
+    manners: Manners,
+    mut rng: Rng,
+) {
     let mut lines = Framed::new(stream, LinesCodec::new());
     let mut count = 0;
     let mut owed = Vec::new();
@@ -88,40 +113,52 @@ pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners
             continue;
         };
         tokio::time::sleep(Duration::from_millis(rng.u64(0..manners.slow))).await;
-        let counting = manners.replies == Replies::Counting;
-        let accepted = checks.process(connection, number, note, !counting);
+        let by_tcp = manners.replies == Replies::Never;
+        let names = !by_tcp && manners.replies != Replies::Counting;
+        let name = match manners.replies {
+            Replies::EachId => note.name(),
+            _ => number,
+        };
+        // Where TCP confirms, the host has it already.
+        let accepted = by_tcp || checks.process(connection, number, note, names);
         count += 1;
         let mut replies = Vec::new();
         if accepted {
-            owed.push(number);
+            owed.push(name);
         } else {
-            replies.push(format!("no {number} not wanted"));
+            replies.push(format!("no {name} not wanted"));
         }
         if count % manners.every == 0 {
             match manners.replies {
-                Replies::Each => {
+                Replies::Each | Replies::EachId => {
                     rng.shuffle(&mut owed);
-                    replies.extend(owed.drain(..).map(|number| format!("ok {number}")));
+                    replies.extend(owed.drain(..).map(|name| format!("ok {name}")));
                 }
                 Replies::UpTo => {
                     owed.clear();
                     replies.push(format!("upto {number}"));
                 }
                 Replies::Counting => replies.push(format!("oldest {}", owed.drain(..).count())),
+                Replies::Never => owed.clear(),
             }
         }
         if manners.babbles && rng.u8(0..4) == 0 {
-            replies.push(match counting {
-                true => "hello".to_owned(),
-                false => format!("ok {}", u64::MAX - rng.u64(0..9)),
+            replies.push(match names {
+                true => format!("ok {}", u64::MAX - rng.u64(0..9)),
+                false => "hello".to_owned(),
             });
+        }
+        if !replies.is_empty() {
+            checks.spoke(connection);
         }
         let end = manners.ends.filter(|&(after, _)| after == count);
         let end = end.map(|(_, end)| end);
         if end == Some(End::ClosesInReply) {
             let bytes = replies.join("\n").into_bytes();
-            let part = rng.usize(0..=bytes.len());
-            let _ = lines.get_mut().write_all(&bytes[..part]).await;
+            // Mostly within the last of them.
+            let missing = rng.usize(0..=bytes.len().min(4));
+            let part = &bytes[..bytes.len() - missing];
+            let _ = lines.get_mut().write_all(part).await;
             return;
         }
         for reply in replies {
@@ -134,6 +171,7 @@ pub(crate) async fn serve(stream: DuplexStream, checks: Checks, manners: Manners
             Some(End::Closes | End::ClosesInReply) => return,
             Some(End::Hangs) => pending().await,
             Some(End::Corrupt) => {
+                checks.spoke(connection);
                 let _ = lines.get_mut().write_all(b"ok \xff\xfe\n").await;
             }
         }

@@ -1,6 +1,7 @@
 //! The store on disk: what it keeps, and what it says of files that are full, damaged or not its own.
 #![cfg(feature = "durable")]
 
+use super::crc32::crc32;
 use super::directory::Directory;
 use bytes::Bytes;
 use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreProblem};
@@ -109,18 +110,6 @@ fn another_file_is_left_alone() {
     assert_eq!(directory.names(), ["outbox", "redb"]);
 }
 
-/// The CRC-32 of zlib, bit by bit.
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = !0;
-    for &byte in bytes {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
-        }
-    }
-    !crc
-}
-
 #[test]
 fn another_format_is_left_alone() {
     let directory = Directory::new("format");
@@ -174,18 +163,6 @@ fn sample(path: &Path, closed: bool) -> Vec<u8> {
     let bytes = fs::read(path).unwrap();
     drop(open);
     bytes
-}
-
-/// Xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
 }
 
 /// Which of the messages of `sample` lie whole in the file.
@@ -264,7 +241,7 @@ fn judge(directory: &Directory, bytes: &[u8], what: &str) -> &'static str {
 #[test]
 fn damage_is_told_and_what_is_whole_is_salvaged() {
     let directory = Directory::new("damage");
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = fastrand::Rng::with_seed(0x9e37_79b9_7f4a_7c15);
     let mut results: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     let rounds = std::env::var("HANGUP_DAMAGE").map_or(1, |rounds| rounds.parse().unwrap());
     for closed in [true, false] {
@@ -278,30 +255,30 @@ fn damage_is_told_and_what_is_whole_is_salvaged() {
         };
         for _ in 0..rounds {
             for place in (0..320).step_by(4) {
-                let place = place + random.below(4);
+                let place = place + random.usize(..4);
                 let mut bytes = sample.clone();
-                bytes[place] ^= 1 << random.below(8);
+                bytes[place] ^= 1 << random.usize(..8);
                 judge(&bytes, "a bit flipped in the header", place);
             }
             for _ in 0..40 {
-                let place = random.below(sample.len());
+                let place = random.usize(..sample.len());
                 let mut bytes = sample.clone();
-                bytes[place] ^= 1 << random.below(8);
+                bytes[place] ^= 1 << random.usize(..8);
                 judge(&bytes, "a bit flipped", place);
             }
             for _ in 0..15 {
-                let place = random.below(sample.len()) & !4095;
+                let place = random.usize(..sample.len()) & !4095;
                 let mut bytes = sample.clone();
                 let end = bytes.len().min(place + 4096);
                 bytes[place..end].fill(0);
                 judge(&bytes, "a page zeroed", place);
             }
             for _ in 0..10 {
-                let place = random.below(sample.len());
+                let place = random.usize(..sample.len());
                 judge(&sample[..place], "cut", place);
             }
             for _ in 0..15 {
-                let place = random.below(sample.len());
+                let place = random.usize(..sample.len());
                 let mut bytes = sample.clone();
                 bytes[place..].fill(0);
                 judge(&bytes, "zero from", place);

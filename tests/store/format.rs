@@ -1,5 +1,6 @@
 //! Files of the format before, as redb 2.6 wrote them: they are read once, and converted.
 
+use super::crc32::crc32;
 use super::directory::Directory;
 use bytes::Bytes;
 use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreProblem};
@@ -12,17 +13,6 @@ const FACTS: TableDefinition<&str, u64> = TableDefinition::new("outbox");
 
 fn message(number: u64) -> Bytes {
     Bytes::from(vec![number as u8; 10 + (number as usize * 7919) % 2991])
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = !0;
-    for &byte in bytes {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
-        }
-    }
-    !crc
 }
 
 fn frame(number: u64, floor: u64, message: &[u8]) -> Vec<u8> {

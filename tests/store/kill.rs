@@ -23,19 +23,6 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// What the sender is told: the store's path, the peer's address, and how its ids begin.
 const SENDER: &str = "HANGUP_KILL_SENDER";
 
-/// Xorshift.
-#[derive(Clone)]
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 /// Ids grow from round to round, and within one.
 fn id(round: u64, count: u64) -> u64 {
     round << 32 | count
@@ -61,10 +48,10 @@ struct Arrived {
     connections: u64,
 }
 
-fn serve(listener: TcpListener, arrived: &Mutex<Arrived>, mut random: Random) {
+fn serve(listener: TcpListener, arrived: &Mutex<Arrived>, mut random: fastrand::Rng) {
     for stream in listener.incoming() {
         arrived.lock().unwrap().connections += 1;
-        let messages = 1 + random.below(400);
+        let messages = 1 + random.u64(..400);
         // The sender may be killed in the middle of a message.
         let _ = converse(stream.unwrap(), messages, arrived);
     }
@@ -193,7 +180,7 @@ fn kills(count: u64, fsync: Fsync) {
     let seed = Instant::now().elapsed().as_nanos() as u64
         ^ std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
     println!("seed {seed}");
-    let mut random = Random(seed | 1);
+    let mut random = fastrand::Rng::with_seed(seed);
     let (seen, dice) = (arrived.clone(), random.clone());
     thread::spawn(move || serve(listener, &seen, dice));
     let told = |round: &str| format!("{} {peer} {round} {fsync:?}", path.display());
@@ -203,9 +190,9 @@ fn kills(count: u64, fsync: Fsync) {
     for round in 0..count {
         let (mut child, lines) = start(told(&round.to_string()));
         // In one round of four while it starts; in the others after it has begun to send.
-        let starting = random.below(4) == 0;
+        let starting = random.u64(..4) == 0;
         // Long enough for what is confirmed to be forgotten now and then.
-        let moment = Duration::from_micros(random.below(300_000));
+        let moment = Duration::from_micros(random.u64(..300_000));
         let mut until = Instant::now() + if starting { moment } else { DEADLINE };
         let before = promised.len();
         loop {

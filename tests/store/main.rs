@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 mod backlog;
 mod behind_outbox;
+mod crc32;
 mod directory;
 mod disk_store;
 mod file;

@@ -1,5 +1,6 @@
 //! Salvage cannot be fooled: not by damage, and not by a message that looks like part of a store.
 
+use super::crc32::crc32;
 use super::directory::Directory;
 use bytes::Bytes;
 use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreProblem};
@@ -64,17 +65,6 @@ fn damage() -> impl Strategy<Value = Damage> {
         1 => place().prop_map(Damage::Cut),
         1 => (place(), any::<u64>()).prop_map(|(at, seed)| Damage::Garbage(at, seed)),
     ]
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = !0;
-    for &byte in bytes {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
-        }
-    }
-    !crc
 }
 
 /// A whole frame, made by somebody who has read the file.

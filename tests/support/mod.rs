@@ -14,9 +14,11 @@ pub(crate) use pair::Unix;
 pub(crate) use pair::{Pair, Peer, Tcp4, Tcp6};
 pub(crate) use platform::{BROKEN_PIPE, CONNECTION_RESET, lacks};
 
-use hangup::{CloseReason, Monitor, Status};
+use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream, StallPolicy, Status};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// Long against any load of the machine: what takes longer hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -27,6 +29,24 @@ pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
         Ok(output) => output,
         Err(_) => panic!("still waiting for {what} after {DEADLINE:?}"),
     }
+}
+
+/// A connected pair, of which our side is watched.
+pub(crate) fn watched<P: Pair>() -> (MonitoredStream<P::Ours>, P::Peer) {
+    let (ours, peer) = P::pair();
+    (MonitoredStream::new(ours).unwrap(), peer)
+}
+
+/// A listener on a free port of the loopback, and its address.
+pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// A configuration with a stall policy.
+pub(crate) fn stall(bytes: u64, window: Duration) -> MonitorConfig {
+    MonitorConfig::new().stall(StallPolicy::new(bytes, window))
 }
 
 /// The reason for which the stream closes, which every kind of observer must tell (invariant 1).

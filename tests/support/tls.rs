@@ -70,6 +70,14 @@ impl Setup {
     }
 }
 
+/// A handshake with the default setup between `ours` and the plain peer's socket.
+pub(crate) async fn default_handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    ours: S,
+    peer: std::net::TcpStream,
+) -> (server::TlsStream<S>, client::TlsStream<TcpStream>) {
+    super::soon("the handshake", handshake(Setup::default(), ours, peer)).await
+}
+
 /// A handshake between `ours` and the plain peer's socket.
 pub(crate) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     setup: Setup,

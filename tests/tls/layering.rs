@@ -2,21 +2,10 @@
 
 #![cfg(unix)]
 
-use crate::support::tls::{self, Setup};
+use crate::support::tls::{Setup, default_handshake};
 use crate::support::{Pair, Peer, Tcp4, reason, soon};
 use hangup::{CloseReason, MonitoredStream, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::{client, server};
-
-/// A handshake between `ours` and the plain peer's socket.
-async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
-    ours: S,
-    peer: std::net::TcpStream,
-) -> (server::TlsStream<S>, client::TlsStream<TcpStream>) {
-    let made = tls::handshake(Setup::default(), ours, peer);
-    soon("the handshake", made).await
-}
 
 async fn say(to: &mut (impl AsyncWrite + Unpin), from: &mut (impl AsyncRead + Unpin), what: &[u8]) {
     soon("a write", to.write_all(what)).await.unwrap();
@@ -29,7 +18,7 @@ async fn say(to: &mut (impl AsyncWrite + Unpin), from: &mut (impl AsyncRead + Un
 #[tokio::test]
 async fn above_the_tls_stream() {
     let (ours, peer) = Tcp4::pair();
-    let (ours, mut peer) = handshake(ours, peer).await;
+    let (ours, mut peer) = default_handshake(ours, peer).await;
     let mut stream = MonitoredStream::new(ours).unwrap();
     say(&mut stream, &mut peer, b"hello").await;
     say(&mut peer, &mut stream, b"hello yourself").await;
@@ -54,7 +43,7 @@ async fn below_the_tls_stream() {
     let stream = MonitoredStream::new(ours).unwrap();
     // Taken before the handshake, as it would be for a connection whose handshake never ends.
     let monitor = stream.monitor();
-    let (mut ours, mut peer) = handshake(stream, peer).await;
+    let (mut ours, mut peer) = default_handshake(stream, peer).await;
     say(&mut ours, &mut peer, b"hello").await;
     say(&mut peer, &mut ours, b"hello yourself").await;
     // Records are counted: what the socket took.
@@ -74,7 +63,7 @@ async fn our_shutdown_under_tls_is_the_orderly_end() {
     let (ours, peer) = Tcp4::pair();
     let stream = MonitoredStream::new(ours).unwrap();
     let monitor = stream.monitor();
-    let (mut ours, mut peer) = handshake(stream, peer).await;
+    let (mut ours, mut peer) = default_handshake(stream, peer).await;
     say(&mut ours, &mut peer, b"all of it").await;
     soon("our shutdown", ours.shutdown()).await.unwrap();
     assert_eq!(soon("the end", peer.read(&mut [0])).await.unwrap(), 0);
@@ -87,7 +76,7 @@ async fn our_shutdown_under_tls_is_the_orderly_end() {
 #[tokio::test]
 async fn a_reset_under_the_tls_stream() {
     let (ours, peer) = Tcp4::pair();
-    let (ours, mut peer) = handshake(ours, peer).await;
+    let (ours, mut peer) = default_handshake(ours, peer).await;
     let mut stream = MonitoredStream::new(ours).unwrap();
     say(&mut stream, &mut peer, b"hello").await;
     peer.into_inner().0.into_std().unwrap().reset();
@@ -122,7 +111,7 @@ async fn a_handshake_that_never_ends() {
 async fn addresses_and_nodelay_through_each_layering() {
     let (ours, peer) = Tcp4::pair();
     let (local, remote) = (ours.local_addr().unwrap(), ours.peer_addr().unwrap());
-    let (ours, _peer) = handshake(ours, peer).await;
+    let (ours, _peer) = default_handshake(ours, peer).await;
     let above = MonitoredStream::new(ours).unwrap();
     assert_eq!(above.local_addr().unwrap(), local);
     assert_eq!(above.peer_addr().unwrap(), remote);
@@ -131,7 +120,7 @@ async fn addresses_and_nodelay_through_each_layering() {
 
     let (ours, peer) = Tcp4::pair();
     let remote = ours.peer_addr().unwrap();
-    let (below, _peer) = handshake(MonitoredStream::new(ours).unwrap(), peer).await;
+    let (below, _peer) = default_handshake(MonitoredStream::new(ours).unwrap(), peer).await;
     // A layer on both sides, as `hangup::tls` makes it, and one more.
     let both = MonitoredStream::unwatched(below);
     assert_eq!(both.peer_addr().unwrap(), remote);
@@ -143,7 +132,7 @@ async fn addresses_and_nodelay_through_each_layering() {
 #[tokio::test]
 async fn the_drop_of_a_write_half_ends_tls_in_order() {
     let (ours, peer) = Tcp4::pair();
-    let (ours, mut peer) = handshake(ours, peer).await;
+    let (ours, mut peer) = default_handshake(ours, peer).await;
     let stream = MonitoredStream::new(ours).unwrap();
     let monitor = stream.monitor();
     let (mut reader, mut writer) = stream.into_split();

@@ -6,10 +6,12 @@
 //!
 //! Senders wait until their message is kept, as `Outbox::send` does; one thread puts all that wait into one
 //! commit, and removes what it has kept after a tenth of a second. SQLite does so with a write-ahead log and
-//! `synchronous` at `FULL` for `Fsync::Each`, and at `OFF` for `Fsync::Never`. The stores take turns; the figure
-//! is the median of the rounds. The argument is the directory of the files: a file system in memory
-//! has nothing to wait for.
+//! `synchronous` at `FULL` for `Fsync::Each`, and at `OFF` for `Fsync::Never`. redb alone shows what the store adds to
+//! its database. The stores take turns in short rounds, because the speed of a disk changes from second to second. A
+//! ratio is the median of those of a round. The argument is the directory of the files: a file system in memory has
+//! nothing to wait for.
 
+mod database;
 mod sqlite;
 
 use bytes::Bytes;
@@ -22,8 +24,8 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(2);
+const ROUNDS: usize = 41;
+const ROUND: Duration = Duration::from_millis(300);
 const MESSAGE: usize = 100;
 /// What was kept this long ago is removed, as the outbox does with what is confirmed.
 const DELIVERED: Duration = Duration::from_millis(100);
@@ -31,9 +33,12 @@ const DELIVERED: Duration = Duration::from_millis(100);
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 type Open = fn(&Path, Fsync) -> Result<Box<dyn Store>>;
 
-const STORES: [(&str, Open); 2] = [
+const STORES: [(&str, Open); 3] = [
     ("hangup", |path, fsync| {
         Ok(Box::new(StoreOptions::new().fsync(fsync).open(path)?))
+    }),
+    ("redb", |path, fsync| {
+        Ok(Box::new(database::Redb::open(path, fsync)?))
     }),
     ("sqlite", |path, fsync| {
         Ok(Box::new(Sqlite::open(path, fsync)?))
@@ -62,17 +67,23 @@ fn measure(directory: &Path) -> Result<()> {
                 }
             }
             print!("{fsync:?}, {senders:>3} senders:");
-            let mut rates = Vec::new();
-            for ((name, _), mut results) in STORES.iter().zip(rounds) {
-                results.sort_by(|a, b| a.0.total_cmp(&b.0));
-                let (rate, written) = results[results.len() / 2];
-                print!(" {name} {rate:>8.0}/s {written:>7.0} B;");
-                rates.push(rate);
+            for ((name, _), results) in STORES.iter().zip(&rounds) {
+                let rate = median(results.iter().map(|result| result.0));
+                let written = median(results.iter().map(|result| result.1));
+                let ours = rounds[0].iter().zip(results);
+                let ratio = median(ours.map(|(ours, theirs)| ours.0 / theirs.0));
+                print!(" {name} {rate:.0}/s {written:.0} B, ours {ratio:.2} of it;");
             }
-            println!(" ratio {:.2}", rates[0] / rates[1]);
+            println!();
         }
     }
     Ok(())
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 type Waiting = SyncSender<()>;

@@ -1,7 +1,7 @@
 //! macOS and the BSDs: `errno`, by the numbers of each system's `sys/errno.h`.
 //!
-//! They share 4.4BSD's numbers 1 to 81, but for the name of 45. What came later, each has numbered
-//! for itself.
+//! They share the numbers 1 to 81 of 4.4BSD, except for the name of 45. Each system has its own numbers for later
+//! codes.
 
 use crate::errors::class::ErrorClass::*;
 use crate::errors::os_error::{OsError, row};

@@ -2,8 +2,8 @@
 //!
 //! Alpha, MIPS, PA-RISC and SPARC have numbers of their own and do not use this table.
 //!
-//! `EPROTO` is a connection that an ICMP "parameter problem" ended, `ERFKILL` a radio that is switched
-//! off. `EBADMSG` stays [`Other`]: kernel TLS gives it for a bad record, and file systems for a bad block.
+//! `EPROTO` is a connection that an ICMP "parameter problem" ended, and `ERFKILL` a radio that is switched off.
+//! `EBADMSG` stays [`Other`]: kernel TLS returns it for a bad record, but file systems return it for a bad block.
 
 use crate::errors::class::ErrorClass::*;
 use crate::errors::os_error::{OsError, row};

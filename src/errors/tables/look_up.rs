@@ -1,13 +1,12 @@
-//! Unix: what `getaddrinfo` returns, by the numbers of each system's `netdb.h`, and second names of
-//! errors.
+//! Unix: the return values of `getaddrinfo`, by the numbers of each system's `netdb.h`, and aliases of errors.
 //!
-//! `EAI_SYSTEM` says that `errno` has the error; std gives that one. For all others std makes an error
-//! without a code.
+//! `EAI_SYSTEM` means that `errno` has the error, and std returns that one. For all others std creates an error without
+//! a code.
 
 use crate::errors::class::ErrorClass::*;
 use crate::errors::os_error::{OsError, row};
 
-/// glibc, musl and OpenBSD. Those that only glibc has are below -12.
+/// glibc, musl and OpenBSD. The codes below -12 exist in glibc only.
 pub(super) const NEGATIVE: &[OsError] = &[
     row(-105, "EAI_IDN_ENCODE", Resolution),
     row(-104, "EAI_INTR", Interrupted),
@@ -47,7 +46,7 @@ pub(super) const POSITIVE: &[OsError] = &[
     row(14, "EAI_OVERFLOW", Other),
 ];
 
-/// Second names; a platform where they have a number of their own has them in its table.
+/// Aliases. If a platform gives one of them a separate number, that platform's table has it too.
 pub(super) const ALIASES: &[(&str, &str)] = &[
     ("EDEADLOCK", "EDEADLK"),
     ("ENOTSUP", "EOPNOTSUPP"),

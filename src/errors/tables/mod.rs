@@ -19,7 +19,7 @@ use super::os_error::OsError;
 use super::platform::Platform;
 
 impl OsError {
-    /// The error that has `code` on `platform`: what `raw_os_error` gives there.
+    /// The error with this `code` on `platform`. The code is what `raw_os_error` returns there.
     ///
     /// ```
     /// use hangup::errors::{OsError, Platform};
@@ -32,8 +32,8 @@ impl OsError {
         codes(platform).iter().find_map(|table| find(table, code))
     }
 
-    /// The error of a name look-up that has `code` on `platform`: what `getaddrinfo` returns there.
-    /// On Unix that is not an `errno`.
+    /// The error of a name look-up with this `code` on `platform`. The code is the return value of `getaddrinfo`, which
+    /// on Unix is not an `errno`.
     ///
     /// ```
     /// use hangup::errors::{OsError, Platform};
@@ -48,8 +48,7 @@ impl OsError {
 
     /// The error called `name` on `platform`.
     ///
-    /// A second name finds the error too (`EWOULDBLOCK` for `EAGAIN`). So does a POSIX name on Windows,
-    /// where the error has one.
+    /// An alias finds the error too (`EWOULDBLOCK` for `EAGAIN`). On Windows a POSIX name does, if the error has one.
     ///
     /// ```
     /// use hangup::errors::{OsError, Platform};
@@ -112,7 +111,7 @@ const fn look_ups(platform: Platform) -> &'static [OsError] {
     }
 }
 
-/// Second names, each with the platform's own.
+/// Aliases, each with the platform's own name.
 const fn aliases(platform: Platform) -> &'static [(&'static str, &'static str)] {
     match platform {
         Platform::Windows => windows::ALIASES,

@@ -1,15 +1,14 @@
-//! Windows: Winsock's codes, and the system codes that a socket, a named pipe or Schannel gives, by the
-//! numbers of the SDK's `winerror.h` (as in the crate `windows-sys`).
+//! Windows: the codes of Winsock, and the system codes that a socket, a named pipe or Schannel returns, by the numbers
+//! of the SDK's `winerror.h` (as in the crate `windows-sys`).
 //!
-//! `ERROR_OPERATION_ABORTED` stays [`Other`]: a cancelled call is this program's own doing.
-//! `ERROR_NETNAME_DELETED` is what a completion port tells of a reset. None of a socket's business are
-//! `WSAENOTEMPTY` (of directories), `WSAESTALE` and `WSAEREMOTE` (of remote file systems): no Winsock
-//! call gives them.
+//! `ERROR_OPERATION_ABORTED` stays [`Other`]: the program itself has cancelled the call. A completion port reports a
+//! reset as `ERROR_NETNAME_DELETED`. `WSAENOTEMPTY` (about directories), `WSAESTALE` and `WSAEREMOTE` (about remote file
+//! systems) stay [`Other`]: no Winsock call returns them.
 
 use crate::errors::class::ErrorClass::*;
 use crate::errors::os_error::{OsError, row};
 
-/// An `HRESULT` as the signed number that `raw_os_error` gives.
+/// An `HRESULT` as the signed number that `raw_os_error` returns.
 const fn hresult(code: u32) -> i32 {
     code as i32
 }
@@ -212,7 +211,7 @@ pub(super) const ROWS: &[OsError] = &[
     row(hresult(0x00090317), "SEC_I_CONTEXT_EXPIRED", Tls),
 ];
 
-/// Other systems' names for what Windows calls otherwise; `WSA` before a POSIX name needs no line here.
+/// POSIX names of errors with another name on Windows. A name that only lacks `WSA` needs no line here.
 pub(super) const ALIASES: &[(&str, &str)] = &[
     ("EAGAIN", "WSAEWOULDBLOCK"),
     ("ENFILE", "ERROR_TOO_MANY_OPEN_FILES"),

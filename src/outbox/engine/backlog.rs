@@ -4,6 +4,7 @@
 //! too, until the backlog is empty. So every message of the backlog has a higher number than the important
 //! messages in memory, and it is enough to remember one number, `from`: the backlog is read page by page from there.
 
+use super::accept_times::AcceptTimes;
 use crate::outbox::queue::buffer::Buffer;
 use std::collections::HashMap;
 
@@ -64,6 +65,7 @@ pub(crate) struct Backlog<T> {
     pub(crate) retry: Option<u64>,
     /// Copies of the messages whose receipts are held: a receipt that fails has to return its message.
     pub(crate) receipts: HashMap<u64, T>,
+    times: AcceptTimes,
     /// When the messages expire that have a limit. A store keeps no limits.
     pub(crate) expires: HashMap<u64, u64>,
 }
@@ -78,13 +80,16 @@ impl<T> Backlog<T> {
             needs: 0,
             retry: None,
             receipts: HashMap::new(),
+            times: AcceptTimes::new(),
             expires: HashMap::new(),
         }
     }
 
-    /// The outbox starts on a store that holds this amount.
+    /// The outbox starts on a store that holds this amount. When it was accepted is not known: it counts from now, which
+    /// is the zero of the clock.
     pub(crate) fn start(&mut self, held: Amount) {
         self.held = held;
+        self.times.push(0, 0);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -102,7 +107,24 @@ impl<T> Backlog<T> {
 
     /// The messages up to `number` are not in the backlog.
     pub(crate) fn skip(&mut self, number: u64) {
-        self.from = self.from.max(number.saturating_add(1));
+        self.advance(number.saturating_add(1));
+    }
+
+    /// The messages below `from` are not in the backlog.
+    fn advance(&mut self, from: u64) {
+        self.from = self.from.max(from);
+        self.times.skip(self.from);
+    }
+
+    /// When a message was accepted, or a little earlier.
+    pub(crate) fn accepted(&self, number: u64) -> Option<u64> {
+        self.times.at(number)
+    }
+
+    /// When the oldest message was accepted, or a little earlier.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        let oldest = || self.accepted(self.from);
+        (!self.is_empty()).then(oldest)?
     }
 
     /// Messages in memory from this number on may not be written yet: those of the backlog come first.
@@ -121,12 +143,14 @@ impl<T> Backlog<T> {
         }
     }
 
-    /// Adds a message that is on its way to the store.
-    pub(crate) fn push(&mut self, number: u64, bytes: usize) {
+    /// Adds a message that was accepted at `time` and is on its way to the store.
+    pub(crate) fn push(&mut self, number: u64, bytes: usize, time: u64) {
         if self.is_empty() {
             self.from = number;
             self.needs = 0;
+            self.times = AcceptTimes::new();
         }
+        self.times.push(number, time);
         self.held.add(bytes);
         self.storing.add(bytes);
     }
@@ -178,7 +202,7 @@ impl<T> Backlog<T> {
     /// The page was taken in below `from`. `needs` is the size of the next message, if it did not fit.
     pub(crate) fn loaded(&mut self, from: u64, needs: usize) {
         self.loading = false;
-        self.from = self.from.max(from);
+        self.advance(from);
         self.needs = needs;
     }
 

@@ -148,7 +148,15 @@ impl<T> Deferred<T> {
     }
 
     /// Does the work. The caller must not hold the lock. A small allocation is kept for the next use.
+    #[inline]
     pub(crate) fn run(&mut self) {
+        // Most sends defer nothing.
+        if !self.wakers.is_empty() || self.messages.capacity() > 0 {
+            self.run_all();
+        }
+    }
+
+    fn run_all(&mut self) {
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
@@ -438,6 +446,8 @@ impl<T: Message> Core<T> {
     pub(crate) fn status(&self, now: Instant, started: Instant) -> OutboxStatus {
         let age = |since| (now - started).saturating_sub(Duration::from_nanos(since));
         let on_disk = self.backlog.held();
+        let oldest = [self.buffer.oldest(), self.backlog.oldest()];
+        let oldest = oldest.into_iter().flatten().min();
         OutboxStatus {
             link: self.link.clone(),
             queued: self.buffer.len() + on_disk.count as usize,
@@ -445,7 +455,7 @@ impl<T: Message> Core<T> {
             bytes: self.buffer.bytes(),
             on_disk: on_disk.count,
             on_disk_bytes: on_disk.bytes,
-            oldest: self.buffer.oldest().map(age),
+            oldest: oldest.map(age),
             delivered: self.counts.delivered,
             resent: self.counts.resent,
             dropped: self.counts.dropped,

@@ -109,6 +109,11 @@ impl<T: Message> OutboxShared<T> {
         !batch.is_empty()
     }
 
+    /// A copy of a message that the buffer holds.
+    pub(crate) fn held(&self, number: u64) -> Option<T> {
+        self.lock().buffer.get(number).cloned()
+    }
+
     /// Settles a message that cannot be delivered.
     pub(crate) fn refuse(&self, number: u64, refusal: &Refusal, deferred: &mut Deferred<T>) {
         let mut core = self.lock();

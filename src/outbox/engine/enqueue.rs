@@ -15,7 +15,7 @@
 //! A sender that finds others waiting does not overtake them, unless they were passed over: see
 //! [`WaitQueue`](crate::outbox::queue::wait_queue::WaitQueue).
 
-use super::core::{Core, Deferred};
+use super::core::{Core, Deferred, Phase};
 use super::shared::OutboxShared;
 use super::store_jobs::{Stored, ToStore};
 use crate::outbox::confirm::Ids;
@@ -39,7 +39,9 @@ struct Offer<T> {
     terms: Terms,
     importance: Importance,
     /// The record for the store. `accept` takes it when it accepts the message.
-    to_store: Option<ToStore<T>>,
+    ///
+    /// In a box, because most offers have none, and an offer is moved several times.
+    to_store: Option<Box<ToStore<T>>>,
 }
 
 /// An offer that was not accepted, and why. The offer is kept so that it can be made again.
@@ -109,7 +111,9 @@ impl<T: Message> OutboxShared<T> {
         in_turn: bool,
         deferred: &mut Deferred<T>,
     ) -> Result<u64, Declined<T>> {
-        if let Some(reason) = core.phase.refused() {
+        if core.phase != Phase::Open
+            && let Some(reason) = core.phase.refused()
+        {
             return Err(Declined { offer, reason });
         }
         let size = offer.terms.size as usize;
@@ -167,7 +171,7 @@ impl<T: Message> OutboxShared<T> {
         &self,
         core: &mut Core<T>,
         mut offer: Offer<T>,
-        mut to_store: ToStore<T>,
+        mut to_store: Box<ToStore<T>>,
         in_turn: bool,
         deferred: &mut Deferred<T>,
     ) -> Result<u64, Declined<T>> {
@@ -188,7 +192,8 @@ impl<T: Message> OutboxShared<T> {
             core.buffer.push(offer.message, offer.terms)
         } else {
             let number = core.buffer.skip();
-            core.backlog.push(number, to_store.size());
+            let since = offer.terms.since;
+            core.backlog.push(number, to_store.size(), since);
             if offer.terms.receipt {
                 core.backlog.receipts.insert(number, offer.message.clone());
             }
@@ -201,7 +206,7 @@ impl<T: Message> OutboxShared<T> {
         core.changed = true;
         core.storing += 1;
         if let Some(store) = &core.store {
-            store.append(number, to_store);
+            store.append(number, *to_store);
             if store.on_task {
                 deferred.wakers.extend(core.task.waker.take());
             }
@@ -279,7 +284,10 @@ impl<T: Message> OutboxShared<T> {
                 let record = to_bytes(&offer.message);
                 Box::pin(self.send_stored(offer, record)).await
             }
-            _ => self.enter(offer).await,
+            _ => match self.try_accept(offer, false) {
+                Ok(number) => Ok(number),
+                Err(declined) => Box::pin(self.wait_if_full(declined)).await,
+            },
         }
     }
 
@@ -291,9 +299,12 @@ impl<T: Message> OutboxShared<T> {
     ) -> Result<u64, OutboxError<T>> {
         let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
             ToStore::new(record, offer.terms.receipt);
-        offer.to_store = Some(to_store);
+        offer.to_store = Some(Box::new(to_store));
         let has_receipt = offer.terms.receipt;
-        let number = self.enter(offer).await?;
+        let number = match self.try_accept(offer, false) {
+            Ok(number) => number,
+            Err(declined) => Box::pin(self.wait_if_full(declined)).await?,
+        };
         let mut unclaimed = Unclaimed {
             shared: self,
             number: has_receipt.then_some(number),
@@ -308,15 +319,12 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// Accepts the message, waiting for room if the overflow policy says so.
-    async fn enter(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
-        let for_store = offer.to_store.is_some();
-        match self.try_accept(offer, false) {
-            Err(Declined {
-                offer,
-                reason: RefusedReason::Full,
-            }) if for_store || self.overflow == Overflow::Wait => Box::pin(self.wait(offer)).await,
-            accepted => Ok(accepted?),
+    /// Waits for room, if that is what the offer lacked and the overflow policy says so.
+    async fn wait_if_full(self: &Arc<Self>, declined: Declined<T>) -> Result<u64, OutboxError<T>> {
+        let waits = declined.offer.to_store.is_some() || self.overflow == Overflow::Wait;
+        match declined.reason {
+            RefusedReason::Full if waits => self.wait(declined.offer).await,
+            _ => Err(declined.into()),
         }
     }
 

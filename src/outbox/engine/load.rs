@@ -108,6 +108,7 @@ impl<T: Message> OutboxShared<T> {
             Fit::Later => return Ok(Taken::NoRoom(size)),
         }
         let now = self.nanos(Instant::now());
+        let accepted = core.backlog.accepted(number);
         let (receipt, expires) = core.backlog.remove(number, record);
         if expires.is_some_and(|expires| expires <= now) {
             core.counts.dropped += 1;
@@ -121,7 +122,7 @@ impl<T: Message> OutboxShared<T> {
             }
             return Ok(Taken::Yes);
         }
-        terms.since = now;
+        terms.since = accepted.unwrap_or(now);
         terms.expires = expires;
         terms.receipt = receipt.is_some();
         deferred.messages.extend(receipt);

@@ -28,6 +28,7 @@
 //! Three things run under it, and must not call the outbox: `Clone` of a message, and for messages that come from
 //! the store `Message::size` and the function of the ids.
 
+mod accept_times;
 mod backlog;
 mod core;
 mod dequeue;

@@ -445,7 +445,6 @@ impl<'a, T: Message> Session<'a, T> {
             message,
         } = taken;
         let length = self.output.len();
-        let copy = message.clone();
         let envelope = Envelope {
             number,
             attempt: attempt.into(),
@@ -461,7 +460,7 @@ impl<'a, T: Message> Session<'a, T> {
         });
         if let Err(error) = encoded {
             self.output.truncate(length);
-            self.set_aside(number, copy, &error);
+            self.set_aside(number, &error);
             if !returned {
                 // After a panic the encoder may be in any state: the next connection gets a new one.
                 return Err(error);
@@ -473,7 +472,11 @@ impl<'a, T: Message> Session<'a, T> {
     }
 
     /// Sets aside a message on which the encoder failed.
-    fn set_aside(&mut self, number: u64, message: T, error: &io::Error) {
+    fn set_aside(&mut self, number: u64, error: &io::Error) {
+        // The encoder has consumed one copy. The buffer has another, unless a sender made room by dropping it.
+        let Some(message) = self.shared.held(number) else {
+            return;
+        };
         let why: Arc<str> = error.to_string().into();
         let discard = self.shared.hand_over(Unsendable {
             number,

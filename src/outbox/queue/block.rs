@@ -147,9 +147,26 @@ impl<T> Block<T> {
     }
 
     /// The index of the slot with this number.
+    #[inline]
     pub(crate) fn index_of(&self, number: u64) -> Option<usize> {
-        let index = self.index_from(number);
-        (index < self.slots.len() && self.number(index) == number).then_some(index)
+        let offset = number.checked_sub(self.first)?;
+        match self.slots.get(offset as usize) {
+            // As in `index_from`.
+            Some(slot) if u64::from(slot.offset) == offset => Some(offset as usize),
+            _ => self.search(offset),
+        }
+    }
+
+    fn search(&self, offset: u64) -> Option<usize> {
+        self.slots
+            .binary_search_by_key(&offset, |slot| u64::from(slot.offset))
+            .ok()
+    }
+
+    /// The number of the first slot, or that of the next one to be pushed.
+    #[inline]
+    pub(crate) fn first(&self) -> u64 {
+        self.first
     }
 
     /// The slots that hold a message, with their numbers.

@@ -700,19 +700,24 @@ impl<T> Buffer<T> {
     fn block_from(&self, number: u64) -> usize {
         match self.blocks.back() {
             // Usually the next message to be written is in the last block.
-            Some(block) if block.number(0) <= number => self.blocks.len() - 1,
+            Some(block) if block.first() <= number => self.blocks.len() - 1,
             _ => self.blocks.partition_point(|block| block.end() <= number),
         }
     }
 
     /// The block and the slot of a number.
+    #[inline]
     pub(super) fn locate(&self, number: u64) -> Option<(usize, usize)> {
-        let place = match self.blocks.front() {
-            // Usually the message to be settled is in the first block.
-            Some(block) if number < block.end() => 0,
-            _ => self.block_from(number),
+        let last = self.blocks.len().checked_sub(1)?;
+        // Usually a receipt is dropped soon after its message came, and the oldest message is settled.
+        let place = if self.blocks[last].first() <= number {
+            last
+        } else if number < self.blocks[0].end() {
+            0
+        } else {
+            self.blocks.partition_point(|block| block.end() <= number)
         };
-        let block = self.blocks.get(place)?;
-        block.index_of(number).map(|index| (place, index))
+        let index = self.blocks.get(place)?.index_of(number)?;
+        Some((place, index))
     }
 }

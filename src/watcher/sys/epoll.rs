@@ -56,6 +56,17 @@ impl Notifier {
         })
     }
 
+    /// Watches another epoll, which is readable while one of its own entries has something to report.
+    pub(in crate::watcher) fn add_epoll(
+        &self,
+        epoll: BorrowedFd<'_>,
+        token: u64,
+    ) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&self.epoll, epoll, EventData::new_u64(token), flags)
+            .map_err(|error| explain(&error.into(), "cannot watch a borrowed descriptor"))
+    }
+
     /// The caller has checked that the number names the registered file. The token is not needed: an epoll
     /// holds each open file once per number.
     pub(in crate::watcher) fn remove(&self, raw: Raw, _: u64) {

@@ -25,9 +25,11 @@
 //! | method | returns or does |
 //! |---|---|
 //! | `new(BorrowedFd) -> io::Result<Target>` | determines the kind; refuses, with an explanation, what never reports the end of a peer |
-//! | `examine() -> Observation` | the state of the descriptor; the only call that may consume `SO_ERROR`, which it returns |
+//! | `examine() -> Observation` | the state of the descriptor; the only call, beside `unexplained_end`, that may consume `SO_ERROR`, which it returns |
+//! | `unexplained_end() -> Observation` | the error behind an end of file or a broken pipe, if another call was given it |
 //! | `broken_pipe() -> Event` | the meaning of `EPIPE` from a write |
 //! | `drained(u64) -> u64`, `backlog(bool) -> Option<Backlog>` | how much the peer has taken, if the system reports it |
+//! | `reading(u64) -> Reading` | the same for a stall policy |
 //! | `tells_acknowledged() -> bool` | whether `backlog` returns a number, now or later |
 //! | `owed() -> Option<u64>` | how much the system holds for the peer |
 //! | `tells_owed_bytes() -> bool` | whether `owed` counts bytes |
@@ -37,6 +39,9 @@
 //! | `reset_wakes() -> bool` | whether `reset` wakes waiting reads |
 //! | `is_same() -> bool` | whether the number still names the registered file |
 //! | `can_vanish() -> bool` | whether timers make sense for this kind |
+//!
+//! Linux alone has `Target::borrowed` and `Notifier::add_epoll`, for descriptors that another library owns
+//! (`query/borrowed.rs`).
 //!
 //! # To add a system
 //!

@@ -1,5 +1,6 @@
 //! Replies that arrived before a reset count.
 
+use crate::sockets::number;
 use bytes::{BufMut, Bytes, BytesMut};
 use hangup::outbox::*;
 use std::io::{Read, Write};
@@ -16,10 +17,6 @@ const MESSAGES: u64 = 200;
 
 /// How many messages the first connection's peer reads and confirms.
 const READ: u64 = 50;
-
-fn number(message: impl AsRef<[u8]>) -> u64 {
-    u64::from_be_bytes(message.as_ref()[..8].try_into().unwrap())
-}
 
 fn message(number: u64) -> Bytes {
     let mut message = BytesMut::new();

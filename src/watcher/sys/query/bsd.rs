@@ -1,4 +1,4 @@
-//! macOS and the BSDs: what the kernel says of one socket.
+//! macOS and the BSDs: the state of one socket, by kqueue(2).
 
 #![allow(unsafe_code)]
 
@@ -12,7 +12,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Asks the kernel about one socket, by way of a kqueue of its own.
+/// Asks the kernel about one socket, with a kqueue for this question alone.
 pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
     let filters = [libc::EVFILT_READ, libc::EVFILT_WRITE];
     let changes = filters.map(|filter| change(raw, filter as _, libc::EV_ADD as _, 0));
@@ -31,7 +31,7 @@ pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
     let Some(input) = ended(libc::EVFILT_READ as i64) else {
         return Observation::default();
     };
-    // kqueue tells the socket's error without taking it (`so_error` in `fflags`).
+    // kqueue reports the socket's error in `fflags`, and leaves it in the socket.
     let event = match input.fflags as i32 {
         0 if ended(libc::EVFILT_WRITE as i64).is_some() => {
             // SAFETY: the caller holds the socket's lock, under which the number is the open stream's.

@@ -17,6 +17,9 @@ use crate::state::Event;
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
 
+/// The option, and the type of its message (include/uapi/linux/tcp.h).
+const TCP_INQ: i32 = 36;
+
 /// The number of a descriptor, and the file that it named when it was registered.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::watcher) struct Descriptor {
@@ -76,6 +79,18 @@ impl Descriptor {
         }
     }
 
+    /// As [`poll`](Self::poll), for the one file that `epoll` holds, whatever descriptors it has. It asks as poll(2)
+    /// does, because the file was added without `EPOLLET`, and the flags have the same values.
+    pub(super) fn poll_held(epoll: Raw) -> libc::c_short {
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        // SAFETY: the pointer is to one live structure.
+        match unsafe { libc::epoll_wait(epoll, &raw mut event, 1, 0) } {
+            // Only flags that fit were asked for.
+            1 => event.events as libc::c_short,
+            _ => 0,
+        }
+    }
+
     /// The bytes that `SIOCOUTQ` (tcp(7), unix(7)) or `FIONREAD` (pipe(7)) counts.
     pub(super) fn queued(self, request: libc::Ioctl) -> Option<u64> {
         let mut bytes: libc::c_int = 0;
@@ -100,6 +115,64 @@ impl Descriptor {
             event: Some(event),
             error: Some(errno),
         })
+    }
+
+    /// Whether the peer's FIN has arrived on a TCP connection; `None` where the system does not tell.
+    ///
+    /// The hint of `TCP_INQ` (Linux 4.18) counts unread bytes and the FIN (`tcp_inq_hint` in net/ipv4/tcp.c).
+    /// `FIONREAD` counts unread bytes alone (tcp(7)). The hint comes with a message that is only peeked at. A peek
+    /// returns the socket's error if there is one, so that error has to be taken before.
+    pub(super) fn has_received_fin(self) -> Option<bool> {
+        if !self.is_same() {
+            return None;
+        }
+        let before = self
+            .option(libc::IPPROTO_TCP, TCP_INQ)
+            .map(u32::from_ne_bytes)?;
+        self.set_u32(libc::IPPROTO_TCP, TCP_INQ, 1);
+        let unread = self.queued(libc::FIONREAD);
+        let hint = self.peek_hint();
+        let still = self.queued(libc::FIONREAD);
+        if before == 0 {
+            self.set_u32(libc::IPPROTO_TCP, TCP_INQ, 0);
+        }
+        // Another thread may read at the same time.
+        let unread = unread.filter(|_| unread == still)?;
+        match hint?.checked_sub(unread) {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            _ => None,
+        }
+    }
+
+    /// The number of `TCP_INQ`, which recvmsg(2) returns beside the message.
+    fn peek_hint(self) -> Option<u64> {
+        let mut byte = 0_u8;
+        let mut part = libc::iovec {
+            iov_base: (&raw mut byte).cast(),
+            iov_len: 1,
+        };
+        // Larger than one header with a number, and aligned for the header.
+        let mut control = [0_usize; 8];
+        // SAFETY: all zeros are a value of the structure.
+        let mut message: libc::msghdr = unsafe { zeroed() };
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control) as _;
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        // SAFETY: the message's pointers are to a byte, to the control buffer, and have their lengths.
+        if unsafe { libc::recvmsg(self.raw, &raw mut message, flags) } < 0 {
+            return None;
+        }
+        // SAFETY: the kernel has filled in the message, and its control buffer is alive.
+        let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message).as_ref() }?;
+        if (header.cmsg_level, header.cmsg_type) != (libc::IPPROTO_TCP, TCP_INQ) {
+            return None;
+        }
+        // SAFETY: a message of this type carries an int (`put_cmsg` in `tcp_recvmsg`), perhaps not aligned.
+        let hint = unsafe { libc::CMSG_DATA(header).cast::<i32>().read_unaligned() };
+        u64::try_from(hint).ok()
     }
 
     /// `event`, unless the number now names another file.

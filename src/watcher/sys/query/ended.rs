@@ -1,9 +1,9 @@
-//! What the systems have in common at the end of a socket: how it is reset, and what its end means.
+//! The end of a socket, on all systems except Linux: how it is reset, and what its end means.
 
 use crate::state::Event;
 
-/// What it means that both directions of a socket are over and no error says why, where the system
-/// does not tell more: a Unix peer's close, or the end of a TCP connection.
+/// The event for the end of both directions of a socket, if no error explains it: the close of a Unix peer, or the end of
+/// a TCP connection.
 pub(super) fn ended_without_error(fd: rustix::fd::BorrowedFd<'_>) -> Event {
     match rustix::net::getsockname(fd) {
         Ok(address) if address.address_family() == rustix::net::AddressFamily::UNIX => {
@@ -13,8 +13,7 @@ pub(super) fn ended_without_error(fd: rustix::fd::BorrowedFd<'_>) -> Event {
     }
 }
 
-/// Has the connection reset when it is closed, where the system has no earlier way; a Unix socket, which
-/// knows no reset, is shut down.
+/// Makes the close of the descriptor send a reset. A Unix socket has no reset, so it is shut down instead.
 pub(super) fn reset_at_close(fd: rustix::fd::BorrowedFd<'_>) {
     use rustix::net;
     // An error means that the connection is over already.

@@ -2,38 +2,33 @@
 
 use super::super::contract::{Backlog, Observation, Raw};
 use super::descriptor::Descriptor;
-use super::{mptcp, pipe, socket, tcp, unix};
+use super::kind::Kind;
+use super::{borrowed, mptcp, pipe, socket, tcp, unix};
+use crate::policy::Reading;
 use crate::state::Event;
-use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use std::io::{self, ErrorKind, IsTerminal};
 use std::time::Duration;
 
-/// What a descriptor is. The kind decides what every later answer means, so it is asked once, when the
-/// descriptor is registered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Tcp {
-        /// [`tcp::control_bytes`] at the registration: 1 for a connection that we opened, or else 0.
-        control_bytes: Option<u8>,
-    },
-    Mptcp,
-    Unix,
-    /// A pipe or a FIFO.
-    Pipe,
-    /// Any other stream socket, and TCP where the system does not tell its state.
-    Socket,
+/// Whose a descriptor is, and its kind.
+#[derive(Debug, Clone, Copy)]
+enum Held {
+    /// The stream's, which detaches it before it is closed.
+    Owned(Kind),
+    /// Another owner's, who may close it at any time: see `borrowed.rs`. The epoll is ours, and holds the file.
+    Borrowed { epoll: Raw, kind: Kind },
 }
 
 /// One watched descriptor and its kind.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::watcher) struct Target {
     descriptor: Descriptor,
-    kind: Kind,
+    held: Held,
 }
 
 impl Target {
-    /// Asks what `fd` is, and refuses what never reports the end of a peer.
+    /// Determines the kind of `fd`. Refuses descriptors that never report the end of a peer.
     pub(in crate::watcher) fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let stat = fstat(fd)?;
         #[allow(clippy::useless_conversion)] // narrower on some 32-bit targets
@@ -58,29 +53,62 @@ impl Target {
             }
             _ => return Err(refused("a file", "it has no peer; use it as it is")),
         };
-        Ok(Self { descriptor, kind })
+        let held = Held::Owned(kind);
+        Ok(Self { descriptor, held })
     }
 
+    /// Like [`new`](Self::new), for a descriptor of another owner. The target may be used while the epoll is open.
+    pub(in crate::watcher) fn borrowed(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Self)> {
+        let Self { descriptor, held } = Self::new(fd)?;
+        let epoll = borrowed::hold(fd)?;
+        // The kind was determined for this file, so the epoll must hold the same one.
+        if !descriptor.is_same() {
+            return Err(refused(
+                "a descriptor that another thread exchanges",
+                "keep it open until the call returns",
+            ));
+        }
+        let held = Held::Borrowed {
+            epoll: epoll.as_raw_fd(),
+            kind: held.kind(),
+        };
+        Ok((epoll, Self { descriptor, held }))
+    }
+
+    /// The descriptor that the notifier holds.
     pub(in crate::watcher) fn raw(self) -> Raw {
-        self.descriptor.raw
+        match self.held {
+            Held::Owned(_) => self.descriptor.raw,
+            Held::Borrowed { epoll, .. } => epoll,
+        }
     }
 
-    /// Whether the number still names the file that was registered: see [`Descriptor`].
+    /// Whether [`raw`](Self::raw) still names the file that was registered: see [`Descriptor`].
     pub(in crate::watcher) fn is_same(self) -> bool {
-        self.descriptor.is_same()
+        match self.held {
+            Held::Owned(_) => self.descriptor.is_same(),
+            Held::Borrowed { .. } => true,
+        }
     }
 
-    /// Whether the peer is on another machine, and may vanish without a FIN or a reset.
+    /// Whether the peer may be on another machine, so that it can vanish without a FIN or a reset.
     pub(in crate::watcher) fn can_vanish(self) -> bool {
-        match self.kind {
+        match self.held.kind() {
             Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket => true,
             Kind::Unix | Kind::Pipe => false,
         }
     }
 
-    /// Asks the kernel how the descriptor stands: one system call while nothing has happened to it.
+    /// Asks the kernel how the descriptor stands: one system call while nothing has happened to it, and two for one
+    /// that is borrowed.
     pub(in crate::watcher) fn examine(self) -> Observation {
-        match self.kind {
+        let kind = match self.held {
+            Held::Owned(kind) => kind,
+            Held::Borrowed { epoll, kind } => {
+                return borrowed::examine(self.descriptor, epoll, kind);
+            }
+        };
+        match kind {
             Kind::Tcp { control_bytes } => tcp::examine(self.descriptor, control_bytes),
             Kind::Mptcp => mptcp::examine(self.descriptor),
             Kind::Unix => unix::examine(self.descriptor),
@@ -89,9 +117,9 @@ impl Target {
         }
     }
 
-    /// What it means that a write found a broken pipe.
+    /// The event for a broken pipe that a write found.
     pub(in crate::watcher) fn broken_pipe(self) -> Event {
-        match self.kind {
+        match self.held.kind() {
             // A write on TCP finds a broken pipe when a reset came after a FIN (`tcp_reset` in
             // net/ipv4/tcp_input.c).
             Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket => Event::Reset { after_fin: true },
@@ -99,22 +127,53 @@ impl Target {
         }
     }
 
-    /// A number that grows by each byte that the peer takes from the system, given the accepted bytes.
+    /// Asks for the error behind an end that a read or a write could not explain. The kernel gives an error to one
+    /// call only, and that call may have been another.
+    pub(in crate::watcher) fn unexplained_end(self) -> Observation {
+        match self.held.owned() {
+            Some(Kind::Tcp { control_bytes }) => {
+                tcp::unexplained_end(self.descriptor, control_bytes)
+            }
+            Some(Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket) | None => {
+                Observation::default()
+            }
+        }
+    }
+
+    /// A number that grows with each byte that the peer takes from the system, given the accepted bytes.
     pub(in crate::watcher) fn drained(self, accepted: u64) -> u64 {
-        match self.kind {
+        let drained = match self.held.kind() {
             Kind::Tcp { .. } => tcp::drained(self.descriptor),
             Kind::Mptcp => mptcp::drained(self.descriptor),
             Kind::Unix => unix::drained(self.descriptor, accepted),
             Kind::Pipe => pipe::drained(self.descriptor, accepted),
             Kind::Socket => None,
+        };
+        match self.held {
+            Held::Borrowed { .. } if !self.descriptor.is_same() => accepted,
+            _ => drained.unwrap_or(accepted),
         }
-        .unwrap_or(accepted)
+    }
+
+    /// What the peer has taken, for a stall policy that judges pending calls. Of a Unix socket's queue the system
+    /// reports the memory, and not the bytes (`unix_outq_len` in net/unix/af_unix.c).
+    pub(in crate::watcher) fn reading(self, accepted: u64) -> Reading {
+        match (self.held.kind(), self.held) {
+            (_, Held::Borrowed { .. }) if !self.descriptor.is_same() => accepted.into(),
+            (Kind::Unix, _) => {
+                let held = self.descriptor.queued(libc::TIOCOUTQ);
+                Reading::queue(accepted, held.unwrap_or(0))
+            }
+            (Kind::Tcp { .. } | Kind::Mptcp | Kind::Pipe | Kind::Socket, _) => {
+                self.drained(accepted).into()
+            }
+        }
     }
 
     /// How many bytes the system holds for the peer (`SIOCOUTQ`; a Unix socket counts the memory around them,
     /// too); `None` where it does not tell.
     pub(in crate::watcher) fn owed(self) -> Option<u64> {
-        match self.kind {
+        match self.held.owned()? {
             Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix => self.descriptor.queued(libc::TIOCOUTQ),
             Kind::Pipe => self.descriptor.queued(libc::FIONREAD),
             Kind::Socket => None,
@@ -123,25 +182,28 @@ impl Target {
 
     /// Whether `owed` is a number of bytes.
     pub(in crate::watcher) fn tells_owed_bytes(self) -> bool {
-        match self.kind {
-            Kind::Tcp { .. } | Kind::Mptcp | Kind::Pipe => true,
-            Kind::Unix | Kind::Socket => false,
+        match self.held.owned() {
+            Some(Kind::Tcp { .. } | Kind::Mptcp | Kind::Pipe) => true,
+            Some(Kind::Unix | Kind::Socket) | None => false,
         }
     }
 
-    /// Has the system give up what it still holds for the peer after `within` without an acknowledgement.
+    /// Makes the system discard what it still holds for the peer, after `within` without an acknowledgement.
     pub(in crate::watcher) fn bound_orphan(self, within: Duration) {
         let millis = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
-        match self.kind {
-            Kind::Tcp { .. } if self.owed().is_some_and(|owed| owed > 0) && self.is_same() => {
+        match self.held.owned() {
+            Some(Kind::Tcp { .. })
+                if self.owed().is_some_and(|owed| owed > 0) && self.is_same() =>
+            {
                 self.descriptor
                     .set_u32(libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, millis);
             }
-            Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket => {}
+            Some(Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket)
+            | None => {}
         }
     }
 
-    /// Whether the system holds input that nobody has read yet; `false` where it does not tell.
+    /// Whether the system holds unread input; `false` if it does not report that.
     pub(in crate::watcher) fn has_unread(self) -> bool {
         self.descriptor
             .queued(libc::FIONREAD)
@@ -153,34 +215,34 @@ impl Target {
     ///
     /// `shut_down`: whether our shutdown is done, where the state of the connection no longer says so.
     pub(in crate::watcher) fn backlog(self, shut_down: bool) -> Option<Backlog> {
-        match self.kind {
+        match self.held.owned()? {
             Kind::Tcp { .. } => tcp::backlog(self.descriptor, shut_down),
             Kind::Pipe => pipe::backlog(self.descriptor),
             Kind::Mptcp | Kind::Unix | Kind::Socket => None,
         }
     }
 
-    /// Whether `backlog` answers, now or at the next question.
+    /// Whether `backlog` returns a number, now or at a later call.
     pub(in crate::watcher) fn tells_acknowledged(self) -> bool {
-        match self.kind {
-            Kind::Tcp { .. } | Kind::Pipe => true,
-            Kind::Mptcp | Kind::Unix | Kind::Socket => false,
+        match self.held.owned() {
+            Some(Kind::Tcp { .. } | Kind::Pipe) => true,
+            Some(Kind::Mptcp | Kind::Unix | Kind::Socket) | None => false,
         }
     }
 
-    /// Whether a reset of ours wakes the reads that wait for the descriptor.
+    /// Whether our own reset wakes the reads that wait for the descriptor.
     pub(in crate::watcher) fn reset_wakes(self) -> bool {
-        match self.kind {
-            Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix => true,
-            Kind::Pipe | Kind::Socket => false,
+        match self.held.owned() {
+            Some(Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix) => true,
+            Some(Kind::Pipe | Kind::Socket) | None => false,
         }
     }
 
     /// Shuts both directions down. A pipe has no such call.
     pub(in crate::watcher) fn shut_down(self) {
-        match self.kind {
-            Kind::Pipe => {}
-            Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket | Kind::Unix => {
+        match self.held.owned() {
+            Some(Kind::Pipe) | None => {}
+            Some(Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket | Kind::Unix) => {
                 if self.is_same() {
                     self.descriptor.shut_down();
                 }
@@ -194,11 +256,27 @@ impl Target {
         if !self.is_same() {
             return;
         }
-        match self.kind {
-            Kind::Tcp { .. } | Kind::Mptcp => self.descriptor.disconnect(),
-            Kind::Socket => self.descriptor.reset_at_close(),
-            Kind::Unix => self.descriptor.shut_down(),
-            Kind::Pipe => {}
+        match self.held.owned() {
+            Some(Kind::Tcp { .. } | Kind::Mptcp) => self.descriptor.disconnect(),
+            Some(Kind::Socket) => self.descriptor.reset_at_close(),
+            Some(Kind::Unix) => self.descriptor.shut_down(),
+            Some(Kind::Pipe) | None => {}
+        }
+    }
+}
+
+impl Held {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Owned(kind) | Self::Borrowed { kind, .. } => kind,
+        }
+    }
+
+    /// `None` for a descriptor that is not ours to change.
+    fn owned(self) -> Option<Kind> {
+        match self {
+            Self::Owned(kind) => Some(kind),
+            Self::Borrowed { .. } => None,
         }
     }
 }

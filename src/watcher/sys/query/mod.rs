@@ -2,10 +2,10 @@
 //!
 //! # To add a kind of descriptor on Linux
 //!
-//! 1. A variant of `Kind` in `linux.rs`, and the code that recognizes it in `Target::new` or `socket_kind`. It must refuse
-//!    whatever never reports the end of a peer.
-//! 2. The compiler then names each `match` of `linux.rs` that has to decide about the kind: how it is examined, what a
-//!    broken pipe means, what its peer has taken, how it is reset.
+//! 1. A variant of `Kind` in `kind.rs`, and the code that recognizes it in `Target::new` or `socket_kind` of `linux.rs`. It
+//!    must refuse whatever never reports the end of a peer.
+//! 2. The compiler then names each `match` of `linux.rs` and `borrowed.rs` that has to decide about the kind: how it is
+//!    examined, what a broken pipe means, what its peer has taken, how it is reset.
 //! 3. A file with the answers that take more than a line. The system calls that kinds share are in `descriptor.rs`, the
 //!    only file here with `unsafe` code.
 //! 4. A column in the table of kinds in `docs/architecture.md`, and the cases of `tests/core/kinds.rs` for it.
@@ -15,7 +15,9 @@
 
 cfg_if::cfg_if! {
     if #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))] {
+        mod borrowed;
         mod descriptor;
+        mod kind;
         mod linux;
         mod mptcp;
         mod pipe;

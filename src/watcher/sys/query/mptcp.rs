@@ -1,8 +1,8 @@
 //! MPTCP: one connection over several TCP subflows (RFC 8684).
 //!
-//! `TCP_INFO` of such a socket is that of its first subflow: it stays ESTABLISHED when the connection closes,
-//! and ends when that subflow is removed from a healthy connection. poll(2) tells of the connection itself
-//! (`mptcp_poll` in net/mptcp/protocol.c). A shutdown of our own receiving side looks like the peer's FIN.
+//! `TCP_INFO` describes the first subflow only. That subflow stays ESTABLISHED when the connection closes, and it ends when
+//! it is removed from a healthy connection. poll(2) describes the connection itself (`mptcp_poll` in net/mptcp/protocol.c).
+//! A shutdown of our own receiving side looks like the peer's FIN.
 
 use super::super::contract::Observation;
 use super::descriptor::Descriptor;
@@ -17,8 +17,8 @@ pub(super) fn examine(descriptor: Descriptor) -> Observation {
     socket::examine_by_poll(descriptor, Event::Vanished)
 }
 
-/// `mptcpi_snd_una`: the sequence number, over all subflows, up to which the peer has acknowledged. At offset
-/// 24 of `struct mptcp_info`, since Linux 5.16.
+/// `mptcpi_snd_una`, at offset 24 of `struct mptcp_info` since Linux 5.16: the sequence number up to which the peer has
+/// acknowledged, over all subflows.
 pub(super) fn drained(descriptor: Descriptor) -> Option<u64> {
     let info: [u8; 32] = descriptor.option(SOL_MPTCP, MPTCP_INFO)?;
     Some(u64::from_ne_bytes(*info.last_chunk()?))

@@ -1,4 +1,4 @@
-//! The rest: what poll(2) says of one socket.
+//! All other systems: the state of one socket, by poll(2) and a peek.
 
 #![allow(unsafe_code)]
 
@@ -18,7 +18,7 @@ const NOW: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// What to ask poll(2) for one socket.
+/// The entry of one socket for poll(2).
 pub(in crate::watcher) fn poll_fd<'a>(raw: Raw) -> PollFd<'a> {
     // SAFETY: the number is an open stream's: `remove` is called before it is closed, and both callers
     // hold a lock that `remove`, or its caller, takes.
@@ -55,7 +55,7 @@ pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
     Observation::default()
 }
 
-/// The socket's error, which the system has told and will not tell again.
+/// The event for the error of a socket. The system will not report the error again.
 fn failed(error: Errno) -> Observation {
     let error = io::Error::from(error);
     let event = match error.kind() {

@@ -5,6 +5,7 @@
 use super::super::contract::{Backlog, Observation, Raw, explain};
 use super::ended::{ended_without_error, reset_at_close};
 use super::examine::examine;
+use crate::policy::Reading;
 use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
@@ -21,7 +22,7 @@ pub(in crate::watcher) struct Target {
 }
 
 impl Target {
-    /// Asks what `fd` is, and refuses what never reports the end of a peer.
+    /// Determines the kind of `fd`. Refuses descriptors that never report the end of a peer.
     pub(in crate::watcher) fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let address = getsockname(fd).map_err(|error| match error {
             Errno::NOTSOCK => io::Error::new(
@@ -51,7 +52,7 @@ impl Target {
         self.raw
     }
 
-    /// Not compared here: what a reused number names is not known.
+    /// Always `true`: this system offers no way to recognize a reused number.
     pub(in crate::watcher) fn is_same(self) -> bool {
         true
     }
@@ -61,7 +62,7 @@ impl Target {
         !self.is_local
     }
 
-    /// Asks the system how the socket stands.
+    /// Asks the system about the state of the socket.
     pub(in crate::watcher) fn examine(self) -> Observation {
         examine(self.raw)
     }
@@ -72,16 +73,26 @@ impl Target {
         self.lend(ended_without_error)
     }
 
-    /// The accepted bytes: how much of them has left is not known here.
+    /// Only Linux reports an error after another call was given it.
+    pub(in crate::watcher) fn unexplained_end(self) -> Observation {
+        Observation::default()
+    }
+
+    /// The accepted bytes. The system does not report how many of them have left.
     pub(in crate::watcher) fn drained(self, accepted: u64) -> u64 {
         accepted
+    }
+
+    /// The accepted bytes, as `drained`.
+    pub(in crate::watcher) fn reading(self, accepted: u64) -> Reading {
+        accepted.into()
     }
 
     pub(in crate::watcher) fn tells_acknowledged(self) -> bool {
         false
     }
 
-    /// Not known here.
+    /// The system does not report it.
     pub(in crate::watcher) fn owed(self) -> Option<u64> {
         None
     }
@@ -93,13 +104,13 @@ impl Target {
     /// Left to the system.
     pub(in crate::watcher) fn bound_orphan(self, _: Duration) {}
 
-    /// Has the system reset the connection when data stays unacknowledged for `within`.
+    /// Makes the system reset the connection when data stays unacknowledged for `within`.
     #[cfg(windows)]
     pub(in crate::watcher) fn limit_retransmission(self, within: Duration) {
         super::examine::limit_retransmission(self.raw, within);
     }
 
-    /// Whether the system holds input that nobody has read yet.
+    /// Whether the system holds unread input.
     pub(in crate::watcher) fn has_unread(self) -> bool {
         self.lend(|fd| rustix::io::ioctl_fionread(fd).is_ok_and(|bytes| bytes > 0))
     }

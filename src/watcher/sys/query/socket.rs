@@ -1,4 +1,4 @@
-//! Stream sockets of any other kind, such as vsock and SCTP, and TCP where the system does not tell its state.
+//! All other stream sockets, such as vsock and SCTP, and TCP on a system that does not report its state.
 
 use super::super::contract::Observation;
 use super::descriptor::Descriptor;
@@ -8,11 +8,11 @@ pub(super) fn examine(descriptor: Descriptor) -> Observation {
     examine_by_poll(descriptor, Event::Vanished)
 }
 
-/// What poll(2) says of a socket. `both`: what the end of both directions without an error means.
+/// The flags of poll(2) as an event. `both` is the event for the end of both directions without an error.
 pub(super) fn examine_by_poll(descriptor: Descriptor, both: Event) -> Observation {
     let flags = descriptor.poll();
     if flags & libc::POLLERR != 0 {
-        // The error queue raises the flag on a healthy socket, and has no error to take.
+        // The error queue raises this flag on a healthy socket too, but then `SO_ERROR` is zero.
         if let Some(error) = descriptor.take_error() {
             return error;
         }

@@ -1,4 +1,15 @@
-//! TCP: the state of the connection tells how it stands, and reading it consumes nothing.
+//! TCP. The state of the connection says how it stands, and reading the state consumes nothing.
+//!
+//! | state (include/net/tcp_states.h) | what has happened | reported as |
+//! |---|---|---|
+//! | SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT1, FIN_WAIT2 | the peer has sent no FIN | nothing |
+//! | CLOSE_WAIT, LAST_ACK | the peer's FIN came first | `Fin` |
+//! | CLOSING, TIME_WAIT | the peer's FIN came after ours | `BothFinished` |
+//! | CLOSE, `SO_ERROR` is EPIPE | a reset after the peer's FIN (`tcp_reset` in net/ipv4/tcp_input.c) | `Reset`, after a FIN |
+//! | CLOSE, `SO_ERROR` is ECONNRESET | a reset | `Reset` |
+//! | CLOSE, another `SO_ERROR` | a timeout, or an ICMP error | `Failed` |
+//! | CLOSE, no error, our FIN was acknowledged | both sides ended in order | `BothFinished` |
+//! | CLOSE, no error, our FIN was not acknowledged | another call was given the error | `Reset`, or `Vanished` if the system does not report whether a FIN came |
 
 use super::super::contract::{Backlog, Observation};
 use super::descriptor::Descriptor;
@@ -7,14 +18,14 @@ use crate::state::Event;
 // The states of include/net/tcp_states.h that matter here.
 const FIN_WAIT1: u8 = 4;
 const FIN_WAIT2: u8 = 5;
-const TIME_WAIT: u8 = 6;
-const CLOSE: u8 = 7;
-const CLOSE_WAIT: u8 = 8;
-const LAST_ACK: u8 = 9;
+pub(super) const TIME_WAIT: u8 = 6;
+pub(super) const CLOSE: u8 = 7;
+pub(super) const CLOSE_WAIT: u8 = 8;
+pub(super) const LAST_ACK: u8 = 9;
 pub(super) const LISTEN: u8 = 10;
-const CLOSING: u8 = 11;
+pub(super) const CLOSING: u8 = 11;
 
-/// The state of the connection; `None` where the system does not tell it.
+/// The state of the connection; `None` if the system does not report it.
 ///
 /// `tcpi_state` is the first byte of the structure, and the kernel writes no more than it is asked for
 /// (`do_tcp_getsockopt` in net/ipv4/tcp.c). Some sandboxes fill in zeros. No connection is in state 0.
@@ -23,38 +34,58 @@ pub(super) fn state(descriptor: Descriptor) -> Option<u8> {
     (state != 0).then_some(state)
 }
 
-/// `before`: [`control_bytes`] at the registration.
+/// The state of the connection as an event. `before` is [`control_bytes_in`] at the registration.
 pub(super) fn examine(descriptor: Descriptor, before: Option<u8>) -> Observation {
     match state(descriptor) {
         Some(CLOSE) => match descriptor.take_error() {
             Some(error) => error,
-            None => descriptor.report(closed_without_error(descriptor, before)),
+            None if descriptor.is_same() => closed_without_error(descriptor, before),
+            None => Observation::default(),
         },
-        // The peer's FIN is in these states only (RFC 9293, section 3.3.2). In the last two ours came first.
+        // Only these states follow the peer's FIN (RFC 9293, section 3.3.2). In the last two our FIN came first.
         Some(CLOSE_WAIT | LAST_ACK) => descriptor.report(Event::Fin),
         Some(CLOSING | TIME_WAIT) => descriptor.report(Event::BothFinished),
-        // A shutdown of our own receiving side raises RDHUP, and the error queue (time stamps,
-        // zero-copy) raises ERR, on a healthy connection.
+        // On a healthy connection, a shutdown of our own receiving side raises RDHUP, and the error queue (time
+        // stamps, zero-copy notices) raises ERR.
         _ => Observation::default(),
     }
 }
 
-/// A closed connection has no error after an orderly end, or when somebody has read the error. A FIN of
-/// ours that was acknowledged tells that it was the former: no connection is reset after both FINs.
-fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Event {
-    match (before, control_bytes(descriptor)) {
-        (Some(before), Some(now)) if now > before.into() => Event::BothFinished,
-        _ => Event::Vanished,
+/// The event of a closed connection without an error. Either it ended in order, or another call was given the error: a
+/// call of the program, or a sendfile(2), which drops the error if it has sent a part. If our FIN was acknowledged, it
+/// ended in order, because no connection is reset after both FINs.
+fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Observation {
+    if is_fin_acknowledged(descriptor, before) == Some(true) {
+        return Event::BothFinished.into();
+    }
+    match descriptor.has_received_fin() {
+        Some(false) => Observation {
+            event: Some(Event::Reset { after_fin: false }),
+            // Stored for the next read, which the kernel would not give the error again.
+            error: Some(libc::ECONNRESET),
+        },
+        Some(true) => Event::Reset { after_fin: true }.into(),
+        None => Event::Vanished.into(),
     }
 }
 
-/// How many of the acknowledged bytes were no data: the SYN, if we opened the connection, and our FIN
-/// (RFC 9293, section 3.4). Not known while data is under way, and before Linux 4.19.
-pub(super) fn control_bytes(descriptor: Descriptor) -> Option<u64> {
-    control_bytes_in(&descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?)
+/// The event of a closed connection whose end a read or a write could not explain.
+pub(super) fn unexplained_end(descriptor: Descriptor, before: Option<u8>) -> Observation {
+    match state(descriptor) {
+        Some(CLOSE) => examine(descriptor, before),
+        _ => Observation::default(),
+    }
 }
 
-/// The state and [`control_bytes`] by one system call, for the registration.
+/// Whether the peer has acknowledged our FIN; `None` if the system does not report it.
+pub(super) fn is_fin_acknowledged(descriptor: Descriptor, before: Option<u8>) -> Option<bool> {
+    let info = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    let before = u64::from(before?);
+    // Our FIN comes behind all data, so it is not acknowledged while data is in flight.
+    Some(control_bytes_in(&info).is_some_and(|now| now > before))
+}
+
+/// The state and [`control_bytes_in`], from one system call, for the registration.
 pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Option<u64>)> {
     match descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO) {
         Some(info) if info[0] != 0 => Some((info[0], control_bytes_in(&info))),
@@ -63,9 +94,12 @@ pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Opt
     }
 }
 
-/// The part of `struct tcp_info` (include/uapi/linux/tcp.h) that [`control_bytes`] needs.
+/// The part of `struct tcp_info` (include/uapi/linux/tcp.h) that [`control_bytes_in`] needs.
 type Info = [u8; 216];
 
+/// How many acknowledged sequence numbers are not data: the SYN, if we opened the connection, and our FIN (RFC 9293,
+/// section 3.4). It is not known while data is in flight, nor before Linux 4.19.
+///
 /// `tcpi_bytes_acked` counts them; `tcpi_bytes_sent` less `tcpi_bytes_retrans` does not. They are at the
 /// offsets 120, 200 and 208.
 fn control_bytes_in(info: &Info) -> Option<u64> {
@@ -77,18 +111,19 @@ fn control_bytes_in(info: &Info) -> Option<u64> {
     number(120)?.checked_sub(data)
 }
 
-/// What the peer has acknowledged.
+/// How many bytes the peer has acknowledged.
 pub(super) fn drained(descriptor: Descriptor) -> Option<u64> {
     acknowledged(descriptor).map(|(_, acknowledged)| acknowledged)
 }
 
+/// How many bytes the socket was given to send, and how many of them are not acknowledged.
 pub(super) fn backlog(descriptor: Descriptor, shut_down: bool) -> Option<Backlog> {
     let mut before = acknowledged(descriptor)?;
     for _ in 0..8 {
-        // Everything from the oldest byte that is not acknowledged (`SIOCOUTQ`, tcp(7)).
+        // Everything from the oldest unacknowledged byte on (`SIOCOUTQ`, tcp(7)).
         let unacknowledged = descriptor.queued(libc::TIOCOUTQ)?;
         let now = acknowledged(descriptor)?;
-        // The two numbers are of one moment if no acknowledgement came between.
+        // If no acknowledgement came in between, the two numbers belong to the same moment.
         if before == now {
             let (state, acknowledged) = now;
             // A FIN takes a place behind the last byte (RFC 9293, section 3.4).

@@ -1,4 +1,10 @@
-//! Unix sockets. Their close ends both directions at once, or resets if it leaves data unread (unix(7)).
+//! Unix sockets. A close ends both directions at once. If it leaves data unread, it is a reset (unix(7)).
+//!
+//! | flags of poll(2) | `SO_ERROR` | reported as |
+//! |---|---|---|
+//! | `POLLERR` | ECONNRESET | `Reset` |
+//! | `POLLHUP` | none | `HungUp`: the peer has closed, or both sides have shut down |
+//! | `POLLRDHUP` | none | `Fin`: the peer, or we ourselves, ended our input |
 
 use super::super::contract::Observation;
 use super::descriptor::Descriptor;
@@ -9,8 +15,9 @@ pub(super) fn examine(descriptor: Descriptor) -> Observation {
     socket::examine_by_poll(descriptor, Event::HungUp)
 }
 
-/// What the peer has read. The queue is counted with the memory around the bytes, so it may be more than all
-/// that was accepted; it is less than 2^31 (`unix_outq_len` in net/unix/af_unix.c). Only differences count.
+/// A number that grows with each byte that the peer reads. The queue counts memory instead of bytes, so it may be longer
+/// than all accepted bytes, but it is below 2^31 (`unix_outq_len` in net/unix/af_unix.c). Only differences of the result
+/// have a meaning.
 pub(super) fn drained(descriptor: Descriptor, accepted: u64) -> Option<u64> {
     let waiting = descriptor.queued(libc::TIOCOUTQ)?;
     Some((accepted + (1 << 31)).saturating_sub(waiting))

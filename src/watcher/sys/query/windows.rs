@@ -1,9 +1,9 @@
-//! Windows: what winsock says of one socket.
+//! Windows: the state of one socket, by Winsock.
 //!
-//! `WSAPoll` reports a FIN as `POLLHUP`, and a reset or a time-out as `POLLERR` with `POLLHUP`. Windows keeps no
-//! `SO_ERROR` for these: a peek at the input returns the error.
+//! `WSAPoll` reports a FIN as `POLLHUP`, and a reset or a timeout as `POLLERR` with `POLLHUP`. Windows has no `SO_ERROR`
+//! for these. A peek at the input returns the error.
 //!
-//! Not told apart here: a reset after a FIN is any other reset.
+//! A reset after a FIN cannot be distinguished from any other reset.
 
 #![allow(unsafe_code)]
 

@@ -1,0 +1,89 @@
+//! How many instructions the wrapper adds to a read or a write of 64 bytes that is ready, counted by valgrind.
+//!
+//! ```sh
+//! bench=$(cargo bench --no-run --bench instructions 2>&1 | sed -n 's/.*(\(.*\))$/\1/p')
+//! for what in none bare-write write bare-read read; do
+//!     echo "$what: $(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$bench" "$what" 2>&1 | sed -n 's/.*refs: *//p')"
+//! done
+//! ```
+//!
+//! Each run makes a million calls of a stream in memory. The instructions of `none` are those of the start.
+
+use hangup::MonitoredStream;
+use std::hint::black_box;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+const CALLS: usize = 1_000_000;
+const SIZE: usize = 64;
+
+/// A stream that is always ready.
+struct Memory;
+
+impl AsyncRead for Memory {
+    #[inline(never)]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        buf.put_slice(&[7; SIZE]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Memory {
+    #[inline(never)]
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(black_box(bytes).len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[inline(never)]
+fn write(mut stream: impl AsyncWrite + Unpin, calls: usize) {
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..calls {
+        let bytes = black_box(&[1; SIZE]);
+        let written = black_box(Pin::new(&mut stream).poll_write(&mut cx, bytes));
+        assert!(matches!(written, Poll::Ready(Ok(SIZE))));
+    }
+}
+
+#[inline(never)]
+fn read(mut stream: impl AsyncRead + Unpin, calls: usize) {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut room = [0; SIZE];
+    for _ in 0..calls {
+        let mut buf = ReadBuf::new(&mut room);
+        let read = black_box(Pin::new(&mut stream).poll_read(&mut cx, &mut buf));
+        assert!(matches!(read, Poll::Ready(Ok(()))) && buf.filled().len() == SIZE);
+    }
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    // `cargo bench` adds a flag.
+    let what = arguments.find(|argument| !argument.starts_with("--"));
+    match what.as_deref() {
+        Some("none") => {}
+        Some("bare-write") => write(Memory, CALLS),
+        Some("bare-read") => read(Memory, CALLS),
+        Some("write") => write(MonitoredStream::unwatched(Memory), CALLS),
+        Some("read") => read(MonitoredStream::unwatched(Memory), CALLS),
+        _ => println!("run it under valgrind: see the head of benches/instructions.rs"),
+    }
+}

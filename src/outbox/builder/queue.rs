@@ -1,0 +1,190 @@
+//! What is queued, and in which order it is sent.
+
+use super::Builder;
+use crate::outbox::message::Message;
+use crate::outbox::overflow::Overflow;
+use std::hash::Hash;
+
+impl<T: Message> Builder<T> {
+    /// How much the outbox holds in memory: the total size of its messages in bytes, and their number. Default: 16 MiB
+    /// and 65 536 messages. [`overflow`](Self::overflow) says what happens beyond that. In a [durable](Self::durable)
+    /// outbox, important messages beyond the capacity stay on disk.
+    ///
+    /// [`spawn`](Self::spawn) refuses zero.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .capacity(1024, 1)
+    ///     .spawn()?;
+    /// drop(outbox.try_send("door opened").unwrap());
+    /// assert!(outbox.try_send("door closed").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn capacity(mut self, bytes: usize, count: usize) -> Self {
+        self.settings.max_bytes = bytes;
+        self.settings.max_count = count;
+        self
+    }
+
+    /// What happens to a message for which there is no room. Default: [`Overflow::Wait`].
+    ///
+    /// ```
+    /// use hangup::outbox::{Outbox, Overflow, UndeliveredReason};
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .capacity(1024, 1)
+    ///     .overflow(Overflow::DropOldest)
+    ///     .spawn()?;
+    /// let first = outbox.send("21.3 degrees").await.unwrap();
+    /// let second = outbox.send("21.4 degrees").await.unwrap();
+    /// let dropped = first.await.unwrap_err();
+    /// assert_eq!(*dropped.reason(), UndeliveredReason::Overflowed);
+    /// # drop(second);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.settings.overflow = overflow;
+        self
+    }
+
+    /// How many messages may be written and unconfirmed at the same time. Default: no limit.
+    ///
+    /// For a peer that has such a limit, as with MQTT's Receive Maximum. [`spawn`](Self::spawn) refuses zero.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .in_flight(20)
+    ///     .spawn()?;
+    /// outbox.send("door opened").await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn in_flight(mut self, count: usize) -> Self {
+        self.settings.in_flight = count;
+        self
+    }
+
+    /// The key of a message: messages of one key arrive in the order in which the outbox accepted them. Default: all
+    /// messages have one key.
+    ///
+    /// Keys matter together with [`priority`](Self::priority): an urgent message overtakes messages of other keys, never one
+    /// of its own. Alone they change nothing, because all messages keep their order then.
+    ///
+    /// `key` is called once for each message, when it is sent, and once more when it comes back from a store. It must return
+    /// the same key then. The outbox keeps a hash of the key: two keys may share one, and then also keep their common order.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// // Messages like "door7 opened": those of one door keep their order.
+    /// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .ordering_key(|message| message.split(' ').next().map(str::to_owned))
+    ///     .priority(|message| if message.ends_with("forced") { 1 } else { 0 })
+    ///     .spawn()?;
+    /// outbox.send("door7 opened".to_owned()).await.unwrap();
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ordering_key<K: Hash>(mut self, key: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
+        self.settings.ranking.set_key(key);
+        self
+    }
+
+    /// The priority of a message: the outbox writes messages with a higher one before messages of other
+    /// [keys](Self::ordering_key) with a lower one. Default: all have the same priority.
+    ///
+    /// * Within a key the order stays. Messages that wait before an urgent one of their key go with it, before those of other
+    ///   keys.
+    /// * Messages of one priority go in the order in which they were accepted.
+    /// * An urgent message cannot overtake what is written already: one batch of 64 KiB, and what the kernel holds. See
+    ///   [`in_flight`](Self::in_flight), and
+    ///   [`MonitorConfig::unsent_limit`](crate::MonitorConfig::unsent_limit) for a stream that `connect` monitors itself.
+    /// * A steady flow of urgent messages holds all others back.
+    /// * In a [durable](Self::durable) outbox priorities apply among the messages in memory. A message that is only in the
+    ///   store comes into memory in the order of the store.
+    /// * Senders that wait for room get it in the order in which they came.
+    /// * [`Overflow::DropOldest`](crate::outbox::Overflow::DropOldest) drops the oldest message of the lowest priority. It drops the
+    ///   new message if all others are more urgent.
+    ///
+    /// The peer sees messages out of the order of their numbers: see [`Envelope`](crate::outbox::Envelope) and
+    /// [`Processed::UpTo`](crate::outbox::Processed::UpTo). Each message in the queue takes more memory then, for its places in
+    /// the order.
+    ///
+    /// `priority` is called as `ordering_key` is. [`spawn`](Self::spawn) refuses a priority without an `ordering_key`: without
+    /// keys no message may overtake another one.
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let without_key = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .priority(|message| u8::from(message.contains("alarm")));
+    /// let error = without_key.spawn().unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    /// # }
+    /// ```
+    ///
+    /// ```
+    /// use hangup::outbox::Outbox;
+    /// use std::time::Duration;
+    /// use tokio::io::AsyncReadExt;
+    /// use tokio::net::{TcpListener, TcpStream};
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # let peer = tokio::spawn(async move {
+    /// #     let mut lines = String::new();
+    /// #     listener.accept().await?.0.read_to_string(&mut lines).await?;
+    /// #     Ok::<_, std::io::Error>(lines)
+    /// # });
+    /// let connect = move || TcpStream::connect(address);
+    /// let (outbox, task) = Outbox::builder(connect, LinesCodec::new)
+    ///     .ordering_key(|message: &&str| message.split(' ').next())
+    ///     .priority(|message: &&str| if message.contains("alarm") { 1 } else { 0 })
+    ///     .build()?;
+    /// for message in ["log started", "door7 opened", "log idle", "door7 alarm"] {
+    ///     drop(outbox.send(message).await?);
+    /// }
+    /// tokio::spawn(task); // it begins to write now
+    /// outbox.shutdown(Duration::from_secs(10)).await;
+    /// // The door's messages keep their order, and overtake the log.
+    /// # #[cfg(target_os = "linux")]
+    /// assert_eq!(peer.await??, "door7 opened\ndoor7 alarm\nlog started\nlog idle\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn priority(mut self, priority: impl Fn(&T) -> u8 + Send + Sync + 'static) -> Self {
+        self.settings.ranking.priority = Some(Box::new(priority));
+        self
+    }
+}

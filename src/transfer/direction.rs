@@ -1,0 +1,127 @@
+//! One direction of a copy between two streams.
+
+use crate::stream::MonitoredStream;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How the input of a direction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Fin,
+    Error,
+}
+
+/// One of the two directions.
+pub(super) struct Direction {
+    buffer: Box<[u8]>,
+    /// `buffer[start..end]` is read and not accepted yet.
+    start: usize,
+    end: usize,
+    /// Something was accepted since the last flush.
+    unflushed: bool,
+    input: Option<End>,
+    pub(super) done: bool,
+}
+
+impl Direction {
+    pub(super) fn new(size: usize) -> Self {
+        Self {
+            buffer: vec![0; size].into(),
+            start: 0,
+            end: 0,
+            unflushed: false,
+            input: None,
+            done: false,
+        }
+    }
+
+    /// Copies as far as possible without waiting.
+    pub(super) fn poll<X, Y>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut MonitoredStream<X>,
+        to: &mut MonitoredStream<Y>,
+    ) where
+        X: AsyncRead + Unpin,
+        Y: AsyncWrite + Unpin,
+    {
+        // Nothing can be delivered to a closed stream.
+        while !self.done && !to.is_closed() {
+            match self.step(cx, from, Pin::new(to)) {
+                Poll::Pending => return,
+                // Usually the error has closed `to`. If not, an abort does. A stream that is closed already is not
+                // aborted, because that would discard input which still has to be delivered.
+                Poll::Ready(Err(error)) if error.kind() != ErrorKind::Interrupted => {
+                    if !to.is_closed() {
+                        to.abort();
+                    }
+                }
+                Poll::Ready(_) => {}
+            }
+        }
+        self.done = true;
+    }
+
+    /// One read and the writes of its data, or the end of the direction. An error is an error of `to`.
+    fn step<X, Y>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut MonitoredStream<X>,
+        mut to: Pin<&mut MonitoredStream<Y>>,
+    ) -> Poll<io::Result<()>>
+    where
+        X: AsyncRead + Unpin,
+        Y: AsyncWrite + Unpin,
+    {
+        if self.input.is_none() && self.end < self.buffer.len() {
+            let filled = self.fill(cx, from);
+            // While the read is pending, the data of earlier reads can be written.
+            if filled.is_pending() && self.start == self.end {
+                if self.unflushed {
+                    ready!(to.poll_flush(cx))?;
+                    self.unflushed = false;
+                }
+                return Poll::Pending;
+            }
+        }
+        while self.start < self.end {
+            let rest = &self.buffer[self.start..self.end];
+            match ready!(to.as_mut().poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                accepted => self.start += accepted,
+            }
+            self.unflushed = true;
+        }
+        (self.start, self.end) = (0, 0);
+        match self.input {
+            None => {}
+            Some(End::Fin) => {
+                ready!(to.poll_shutdown(cx))?;
+                self.done = true;
+            }
+            Some(End::Error) => {
+                ready!(to.poll_flush(cx))?;
+                self.done = true;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// One read.
+    fn fill<X: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut MonitoredStream<X>,
+    ) -> Poll<()> {
+        let mut room = ReadBuf::new(&mut self.buffer[self.end..]);
+        match ready!(Pin::new(from).poll_read(cx, &mut room)) {
+            Ok(()) if room.filled().is_empty() => self.input = Some(End::Fin),
+            Ok(()) => self.end += room.filled().len(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => self.input = Some(End::Error),
+        }
+        Poll::Ready(())
+    }
+}

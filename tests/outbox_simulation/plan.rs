@@ -1,0 +1,135 @@
+//! What every outbox of a history is like, and its start.
+
+use crate::checks::Checks;
+use crate::message::{Lines, Note, meaning};
+use crate::network::Network;
+use crate::peer::Confirms;
+use crate::store::Disk;
+use fastrand::Rng;
+use hangup::outbox::*;
+use std::io;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::codec::LinesCodec;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const ADDRESS_TIMEOUT: Duration = Duration::from_millis(700);
+const ACK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What every outbox of a history is like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) confirms: Confirms,
+    pub(crate) capacity: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) overflow: Overflow,
+    /// Messages have keys and priorities.
+    pub(crate) with_priorities: bool,
+    /// `connect` tries two addresses, each for a limited time.
+    in_turn: bool,
+}
+
+impl Plan {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        Self {
+            confirms: match rng.u8(0..8) {
+                0..=2 => Confirms::Tcp,
+                3 => Confirms::Counts,
+                4..=5 => Confirms::Ids,
+                _ => Confirms::Numbers,
+            },
+            capacity: if rng.bool() { rng.usize(1..5) } else { 50 },
+            in_flight: if rng.bool() {
+                rng.usize(1..10)
+            } else {
+                usize::MAX
+            },
+            overflow: match rng.u8(0..6) {
+                0 => Overflow::Refuse,
+                1 => Overflow::DropOldest,
+                2 => Overflow::DropNewest,
+                _ => Overflow::Wait,
+            },
+            with_priorities: rng.bool(),
+            in_turn: rng.bool(),
+        }
+    }
+
+    pub(crate) fn drops(self) -> bool {
+        matches!(self.overflow, Overflow::DropOldest | Overflow::DropNewest)
+    }
+
+    /// Starts the outbox, again and again if its store cannot be read.
+    pub(crate) fn start(
+        self,
+        network: &Network,
+        checks: &Checks,
+        disk: Option<&Disk>,
+    ) -> (Outbox<Note>, JoinHandle<()>) {
+        loop {
+            if let Ok(outbox) = self.try_start(network, checks, disk) {
+                return outbox;
+            }
+        }
+    }
+
+    fn try_start(
+        self,
+        network: &Network,
+        checks: &Checks,
+        disk: Option<&Disk>,
+    ) -> io::Result<(Outbox<Note>, JoinHandle<()>)> {
+        let (network, delays) = (network.clone(), Delays(checks.clone()));
+        let checks = checks.clone();
+        checks.starts();
+        let replies = || LinesCodec::new_with_max_length(1000);
+        let meaning = |reply: String| meaning(&reply);
+        let confirm = match self.confirms {
+            Confirms::Tcp => Confirm::Acknowledged,
+            Confirms::Ids => Confirm::by_peer(Note::name, replies, meaning),
+            Confirms::Numbers | Confirms::Counts => Confirm::by_number(replies, meaning),
+        };
+        let connect = move |_| network.connect(&checks);
+        let builder = match self.in_turn {
+            true => {
+                let connect = connect_in_turn([0, 1], ADDRESS_TIMEOUT, connect);
+                Outbox::builder_with_envelope(connect, || Lines)
+            }
+            false => Outbox::builder_with_envelope(move || connect(0), || Lines),
+        };
+        let mut builder = builder
+            .confirm(confirm)
+            .capacity(1 << 20, self.capacity)
+            .in_flight(self.in_flight)
+            .overflow(self.overflow)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .ack_timeout(ACK_TIMEOUT)
+            .backoff(delays);
+        if self.with_priorities {
+            builder = builder
+                .ordering_key(|note: &Note| note.key)
+                .priority(|note: &Note| note.priority);
+        }
+        if let Some(disk) = disk {
+            builder = builder.durable_nonblocking(disk.open());
+        }
+        let (outbox, task) = builder.build()?;
+        Ok((outbox, tokio::spawn(task)))
+    }
+}
+
+/// The back-off, which counts how often it starts.
+#[derive(Clone)]
+struct Delays(Checks);
+
+impl IntoIterator for Delays {
+    type Item = Duration;
+    type IntoIter = Box<dyn Iterator<Item = Duration> + Send>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.backoff();
+        let delays = [1, 20, 100, 500].map(Duration::from_millis);
+        let longest = std::iter::repeat(Duration::from_secs(1));
+        Box::new(delays.into_iter().chain(longest))
+    }
+}
