@@ -4,6 +4,7 @@
 //! fuzzer use it.
 
 mod finding;
+mod literals;
 mod names;
 mod numbers;
 mod patterns;

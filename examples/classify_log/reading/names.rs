@@ -13,6 +13,23 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.len() >= 3)
 }
 
+/// Words that begin like a name, are none, and stand in many lines. The tables are searched to their end for a word
+/// that they do not have.
+const NONE: &[&str] = &[
+    "error",
+    "errors",
+    "err",
+    "event",
+    "exception",
+    "established",
+    "expected",
+    "exit",
+    "eof",
+    "example",
+    "every",
+    "endpoint",
+];
+
 fn name(word: &str, platform: Platform) -> Option<OsError> {
     // Some prefixes are Windows' own, wherever the log is read.
     let of_windows = ["WSA", "ERROR_", "WAIT_", "SEC_", "CERT_"];
@@ -21,6 +38,9 @@ fn name(word: &str, platform: Platform) -> Option<OsError> {
     }
     // The longest is ENOTRECOVERABLE. Most words that begin like a name are none.
     if word.len() > 15 {
+        return None;
+    }
+    if NONE.iter().any(|none| word.eq_ignore_ascii_case(none)) {
         return None;
     }
     let is_name = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
@@ -33,4 +53,16 @@ fn name(word: &str, platform: Platform) -> Option<OsError> {
         return OsError::from_name(&word, platform).or_else(|| anywhere(&word));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_passed_over_is_no_name() {
+        for word in NONE.iter().map(|word| word.to_ascii_uppercase()) {
+            assert_eq!(anywhere(&word), None, "{word}");
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Numbers of errors in a line. A number counts only behind a word that says whose it is, or alone.
 
+use aho_corasick::AhoCorasick;
 use hangup::errors::{OsError, Platform};
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 /// Windows' numbers of sockets. No other platform has any of them.
 const WINSOCK: RangeInclusive<i32> = 10_000..=11_999;
@@ -9,32 +11,44 @@ const WINSOCK: RangeInclusive<i32> = 10_000..=11_999;
 /// Negated `errno`, as the kernel returns it.
 const NEGATED: RangeInclusive<i32> = -200..=-1;
 
-/// Words behind which a code of the operating system stands.
-const OS: &[&str] = &[
-    "os error",
-    "os { code",
-    "socketexception",
-    "so_error",
-    "system error",
-    "asio.system",
-    "[system",
-    "lwip_connect_r",
-];
+/// Whose a number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Windows,
+    /// An `HRESULT`, which begins with the word.
+    Hresult,
+    System,
+    Library,
+    /// Anybody's: only a negated `errno` or a number of Winsock counts.
+    Some,
+}
 
-/// Words behind which a negated `errno` or a number of Winsock stands. `code` alone may be anything's.
-const CODE: &[&str] = &[
-    "(code",
-    "err",
-    "errcode",
-    "error",
-    "error code",
-    "errorcode",
-    "nativeerrorcode",
-    "rc",
-    "ret",
-    "return code",
-    "returned",
-    "winsock",
+/// Words behind which a number stands. The first word whose number means something decides.
+const WORDS: &[(Owner, &str)] = &[
+    (Owner::Windows, "winerror"),
+    (Owner::Windows, "win32exception"),
+    (Owner::Hresult, "0x8007"),
+    (Owner::System, "os error"),
+    (Owner::System, "os { code"),
+    (Owner::System, "socketexception"),
+    (Owner::System, "so_error"),
+    (Owner::System, "system error"),
+    (Owner::System, "asio.system"),
+    (Owner::System, "[system"),
+    (Owner::System, "lwip_connect_r"),
+    (Owner::Library, "errno"),
+    (Owner::Some, "(code"),
+    (Owner::Some, "err"),
+    (Owner::Some, "errcode"),
+    (Owner::Some, "error"),
+    (Owner::Some, "error code"),
+    (Owner::Some, "errorcode"),
+    (Owner::Some, "nativeerrorcode"),
+    (Owner::Some, "rc"),
+    (Owner::Some, "ret"),
+    (Owner::Some, "return code"),
+    (Owner::Some, "returned"),
+    (Owner::Some, "winsock"),
 ];
 
 /// The error of a line that is nothing but a number.
@@ -48,35 +62,66 @@ pub(super) fn alone(line: &str, platform: Platform) -> Option<OsError> {
 /// The error of the first number that counts.
 pub(super) fn find(line: &str, platform: Platform) -> Option<OsError> {
     // Python's `[Errno -3]` is getaddrinfo's.
-    if let Some(code) = behind(line, "[Errno").find(|code| NEGATED.contains(code)) {
+    if line.contains("[Errno")
+        && let Some(code) = behind(line, "[Errno").find(|code| NEGATED.contains(code))
+    {
         return OsError::from_lookup(code, platform);
     }
-    let line = line.to_ascii_lowercase();
-    let all = |words: &'static [&str]| words.iter().flat_map(|word| behind(&line, word));
-    if let Some(code) = all(&["winerror", "win32exception"]).next() {
+    let marked = marked(line);
+    let behind = |owner| {
+        let of_owner = marked
+            .iter()
+            .filter(move |(word, _)| WORDS[*word].0 == owner);
+        of_owner.map(|(_, code)| *code)
+    };
+    if let Some(code) = behind(Owner::Windows).next() {
         return OsError::from_code(code, Platform::Windows);
     }
-    if let Some(error) = hresult(&line) {
+    if let Some(error) = behind(Owner::Hresult).find_map(hresult) {
         return Some(error);
     }
-    let of_system = all(OS).find_map(|code| of(code, platform));
-    let of_library = all(&["errno"]).find_map(|code| errno(code, platform));
-    of_system.or(of_library).or_else(|| {
-        // The status of a program is not an errno.
-        let is_program = line.contains("exit") || line.contains("signal");
-        all(CODE)
-            .filter(|code| WINSOCK.contains(code) || (NEGATED.contains(code) && !is_program))
+    let of_system = || behind(Owner::System).find_map(|code| of(code, platform));
+    let of_library = || behind(Owner::Library).find_map(|code| errno(code, platform));
+    of_system().or_else(of_library).or_else(|| {
+        behind(Owner::Some)
+            .filter(|code| WINSOCK.contains(code) || (NEGATED.contains(code) && !is_program(line)))
             .find_map(|code| errno(code, platform))
     })
 }
 
-/// The error of the first `HRESULT` that stands for an error of Windows: `0x80072746` is 10054.
-fn hresult(line: &str) -> Option<OsError> {
+/// The status of a program is not an errno.
+fn is_program(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    line.contains("exit") || line.contains("signal")
+}
+
+/// The numbers that follow one of [`WORDS`], in the order of these.
+fn marked(line: &str) -> Vec<(usize, i32)> {
+    static AUTOMATON: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(WORDS.iter().map(|(_, word)| word))
+            .expect("the words fit in one automaton")
+    });
+    let found = AUTOMATON.find_overlapping_iter(line);
+    let mut marked: Vec<_> = found
+        .filter_map(|found| {
+            let word = found.pattern().as_usize();
+            let code = match WORDS[word].0 {
+                Owner::Hresult => parse(&line[found.start()..]).map(|(code, _)| code),
+                _ => code_between(&line[..found.start()], &line[found.end()..]),
+            };
+            Some((word, code?))
+        })
+        .collect();
+    marked.sort_by_key(|(word, _)| *word);
+    marked
+}
+
+/// The error that an `HRESULT` stands for, if it is one of Windows': `0x80072746` is 10054.
+fn hresult(code: i32) -> Option<OsError> {
     const FACILITY_WIN32: u32 = 0x8007_0000;
-    line.match_indices("0x8007").find_map(|(place, _)| {
-        let (code, _) = parse(&line[place..])?;
-        OsError::from_code((code as u32 ^ FACILITY_WIN32) as i32, Platform::Windows)
-    })
+    OsError::from_code((code as u32 ^ FACILITY_WIN32) as i32, Platform::Windows)
 }
 
 /// The error of `getaddrinfo` whose number stands behind `Errno`.
@@ -109,15 +154,18 @@ fn of(code: i32, platform: Platform) -> Option<OsError> {
 
 /// The numbers that follow `word` where that stands by itself.
 fn behind<'a>(line: &'a str, word: &'a str) -> impl Iterator<Item = i32> + 'a {
+    line.match_indices(word)
+        .filter_map(move |(place, _)| code_between(&line[..place], &line[place + word.len()..]))
+}
+
+/// The number that `after` begins with, if the word between it and `before` stands by itself.
+fn code_between(before: &str, after: &str) -> Option<i32> {
     let joins = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    line.match_indices(word).filter_map(move |(place, _)| {
-        let after = &line[place + word.len()..];
-        if line[..place].ends_with(joins) || after.starts_with(joins) {
-            return None;
-        }
-        let number = after.trim_start_matches([' ', '=', ':', '(', '[', '"', '\'', '#']);
-        parse(number).map(|(code, _)| code)
-    })
+    if before.ends_with(joins) || after.starts_with(joins) {
+        return None;
+    }
+    let number = after.trim_start_matches([' ', '=', ':', '(', '[', '"', '\'', '#']);
+    parse(number).map(|(code, _)| code)
 }
 
 /// The number that `text` begins with, and the rest.
@@ -126,7 +174,7 @@ fn parse(text: &str) -> Option<(i32, &str)> {
         Some(text) => (-1, text),
         None => (1, text),
     };
-    let (radix, text) = match text.strip_prefix("0x") {
+    let (radix, text) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(text) => (16, text),
         None => (10, text),
     };

@@ -28,6 +28,13 @@ pub(super) enum Role {
     Level,
 }
 
+impl Role {
+    /// Whether the row says in which mood others are read, and has no meaning of its own.
+    pub(super) fn is_mood(self) -> bool {
+        matches!(self, Self::Alarm | Self::Level)
+    }
+}
+
 /// How a row's pattern matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
