@@ -203,7 +203,8 @@ mod tests {
     #[test]
     fn a_queue_that_is_filled_again_is_no_stall() {
         // 10 800 bytes in a window, and more.
-        assert!((9..40).all(|messages| !is_stalled(500, messages)));
+        let looks = if cfg!(miri) { 30 } else { 500 };
+        assert!((9..40).all(|messages| !is_stalled(looks, messages)));
         assert!(is_stalled(13, 0));
         assert!(is_stalled(30, 1));
     }

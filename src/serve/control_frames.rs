@@ -141,6 +141,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+
         /// However the bytes are cut, each frame is found once.
         #[test]
         fn cuts(
@@ -193,7 +195,8 @@ mod tests {
     async fn a_rate_that_is_allowed() {
         let earned = EarnedFrames::default();
         let mut counter = ControlFrames::new(1000, 0);
-        for _ in 0..100_000 {
+        let pings = if cfg!(miri) { 100 } else { 100_000 };
+        for _ in 0..pings {
             assert!(counter.receive(&frame(PING, 8), &earned));
             tokio::time::advance(Duration::from_millis(100)).await;
         }
