@@ -54,22 +54,22 @@ impl AsyncWrite for Memory {
 }
 
 #[inline(never)]
-fn write(mut stream: impl AsyncWrite + Unpin, calls: usize) {
+fn write(stream: &mut (impl AsyncWrite + Unpin), calls: usize) {
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 0..calls {
         let bytes = black_box(&[1; SIZE]);
-        let written = black_box(Pin::new(&mut stream).poll_write(&mut cx, bytes));
+        let written = black_box(Pin::new(&mut *stream).poll_write(&mut cx, bytes));
         assert!(matches!(written, Poll::Ready(Ok(SIZE))));
     }
 }
 
 #[inline(never)]
-fn read(mut stream: impl AsyncRead + Unpin, calls: usize) {
+fn read(stream: &mut (impl AsyncRead + Unpin), calls: usize) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut room = [0; SIZE];
     for _ in 0..calls {
         let mut buf = ReadBuf::new(&mut room);
-        let read = black_box(Pin::new(&mut stream).poll_read(&mut cx, &mut buf));
+        let read = black_box(Pin::new(&mut *stream).poll_read(&mut cx, &mut buf));
         assert!(matches!(read, Poll::Ready(Ok(()))) && buf.filled().len() == SIZE);
     }
 }
@@ -80,10 +80,10 @@ fn main() {
     let what = arguments.find(|argument| !argument.starts_with("--"));
     match what.as_deref() {
         Some("none") => {}
-        Some("bare-write") => write(Memory, CALLS),
-        Some("bare-read") => read(Memory, CALLS),
-        Some("write") => write(MonitoredStream::unwatched(Memory), CALLS),
-        Some("read") => read(MonitoredStream::unwatched(Memory), CALLS),
+        Some("bare-write") => write(&mut Memory, CALLS),
+        Some("bare-read") => read(&mut Memory, CALLS),
+        Some("write") => write(&mut MonitoredStream::unwatched(Memory), CALLS),
+        Some("read") => read(&mut MonitoredStream::unwatched(Memory), CALLS),
         _ => println!("run it under valgrind: see the head of benches/instructions.rs"),
     }
 }

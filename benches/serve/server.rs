@@ -1,169 +1,149 @@
 //! The servers that are compared, each a process of its own: nginx and ours with a worker for each core, ours with
 //! one thread too, lighttpd as it is.
 
-use hangup::MonitoredListener;
-use hangup::serve::{ServeFolder, serve};
-use std::fs;
+use super::process::Process;
+use super::scratch::Scratch;
 use std::io::{self, BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
 
 /// One of them, running.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
-    child: Child,
+    /// For HTTPS.
+    pub(crate) tls: Option<SocketAddr>,
+    pub(crate) process: Process,
 }
 
 impl Server {
-    /// This crate's: this program again, by `run_ours`.
-    pub(crate) fn ours(folder: &Path, how: &str) -> io::Result<Self> {
+    /// This crate's: this program again.
+    pub(crate) fn ours(scratch: &Scratch, how: &str) -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(how)
-            .arg(folder)
+            .arg(&scratch.path)
             .stdout(Stdio::piped())
             .spawn()?;
-        let mut line = String::new();
         let output = child.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut line)?;
+        let process = Process::new(child);
+        let mut lines = BufReader::new(output).lines();
+        let mut address = || {
+            let line = lines.next().transpose()?.unwrap_or_default();
+            line.parse().map_err(io::Error::other)
+        };
         Ok(Self {
             name: match how {
-                "--serve" => "hangup::serve",
+                "--serve" => "hangup::serve, two threads",
                 _ => "hangup::serve, one thread",
             },
-            address: line.trim().parse().map_err(io::Error::other)?,
-            child,
+            address: address()?,
+            tls: Some(address()?),
+            process,
         })
     }
 
-    pub(crate) fn nginx(folder: &Path, scratch: &Path) -> io::Result<Self> {
-        let address = free_port()?;
-        let config = scratch.join("nginx.conf");
-        let (root, scratch) = (folder.display(), scratch.display());
-        fs::write(
-            &config,
-            format!(
-                "worker_processes auto; pid {scratch}/nginx.pid; error_log /dev/null; daemon off; \
+    pub(crate) fn nginx(scratch: &Scratch) -> io::Result<Self> {
+        let (address, tls) = (free_port()?, free_port()?);
+        let (root, path) = (scratch.root(), &scratch.path);
+        let (root, path) = (root.display(), path.display());
+        let config = scratch.write(
+            "nginx.conf",
+            &format!(
+                "worker_processes auto; pid {path}/nginx.pid; error_log /dev/null; daemon off; \
                  events {{ worker_connections 4096; }} \
                  http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; \
-                 client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy; \
-                 fastcgi_temp_path {scratch}/fastcgi; uwsgi_temp_path {scratch}/uwsgi; \
-                 scgi_temp_path {scratch}/scgi; \
-                 server {{ listen {address} backlog=4096; root {root}; }} }} user root;"
+                 client_body_temp_path {path}/body; proxy_temp_path {path}/proxy; \
+                 fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; \
+                 scgi_temp_path {path}/scgi; ssl_protocols TLSv1.2 TLSv1.3; \
+                 ssl_certificate {path}/certificate.pem; ssl_certificate_key {path}/key.pem; \
+                 server {{ listen {address} backlog=4096; listen {tls} ssl http2 backlog=4096; \
+                 root {root}; }} }} user root;"
             ),
         )?;
-        let command = Command::new("nginx").arg("-c").arg(&config).spawn();
-        Self::begin("nginx", address, command)
+        let child = Command::new("nginx").arg("-c").arg(&config).spawn()?;
+        Ok(Self {
+            name: "nginx, two workers",
+            address,
+            tls: Some(tls),
+            process: Process::new(child).listens(address)?,
+        })
     }
 
-    pub(crate) fn lighttpd(folder: &Path, scratch: &Path) -> io::Result<Self> {
+    pub(crate) fn lighttpd(scratch: &Scratch) -> io::Result<Self> {
         let address = free_port()?;
-        let config = scratch.join("lighttpd.conf");
-        fs::write(
-            &config,
-            format!(
+        let config = scratch.write(
+            "lighttpd.conf",
+            &format!(
                 "server.document-root = \"{}\"\nserver.bind = \"127.0.0.1\"\nserver.port = {}\n\
                  server.network-backend = \"sendfile\"\nserver.max-keep-alive-requests = 0\n\
                  server.max-connections = 4096\nserver.max-fds = 10000\n\
                  server.max-worker = 0\nserver.errorlog = \"/dev/null\"\n",
-                folder.display(),
+                scratch.root().display(),
                 address.port()
             ),
         )?;
-        let command = Command::new("lighttpd")
+        let child = Command::new("lighttpd")
             .arg("-D")
             .arg("-f")
             .arg(&config)
-            .spawn();
-        Self::begin("lighttpd", address, command)
-    }
-
-    fn begin(
-        name: &'static str,
-        address: SocketAddr,
-        child: io::Result<Child>,
-    ) -> io::Result<Self> {
-        let server = Self {
-            name,
+            .spawn()?;
+        Ok(Self {
+            name: "lighttpd, one process",
             address,
-            child: child?,
-        };
-        let end = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
-            if Instant::now() > end {
-                return Err(io::Error::other(format!("{name} does not listen")));
-            }
-            std::thread::yield_now();
-        }
-        Ok(server)
+            tls: None,
+            process: Process::new(child).listens(address)?,
+        })
     }
 
-    /// The process and its children.
-    fn processes(&self) -> Vec<u32> {
-        let id = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-        let children = children.unwrap_or_default();
-        let children = children.split_whitespace().filter_map(|id| id.parse().ok());
-        [id].into_iter().chain(children).collect()
+    /// HAProxy in TCP mode, in front of `backend`.
+    pub(crate) fn haproxy(scratch: &Scratch, backend: SocketAddr) -> io::Result<Self> {
+        let address = free_port()?;
+        let config = scratch.write(
+            "haproxy.cfg",
+            &format!(
+                "global\n maxconn 4096\ndefaults\n mode tcp\n timeout connect 5s\n \
+                 timeout client 60s\n timeout server 60s\nlisten all\n bind {address}\n \
+                 server one {backend}\n"
+            ),
+        )?;
+        let child = Command::new("haproxy")
+            .arg("-db")
+            .arg("-q")
+            .arg("-f")
+            .arg(&config)
+            .spawn()?;
+        Ok(Self {
+            name: "HAProxy, two threads",
+            address,
+            tls: None,
+            process: Process::new(child).listens(address)?,
+        })
     }
 
-    /// The processor's time that it has used.
-    pub(crate) fn cpu(&self) -> Duration {
-        let ticks: u64 = self.processes().into_iter().map(ticks).sum();
-        // USER_HZ is 100 on every Linux that is in use.
-        Duration::from_millis(ticks * 10)
+    /// The example `proxy`, in front of `backend`.
+    pub(crate) fn proxy(backend: SocketAddr) -> io::Result<Self> {
+        let address = free_port()?;
+        // Beside the folder of this program.
+        let example = std::env::current_exe()?.with_file_name("../examples/proxy");
+        let child = Command::new(example)
+            .arg(address.to_string())
+            .arg(backend.to_string())
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self {
+            name: "example proxy, two threads",
+            address,
+            tls: None,
+            process: Process::new(child).listens(address)?,
+        })
     }
 
-    /// Its resident memory in bytes, without what its processes share.
-    pub(crate) fn memory(&self) -> u64 {
-        let private = |id: u32| {
-            let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
-            let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
-            let kilobytes =
-                lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-            kilobytes.sum::<u64>() * 1024
-        };
-        self.processes().into_iter().map(private).sum()
+    /// The URL of `path`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
-}
-
-fn ticks(id: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let times = fields.split_whitespace().skip(11).take(2);
-    times.filter_map(|time| time.parse::<u64>().ok()).sum()
 }
 
 fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // nginx's master takes its workers with it on a signal that it can hear.
-        let id = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
-        let _ = self.child.wait();
-    }
-}
-
-/// Serves a folder until it is killed, and prints its address.
-pub(crate) fn run_ours(folder: &Path, one_thread: bool) -> io::Result<()> {
-    let runtime = match one_thread {
-        true => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?,
-        false => tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?,
-    };
-    runtime.block_on(async {
-        let listener = MonitoredListener::bind("127.0.0.1:0").await?;
-        println!("{}", listener.local_addr()?);
-        let folder = ServeFolder::open(folder)?;
-        serve(listener, folder).shutdown_on_signals().await?;
-        Ok(())
-    })
 }

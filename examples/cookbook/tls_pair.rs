@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (mut stream, client) = listener.accept_retrying().await;
         tokio::spawn(async move {
             let _ = stream.write_all(b"hello over TLS\n").await;
-            // Idle: a close_notify, a bare FIN and a reset are told apart all the same.
+            // A bare FIN is told as the peer's close: only a read finds that the close_notify is missing.
             println!("{client}: stopped: {}", stream.closed().await);
         });
     }

@@ -27,7 +27,7 @@ use std::io::{self, ErrorKind};
 /// | [`Aborted`](Self::Aborted), [`Dropped`](Self::Dropped) | our own program | not known |
 /// | [`RuntimeShutdown`](Self::RuntimeShutdown) | the runtime has shut down | not known |
 ///
-/// Where it is not known, only a reply of the peer's program can tell.
+/// If it is not known, only a reply of the peer's program can show it.
 /// [`Transfer::acknowledged`](crate::Transfer::acknowledged) says how much its kernel has received.
 ///
 /// # What a program does with it

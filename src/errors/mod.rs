@@ -143,7 +143,7 @@
 //! | you have | call |
 //! |---|---|
 //! | an [`io::Error`](std::io::Error) | [`classify`] |
-//! | it, and know that `connect`, `bind`, `accept`, `read`, `write` or a look-up failed | [`classify_call`] |
+//! | the same, and you know the failed call: `connect`, `bind`, `accept`, `read`, `write` or a look-up | [`classify_call`] |
 //! | an error of a library, a `Box<dyn Error>` | [`classify_error`]; [`Classifier::well_known`] if it is one of those |
 //! | a number from a log, perhaps of another system | [`classify_os`], or [`OsError`] for its name too |
 //! | a [`CloseReason`] | its [`class`](CloseReason::class) |

@@ -94,6 +94,27 @@ pin_project! {
     ///
     /// It also ends when the connection closes, with the same error as [`UntilClosed`](crate::UntilClosed). An error of
     /// the wrapped body is passed on; the exchange is then cancelled when HTTP drops the body.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::http::{Exchange, GoneReason};
+    /// use http_body_util::{BodyExt, Full};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// let mut body = guard.body(Full::new(&b"answer"[..]));
+    /// assert!(!exchange.is_gone());
+    /// // HTTP asks for no frame after the last byte of a body of known length.
+    /// assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), b"answer");
+    /// assert_eq!(exchange.gone_reason(), Some(GoneReason::Answered));
+    ///
+    /// let (exchange, guard) = Exchange::new(&stream.monitor());
+    /// drop(guard.body(Full::new(&b"answer"[..]))); // the client resets the HTTP/2 stream
+    /// assert_eq!(exchange.gone_reason(), Some(GoneReason::Cancelled));
+    /// # }
+    /// ```
     #[derive(Debug)]
     #[must_use = "dropping it cancels the exchange"]
     pub struct ExchangeBody<B> {

@@ -8,7 +8,44 @@ use std::sync::Arc;
 /// Represents the interest in a response: it must live as long as somebody waits for it. Dropping it means
 /// [`GoneReason::Cancelled`].
 ///
-/// Keep it in the future that handles the request, and move it into the response with [`body`](Self::body).
+/// Keep it in the future that handles the request, and move it into the response with [`body`](Self::body). With hyper:
+///
+/// ```
+/// use hangup::MonitoredStream;
+/// use hangup::http::{Exchange, GoneReason};
+/// use http_body_util::Full;
+/// use hyper::body::{Bytes, Incoming};
+/// use hyper::{Request, Response, server::conn::http1, service::service_fn};
+/// use hyper_util::rt::TokioIo;
+/// use std::convert::Infallible;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// let (io, mut client) = tokio::io::duplex(1024);
+/// let stream = MonitoredStream::unwatched(io);
+/// let monitor = stream.monitor();
+/// let (log, mut lines) = tokio::sync::mpsc::unbounded_channel();
+/// let service = service_fn(move |_: Request<Incoming>| {
+///     let (exchange, guard) = Exchange::new(&monitor);
+///     let log = log.clone();
+///     tokio::spawn(async move { log.send(exchange.gone().await) });
+///     async move {
+///         // If HTTP drops this future, it drops the guard, and the exchange is cancelled.
+///         let answer = Full::new(Bytes::from("hello"));
+///         Ok::<_, Infallible>(Response::new(guard.body(answer)))
+///     }
+/// });
+/// tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+///
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+/// let mut response = String::new();
+/// client.read_to_string(&mut response).await?;
+/// assert!(response.ends_with("hello"));
+/// assert_eq!(lines.recv().await, Some(GoneReason::Answered));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping it cancels the exchange"]
 pub struct ExchangeGuard {
     pub(super) shared: Arc<Request>,

@@ -17,6 +17,22 @@ use std::task::{Context, Poll};
 /// # Cancel safety
 ///
 /// Cancel safe: it may be dropped and created again at any time.
+///
+/// ```
+/// use hangup::MonitoredStream;
+/// use hangup::http::{Exchange, GoneReason};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let (exchange, guard) = Exchange::new(&stream.monitor());
+/// let gone = exchange.gone();
+/// let log = tokio::spawn(gone.clone()); // another task
+/// guard.answered();
+/// assert_eq!(log.await.unwrap(), GoneReason::Answered);
+/// assert_eq!(gone.await, GoneReason::Answered);
+/// # }
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Gone {
     shared: Arc<Request>,

@@ -15,6 +15,31 @@ use tokio::sync::mpsc;
 ///
 /// It ends when the [`Producer`](super::Producer) is dropped and all of its items are taken, or when the connection closes. Items that
 /// wait at the close are not returned.
+///
+/// ```
+/// use futures::StreamExt;
+/// use hangup::MonitoredStream;
+/// use hangup::http::producer;
+/// use http_body::Frame;
+/// use http_body_util::{BodyExt, StreamBody};
+/// use std::convert::Infallible;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let (mut producer, items) = producer(&stream.monitor(), 2);
+/// tokio::spawn(async move {
+///     for row in ["one\n", "two\n", "three\n"] {
+///         if producer.send(row).await.is_err() {
+///             return;
+///         }
+///     }
+/// });
+/// // A body for hyper, axum or tonic.
+/// let body = StreamBody::new(items.map(|row| Ok::<_, Infallible>(Frame::data(row.as_bytes()))));
+/// assert_eq!(BodyExt::collect(body).await.unwrap().to_bytes(), "one\ntwo\nthree\n");
+/// # }
+/// ```
 #[must_use = "dropping it tells the producer that nobody receives"]
 pub struct ProducerStream<T> {
     receiver: mpsc::Receiver<T>,

@@ -77,6 +77,28 @@ pub fn producer_with_policy<T: Send + 'static>(
 ///
 /// It ends when the [`Producer`] is dropped and all of its items are taken. When the client has stalled or the
 /// connection closes, it ends with an error that carries the [`CloseReason`].
+///
+/// ```
+/// use futures::StreamExt;
+/// use hangup::http::producer_with_policy;
+/// use hangup::{CloseReason, MonitoredStream, StallPolicy};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> std::io::Result<()> {
+/// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let policy = StallPolicy::new(1, Duration::from_secs(30));
+/// let (mut producer, mut items) = producer_with_policy(&stream.monitor(), 1, policy)?;
+/// producer.send("row").await.unwrap();
+/// assert_eq!(items.next().await.unwrap().unwrap(), "row");
+///
+/// tokio::time::sleep(Duration::from_secs(60)).await; // the client does not read
+/// let error = items.next().await.unwrap().unwrap_err();
+/// assert_eq!(CloseReason::find(&*error), Some(CloseReason::Stalled));
+/// assert!(items.next().await.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping it tells the producer that nobody receives"]
 pub struct StallStream<T> {
     queue: Judged<mpsc::Receiver<T>>,

@@ -57,7 +57,7 @@ mod tests {
     fn enough_is_enough() {
         let mut window = window(100, 10_000);
         assert!((1..100).all(|look| !window.look(look * 9, 10_000)));
-        // From here on a byte less than 100 in twelve looks.
+        // From here on, it takes 99 bytes in twelve readings.
         let after = (0..12).map(|look| window.look(99 * 9 + look * 99 / 12, 10_000));
         assert!(after.last().unwrap());
     }

@@ -147,9 +147,10 @@ async fn drain(registry: &Registry, stop: &mut Stop, timeout: Duration) -> Drain
     registry.for_each(|connection| {
         aborted += 1;
         connection.limit(LimitReason::Shutdown);
-        connection.command(Command::End);
-        // An upgraded connection no longer has a task of ours that could obey the command.
+        // An upgraded connection no longer has a task of ours that could obey the command. And before the command: the
+        // task drops the stream, and a drop sends a FIN.
         connection.monitor.abort();
+        connection.command(Command::End);
     });
     // The runtime drops the connections that do not end in this time.
     let _ = tokio::time::timeout(ABORT, registry.empty()).await;

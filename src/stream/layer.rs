@@ -20,6 +20,38 @@ pin_project! {
     /// It forwards every call. The monitors belong to the stream above, and the watcher watches this stream's socket for
     /// them. When the transport is dropped, the watcher releases the socket before it is closed. If the stream above
     /// still exists then, it closes with [`CloseReason::Dropped`].
+    ///
+    /// A protocol that only has a header may return the transport itself:
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredListener};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let mut balancer = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// balancer.write_all(b"PROXY TCP4 192.0.2.1 192.0.2.9 50000 80\r\nGET").await?;
+    ///
+    /// let (stream, _) = listener.accept().await?;
+    /// let mut header = String::new();
+    /// let layered = stream.layer(async |mut transport| {
+    ///     while !header.ends_with("\r\n") {
+    ///         header.push(transport.read_u8().await?.into());
+    ///     }
+    ///     Ok(transport)
+    /// });
+    /// let mut stream = layered.await?;
+    /// assert_eq!(header.split(' ').nth(2), Some("192.0.2.1")); // the client of the balancer
+    ///
+    /// let mut request = [0; 3];
+    /// stream.read_exact(&mut request).await?;
+    /// assert_eq!(&request, b"GET");
+    /// drop(balancer);
+    /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub struct Transport<S> {
         // Before `io`, as in `MonitoredStream` (invariant 3).
         below: Below,

@@ -56,6 +56,7 @@ pub(super) enum Input {
 
 impl<S> MonitoredStream<S> {
     /// Polls a read. `read` either consumes the input or only peeks at it.
+    #[inline]
     pub(super) fn poll_read_by(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -115,6 +116,7 @@ impl<S> MonitoredStream<S> {
 }
 
 impl<S: AsyncRead> AsyncRead for MonitoredStream<S> {
+    #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

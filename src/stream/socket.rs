@@ -9,8 +9,39 @@ use tokio::net::TcpStream;
 
 /// A socket of tokio's that can be read and written without waiting: `TcpStream` and `UnixStream`.
 ///
-/// It is the bound of [`MonitoredStream::try_read`](crate::MonitoredStream::try_read) and its siblings. It is sealed: a stream that buffers, such as
-/// TLS, has no readiness of its own.
+/// It is the bound of [`MonitoredStream::try_read`](crate::MonitoredStream::try_read) and its siblings. It is sealed: a
+/// stream that buffers, such as TLS, has no readiness of its own.
+///
+/// ```
+/// use hangup::{DirectIo, MonitoredListener, MonitoredStream};
+/// use std::io::{self, ErrorKind};
+/// use tokio::io::AsyncWriteExt;
+///
+/// /// Takes everything that has arrived, without waiting.
+/// fn take<S: DirectIo>(stream: &mut MonitoredStream<S>) -> io::Result<Vec<u8>> {
+///     let (mut taken, mut chunk) = (Vec::new(), [0; 1024]);
+///     loop {
+///         match stream.try_read(&mut chunk) {
+///             Ok(0) => return Ok(taken),
+///             Ok(bytes) => taken.extend(&chunk[..bytes]),
+///             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(taken),
+///             Err(error) => return Err(error),
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (mut stream, _) = listener.accept().await?;
+/// assert_eq!(take(&mut stream)?, b"");
+/// client.write_all(b"hello").await?;
+/// stream.readable().await?;
+/// assert_eq!(take(&mut stream)?, b"hello");
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read and written without waiting",
     note = "`try_read`, `try_write` and `readable` are for a `TcpStream` and a `UnixStream`: elsewhere use `AsyncRead` and `AsyncWrite`"

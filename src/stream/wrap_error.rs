@@ -8,6 +8,25 @@ use std::io;
 /// which is open and not watched.
 ///
 /// With `?` it becomes an [`io::Error`], and the stream is dropped.
+///
+/// ```
+/// use hangup::MonitoredStream;
+/// use std::io::{self, ErrorKind};
+/// use tokio::net::UdpSocket;
+///
+/// fn watch(socket: UdpSocket) -> io::Result<()> {
+///     MonitoredStream::try_new(socket)?; // the error drops the socket
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let error = watch(UdpSocket::bind("127.0.0.1:0").await?).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+/// assert!(error.to_string().contains("it has no connection"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct WrapError<S> {
     error: io::Error,
     io: S,

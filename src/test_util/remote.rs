@@ -8,7 +8,23 @@ use std::sync::Arc;
 
 /// The peer of a scripted stream, controlled by the test: see [`test_util`](crate::test_util).
 ///
-/// Dropping it does nothing.
+/// Dropping it does nothing. A clone can disconnect from another task, for example after some time:
+///
+/// ```
+/// use hangup::test_util::scripted;
+/// use hangup::CloseReason;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let (stream, remote) = scripted(tokio::io::duplex(64).0);
+/// tokio::spawn(async move {
+///     tokio::time::sleep(Duration::from_secs(3600)).await;
+///     remote.hang_up(CloseReason::TimedOut);
+/// });
+/// assert_eq!(stream.closed().await, CloseReason::TimedOut); // at once: the clock is paused
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Remote {
     shared: Arc<Socket>,

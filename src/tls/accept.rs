@@ -31,7 +31,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
@@ -66,7 +66,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// use std::task::{Context, Waker};
@@ -96,7 +96,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;

@@ -50,7 +50,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
@@ -81,7 +81,7 @@ impl TlsListener {
     /// use hangup::tls::TlsListener;
     /// use hangup::{CloseReason, MonitoredListener};
     /// use std::time::Duration;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
@@ -115,7 +115,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
@@ -141,7 +141,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
@@ -186,7 +186,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
@@ -209,7 +209,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
@@ -233,7 +233,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
@@ -254,7 +254,7 @@ impl TlsListener {
     /// # #[cfg(feature = "ring")] {
     /// use hangup::MonitoredListener;
     /// use hangup::tls::TlsListener;
-    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+    /// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
     /// # let runtime = tokio::runtime::Runtime::new().unwrap();
     /// # runtime.block_on(async {
     /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;

@@ -190,7 +190,7 @@ pub type ClientStream<S = TcpStream> = MonitoredStream<client::TlsStream<Transpo
 /// # async fn main() -> std::io::Result<()> {
 /// use hangup::{CloseReason, MonitoredListener, tls};
 ///
-/// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.rs"));
+/// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
 /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
 /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
 /// let (stream, _) = listener.accept().await?;

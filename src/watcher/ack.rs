@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::state::HalfClose;
 
-    /// The counters of the kernel and of the stream disagree for a moment: what was known stays known.
+    /// The counters of the kernel and of the stream disagree for a moment: the known number is kept.
     #[test]
     fn a_passing_disagreement_forgets_nothing() {
         let shared = SharedState::new(HalfClose::Close);
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(acks.update(&shared, backlog(40), || None), Some(60));
         assert_eq!(acks.update(&shared, || None, || None), Some(60));
         assert_eq!(acks.update(&shared, || None, || Some(30)), Some(70));
-        // Bytes that went past the stream: its own count can no longer be told, and the last one can.
+        // Bytes bypassed the stream, so its count is unknown from now on. The last known number stays.
         shared.counters.add_accepted(10);
         assert_eq!(acks.update(&shared, backlog(0), || None), Some(70));
         assert_eq!(acks.agreed, Some(false));
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(acks.update(&shared, backlog(110, 0), || None), Some(110));
     }
 
-    /// Nothing is told before the two counts have been compared.
+    /// Before the two counts have been compared, the number is unknown.
     #[test]
     fn the_first_question_may_come_at_the_wrong_moment() {
         let shared = SharedState::new(HalfClose::Close);

@@ -388,10 +388,11 @@ async fn a_reset_is_passed_on_behind_what_had_arrived() {
 /// complete.
 #[tokio::test]
 async fn the_other_peer_sees_the_same_end() {
+    // The peer stays open, so only its acknowledgements show that it has everything.
+    if lacks("acknowledged", "the_other_peer_sees_the_same_end") {
+        return;
+    }
     for reset in [false, true] {
-        if reset && lacks("reset_of_reads", "the_other_peer_sees_the_same_end") {
-            return;
-        }
         // Each of the two may be the one that leaves.
         for server_leaves in [false, true] {
             let (relay, client, server) = copy(&MonitorConfig::new());

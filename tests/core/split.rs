@@ -69,7 +69,10 @@ async fn halves_are_put_together_again() {
     let (reader, writer) = stream.into_split();
     let (other_reader, other_writer) = other.into_split();
     let error = reader.reunite(other_writer).unwrap_err();
-    assert_eq!(error.to_string(), "the two halves are of two streams");
+    assert_eq!(
+        error.to_string(),
+        "the two halves belong to different streams"
+    );
     let (reader, other_writer) = error.into_halves();
     other_reader.reunite(other_writer).unwrap();
     let mut stream = reader.reunite(writer).unwrap();

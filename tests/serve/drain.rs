@@ -4,13 +4,20 @@ use crate::client::Client;
 use crate::support::soon;
 use crate::{Running, endless};
 use axum::Router;
+use axum::body::Body;
 use axum::routing::get;
+use futures::StreamExt;
+use hangup::MonitoredListener;
 use hangup::serve::LimitReason;
+use std::convert::Infallible;
+use std::future::IntoFuture;
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, oneshot};
 
 /// Idle connections end at once, running requests are finished, and no new connection is taken.
 #[tokio::test]
@@ -68,4 +75,45 @@ async fn what_does_not_finish_in_time_is_aborted() {
         summary.to_string(),
         "1 connections served; at the shutdown 0 finished, 1 aborted; shutdown: 1"
     );
+}
+
+/// A response that ends with its connection looks complete to the client if that ends with a FIN.
+///
+/// The server is not a task of the runtime, as in a program's `main`: then its connections run beside it.
+#[test]
+fn what_is_aborted_does_not_look_complete() {
+    let begun = || futures::stream::iter([Ok::<_, Infallible>("begun")]);
+    let endless = move || Body::from_stream(begun().chain(futures::stream::pending()));
+    let router = Router::new().route("/", get(async move || endless()));
+    let runtime = Runtime::new().unwrap();
+    let listener = runtime
+        .block_on(MonitoredListener::bind("127.0.0.1:0"))
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let clients = std::thread::spawn(move || {
+        let clients: Vec<_> = std::iter::repeat_with(|| {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+            client.read_exact(&mut [0]).unwrap();
+            client
+        })
+        .take(40)
+        .collect();
+        stop.send(()).unwrap();
+        clients
+            .into_iter()
+            .map(|mut client| client.read_to_end(&mut Vec::new()))
+            .map(|end| end.map_err(|error| error.kind()))
+            .collect::<Vec<_>>()
+    });
+    let server = hangup::serve::serve(listener, router)
+        .shutdown_timeout(Duration::ZERO)
+        .graceful_shutdown(async { drop(stopped.await) });
+    assert_eq!(
+        runtime.block_on(server.into_future()).unwrap().aborted(),
+        40
+    );
+    let ends = clients.join().unwrap();
+    assert_eq!(ends, [Err(ErrorKind::ConnectionReset); 40]);
 }

@@ -114,7 +114,7 @@ impl<L, S> Server<L, S> {
     /// The rate at which a request's body has to arrive while the program waits for it; `None` for no limit. Default:
     /// 16 KiB in 30 s.
     ///
-    /// A slower body fails with an error of the kind [`TimedOut`](io::ErrorKind::TimedOut), and the service decides how to
+    /// A slower body fails with an error of the kind [`TimedOut`](std::io::ErrorKind::TimedOut), and the service decides how to
     /// answer. Time in which the service does not poll the body does not count. A client that may be silent for long
     /// within a request, as on a stream of gRPC, needs `None`.
     ///

@@ -13,6 +13,30 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The borrowed half of a stream that reads: see [`MonitoredStream::split`].
+///
+/// ```
+/// use hangup::MonitoredListener;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (mut stream, _) = listener.accept().await?;
+///
+/// client.write_all(b"stop").await?;
+/// let (mut reader, mut writer) = stream.split();
+/// // A task that sends until the client says stop.
+/// let mut command = [0; 4];
+/// tokio::select! {
+///     read = reader.read_exact(&mut command) => assert_eq!(read?, 4),
+///     () = async { while writer.write_all(b"event").await.is_ok() {} } => unreachable!("it is there"),
+/// }
+/// assert_eq!(&command, b"stop");
+/// assert!(!stream.is_closed()); // whole again
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ReadHalf<'a, S> {
     cell: Arc<SplitCell<&'a mut MonitoredStream<S>>>,

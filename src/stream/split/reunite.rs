@@ -75,7 +75,7 @@ impl<S> fmt::Debug for ReuniteError<S> {
 
 impl<S> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the two halves are of two streams")
+        f.write_str("the two halves belong to different streams")
     }
 }
 

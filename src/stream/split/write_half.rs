@@ -14,6 +14,29 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 
 /// The borrowed half of a stream that writes: see [`MonitoredStream::split`].
+///
+/// Dropping it does not shut the sending direction down.
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredListener};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (mut stream, _) = listener.accept().await?;
+/// let monitor = stream.monitor();
+///
+/// let (mut reader, mut writer) = stream.split();
+/// drop(client);
+/// assert_eq!(monitor.closed().await, CloseReason::PeerClosed);
+/// assert_eq!(reader.read(&mut [0]).await?, 0);
+/// let error = writer.write_all(b"for nobody").await.unwrap_err();
+/// assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::PeerClosed));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct WriteHalf<'a, S> {
     cell: Arc<SplitCell<&'a mut MonitoredStream<S>>>,

@@ -5,11 +5,11 @@
 //! the last descriptor of the file is closed (epoll(7)). We never remove it by its number, which may name another file by
 //! then: closing the epoll removes it.
 //!
-//! The entry is level-triggered, so that epoll_wait(2) on this epoll tells the state of exactly that file, at any time
+//! The entry is level-triggered, so that epoll_wait(2) on this epoll returns the state of exactly that file, at any time
 //! and without the number. It asks only for `EPOLLRDHUP`, and the watcher's epoll holds this one: data wakes nobody.
 //!
-//! `SO_ERROR` is the owner's: the kernel reports it once, and the owner's next read has to get it. `POLLERR` tells that
-//! there is an error, and not which one.
+//! `SO_ERROR` belongs to the owner: the kernel reports it once, and the owner's next read must get it. `POLLERR` only says
+//! that there is an error, and not which one.
 //!
 //! The number is used for two questions that change nothing: `TCP_INFO`, which refines the flags, and the inode. An
 //! answer counts only if the number names the registered file afterwards. A file that is closed is never named again.
@@ -66,7 +66,7 @@ pub(super) fn examine(descriptor: Descriptor, epoll: RawFd, kind: Kind) -> Obser
     Observation { event, error: None }
 }
 
-/// What the state of the connection tells; `None` if it is not known.
+/// The event for the state of the connection; `None` if the state is not known.
 fn of_tcp(
     descriptor: Descriptor,
     flags: libc::c_short,

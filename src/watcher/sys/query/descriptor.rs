@@ -117,7 +117,7 @@ impl Descriptor {
         })
     }
 
-    /// Whether the peer's FIN has arrived on a TCP connection; `None` where the system does not tell.
+    /// Whether the peer's FIN has arrived on a TCP connection; `None` if the system does not report it.
     ///
     /// The hint of `TCP_INQ` (Linux 4.18) counts unread bytes and the FIN (`tcp_inq_hint` in net/ipv4/tcp.c).
     /// `FIONREAD` counts unread bytes alone (tcp(7)). The hint comes with a message that is only peeked at. A peek

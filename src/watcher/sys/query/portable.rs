@@ -1,4 +1,4 @@
-//! Systems other than Linux: one watched socket, and what is done where the system does not tell.
+//! Systems other than Linux: one watched socket, and the answers where the system reports nothing.
 
 #![allow(unsafe_code)]
 
@@ -126,7 +126,7 @@ impl Target {
         let _ = self.lend(|fd| rustix::net::shutdown(fd, rustix::net::Shutdown::Both));
     }
 
-    /// Has the connection reset when it is closed.
+    /// Makes the close of the descriptor reset the connection.
     pub(in crate::watcher) fn reset(self) {
         self.lend(reset_at_close);
     }

@@ -80,7 +80,7 @@ pub(super) fn limit_retransmission(raw: Raw, within: Duration) {
     };
 }
 
-/// The socket's error, which the system may not tell again.
+/// The event for the error of a socket. The system may not report the error again.
 fn failed(error: Errno) -> Observation {
     let error = io::Error::from(error);
     let event = match error.kind() {
