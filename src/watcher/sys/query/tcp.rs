@@ -9,7 +9,7 @@
 //! | CLOSE, `SO_ERROR` is ECONNRESET | a reset | `Reset` |
 //! | CLOSE, another `SO_ERROR` | a timeout, or an ICMP error | `Failed` |
 //! | CLOSE, no error, our FIN was acknowledged | both sides ended in order | `BothFinished` |
-//! | CLOSE, no error, our FIN was not acknowledged | another call was given the error | `Reset`, or `Vanished` if the system does not report whether a FIN came |
+//! | CLOSE, no error, our FIN was not acknowledged | another call was given the error | `HungUp` if a FIN came, or else `Reset`; `Vanished` if the system does not report which |
 
 use super::super::contract::{Backlog, Observation};
 use super::descriptor::Descriptor;
@@ -64,7 +64,9 @@ fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Observati
             // Stored for the next read, which the kernel would not give the error again.
             error: Some(libc::ECONNRESET),
         },
-        Some(true) => Event::Reset { after_fin: true }.into(),
+        // A reset after the FIN, or an orderly end: after a retransmission the counts do not tell whether our FIN was
+        // acknowledged.
+        Some(true) => Event::HungUp.into(),
         None => Event::Vanished.into(),
     }
 }
