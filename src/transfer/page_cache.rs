@@ -181,43 +181,21 @@ mod tests {
 
     /// A file of `length` bytes on a disk, none of which is in the page cache; `None` where the temporary
     /// directory is memory.
-    fn cold_file(length: usize, advice: rustix::fs::Advice) -> Option<File> {
+    fn cold_file(length: usize) -> Option<File> {
         let path =
             std::env::temp_dir().join(format!("hangup-cold-{}-{length}", std::process::id()));
         std::fs::write(&path, vec![7; length]).unwrap();
         let file = File::open(&path).unwrap();
         file.sync_all().unwrap();
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
-        // Before the probe, which may start a read-ahead.
-        rustix::fs::fadvise(&file, 0, None, advice).unwrap();
         std::fs::remove_file(path).unwrap();
         (is_known(&file) && probe(&file, 0).is_err()).then_some(file)
-    }
-
-    /// Pages behind the last one that is there were counted as there, up to the next look. While a read-ahead was under
-    /// way, sendfile(2) then waited for them, and with it the worker.
-    #[test]
-    fn no_more_is_warm_than_has_arrived() {
-        let length = 8 << 20;
-        for pages in [1, 5, 31, 32, 33, 64, 200] {
-            // A file for each: a probe may have the system read the page that it finds missing.
-            let Some(file) = cold_file(length, rustix::fs::Advice::Random) else {
-                return eprintln!("skipped: the temporary directory has no cold files");
-            };
-            fill(&file, 0, pages * PAGE).unwrap();
-            let warm = cached(&file, 0, length).unwrap();
-            assert!(
-                (pages..=pages + 1).contains(&(warm / PAGE)),
-                "{pages}: {warm}"
-            );
-            assert_eq!(cached(&file, 0, 100).unwrap(), 100);
-        }
     }
 
     #[test]
     fn cold_parts_are_distinguished_from_warm_ones() {
         let length = 4 << 20;
-        let Some(file) = cold_file(length, rustix::fs::Advice::Normal) else {
+        let Some(file) = cold_file(length) else {
             return eprintln!("skipped: the temporary directory has no cold files");
         };
         assert_eq!(cached(&file, 0, 1 << 20).unwrap(), 0);
