@@ -15,7 +15,7 @@
 //! A sender that finds others waiting does not overtake them, unless they were passed over: see
 //! [`WaitQueue`](crate::outbox::queue::wait_queue::WaitQueue).
 
-use super::core::{Core, Deferred, Phase};
+use super::core::{Core, Deferred};
 use super::shared::OutboxShared;
 use super::store_jobs::{Stored, ToStore};
 use crate::outbox::confirm::Ids;
@@ -111,9 +111,7 @@ impl<T: Message> OutboxShared<T> {
         in_turn: bool,
         deferred: &mut Deferred<T>,
     ) -> Result<u64, Declined<T>> {
-        if core.phase != Phase::Open
-            && let Some(reason) = core.phase.refused()
-        {
+        if let Some(reason) = core.phase.refused() {
             return Err(Declined { offer, reason });
         }
         let size = offer.terms.size as usize;
