@@ -9,49 +9,18 @@
 //!
 //! Each run makes a million calls of a stream in memory. The instructions of `none` are those of the start.
 
+#[path = "overhead/ready.rs"]
+mod ready;
+
 use hangup::MonitoredStream;
+use ready::Ready;
 use std::hint::black_box;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const CALLS: usize = 1_000_000;
 const SIZE: usize = 64;
-
-/// A stream that is always ready.
-struct Memory;
-
-impl AsyncRead for Memory {
-    #[inline(never)]
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        buf.put_slice(&[7; SIZE]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Memory {
-    #[inline(never)]
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(black_box(bytes).len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
 
 #[inline(never)]
 fn write(stream: &mut (impl AsyncWrite + Unpin), calls: usize) {
@@ -80,10 +49,10 @@ fn main() {
     let what = arguments.find(|argument| !argument.starts_with("--"));
     match what.as_deref() {
         Some("none") => {}
-        Some("bare-write") => write(&mut Memory, CALLS),
-        Some("bare-read") => read(&mut Memory, CALLS),
-        Some("write") => write(&mut MonitoredStream::unwatched(Memory), CALLS),
-        Some("read") => read(&mut MonitoredStream::unwatched(Memory), CALLS),
+        Some("bare-write") => write(&mut Ready, CALLS),
+        Some("bare-read") => read(&mut Ready, CALLS),
+        Some("write") => write(&mut MonitoredStream::unwatched(Ready), CALLS),
+        Some("read") => read(&mut MonitoredStream::unwatched(Ready), CALLS),
         _ => println!("run it under valgrind: see the head of benches/instructions.rs"),
     }
 }

@@ -11,6 +11,7 @@ mod instructions;
 mod life;
 mod loopback;
 mod memory;
+mod ready;
 mod slices;
 
 use slices::{Comparison, Meter, Quartiles};

@@ -1,5 +1,6 @@
 //! Small calls without a kernel: a stream in memory that is always ready.
 
+use crate::ready::Ready;
 use crate::slices::{Comparison, Meter, Round, Work};
 use hangup::MonitoredStream;
 use std::hint::black_box;
@@ -11,41 +12,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const SIZE: usize = 64;
 const CALLS: u64 = 20_000;
-
-/// Takes all that is written, and fills all that is read into. Its calls are true calls, as those of a
-/// socket are.
-struct Ready;
-
-impl AsyncRead for Ready {
-    #[inline(never)]
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        buf.advance(buf.remaining());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Ready {
-    #[inline(never)]
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(black_box(buf).len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
 
 /// Compares writes and reads.
 pub(crate) fn compare(
