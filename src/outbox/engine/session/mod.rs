@@ -16,7 +16,7 @@ mod write;
 pub(crate) use end::{SessionEnd, is_ack_timeout};
 
 use self::end::AckTimeout;
-use super::core::Deferred;
+use super::deferred::Deferred;
 use super::housekeeping::{Housekeeping, Interrupt};
 use super::settings::{Encode, Limits};
 use super::shared::OutboxShared;

@@ -2,7 +2,7 @@
 
 use super::acknowledged::GRAIN;
 use super::{BATCH, FIRST_LOOK, Session, TURN};
-use crate::outbox::engine::core::Refusal;
+use crate::outbox::engine::settle::Refusal;
 use crate::outbox::envelope::Envelope;
 use crate::outbox::message::Message;
 use crate::outbox::queue::buffer::Taken;
