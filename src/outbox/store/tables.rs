@@ -13,10 +13,7 @@ use super::error::{Outcome, StoreProblem};
 use super::frame::{self, LIMIT};
 use super::region::Region;
 use bytes::Bytes;
-use redb::{
-    Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError,
-    WriteTransaction,
-};
+use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 use std::ops::ControlFlow;
 
 /// The messages by their numbers, and [`Counts`] after them. A commit writes the page of the newest messages in any

@@ -3,6 +3,7 @@
 mod commit;
 mod store;
 
+use super::Fsync;
 use super::counts::Counts;
 use super::error::{StoreError, StoreProblem};
 use super::header::Header;
@@ -12,7 +13,6 @@ use super::options::StoreOptions;
 use super::salvage::Salvage;
 use super::store_file::StoreFile;
 use super::tables::Tables;
-use super::{Fsync, Store};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 ///
 /// Its calls block. [`open`](Self::open) takes as long as it takes to read the file; the outbox makes all other
 /// calls on a thread of its own. The store needs about 8 MiB of memory, whatever the size of the file, plus what
-/// [`recover`](Store::recover) returns.
+/// [`recover`](crate::outbox::Store::recover) returns.
 ///
 /// # What is promised
 ///
