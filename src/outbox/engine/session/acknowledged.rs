@@ -1,7 +1,7 @@
 //! From acknowledged bytes to messages.
 //!
 //! With `Confirm::Acknowledged` a session has to know which message ends at which byte of the stream. It counts bytes
-//! from `Monitor::accepted` when the connection begins, and pushes a mark (bytes, number) into [`AckMarks`]:
+//! from `Monitor::accepted` when the connection begins, and pushes a mark (bytes, number) into `AckMarks`:
 //!
 //! * on a stream that the monitor counts itself (`direct`), every [`GRAIN`] bytes inside a batch, and at its end;
 //! * on a stream above it, such as TLS, only when a batch is flushed: how many bytes of the lower stream a
