@@ -7,15 +7,13 @@
 //! | `dead letters` | number | frame |
 //! | `scratch` | | empty |
 
+use super::change::{Change, Failed};
+use super::counts::{COUNTS, Counts};
 use super::error::{Outcome, StoreProblem};
-use super::frame::{self, HEAD, Head, Kind, LIMIT};
-use super::store_file::Region;
+use super::frame::{self, LIMIT};
+use super::region::Region;
 use bytes::Bytes;
-use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    TableError, WriteTransaction,
-};
-use std::io;
+use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 use std::ops::ControlFlow;
 
 /// The messages by their numbers, and [`Counts`] after them. A commit writes the page of the newest messages in any
@@ -23,8 +21,6 @@ use std::ops::ControlFlow;
 const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
 /// The dead letters by the numbers of their messages.
 const DEAD_LETTERS: TableDefinition<u64, &[u8]> = TableDefinition::new("dead letters");
-/// The key of the counts: above all numbers.
-const COUNTS: u64 = u64::MAX;
 /// Empty after each commit: see [`ROOM`].
 const SCRATCH: TableDefinition<u64, &[u8]> = TableDefinition::new("scratch");
 
@@ -38,67 +34,6 @@ const UNCHECKED: u64 = 16 * 1024;
 
 /// The cache of the database in bytes. Most pages are used about once, so a small one is enough.
 const CACHE: usize = 4 * 1024 * 1024;
-
-/// What is known about the tables without reading them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Counts {
-    /// Above all numbers that were ever given.
-    pub(super) next: u64,
-    /// The sequence of the last commit.
-    pub(super) sequence: u64,
-    pub(super) messages: u64,
-    pub(super) dead_letters: u64,
-    /// The size of messages and dead letters, with their heads.
-    pub(super) bytes: u64,
-}
-
-impl Counts {
-    const SIZE: usize = 5 * 8;
-
-    fn to_bytes(self) -> [u8; Self::SIZE] {
-        let mut bytes = [0; Self::SIZE];
-        let counts = [
-            self.next,
-            self.sequence,
-            self.messages,
-            self.dead_letters,
-            self.bytes,
-        ];
-        for (place, count) in bytes.chunks_exact_mut(8).zip(counts) {
-            place.copy_from_slice(&count.to_le_bytes());
-        }
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; Self::SIZE] = bytes.try_into().ok()?;
-        let count = |at: usize| Some(u64::from_le_bytes(bytes[at..at + 8].try_into().ok()?));
-        Some(Self {
-            next: count(0)?,
-            sequence: count(8)?,
-            messages: count(16)?,
-            dead_letters: count(24)?,
-            bytes: count(32)?,
-        })
-    }
-}
-
-/// The error of a commit.
-#[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) problem: StoreProblem,
-    /// Whether the commit may have been made in spite of the error.
-    pub(super) in_doubt: bool,
-}
-
-impl<E: Into<StoreProblem>> From<E> for Failed {
-    fn from(error: E) -> Self {
-        Self {
-            problem: error.into(),
-            in_doubt: false,
-        }
-    }
-}
 
 /// An open database.
 #[derive(Debug)]
@@ -225,115 +160,6 @@ impl Tables {
     }
 }
 
-/// The tables inside a transaction.
-pub(super) struct Change<'a> {
-    messages: Table<'a, u64, &'static [u8]>,
-    dead_letters: Table<'a, u64, &'static [u8]>,
-    counts: &'a mut Counts,
-    file: u64,
-    /// A rough count of the bytes that the change added.
-    added: &'a mut u64,
-}
-
-impl Change<'_> {
-    /// Adds messages. A number that is already there is replaced.
-    pub(super) fn add(&mut self, batch: &[(u64, impl AsRef<[u8]>)]) -> Outcome<()> {
-        let oldest = self.messages.first()?.map(|(number, _)| number.value());
-        let oldest = oldest.filter(|&number| number != COUNTS);
-        let first = batch.first().map_or(0, |(number, _)| *number);
-        let floor = oldest.map_or(first, |oldest| oldest.min(first));
-        for (number, message) in batch {
-            if *number < self.counts.next {
-                self.remove(&[*number])?;
-            }
-            let head = self.head(*number, floor, Kind::Message);
-            let length = put(&mut self.messages, head, message.as_ref())?;
-            self.took(length);
-            self.counts.messages += 1;
-            self.counts.next = self.counts.next.max(number + 1);
-        }
-        Ok(())
-    }
-
-    /// Removes messages. Unknown numbers are ignored.
-    pub(super) fn remove(&mut self, numbers: &[u64]) -> Outcome<()> {
-        for number in numbers.iter().filter(|&&number| number < LIMIT) {
-            if let Some(old) = self.messages.remove(number)? {
-                self.counts.bytes -= old.value().len() as u64;
-                self.counts.messages -= 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Turns a message into a dead letter. An unknown number is ignored.
-    pub(super) fn bury(&mut self, number: u64, reason: &str) -> Outcome<()> {
-        if number >= LIMIT {
-            return Ok(());
-        }
-        let Some(row) = self.messages.remove(number)? else {
-            return Ok(());
-        };
-        let (_, message) = frame::read(self.file, number, row.value())?;
-        self.counts.bytes -= row.value().len() as u64;
-        self.counts.messages -= 1;
-        drop(row);
-        let mut letter = (reason.len() as u32).to_le_bytes().to_vec();
-        letter.extend(reason.as_bytes());
-        letter.extend(message);
-        self.add_dead_letter(number, &letter)
-    }
-
-    /// Adds a dead letter in its stored form.
-    pub(super) fn add_dead_letter(&mut self, number: u64, letter: &[u8]) -> Outcome<()> {
-        let head = self.head(number, 0, Kind::DeadLetter);
-        let length = put(&mut self.dead_letters, head, letter)?;
-        self.took(length);
-        self.counts.dead_letters += 1;
-        self.counts.next = self.counts.next.max(number + 1);
-        Ok(())
-    }
-
-    /// Removes dead letters. Unknown numbers are ignored.
-    pub(super) fn remove_dead_letters(&mut self, numbers: &[u64]) -> Outcome<()> {
-        for number in numbers {
-            if let Some(old) = self.dead_letters.remove(number)? {
-                self.counts.bytes -= old.value().len() as u64;
-                self.counts.dead_letters -= 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts a frame of this length.
-    fn took(&mut self, length: u64) {
-        self.counts.bytes += length;
-        // A page is at least half full.
-        *self.added += 2 * length;
-    }
-
-    fn head(&self, number: u64, floor: u64, kind: Kind) -> Head {
-        Head {
-            file: self.file,
-            number,
-            sequence: self.counts.sequence,
-            floor,
-            kind,
-        }
-    }
-}
-
-/// Writes a frame. Returns its length.
-fn put(table: &mut Table<'_, u64, &'static [u8]>, head: Head, message: &[u8]) -> Outcome<u64> {
-    if head.number >= LIMIT {
-        return Err(StoreProblem::NumberTooLarge);
-    }
-    let length = u32::try_from(HEAD + message.len()).map_err(|_| StoreProblem::TooLarge)?;
-    let mut place = table.insert_reserve(head.number, length as usize)?;
-    head.write(message, place.as_mut());
-    Ok(length.into())
-}
-
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE);
@@ -362,36 +188,3 @@ fn read_counts(database: &Database) -> Outcome<Counts> {
     let row = messages.get(COUNTS)?.ok_or_else(unknown)?;
     Counts::from_bytes(row.value()).ok_or_else(unknown)
 }
-
-impl From<redb::Error> for StoreProblem {
-    fn from(error: redb::Error) -> Self {
-        match error {
-            redb::Error::DatabaseAlreadyOpen => Self::InUse,
-            redb::Error::ValueTooLarge(_) => Self::TooLarge,
-            // The database's error for a file with other first bytes.
-            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Self::damaged(error.to_string())
-            }
-            redb::Error::Io(error) => error.into(),
-            other => Self::damaged(other.to_string()),
-        }
-    }
-}
-
-macro_rules! from_redb {
-    ($($error:ty),*) => {$(
-        impl From<$error> for StoreProblem {
-            fn from(error: $error) -> Self {
-                redb::Error::from(error).into()
-            }
-        }
-    )*};
-}
-
-from_redb!(
-    DatabaseError,
-    redb::StorageError,
-    TableError,
-    redb::CommitError,
-    redb::TransactionError
-);
