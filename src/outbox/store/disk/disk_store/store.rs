@@ -1,12 +1,12 @@
 //! The calls of the trait [`Store`].
 
 use super::DiskStore;
-use crate::outbox::store::change::Failed;
 use crate::outbox::store::contract::Store;
-use crate::outbox::store::counts::Counts;
 use crate::outbox::store::dead_letter::DeadLetter;
-use crate::outbox::store::error::{Outcome, StoreProblem};
-use crate::outbox::store::frame::HEAD;
+use crate::outbox::store::disk::change::Failed;
+use crate::outbox::store::disk::counts::Counts;
+use crate::outbox::store::disk::error::{Outcome, StoreProblem};
+use crate::outbox::store::disk::frame::HEAD;
 use bytes::Bytes;
 use std::io;
 use std::ops::ControlFlow;

@@ -1,11 +1,11 @@
 //! Commits of changes, and what follows a commit that failed.
 
 use super::DiskStore;
-use crate::outbox::store::change::{Change, Failed};
-use crate::outbox::store::counts::Counts;
-use crate::outbox::store::error::{Outcome, StoreProblem};
-use crate::outbox::store::region::Region;
-use crate::outbox::store::tables::Tables;
+use crate::outbox::store::disk::change::{Change, Failed};
+use crate::outbox::store::disk::counts::Counts;
+use crate::outbox::store::disk::error::{Outcome, StoreProblem};
+use crate::outbox::store::disk::region::Region;
+use crate::outbox::store::disk::tables::Tables;
 
 /// The store does not compact a file that is smaller than this by itself.
 const COMPACT: u64 = 4 * 1024 * 1024;
