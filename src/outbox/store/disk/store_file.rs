@@ -149,6 +149,7 @@ impl StoreFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[derive(Debug, Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);
