@@ -438,7 +438,7 @@ pub use connection::Connection;
 pub use envelope::Envelope;
 pub use give_up::GiveUpReason;
 #[cfg(feature = "json")]
-pub use json::{Json, JsonLines};
+pub use json::{Json, JsonLines, NumberedJsonLines};
 pub use message::{Importance, Message};
 pub use overflow::Overflow;
 pub use processed::{ConfirmedBy, Processed};

@@ -1,7 +1,7 @@
 //! Opening a store, by its options.
 
 use super::backend::StorageBackend;
-use super::disk::DiskStore;
+use super::disk_store::DiskStore;
 use super::error::{StoreError, StoreProblem};
 use super::opening;
 use super::options::StoreOptions;

@@ -3,7 +3,7 @@
 //! Confirmations of numbers and ids also cover messages that were written on an earlier connection (below `fresh`): a
 //! reply may arrive late. A count covers only the present connection, because the peer counts from its start.
 
-use super::buffer::{Buffer, Ids, Outcome, Settled};
+use super::{Buffer, Ids, Outcome, Settled};
 
 impl<T> Buffer<T> {
     /// Confirms all messages that were written before this position.

@@ -1,8 +1,8 @@
 //! What the buffer does differently when messages have priorities: they are written in the order of `Order`, and not in that
 //! of their numbers.
 
-use super::buffer::{Budget, Buffer, Outcome, Settled, Taken};
-use super::order::Order;
+use super::super::order::Order;
+use super::{Budget, Buffer, Outcome, Settled, Taken};
 
 impl<T> Buffer<T> {
     /// Messages have keys and priorities from now on. Nothing is held yet.

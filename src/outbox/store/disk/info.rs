@@ -1,6 +1,6 @@
 //! Counts and sizes of a store.
 
-use super::tables::Counts;
+use super::counts::Counts;
 
 /// Counts and sizes of a [`DiskStore`](super::DiskStore), from [`DiskStore::info`](super::DiskStore::info).
 ///

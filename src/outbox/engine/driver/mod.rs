@@ -13,20 +13,22 @@
 //! The task ends when the outbox is drained, when the time of a shutdown is over, or when another thread ended the
 //! outbox. [`Housekeeping::poll`] reports each of these as an [`Interrupt`] in every state.
 
-use super::core::{Deferred, OutboxEnd, Refusal};
+mod connect;
+mod suspect;
+
+use super::deferred::Deferred;
 use super::housekeeping::{Housekeeping, Interrupt};
-use super::session::{BATCH, Session, SessionEnd, is_ack_timeout};
+use super::phase::OutboxEnd;
+use super::session::{BATCH, Session, SessionEnd};
 use super::settings::{Connect, GiveUpOn, Limits, NewDelays, NewEncoder, Settings};
 use super::shared::OutboxShared;
 use super::store_writer::StoreWriter;
-use crate::errors::{CloseReason, ErrorClass, classify};
+use crate::errors::CloseReason;
 use crate::outbox::confirm::Replies;
 use crate::outbox::connection::Parts;
 use crate::outbox::give_up::GiveUpReason;
 use crate::outbox::message::Message;
 use crate::outbox::status::Link;
-use crate::outbox::undelivered::UndeliveredReason;
-use crate::outbox::unsendable::{Unsendable, UnsendableReason};
 use crate::outbox::user_code;
 use crate::policy::MonitorConfig;
 use std::future::{Future, poll_fn};
@@ -192,57 +194,6 @@ impl<T: Message> Driver<T> {
         self.attempt = 0;
     }
 
-    /// Calls the user's `connect`. Returns `None` if a handle asked for another attempt meanwhile.
-    async fn connect(
-        &mut self,
-        housekeeping: &mut Housekeeping<T>,
-    ) -> Result<Option<io::Result<Parts>>, Stop> {
-        let connect = &mut self.connect;
-        let mut connecting = match user_code::guard("`connect`", || Ok(connect())) {
-            Ok(connecting) => connecting,
-            Err(error) => return Ok(Some(Err(error))),
-        };
-        let deadline = self
-            .limits
-            .connect_timeout
-            .map(|limit| (limit, Instant::now() + limit.min(LONGEST)));
-        let config = &self.monitor_config;
-        let (shared, deferred) = (&self.shared, &mut self.deferred);
-        let connected = poll_fn(|cx| {
-            let polled = user_code::guard("`connect`", || {
-                Ok(match connecting.as_mut().poll(cx) {
-                    Poll::Ready(connected) => Poll::Ready(connected?.open(config)?),
-                    Poll::Pending => Poll::Pending,
-                })
-            });
-            match polled {
-                Ok(Poll::Ready(parts)) => return Poll::Ready(Ok(Some(Ok(parts)))),
-                Err(error) => return Poll::Ready(Ok(Some(Err(error)))),
-                Ok(Poll::Pending) => {}
-            }
-            if let Some((limit, at)) = deadline
-                && at <= Instant::now()
-            {
-                let what = format!("hangup: `connect` took longer than {limit:?}");
-                let error = io::Error::new(io::ErrorKind::TimedOut, what);
-                return Poll::Ready(Ok(Some(Err(error))));
-            }
-            let at = deadline.map(|(_, at)| at);
-            let interrupt = housekeeping.poll(shared, deferred, false, at, cx);
-            interrupt.map(|interrupt| match interrupt {
-                Interrupt::Reconnect => Ok(None),
-                Interrupt::Drained | Interrupt::Over => Err(Stop::End(OutboxEnd::ShutDown)),
-            })
-        })
-        .await;
-        // The future is dropped here, even if it has not finished. A panic of its destructor is caught.
-        let _ = user_code::guard("`connect`", || {
-            drop(connecting);
-            Ok(())
-        });
-        connected
-    }
-
     /// Uses one connection until it ends. Returns `None` if a handle asked for another one.
     async fn session(
         &mut self,
@@ -302,57 +253,6 @@ impl<T: Message> Driver<T> {
                 Err(Stop::End(OutboxEnd::ShutDown))
             }
         }
-    }
-
-    /// Updates the suspect after a lost connection, and sets it aside if it has had its attempts.
-    ///
-    /// `first` is the oldest message that was written and not confirmed. `alone` is the message that this connection
-    /// was to carry alone. Losses that the network explains do not count, because they say nothing about the message.
-    fn suspect(&mut self, first: Option<u64>, alone: Option<u64>, error: &io::Error) {
-        let Some(most) = self.limits.max_attempts else {
-            return;
-        };
-        let class = classify(error);
-        let by_network =
-            matches!(class, ErrorClass::Network | ErrorClass::Timeout) && !is_ack_timeout(error);
-        let Some(number) = first else {
-            return;
-        };
-        let mut suspect = match self.suspect {
-            Some(suspect) if suspect.number == number => suspect,
-            _ => Suspect {
-                number,
-                losses: 0,
-                alone: 0,
-            },
-        };
-        if !by_network {
-            suspect.losses += 1;
-            suspect.alone += u32::from(alone == Some(number));
-        }
-        self.suspect = Some(suspect);
-        if suspect.alone >= most {
-            self.suspect = None;
-            self.set_aside(number, suspect.alone);
-        } else if suspect.losses >= 2 || most == 1 {
-            self.shared.lock().alone = Some(number);
-        }
-    }
-
-    /// Sets a message aside that ended `attempts` connections.
-    fn set_aside(&mut self, number: u64, attempts: u32) {
-        let message = self.shared.lock().buffer.get(number).cloned();
-        let discard = self.shared.hand_over(Unsendable {
-            number,
-            message,
-            bytes: None,
-            reason: UnsendableReason::TooManyAttempts(attempts),
-        });
-        let refusal = Refusal {
-            reason: UndeliveredReason::TooManyAttempts(attempts),
-            bury: !discard,
-        };
-        self.shared.refuse(number, &refusal, &mut self.deferred);
     }
 
     /// Waits until `at`. Returns `true` if a handle asked for a new connection before.

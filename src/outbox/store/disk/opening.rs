@@ -10,38 +10,27 @@
 //! In each row the file under the name is complete at every moment: a crash leaves the old file or the new one.
 
 use super::backend::StorageBackend;
+use super::batch::{Batch, commit};
+use super::counts::Counts;
 use super::error::{Outcome, StoreProblem};
 use super::file::{self, LockedFile, Temporary};
 use super::frame::Format;
 use super::frame::{self, Kind};
-use super::header::{self, Header};
+use super::header::Header;
+use super::intact::Whole;
 use super::legacy::{self, Legacy};
+use super::opened::Opened;
 use super::options::StoreOptions;
 use super::salvage::Salvage;
-use super::scan::{self, Place};
-use super::store_file::{Region, StoreFile};
-use super::tables::{Counts, Tables};
-use bytes::Bytes;
-use std::collections::BTreeMap;
+use super::scan::{self};
+use super::store_file::StoreFile;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How many bytes are copied in one commit.
-const BATCH: usize = 4 * 1024 * 1024;
-
 /// How many numbers are skipped after a salvage, so that no number of a lost message is used again.
 const GAP: u64 = 1 << 32;
-
-/// The parts of an open store.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) file: Arc<StoreFile>,
-    pub(super) header: Header,
-    pub(super) tables: Tables,
-    pub(super) counts: Counts,
-}
 
 /// Opens or creates the store at a path: see `StoreOptions::open`.
 pub(super) fn open_file(path: &Path, options: &StoreOptions) -> Outcome<Opened> {
@@ -96,52 +85,6 @@ fn open(file: Arc<StoreFile>, options: &StoreOptions) -> Outcome<Opened> {
             file.discard();
             Err(judge(&file, frame::FORMAT, problem))
         }
-    }
-}
-
-impl Opened {
-    /// Creates an empty store.
-    fn create(file: Arc<StoreFile>, counts: Counts) -> Outcome<Self> {
-        let header = Header::new();
-        file.set_size(header::SIZE as u64)?;
-        header.create(&file)?;
-        let tables = Tables::create(Region::behind_header(&file), header.file, counts)?;
-        Ok(Self {
-            file,
-            header,
-            tables,
-            counts,
-        })
-    }
-
-    /// Checks the header and every page in use.
-    fn check(file: &Arc<StoreFile>) -> Outcome<Self> {
-        let header = Header::read(file)?.ok_or(StoreProblem::NotAStore)?;
-        if file.size()? == header::SIZE as u64 {
-            return Err(StoreProblem::damaged("cut off behind its first page"));
-        }
-        let (tables, counts) = Tables::open(Region::behind_header(file), header.file)?;
-        if counts.sequence < header.acknowledged {
-            return Err(StoreProblem::damaged("its last commit"));
-        }
-        Ok(Self {
-            file: file.clone(),
-            header,
-            tables,
-            counts,
-        })
-    }
-
-    /// Begins a session, whose sequences are above all sequences that any frame in the file may have.
-    fn ready(&mut self, options: &StoreOptions) -> Outcome<()> {
-        let used = self.counts.sequence.max(self.header.acknowledged) >> 32;
-        self.header.session = self.header.session.max(used) + 2;
-        self.counts.sequence = self.header.session << 32;
-        if !options.read_only {
-            self.header.write_progress(&self.file)?;
-            self.file.sync()?;
-        }
-        Ok(())
     }
 }
 
@@ -253,114 +196,4 @@ pub(super) fn salvage_file(path: &Path, options: &StoreOptions) -> Outcome<(Open
         damaged: aside,
     };
     Ok((new, salvage))
-}
-
-fn commit(
-    opened: &mut Opened,
-    change: impl FnOnce(&mut super::tables::Change<'_>) -> Outcome<()>,
-) -> Outcome<Counts> {
-    let committed = opened.tables.commit(&opened.counts, change);
-    committed.map_err(|failed| failed.problem)
-}
-
-/// The intact frames of a damaged file, by their numbers. Messages that were certainly removed are left out.
-struct Whole {
-    places: BTreeMap<u64, Place>,
-}
-
-impl Whole {
-    /// Finds the frames of this format. If there are none, looks for the previous format: the damage may be in the
-    /// first bytes, which tell the formats apart.
-    fn find_any(file: &StoreFile, format: Format) -> io::Result<Self> {
-        let whole = Self::find(file, format)?;
-        if whole.places.is_empty() && format.prefix != legacy::FORMAT.prefix {
-            return Self::find(file, legacy::FORMAT);
-        }
-        Ok(whole)
-    }
-
-    /// Finds the frames of one format. Of several frames with one number the last one counts.
-    fn find(file: &StoreFile, format: Format) -> io::Result<Self> {
-        let header = Header::read(file).ok().flatten();
-        // Without a header, use the random number that most frames have: a disk may contain frames of deleted files.
-        let random = match header {
-            Some(header) if format.prefix == frame::FORMAT.prefix => header.file,
-            _ => {
-                let mut frames = BTreeMap::<u64, u64>::new();
-                scan::scan(file, format, |place| {
-                    *frames.entry(place.found.head.file).or_default() += 1;
-                })?;
-                let most = frames.into_iter().max_by_key(|&(_, count)| count);
-                most.map_or(0, |(random, _)| random)
-            }
-        };
-        let mut places = BTreeMap::<u64, Place>::new();
-        let mut floor = 0;
-        scan::scan(file, format, |place| {
-            let head = place.found.head;
-            if head.file != random {
-                return;
-            }
-            floor = floor.max(head.floor);
-            let known = places.get(&head.number);
-            if known.is_none_or(|known| known.found.head.sequence <= head.sequence) {
-                places.insert(head.number, place);
-            }
-        })?;
-        places
-            .retain(|&number, place| place.found.head.kind == Kind::DeadLetter || number >= floor);
-        Ok(Self { places })
-    }
-}
-
-/// Messages that are committed to a new store together.
-struct Batch<'a> {
-    store: &'a mut Opened,
-    messages: Vec<(u64, Bytes)>,
-    dead_letters: Vec<(u64, Vec<u8>)>,
-    bytes: usize,
-}
-
-impl<'a> Batch<'a> {
-    fn new(store: &'a mut Opened) -> Self {
-        Self {
-            store,
-            messages: Vec::new(),
-            dead_letters: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    fn push(&mut self, number: u64, message: Bytes) -> Outcome<()> {
-        self.bytes += message.len();
-        self.messages.push((number, message));
-        self.commit_if_large()
-    }
-
-    fn push_dead_letter(&mut self, number: u64, letter: Vec<u8>) -> Outcome<()> {
-        self.bytes += letter.len();
-        self.dead_letters.push((number, letter));
-        self.commit_if_large()
-    }
-
-    fn commit_if_large(&mut self) -> Outcome<()> {
-        if self.bytes < BATCH {
-            return Ok(());
-        }
-        self.commit()
-    }
-
-    fn commit(&mut self) -> Outcome<()> {
-        self.store.counts = commit(self.store, |change| {
-            change.add(&self.messages)?;
-            for (number, letter) in &self.dead_letters {
-                change.add_dead_letter(*number, letter)?;
-            }
-            Ok(())
-        })?;
-        self.messages.clear();
-        self.dead_letters.clear();
-        self.bytes = 0;
-        Ok(())
-    }
 }

@@ -10,33 +10,21 @@
 //!
 //! Removals are late and in bulk, because a crash costs no more than a repeated delivery. Appends come first, because
 //! senders wait for them.
-//!
-//! # A store without room
-//!
-//! If the store fails with `QuotaExceeded`, the messages of the batch are tried one by one, and the overflow policy
-//! applies to each that does not fit. With `Overflow::Wait` the batch stays here (`is_full`) until a removal has made
-//! room. Jobs are still taken meanwhile: removals are among them.
-//!
-//! # A store that panics
-//!
-//! The store is taken out of `store` for each call and put back afterwards. After a panic it is dropped, and every
-//! later call fails. The outbox goes on without it: messages in memory are delivered, and new important ones are
-//! refused.
 
+mod call;
+mod load;
+mod overflow;
+
+use self::call::call;
 use super::backlog::Page;
-use super::core::Core;
-use super::load::Undecodable;
 use super::shared::OutboxShared;
 use super::store_jobs::{Job, StoreJobs, Waiting};
 use crate::observe::call_foreign;
 use crate::outbox::message::Message;
-use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{NotStoredReason, OutboxError, RefusedReason};
 use crate::outbox::store::Store;
-use crate::outbox::unsendable::{Unsendable, UnsendableReason};
 use crate::outbox::user_code;
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Weak};
@@ -231,111 +219,6 @@ impl<T: Message> StoreWriter<T> {
         }
     }
 
-    /// The store has no room for the batch: appends its messages one by one, and applies the overflow policy to those
-    /// that do not fit.
-    fn append_singly(&mut self) {
-        let mut waiting = VecDeque::from(std::mem::take(&mut self.waiting));
-        let mut batch = VecDeque::from(std::mem::take(&mut self.batch));
-        self.remove(Instant::now());
-        while let (Some(next), Some(record)) = (waiting.pop_front(), batch.pop_front()) {
-            let result = call(&mut self.store, |store| {
-                store.append(std::slice::from_ref(&record))
-            });
-            match result {
-                Ok(()) => {
-                    if let Some(shared) = self.shared.upgrade() {
-                        shared.stored(std::slice::from_ref(&next));
-                    }
-                    let _ = next.stored.send(Ok(()));
-                }
-                Err(error) if error.kind() == ErrorKind::QuotaExceeded => {
-                    if !self.overflow(next, &record, &error, &mut waiting, &mut batch) {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    let why = NotStoredReason::new(&error);
-                    self.refuse(next, &RefusedReason::NotStored(why));
-                }
-            }
-        }
-        self.bytes = batch.iter().map(|(_, record)| record.len()).sum();
-        self.batch = batch.into();
-        self.waiting = waiting.into();
-    }
-
-    /// Applies the overflow policy to a message that does not fit into the store. Returns whether the next messages
-    /// can be tried.
-    fn overflow(
-        &mut self,
-        next: Waiting<T>,
-        record: &(u64, Bytes),
-        error: &io::Error,
-        waiting: &mut VecDeque<Waiting<T>>,
-        batch: &mut VecDeque<(u64, Bytes)>,
-    ) -> bool {
-        let Some(shared) = self.shared.upgrade() else {
-            return true;
-        };
-        let empty = call(&mut self.store, Store::totals).is_ok_and(|(count, _)| count == 0);
-        let refused = match shared.overflow {
-            // It does not even fit into the empty store.
-            _ if empty => RefusedReason::NotStored(NotStoredReason::new(error)),
-            Overflow::Refuse => RefusedReason::Full,
-            Overflow::Wait if next.stored.is_closed() => RefusedReason::Full,
-            Overflow::Wait => {
-                waiting.push_front(next);
-                batch.push_front(record.clone());
-                self.is_full = true;
-                return false;
-            }
-            Overflow::DropOldest if self.drop_oldest(&shared, next.number) => {
-                waiting.push_front(next);
-                batch.push_front(record.clone());
-                return true;
-            }
-            Overflow::DropOldest | Overflow::DropNewest => {
-                self.drop_newest(&shared, next);
-                return true;
-            }
-        };
-        self.refuse(next, &refused);
-        true
-    }
-
-    /// Makes room in the store for message `number`. Returns whether another message was dropped.
-    ///
-    /// The order is: messages in memory that are not written on this connection, then the backlog, then written
-    /// messages.
-    fn drop_oldest(&mut self, shared: &OutboxShared<T>, number: u64) -> bool {
-        if let Some(oldest) = shared.evict_important(number, false) {
-            return call(&mut self.store, |store| store.remove(&[oldest])).is_ok();
-        }
-        let from = shared.lock().backlog.from();
-        let page = call(&mut self.store, |store| store.recover_page(from, 1));
-        let first = page.ok().and_then(|page| page.into_iter().next());
-        if let Some((oldest, record)) = first.filter(|_| !shared.lock().backlog.is_empty()) {
-            shared.drop_from_backlog(oldest, record.len());
-            return call(&mut self.store, |store| store.remove(&[oldest])).is_ok();
-        }
-        match shared.evict_important(number, true) {
-            Some(oldest) => call(&mut self.store, |store| store.remove(&[oldest])).is_ok(),
-            None => false,
-        }
-    }
-
-    /// Drops the message that does not fit. Its receipt reports `Overflowed`.
-    fn drop_newest(&self, shared: &OutboxShared<T>, mut next: Waiting<T>) {
-        let message = shared.not_stored(&mut next);
-        if let Some(message) = message.filter(|_| next.has_receipt) {
-            shared.overflowed(next.number, message);
-        }
-        if next.stored.send(Ok(())).is_err() {
-            // The sender was dropped before it could return the receipt.
-            shared.forget_receipt(next.number);
-        }
-    }
-
     /// Reports a failed call of the store.
     fn report(&self, call: &str, error: &io::Error) {
         if let Some(shared) = self.shared.upgrade() {
@@ -354,72 +237,6 @@ impl<T: Message> StoreWriter<T> {
         let _ = waiting
             .stored
             .send(message.map_or(Ok(()), |message| Err(refused(message))));
-    }
-
-    /// Reads pages of the store until memory is full. Called once, before the outbox starts.
-    ///
-    /// # Errors
-    ///
-    /// Those of `Store::recover_page`.
-    pub(crate) fn load_first(&mut self) -> io::Result<()> {
-        while let Some(shared) = self.shared.upgrade() {
-            let page = {
-                let mut core = shared.lock();
-                let Core {
-                    backlog, buffer, ..
-                } = &mut *core;
-                backlog.next_page(buffer, 0)
-            };
-            let Some(page) = page else {
-                return Ok(());
-            };
-            let records = call(&mut self.store, |store| {
-                store.recover_page(page.from, page.bytes)
-            })?;
-            self.take_in(&shared, page, records);
-        }
-        Ok(())
-    }
-
-    /// Reads a page of the store into memory, as much of it as fits.
-    pub(crate) fn load(&mut self, page: Page) {
-        let Some(shared) = self.shared.upgrade() else {
-            return;
-        };
-        let records = call(&mut self.store, |store| {
-            store.recover_page(page.from, page.bytes)
-        });
-        let records = match records {
-            Ok(records) => records,
-            Err(error) => {
-                self.report("recover_page", &error);
-                return shared.not_loaded();
-            }
-        };
-        self.take_in(&shared, page, records);
-    }
-
-    /// Takes a page into memory. Records that cannot be decoded become dead letters.
-    fn take_in(&mut self, shared: &OutboxShared<T>, page: Page, records: Vec<(u64, Bytes)>) {
-        for undecodable in shared.load(page, records) {
-            let Undecodable {
-                number,
-                record,
-                error,
-            } = undecodable;
-            let reason = UnsendableReason::DecodeFailed(error.to_string().into());
-            let letter = Unsendable {
-                number,
-                message: None,
-                bytes: Some(record),
-                reason,
-            };
-            if shared.hand_over(letter) {
-                self.note(Job::Remove(vec![number]), Instant::now());
-            } else {
-                self.buried.push((number, error.to_string()));
-            }
-        }
     }
 
     /// Removes settled messages from the store. Returns whether all of them are removed.
@@ -444,32 +261,6 @@ impl<T: Message> StoreWriter<T> {
         self.removed.shrink_to(MANY);
         true
     }
-}
-
-/// Calls the store. Fails if the store has panicked before.
-fn call<R>(
-    store: &mut Option<Box<dyn Store>>,
-    call: impl FnOnce(&mut dyn Store) -> io::Result<R>,
-) -> io::Result<R> {
-    let Some(mut inner) = store.take() else {
-        return Err(io::Error::other("hangup: the store panicked earlier"));
-    };
-    let mut returned = false;
-    let result = user_code::guard("the store", || {
-        let result = call(&mut *inner);
-        returned = true;
-        result
-    });
-    if returned {
-        *store = Some(inner);
-    } else {
-        // The destructor may panic as well.
-        let _ = user_code::guard("the store", || {
-            drop(inner);
-            Ok(())
-        });
-    }
-    result
 }
 
 impl<T: Message> Drop for StoreWriter<T> {

@@ -10,7 +10,8 @@
 
 use super::error::{Outcome, StoreProblem};
 use super::frame::{Format, Found, Head, Kind, LIMIT, PREVIOUS_PREFIX};
-use super::store_file::{Region, StoreFile};
+use super::region::Region;
+use super::store_file::StoreFile;
 use bytes::Bytes;
 use crc32fast::Hasher;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};

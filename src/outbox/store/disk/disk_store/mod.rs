@@ -1,35 +1,28 @@
 //! A store in a file.
 
-use super::dead_letter::DeadLetter;
-use super::error::{Outcome, StoreError, StoreProblem};
-use super::frame::HEAD;
+mod commit;
+mod store;
+
+use super::Fsync;
+use super::counts::Counts;
+use super::error::{StoreError, StoreProblem};
 use super::header::Header;
 use super::info::StoreInfo;
-use super::opening::Opened;
+use super::opened::Opened;
 use super::options::StoreOptions;
 use super::salvage::Salvage;
-use super::store_file::{Region, StoreFile};
-use super::tables::{Change, Counts, Failed, Tables};
-use super::{Fsync, Store};
-use bytes::Bytes;
+use super::store_file::StoreFile;
+use super::tables::Tables;
 use std::fmt;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// This many messages can be removed within the space that the tables keep free, wherever they lie: each needs a page
-/// or two.
-const FEW: usize = 8;
-
-/// The store does not compact a file that is smaller than this by itself.
-const COMPACT: u64 = 4 * 1024 * 1024;
 
 /// A store in a file, for [`Builder::durable`](crate::outbox::Builder::durable).
 ///
 /// Its calls block. [`open`](Self::open) takes as long as it takes to read the file; the outbox makes all other
 /// calls on a thread of its own. The store needs about 8 MiB of memory, whatever the size of the file, plus what
-/// [`recover`](Store::recover) returns.
+/// [`recover`](crate::outbox::Store::recover) returns.
 ///
 /// # What is promised
 ///
@@ -292,250 +285,9 @@ impl DiskStore {
             .map_err(|problem| self.error(problem))
     }
 
-    fn compact_now(&mut self) -> Outcome<()> {
-        let mut tables = self.ready()?;
-        tables.compact()?;
-        self.tables = Some(tables);
-        self.churn = 0;
-        Ok(())
-    }
-
-    /// Compacts the file if it is large, nearly empty, and has changed enough since the last time.
-    fn compact_if_worth(&mut self) -> Outcome<()> {
-        let size = self.file.size()?;
-        if size >= COMPACT && self.counts.bytes < size / 64 && self.churn >= size / 4 {
-            self.compact_now()?;
-        }
-        Ok(())
-    }
-
-    /// The tables. Opens the database again if the previous call failed, because redb answers nothing after an I/O
-    /// error.
-    ///
-    /// The caller puts the tables back if they are still usable.
-    fn ready(&mut self) -> Outcome<Tables> {
-        if let Some(tables) = self.tables.take() {
-            return Ok(tables);
-        }
-        self.file.settle()?;
-        let region = Region::behind_header(&self.file);
-        let (mut tables, counts) = Tables::open(region, self.header.file)?;
-        if counts.sequence < self.header.acknowledged {
-            return Err(StoreProblem::damaged("its last commit"));
-        }
-        self.counts = Counts {
-            // A commit that failed has used its sequence and its numbers.
-            sequence: self.counts.sequence.max(counts.sequence),
-            next: self.counts.next.max(counts.next),
-            ..counts
-        };
-        if !self.in_doubt.is_empty() {
-            let removed = tables.commit(&self.counts, |change| change.remove(&self.in_doubt));
-            self.counts.sequence += 1;
-            self.counts = removed.map_err(|failed| failed.problem)?;
-            self.in_doubt.clear();
-        }
-        Ok(tables)
-    }
-
-    /// Fails if the store was opened read-only.
-    fn writable(&self) -> Outcome<()> {
-        if self.options.read_only {
-            return Err(StoreProblem::ReadOnly);
-        }
-        Ok(())
-    }
-
-    /// Commits a change. After an error the tables are dropped, unless the error is the caller's.
-    fn change(
-        &mut self,
-        change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
-    ) -> Result<(), Failed> {
-        let mut tables = self.ready()?;
-        let before = self.counts.bytes;
-        match tables.commit(&self.counts, change) {
-            Ok(counts) => {
-                self.counts = counts;
-                self.tables = Some(tables);
-                self.churn = self.churn.saturating_add(before.abs_diff(counts.bytes));
-                self.header.acknowledged = counts.sequence;
-                // If this write fails, a damaged last commit would look like an interrupted one. Nothing else depends
-                // on it.
-                let _ = self.header.write_progress(&self.file);
-                Ok(())
-            }
-            Err(failed) => {
-                self.counts.sequence += 1;
-                let refused = matches!(
-                    failed.problem,
-                    StoreProblem::TooLarge | StoreProblem::NumberTooLarge
-                );
-                if refused {
-                    self.tables = Some(tables);
-                }
-                Err(failed)
-            }
-        }
-    }
-
-    /// Appends a batch: see [`Store::append`].
-    fn try_append(&mut self, batch: &[(u64, Bytes)]) -> Outcome<()> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.writable()?;
-        self.file
-            .check_reachable()
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => StoreProblem::Removed,
-                _ => error.into(),
-            })?;
-        let more = batch
-            .iter()
-            .map(|(_, message)| (HEAD + message.len()) as u64);
-        if self.counts.bytes.saturating_add(more.sum()) > self.options.disk_capacity {
-            return Err(StoreProblem::CapacityReached);
-        }
-        let mut added = self.change(|change| change.add(batch));
-        if let Err(Failed {
-            problem: StoreProblem::Full,
-            in_doubt: false,
-        }) = added
-        {
-            // Opening the database again makes the pages of the last removal free.
-            added = self.change(|change| change.add(batch));
-        }
-        match added {
-            Ok(()) => Ok(()),
-            Err(failed) if failed.in_doubt => {
-                // The sender gets these messages back, so they must not be delivered: remove them if they are there.
-                self.in_doubt.extend(batch.iter().map(|(number, _)| number));
-                match self.ready() {
-                    Ok(tables) => {
-                        self.tables = Some(tables);
-                        Err(failed.problem)
-                    }
-                    Err(_) => Err(StoreProblem::OutcomeUnknown {
-                        cause: Box::new(failed.problem),
-                    }),
-                }
-            }
-            Err(failed) => Err(failed.problem),
-        }
-    }
-
-    /// Removes messages: see [`Store::remove`].
-    fn try_remove(&mut self, numbers: &[u64]) -> Outcome<()> {
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        self.writable()?;
-        match self.change(|change| change.remove(numbers)) {
-            Err(Failed {
-                problem: StoreProblem::Full,
-                ..
-            }) => {
-                // A removal needs free pages too. A few messages at a time find enough.
-                for few in numbers.chunks(FEW) {
-                    self.change(|change| change.remove(few))
-                        .map_err(|failed| failed.problem)?;
-                }
-            }
-            removed => removed.map_err(|failed| failed.problem)?,
-        }
-        // If the compaction fails, the file stays large, and nothing is lost.
-        let _ = self.compact_if_worth();
-        Ok(())
-    }
-
-    /// Reads messages from number `from` on, up to `max_bytes`, but at least one.
-    fn read_page(&mut self, from: u64, max_bytes: usize) -> Outcome<Vec<(u64, Bytes)>> {
-        let tables = self.ready()?;
-        let mut page = Vec::new();
-        let mut bytes = 0_usize;
-        tables.messages_from(from, |number, message| {
-            bytes = bytes.saturating_add(message.len());
-            if bytes > max_bytes && !page.is_empty() {
-                return ControlFlow::Break(());
-            }
-            page.push((number, message));
-            ControlFlow::Continue(())
-        })?;
-        self.tables = Some(tables);
-        Ok(page)
-    }
-
-    fn read_dead_letters(&mut self) -> Outcome<Vec<DeadLetter>> {
-        let tables = self.ready()?;
-        let mut letters = Vec::new();
-        tables.dead_letters_from(0, |number, letter| {
-            letters.extend(DeadLetter::read(number, letter));
-            ControlFlow::Continue(())
-        })?;
-        self.tables = Some(tables);
-        Ok(letters)
-    }
-
     /// Adds the path to a problem.
     fn error(&self, problem: StoreProblem) -> io::Error {
         StoreError::new(&self.path, problem).into()
-    }
-}
-
-impl Store for DiskStore {
-    fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
-        self.recover_page(0, usize::MAX)
-    }
-
-    fn recover_page(&mut self, from: u64, max_bytes: usize) -> io::Result<Vec<(u64, Bytes)>> {
-        self.read_page(from, max_bytes)
-            .map_err(|problem| self.error(problem))
-    }
-
-    fn totals(&mut self) -> io::Result<(u64, u64)> {
-        let Counts {
-            messages,
-            dead_letters,
-            bytes,
-            ..
-        } = self.counts;
-        let heads = (messages + dead_letters).saturating_mul(HEAD as u64);
-        Ok((messages, bytes.saturating_sub(heads)))
-    }
-
-    fn next_number(&mut self) -> io::Result<u64> {
-        Ok(self.counts.next)
-    }
-
-    fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
-        self.try_append(batch)
-            .map_err(|problem| self.error(problem))
-    }
-
-    fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
-        self.try_remove(numbers)
-            .map_err(|problem| self.error(problem))
-    }
-
-    fn bury(&mut self, number: u64, reason: &str) -> io::Result<()> {
-        let buried = self
-            .writable()
-            .map_err(Failed::from)
-            .and_then(|()| self.change(|change| change.bury(number, reason)));
-        buried.map_err(|failed| self.error(failed.problem))
-    }
-
-    fn dead_letters(&mut self) -> io::Result<Vec<DeadLetter>> {
-        self.read_dead_letters()
-            .map_err(|problem| self.error(problem))
-    }
-
-    fn remove_dead_letters(&mut self, numbers: &[u64]) -> io::Result<()> {
-        let removed = self
-            .writable()
-            .map_err(Failed::from)
-            .and_then(|()| self.change(|change| change.remove_dead_letters(numbers)));
-        removed.map_err(|failed| self.error(failed.problem))
     }
 }
 

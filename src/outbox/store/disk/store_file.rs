@@ -1,29 +1,21 @@
 //! The layer between the database and the backend: the policy for barriers, changes that are held back, and the
 //! answer to a barrier that failed.
 //!
-//! # Changes that are held back
-//!
-//! The database changes a file while it opens it, and may do so before it finds out that the file is damaged. So the
-//! store first holds changes back in memory. Once the file is known to be intact, it makes them in the same order,
-//! with the same barriers. A store that is opened read-only never makes them.
-//!
 //! # A barrier that failed
 //!
 //! After a failed `fsync(2)` Linux marks the pages as clean: they can be read, they are not on the disk, and the next
 //! call succeeds without writing them. So this layer remembers what was written since the last successful barrier.
 //! After a failure it reads those bytes and writes them once more before anything else happens.
 
-use super::Fsync;
 use super::backend::StorageBackend;
-use std::collections::BTreeMap;
+use super::fsync::Fsync;
+use super::held_back::{HeldBack, Step};
 use std::io;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where the database begins: after the first page.
 pub(super) const HEADER_SIZE: u64 = 4096;
-
-const PAGE: usize = 4096;
 
 /// A backend with these rules.
 #[derive(Debug)]
@@ -42,26 +34,6 @@ struct Changes {
     failed: bool,
 }
 
-/// Changes that are not made yet.
-#[derive(Debug)]
-struct HeldBack {
-    size: u64,
-    /// The smallest size since the start. Bytes of the backend beyond it were cut off, and read as zeros.
-    kept: u64,
-    /// The pages that were written, with their content.
-    pages: BTreeMap<u64, Box<[u8; PAGE]>>,
-    /// The changes, in order.
-    steps: Vec<Step>,
-}
-
-/// A change that is held back.
-#[derive(Debug)]
-enum Step {
-    Write(u64, Vec<u8>),
-    Size(u64),
-    Sync,
-}
-
 impl StoreFile {
     pub(super) fn new(backend: impl StorageBackend, fsync: Fsync) -> Self {
         Self {
@@ -78,12 +50,7 @@ impl StoreFile {
     /// Holds all further changes back.
     pub(super) fn hold_back(&self) -> io::Result<()> {
         let size = self.backend.size()?;
-        self.changes().held_back = Some(HeldBack {
-            size,
-            kept: size,
-            pages: BTreeMap::new(),
-            steps: Vec::new(),
-        });
+        self.changes().held_back = Some(HeldBack::new(size));
         Ok(())
     }
 
@@ -179,117 +146,10 @@ impl StoreFile {
     }
 }
 
-impl HeldBack {
-    fn read_at(
-        &self,
-        backend: &dyn StorageBackend,
-        offset: u64,
-        buffer: &mut [u8],
-    ) -> io::Result<()> {
-        let end = offset + buffer.len() as u64;
-        if end > self.size {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let there = backend.size()?.min(self.kept).clamp(offset, end);
-        let (below, beyond) = buffer.split_at_mut((there - offset) as usize);
-        if !below.is_empty() {
-            backend.read_at(offset, below)?;
-        }
-        beyond.fill(0);
-        let first = offset / PAGE as u64;
-        for (number, page) in self.pages.range(first..end.div_ceil(PAGE as u64)) {
-            let start = number * PAGE as u64;
-            let from = start.max(offset);
-            let to = (start + PAGE as u64).min(end);
-            buffer[(from - offset) as usize..(to - offset) as usize]
-                .copy_from_slice(&page[(from - start) as usize..(to - start) as usize]);
-        }
-        Ok(())
-    }
-
-    fn write_at(
-        &mut self,
-        backend: &dyn StorageBackend,
-        offset: u64,
-        data: &[u8],
-    ) -> io::Result<()> {
-        self.size = self.size.max(offset + data.len() as u64);
-        let mut at = offset;
-        while at < offset + data.len() as u64 {
-            let number = at / PAGE as u64;
-            let start = number * PAGE as u64;
-            if !self.pages.contains_key(&number) {
-                let mut page = Box::new([0; PAGE]);
-                let length = (self.size - start).min(PAGE as u64) as usize;
-                self.read_at(backend, start, &mut page[..length])?;
-                self.pages.insert(number, page);
-            }
-            let end = (start + PAGE as u64).min(offset + data.len() as u64);
-            if let Some(page) = self.pages.get_mut(&number) {
-                page[(at - start) as usize..(end - start) as usize]
-                    .copy_from_slice(&data[(at - offset) as usize..(end - offset) as usize]);
-            }
-            at = end;
-        }
-        self.steps.push(Step::Write(offset, data.to_vec()));
-        Ok(())
-    }
-
-    fn set_size(&mut self, size: u64) {
-        self.size = size;
-        self.kept = self.kept.min(size);
-        self.pages.retain(|number, page| {
-            let left = size.saturating_sub(number * PAGE as u64).min(PAGE as u64);
-            page[left as usize..].fill(0);
-            left > 0
-        });
-        self.steps.push(Step::Size(size));
-    }
-}
-
-/// The part of the file that belongs to the database.
-#[derive(Debug)]
-pub(super) struct Region {
-    pub(super) file: Arc<StoreFile>,
-    /// The first byte of the region.
-    pub(super) start: u64,
-}
-
-impl Region {
-    /// Everything after the first page.
-    pub(super) fn behind_header(file: &Arc<StoreFile>) -> Self {
-        Self {
-            file: file.clone(),
-            start: HEADER_SIZE,
-        }
-    }
-}
-
-impl redb::StorageBackend for Region {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.file.size()?.saturating_sub(self.start))
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_at(self.start + offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_size(self.start + len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write_at(self.start + offset, data)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[derive(Debug, Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);

@@ -1,0 +1,20 @@
+//! When a store on disk waits for the disk.
+
+/// When a store on disk waits until the disk has what was written (`fsync(2)`). [`DiskStore`](crate::outbox::DiskStore) says what each choice
+/// promises.
+///
+/// | choose | if |
+/// |---|---|
+/// | `Each` | an accepted message must survive a power cut |
+/// | `Never` | the machine has a battery, or a power cut may lose messages; a send does not wait for the disk |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Fsync {
+    /// Before each message counts as accepted. An accepted message survives a power cut. Sends that wait at the same time
+    /// share one `fsync`.
+    #[default]
+    Each,
+    /// Never: the operating system chooses when to write. An accepted message survives the end of the process, but not a
+    /// power cut.
+    Never,
+}
