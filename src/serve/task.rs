@@ -25,6 +25,9 @@ use tower_service::Service;
 /// How an HTTP/2 client begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// hyper's own limit of the fields of a head.
+const HYPER_MAX_HEADERS: usize = 100;
+
 /// How long an idle HTTP/2 client has to close after our GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -99,9 +102,12 @@ pub(super) async fn run<A, S, B>(
         http.timer(TokioTimer::new())
             // The task has its own limit, which distinguishes a slow head from an idle connection.
             .header_read_timeout(None)
-            .max_headers(limits.max_headers)
             .max_header_size(limits.max_head_size)
             .max_buf_size(limits.buffer_size.max(limits.max_head_size));
+        // A number that is set has hyper allocate memory for the fields of each request.
+        if limits.max_headers != HYPER_MAX_HEADERS {
+            http.max_headers(limits.max_headers);
+        }
         let http = http
             .serve_connection(TokioIo::new(io), service)
             .with_upgrades();
