@@ -59,7 +59,7 @@ where
 {
     let setup = setup(&server, versions, nodelay);
     // Checks the timers now: otherwise every connection would fail.
-    setup.monitor.timers()?;
+    setup.monitor.check()?;
     let mut stop = Stop::new(shutdown)?;
     let registry = Arc::new(Registry::default());
     let mut connections = 0;

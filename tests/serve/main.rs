@@ -10,6 +10,7 @@ mod drain;
 mod files;
 #[cfg(target_os = "linux")]
 mod floods;
+mod grpc;
 mod http2;
 mod limits;
 mod linger;
