@@ -58,7 +58,8 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let setup = setup(&server, versions, nodelay);
-    // Checks the times now: otherwise every connection would fail.
+    // Otherwise every connection would fail.
+    server.limits.check()?;
     setup.monitor.timers()?;
     let mut stop = Stop::new(shutdown)?;
     let registry = Arc::new(Registry::default());

@@ -3,6 +3,7 @@
 use super::activity::Idle;
 use super::connection::{Command, ConnectionState};
 use super::io::Io;
+use super::limits::after;
 use super::listener::{Protocol, sealed::Accept};
 use super::registry::Entry;
 use super::service::PerConnection;
@@ -86,7 +87,7 @@ pub(super) async fn run<A, S, B>(
         http.timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_requests_per_connection)
             .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
-            .max_send_buf_size(limits.buffer_size);
+            .max_send_buf_size(limits.http2_buffer());
         let http = http.serve_connection(TokioIo::new(io), service);
         drive(&connection, Box::pin(http), true).await;
     } else {
@@ -95,7 +96,7 @@ pub(super) async fn run<A, S, B>(
         http.timer(TokioTimer::new())
             // The task has its own limit, which distinguishes a slow head from an idle connection.
             .header_read_timeout(None)
-            .max_headers(limits.max_headers)
+            .max_headers(limits.headers())
             .max_header_size(limits.max_head_size)
             .max_buf_size(limits.buffer_size.max(limits.max_head_size));
         let http = http
@@ -231,7 +232,7 @@ impl Clock {
                 }
                 Some((due, _)) => self.timer.as_mut().reset(due),
                 None => {
-                    let next = now + connection.server.limits.head_timeout;
+                    let next = after(now, connection.server.limits.head_timeout);
                     self.timer.as_mut().reset(next);
                 }
             }
@@ -247,9 +248,9 @@ impl Clock {
         // On HTTP/2, bytes that arrive while no stream is open may be other frames than a head.
         let (since, idle) = connection.activity.idle(!self.is_http2)?;
         Some(match idle {
-            Idle::New | Idle::Head => (since + limits.head_timeout, LimitReason::HeadTimeout),
+            Idle::New | Idle::Head => (after(since, limits.head_timeout), LimitReason::HeadTimeout),
             Idle::KeepAlive => (
-                since + limits.keep_alive_timeout,
+                after(since, limits.keep_alive_timeout),
                 LimitReason::KeepAliveTimeout,
             ),
         })
