@@ -9,7 +9,7 @@ seconds="${1:-10}"
 cargo "+$nightly" --version >/dev/null 2>&1 || missing_toolchain "the fuzzers with $nightly" ci/install.sh
 cargo fuzz --version >/dev/null 2>&1 || missing cargo-fuzz "cargo install cargo-fuzz --locked"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/fuzz"
-for target in state stream unread classify_log outbox; do
+for target in state stream halves unread classify_log outbox salvage files dashboard; do
     # What is found goes to the first directory, so that the committed one stays as it is.
     found=$(mktemp -d)
     echo "fuzz: $target for $seconds s, new inputs in $found"

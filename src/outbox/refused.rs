@@ -128,7 +128,7 @@ impl<T> Error for OutboxError<T> {}
 /// | `Full` | waits with [`send`](super::Outbox::send), or drops something less important |
 /// | `TooLarge` | splits the message, or sets a larger [`capacity`](super::Builder::capacity) |
 /// | `ShutDown`, `TaskGone` | stops |
-/// | `GaveUp` | tells the operator; [`Outbox::resume`](super::Outbox::resume) when the cause is gone |
+/// | `GaveUp` | alerts the operator; calls [`Outbox::resume`](super::Outbox::resume) when the cause is removed |
 /// | `NotStored` | tries again later: the disk may be full |
 /// | `MustAwait` | calls [`send`](super::Outbox::send) |
 ///
@@ -161,7 +161,7 @@ pub enum RefusedReason {
     /// The outbox's task has ended: its runtime was shut down, or the task panicked or was dropped.
     TaskGone,
     /// The store of a [durable](super::Builder::durable) outbox did not write the message. The outbox
-    /// goes on.
+    /// continues to work.
     NotStored(NotStoredReason),
     /// [`try_send`](super::Outbox::try_send) cannot wait until a durable outbox has stored an important
     /// message. Use [`send`](super::Outbox::send).
@@ -184,8 +184,8 @@ impl fmt::Display for RefusedReason {
     }
 }
 
-/// Why the store of a durable outbox did not write a message: what can be cloned and compared of the
-/// [`io::Error`].
+/// Why the store of a durable outbox did not write a message: the kind and the text of the store's [`io::Error`], in a
+/// form that can be cloned and compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotStoredReason {
     kind: io::ErrorKind,

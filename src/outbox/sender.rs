@@ -36,8 +36,8 @@ impl<T: Message> Outbox<T> {
     /// # Cancel safety
     ///
     /// If the future is dropped before it is ready, the message was not accepted and is dropped with the
-    /// future. A durable outbox may have accepted it. A future that is neither polled nor dropped delays other senders
-    /// by at most 20 ms.
+    /// future. There is one exception: an important message of a durable outbox may already be accepted, and is then
+    /// delivered. A future that is neither polled nor dropped delays other senders by at most 20 ms.
     ///
     /// ```
     /// use hangup::outbox::Outbox;
@@ -279,8 +279,8 @@ impl<T: Message> Outbox<T> {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the outbox stays shut down, and goes on delivering until the deadline. Call it
-    /// again to wait on; the earlier deadline counts.
+    /// If the future is dropped, the outbox stays shut down, and continues to deliver until the deadline. Call
+    /// `shutdown` again to continue waiting. The earlier of the two deadlines applies.
     ///
     /// ```
     /// use hangup::outbox::Outbox;

@@ -135,7 +135,7 @@ impl<T> fmt::Debug for Unsendable<T> {
 /// fn who(reason: &UnsendableReason) -> &'static str {
 ///     match reason {
 ///         UnsendableReason::EncodeFailed(_) => "the developer of the sender",
-///         UnsendableReason::DecodeFailed(_) => "whoever changed the format of the records",
+///         UnsendableReason::DecodeFailed(_) => "the author of the new record format",
 ///         UnsendableReason::TooManyAttempts(_) => "the operator of the peer: it closes on this message",
 ///         _ => "the developer",
 ///     }

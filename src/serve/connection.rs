@@ -189,7 +189,7 @@ impl ConnectionState {
         self.commanded.notify_one();
     }
 
-    /// The present command.
+    /// The current command.
     pub(super) fn commanded(&self) -> Command {
         match self.command.load(Relaxed) {
             0 => Command::Run,

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 /// ```
 /// use hangup::serve::LimitReason;
 ///
-/// /// Whether a client is to be blamed, and an operator to be told.
+/// /// Whether a client misbehaves, so that an operator should know.
 /// fn is_suspicious(reason: LimitReason) -> bool {
 ///     match reason {
 ///         LimitReason::KeepAliveTimeout | LimitReason::Shutdown => false, // part of every day

@@ -37,7 +37,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
 
-/// How long aborted connections have to end. Their tasks end at the next poll, unless a handler blocks its worker.
+/// The time limit for aborted connections. Their tasks end at the next poll, unless a handler blocks its worker.
 const ABORT: Duration = Duration::from_secs(1);
 
 /// Runs the server to its end.

@@ -164,7 +164,7 @@ impl<T: Message> OutboxShared<T> {
 }
 
 /// A message that is being stored, and whose receipt does not exist yet. If the sender is dropped, this forgets the
-/// receipt, so that the outbox does not keep the outcome for ever.
+/// receipt, so that the outbox does not keep the outcome forever.
 struct Unclaimed<'a, T: Message> {
     shared: &'a OutboxShared<T>,
     number: Option<u64>,

@@ -1,4 +1,4 @@
-//! How an outbox ends, is suspended, and goes on.
+//! How an outbox is shut down, suspended and resumed.
 
 use super::core::Core;
 use super::deferred::Deferred;

@@ -39,7 +39,7 @@ use tower_service::Service;
 /// | of a path that is missing, too long, a loop of links, a pipe or a device | 404 |
 /// | another method | 405 |
 ///
-/// Hidden files (`.git`, `.env`) are files like others: keep them out of the folder.
+/// Hidden files (`.git`, `.env`) are served like all others: keep them out of the folder.
 ///
 /// ```no_run
 /// use hangup::MonitoredListener;
@@ -268,7 +268,7 @@ fn with_suffix(path: &Path, coding: Coding) -> PathBuf {
     name.into()
 }
 
-/// To the directory's own path, on this host, with the same query.
+/// Redirects to the path of the directory, on the same host and with the same query.
 fn redirect(target: &Target, query: Option<&str>) -> Response<FileBody> {
     let mut location = target.as_directory();
     if let Some(query) = query {

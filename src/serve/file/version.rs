@@ -1,4 +1,4 @@
-//! Which version of a file it is: its entity tag and its date.
+//! The version of a file: its entity tag and its modification date.
 
 use http::HeaderValue;
 use std::fs::Metadata;
@@ -10,13 +10,13 @@ pub(super) struct Version {
     /// The entity tag, with its quotes. It is a strong one: on most file systems the modification time is finer than the
     /// time that a change takes.
     tag: String,
-    /// In whole seconds, as HTTP has it.
+    /// In whole seconds, the resolution of dates in HTTP.
     modified: Option<SystemTime>,
 }
 
 impl Version {
     pub(super) fn of(metadata: &Metadata) -> Self {
-        // A time before 1970 has no place in HTTP's dates.
+        // A time before 1970 is not sent.
         let modified = metadata.modified().ok();
         let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Self::new(since, metadata.len())
@@ -24,7 +24,7 @@ impl Version {
 
     fn new(since: Option<Duration>, length: u64) -> Self {
         let nanoseconds = since.map_or(0, |since| since.as_nanos());
-        // The year 9999 is HTTP's last.
+        // A date in HTTP has a year of four digits.
         let seconds = since.map(|since| since.as_secs());
         let seconds = seconds.filter(|seconds| *seconds < 253_402_300_800);
         Self {

@@ -141,7 +141,7 @@ where
     type Output = io::Result<Summary>;
     type IntoFuture = Pin<Box<dyn Future<Output = io::Result<Summary>> + Send>>;
 
-    /// Runs the server. It fails only if signals were asked for and cannot be heard.
+    /// Runs the server. The future fails only at the start: see the errors of [`Server`].
     fn into_future(self) -> Self::IntoFuture {
         let state = Arc::new(ServerState {
             limits: self.limits,

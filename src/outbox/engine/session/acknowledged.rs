@@ -1,7 +1,7 @@
-//! From acknowledged bytes to messages.
+//! Confirms messages by the bytes that the peer's TCP has acknowledged.
 //!
 //! With `Confirm::Acknowledged` a session has to know which message ends at which byte of the stream. It counts bytes
-//! from `Monitor::accepted` when the connection begins, and pushes a mark (bytes, number) into [`AckMarks`]:
+//! from `Monitor::accepted` when the connection begins, and pushes a mark (bytes, number) into `AckMarks`:
 //!
 //! * on a stream that the monitor counts itself (`direct`), every [`GRAIN`] bytes inside a batch, and at its end;
 //! * on a stream above it, such as TLS, only when a batch is flushed: how many bytes of the lower stream a
@@ -34,8 +34,8 @@ impl<T: Message> Session<'_, T> {
         Err(unknown_acknowledged())
     }
 
-    /// Notes that all messages before `position` end at the present end of the batch, unless the last mark is fewer than
-    /// `grain` bytes away.
+    /// Adds a mark: all messages before `position` end at the current end of the batch. Does nothing if the last mark is
+    /// fewer than `grain` bytes away.
     pub(super) fn mark(&mut self, position: u64, grain: usize) {
         if self.replies.is_some() || !self.parts.direct {
             return;
@@ -47,7 +47,8 @@ impl<T: Message> Session<'_, T> {
         }
     }
 
-    /// A batch was flushed. Asks the kernel now if enough time or bytes have passed, or else plans the question.
+    /// A batch was flushed. Asks the kernel now if enough time has passed or enough bytes were written. Otherwise sets
+    /// the time of the next question.
     pub(super) fn look_soon(&mut self) -> io::Result<()> {
         let now = Instant::now();
         let next = self.looked + FIRST_LOOK;
@@ -59,7 +60,7 @@ impl<T: Message> Session<'_, T> {
         Ok(())
     }
 
-    /// Asks the kernel for the acknowledged bytes, if it is time to.
+    /// Asks the kernel for the acknowledged bytes, if the time has come.
     pub(super) fn look_now(&mut self) -> io::Result<()> {
         let now = match self.look {
             Some(look) => Some(Instant::now()).filter(|now| look <= *now),

@@ -1,7 +1,7 @@
 //! One connection, from its first message to its end.
 //!
-//! A session is polled by the task. Each turn it looks for the end of the connection, reads replies, writes batches,
-//! and, if the peer's TCP confirms, asks the kernel how many bytes are acknowledged.
+//! The task polls the session. In each turn the session checks whether the connection has ended, reads replies, and
+//! writes batches. If the peer's TCP confirms, it also asks the kernel how many bytes are acknowledged.
 //!
 //! # The end
 //!
@@ -41,8 +41,8 @@ pub(crate) const BATCH: usize = 64 * 1024;
 /// How many reads, or batches, a turn may take before other tasks run.
 const TURN: usize = 32;
 
-/// After this many bytes the kernel is asked immediately. The answer takes three system calls, which cost little
-/// beside so many bytes.
+/// After this many bytes the kernel is asked immediately. The answer takes three system calls, a small cost for this
+/// number of bytes.
 const LOOK_AFTER: usize = 4 * BATCH;
 
 /// How long after a smaller batch the kernel is asked first.
@@ -52,7 +52,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(1);
 const UNKNOWN: u32 = 4;
 
 /// How long the shutdown of the stream may take after the last message.
-const FAREWELL: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The state of one connection.
 pub(crate) struct Session<'a, T: Message> {
@@ -82,7 +82,7 @@ pub(crate) struct Session<'a, T: Message> {
     eof: bool,
     processed: Vec<Processed>,
     /// The peer has sent at least one byte.
-    heard: bool,
+    any_received: bool,
     /// A message was confirmed, or rejected.
     pub(crate) confirmed: bool,
     /// A message was put into a batch.
@@ -135,7 +135,7 @@ impl<'a, T: Message> Session<'a, T> {
             input: BytesMut::new(),
             eof: false,
             processed: Vec::new(),
-            heard: false,
+            any_received: false,
             confirmed: false,
             any_written: false,
             idle_since: None,
@@ -155,7 +155,7 @@ impl<'a, T: Message> Session<'a, T> {
     pub(crate) fn is_healthy(&self) -> bool {
         match self.replies {
             Some(_) => self.confirmed,
-            None => self.heard,
+            None => self.any_received,
         }
     }
 
@@ -167,8 +167,8 @@ impl<'a, T: Message> Session<'a, T> {
         let end = poll_fn(|cx| self.poll(housekeeping, cx)).await;
         match end {
             SessionEnd::Interrupted(Interrupt::Drained) => {
-                let farewell = poll_fn(|cx| self.parts.stream.as_mut().poll_shutdown(cx));
-                let _ = tokio::time::timeout(FAREWELL, farewell).await;
+                let shutdown = poll_fn(|cx| self.parts.stream.as_mut().poll_shutdown(cx));
+                let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, shutdown).await;
             }
             SessionEnd::Lost(_) | SessionEnd::Interrupted(Interrupt::Reconnect) => {
                 self.take_last().await;

@@ -1,4 +1,4 @@
-//! Reads and applies the peer's replies, also those that had arrived before the end.
+//! Reads and applies the peer's replies, including those that arrive before the end of the connection.
 
 use super::Session;
 use crate::errors::CloseReason;
@@ -34,7 +34,7 @@ impl<T: Message> Session<'_, T> {
                 Poll::Ready(read) => read?,
             }
             self.eof = room.filled().is_empty();
-            self.heard |= !self.eof;
+            self.any_received |= !self.eof;
             if self.replies.is_some() {
                 if self.eof {
                     // No later message could be confirmed. The rest of `input` is an incomplete reply.

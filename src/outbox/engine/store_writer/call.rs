@@ -1,7 +1,7 @@
 //! Calls of the user's store, which may panic.
 //!
 //! The store is taken out of `store` for each call and put back afterwards. After a panic it is dropped, and every
-//! later call fails. The outbox goes on without it: messages in memory are delivered, and new important ones are
+//! later call fails. The outbox continues without it: messages in memory are delivered, and new important ones are
 //! refused.
 
 use crate::outbox::store::Store;

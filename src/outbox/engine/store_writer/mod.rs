@@ -34,10 +34,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The longest delay before confirmed messages leave the store.
-const LATE: Duration = Duration::from_millis(100);
+const REMOVAL_DELAY: Duration = Duration::from_millis(100);
 
 /// This many confirmed messages leave the store without a delay. One call removes at most this many.
-const MANY: usize = 4096;
+const REMOVAL_BATCH: usize = 4096;
 
 /// The delay after a removal that failed. It doubles with each failure in a row, up to [`LAST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// While removals fail, at most this many numbers are remembered: 8 MiB. The other messages are delivered again after
 /// a restart.
-const MOST_REMOVED: usize = 1 << 20;
+const MAX_PENDING_REMOVALS: usize = 1 << 20;
 
 /// A commit has at most this many messages.
 const BATCH: usize = 1024;
@@ -78,7 +78,7 @@ pub(crate) struct StoreWriter<T: Message> {
     due: Option<Instant>,
     /// The delay after the next removal that fails.
     retry: Duration,
-    /// Dropping it, after the store, tells `Outbox::shutdown` that the store is closed.
+    /// Dropped after the store. `Outbox::shutdown` then sees that the store is closed.
     _ended: watch::Sender<()>,
 }
 
@@ -168,7 +168,7 @@ impl<T: Message> StoreWriter<T> {
         self.due
     }
 
-    /// Takes a job in.
+    /// Adds a job to the pending work.
     fn note(&mut self, job: Job<T>, now: Instant) {
         match job {
             Job::Append { number, to_store } => {
@@ -181,17 +181,19 @@ impl<T: Message> StoreWriter<T> {
             Job::Bury(number, reason) => self.buried.push((number, reason)),
             Job::Remove(numbers) => {
                 self.removed.extend(numbers);
-                self.removed.truncate(MOST_REMOVED);
-                let due = *self.due.get_or_insert(now + LATE);
+                self.removed.truncate(MAX_PENDING_REMOVALS);
+                let due = *self.due.get_or_insert(now + REMOVAL_DELAY);
                 // After a failure the delay stays.
-                if (self.is_full || self.removed.len() >= MANY) && self.retry == FIRST_RETRY {
+                if (self.is_full || self.removed.len() >= REMOVAL_BATCH)
+                    && self.retry == FIRST_RETRY
+                {
                     self.due = Some(due.min(now));
                 }
             }
         }
     }
 
-    /// Appends the batch, and tells its senders the outcome.
+    /// Appends the batch, and sends the outcome to its senders.
     fn append(&mut self) {
         if self.batch.is_empty() || self.is_full {
             return;
@@ -243,7 +245,7 @@ impl<T: Message> StoreWriter<T> {
     fn remove(&mut self, now: Instant) -> bool {
         self.due = None;
         while !self.removed.is_empty() {
-            let count = self.removed.len().min(MANY);
+            let count = self.removed.len().min(REMOVAL_BATCH);
             let rest = self.removed.len() - count;
             let numbers = &self.removed[rest..];
             if let Err(error) = call(&mut self.store, |store| store.remove(numbers)) {
@@ -258,7 +260,7 @@ impl<T: Message> StoreWriter<T> {
             self.removed.truncate(rest);
             self.retry = FIRST_RETRY;
         }
-        self.removed.shrink_to(MANY);
+        self.removed.shrink_to(REMOVAL_BATCH);
         true
     }
 }

@@ -47,7 +47,7 @@ pub struct StoreError {
 /// | `OutcomeUnknown` | perhaps | send again only if the peer drops repeated messages |
 /// | `NotAStore`, `OtherFormat` | no | check the path, or the version of the program |
 /// | `ReadOnly`, `TooLarge`, `NumberTooLarge` | no | fix the program |
-/// | `Io` | perhaps | look at the error |
+/// | `Io` | perhaps | read the error |
 ///
 /// ```
 /// use hangup::outbox::StoreProblem;
@@ -63,7 +63,7 @@ pub struct StoreError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreProblem {
-    /// The disk or a quota is full. No kept message is lost. The store continues by itself when there is room.
+    /// The disk or a quota is full. No kept message is lost. The store recovers on its own when there is room again.
     Full,
     /// The messages would take more than
     /// [`StoreOptions::disk_capacity`](super::StoreOptions::disk_capacity).

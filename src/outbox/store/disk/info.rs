@@ -57,8 +57,8 @@ impl StoreInfo {
         self.counts.messages
     }
 
-    /// The number of [dead letters](super::DeadLetter). An operator should look at them:
-    /// [`Store::dead_letters`](super::Store::dead_letters) returns them with their reasons.
+    /// The number of [dead letters](crate::outbox::DeadLetter). An operator should look at them:
+    /// [`Store::dead_letters`](crate::outbox::Store::dead_letters) returns them with their reasons.
     pub fn dead_letters(&self) -> u64 {
         self.counts.dead_letters
     }

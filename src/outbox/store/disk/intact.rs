@@ -9,19 +9,19 @@ use std::collections::BTreeMap;
 use std::io;
 
 /// The intact frames of a damaged file, by their numbers. Messages that were certainly removed are left out.
-pub(super) struct Whole {
+pub(super) struct IntactFrames {
     pub(super) places: BTreeMap<u64, Place>,
 }
 
-impl Whole {
+impl IntactFrames {
     /// Finds the frames of this format. If there are none, looks for the previous format: the damage may be in the
     /// first bytes, which tell the formats apart.
     pub(super) fn find_any(file: &StoreFile, format: Format) -> io::Result<Self> {
-        let whole = Self::find(file, format)?;
-        if whole.places.is_empty() && format.prefix != legacy::FORMAT.prefix {
+        let intact = Self::find(file, format)?;
+        if intact.places.is_empty() && format.prefix != legacy::FORMAT.prefix {
             return Self::find(file, legacy::FORMAT);
         }
-        Ok(whole)
+        Ok(intact)
     }
 
     /// Finds the frames of one format. Of several frames with one number the last one counts.

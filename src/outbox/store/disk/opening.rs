@@ -17,7 +17,7 @@ use super::file::{self, LockedFile, Temporary};
 use super::frame::Format;
 use super::frame::{self, Kind};
 use super::header::Header;
-use super::intact::Whole;
+use super::intact::IntactFrames;
 use super::legacy::{self, Legacy};
 use super::opened::Opened;
 use super::options::StoreOptions;
@@ -100,9 +100,9 @@ fn judge(file: &StoreFile, format: Format, problem: StoreProblem) -> StoreProble
         other => return other,
     };
     let known = matches!(Header::read(file), Ok(Some(_)) | Err(_));
-    match Whole::find_any(file, format) {
-        Ok(whole) if known || !whole.places.is_empty() => StoreProblem::Damaged {
-            whole: whole.places.len(),
+    match IntactFrames::find_any(file, format) {
+        Ok(intact) if known || !intact.places.is_empty() => StoreProblem::Damaged {
+            whole: intact.places.len(),
             what,
         },
         Ok(_) => StoreProblem::NotAStore,
@@ -167,11 +167,11 @@ pub(super) fn salvage_file(path: &Path, options: &StoreOptions) -> Outcome<(Open
     } else {
         frame::FORMAT
     };
-    let whole = Whole::find_any(&damaged, format)?;
+    let intact = IntactFrames::find_any(&damaged, format)?;
     let (mut new, temporary) = create(path, options)?;
     let mut batch = Batch::new(&mut new);
     let (mut messages, mut dead_letters) = (0, 0);
-    for (&number, &place) in &whole.places {
+    for (&number, &place) in &intact.places {
         let message = scan::message(&damaged, place)?;
         match place.found.head.kind {
             Kind::Message => {

@@ -121,7 +121,7 @@ impl StoreOptions {
 
     /// The bytes that messages and dead letters may take, each with a head of 60 bytes. No limit by default.
     ///
-    /// Beyond it, [`append`](super::Store::append) fails with
+    /// Beyond it, [`append`](crate::outbox::Store::append) fails with
     /// [`StoreProblem::CapacityReached`](super::StoreProblem::CapacityReached). The file is larger than this, because pages
     /// are not always full, and because the file doubles when it grows.
     ///

@@ -40,7 +40,7 @@ pub(super) fn scan(
                 None => start + 1,
             };
         }
-        // A prefix may begin in the last bytes of the window: look at them again.
+        // A prefix may begin in the last bytes of the window, so the next window starts with them.
         let seen = (size - (format.prefix.len() - 1).min(size - 1)).max(rest);
         at += seen as u64;
     }

@@ -7,7 +7,7 @@ use crate::outbox::store::disk::error::{Outcome, StoreProblem};
 use crate::outbox::store::disk::region::Region;
 use crate::outbox::store::disk::tables::Tables;
 
-/// The store does not compact a file that is smaller than this by itself.
+/// The store compacts a file on its own only if the file has at least this many bytes.
 const COMPACT: u64 = 4 * 1024 * 1024;
 
 impl DiskStore {

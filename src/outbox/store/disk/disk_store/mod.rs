@@ -253,7 +253,7 @@ impl DiskStore {
         Ok(StoreInfo::new(self.counts, self.file.size()?))
     }
 
-    /// Returns unused disk space to the file system. The store does this by itself when its messages take less than
+    /// Returns unused disk space to the file system. The store does this automatically when its messages take less than
     /// 1/64 of a file of 4 MiB or more.
     ///
     /// # Errors
