@@ -58,7 +58,8 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let setup = setup(&server, versions, nodelay);
-    // Checks the timers now: otherwise every connection would fail.
+    // Otherwise every connection would fail.
+    server.limits.check()?;
     setup.monitor.check()?;
     let mut stop = Stop::new(shutdown)?;
     let registry = Arc::new(Registry::default());

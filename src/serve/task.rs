@@ -3,6 +3,7 @@
 use super::activity::Idle;
 use super::connection::{Command, ConnectionState};
 use super::io::Io;
+use super::limits::after;
 use super::listener::{Protocol, sealed::Accept};
 use super::registry::Entry;
 use super::service::PerConnection;
@@ -93,7 +94,7 @@ pub(super) async fn run<A, S, B>(
         http.timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_requests_per_connection)
             .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
-            .max_send_buf_size(limits.buffer_size);
+            .max_send_buf_size(limits.http2_buffer());
         let http = http.serve_connection(TokioIo::new(io), service);
         drive(&connection, Box::pin(http), true).await;
     } else {
@@ -106,7 +107,7 @@ pub(super) async fn run<A, S, B>(
             .max_buf_size(limits.buffer_size.max(limits.max_head_size));
         // A number that is set has hyper allocate memory for the fields of each request.
         if limits.max_headers != HYPER_MAX_HEADERS {
-            http.max_headers(limits.max_headers);
+            http.max_headers(limits.headers());
         }
         let http = http
             .serve_connection(TokioIo::new(io), service)
@@ -262,7 +263,7 @@ impl Clock {
                 }
                 Some((due, _)) => self.timer.as_mut().reset(due),
                 None => {
-                    let next = now + connection.server.limits.head_timeout;
+                    let next = after(now, connection.server.limits.head_timeout);
                     self.timer.as_mut().reset(next);
                 }
             }
@@ -278,9 +279,9 @@ impl Clock {
         // On HTTP/2, bytes that arrive while no stream is open may be other frames than a head.
         let (since, idle) = connection.activity.idle(!self.is_http2)?;
         let (due, reason) = match idle {
-            Idle::New | Idle::Head => (since + limits.head_timeout, LimitReason::HeadTimeout),
+            Idle::New | Idle::Head => (after(since, limits.head_timeout), LimitReason::HeadTimeout),
             Idle::KeepAlive => (
-                since + limits.keep_alive_timeout,
+                after(since, limits.keep_alive_timeout),
                 LimitReason::KeepAliveTimeout,
             ),
         };

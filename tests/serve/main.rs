@@ -7,6 +7,7 @@ mod beside_nginx;
 mod client;
 mod control_frames;
 mod drain;
+mod extremes;
 mod files;
 #[cfg(target_os = "linux")]
 mod floods;
