@@ -83,6 +83,26 @@ impl StoreInfo {
 
     /// The total size of messages and dead letters in bytes, each with a head of 60 bytes.
     /// [`disk_capacity`](super::StoreOptions::disk_capacity) limits this number.
+    ///
+    /// To warn an operator before the store refuses messages:
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{Store, StoreOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("hangup-info-bytes-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// const CAPACITY: u64 = 1000;
+    /// let mut store = StoreOptions::new().disk_capacity(CAPACITY).open(directory.join("outbox"))?;
+    /// store.append(&[(0, Bytes::from(vec![7; 800]))])?;
+    /// let is_nearly_full = store.info()?.bytes() > CAPACITY / 10 * 8;
+    /// assert!(is_nearly_full);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bytes(&self) -> u64 {
         self.counts.bytes
     }
