@@ -1,7 +1,7 @@
 //! What it costs to keep messages on disk before they count as accepted.
 
-use crate::connect;
-use crate::peer::Peer;
+use super::compare::connect;
+use super::peer::Peer;
 use bytes::Bytes;
 use hangup::outbox::{DiskStore, Fsync, Outbox};
 use std::error::Error;

@@ -11,9 +11,17 @@ use tokio::runtime::Builder;
 const STREAMS: u32 = 2000;
 const ROUNDS: usize = 50;
 
-/// Prints the nanoseconds that the fastest round took for a stream. There is nothing to take turns with: the
-/// features `tracing` and `metrics`, without a subscriber and a recorder, are compared by another build.
-pub(crate) fn tell(thorough: bool) -> io::Result<()> {
+/// What a stream's beginning and end take, in nanoseconds.
+pub(crate) struct Life {
+    /// Without a socket: made and dropped.
+    pub(crate) unwatched: f64,
+    /// A TCP stream, wrapped and taken out again.
+    pub(crate) watched: f64,
+}
+
+/// The times of the fastest round. There is nothing to take turns with: the features `tracing` and `metrics`, without a
+/// subscriber and a recorder, are compared by another build.
+pub(crate) fn measure(thorough: bool) -> io::Result<Life> {
     let rounds = if thorough { ROUNDS } else { 1 };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
@@ -23,7 +31,7 @@ pub(crate) fn tell(thorough: bool) -> io::Result<()> {
     stream.set_nonblocking(true)?;
     let mut stream = Some(tokio::net::TcpStream::from_std(stream)?);
 
-    let in_memory = fastest(rounds, || {
+    let unwatched = fastest(rounds, || {
         drop(black_box(MonitoredStream::unwatched(tokio::io::empty())));
         Ok(())
     })?;
@@ -32,10 +40,7 @@ pub(crate) fn tell(thorough: bool) -> io::Result<()> {
         stream = Some(black_box(MonitoredStream::new(bare)?).into_inner());
         Ok(())
     })?;
-    println!("\na stream's beginning and end, ns");
-    println!("unwatched, made and dropped      {in_memory:>8.0}");
-    println!("TCP, wrapped and taken out again {watched:>8.0}");
-    Ok(())
+    Ok(Life { unwatched, watched })
 }
 
 fn fastest(rounds: usize, mut life: impl FnMut() -> io::Result<()>) -> io::Result<f64> {

@@ -1,6 +1,6 @@
 //! Calls on a TCP connection over loopback.
 
-use crate::slices::{Comparison, Meter, Round, Work};
+use super::slices::{Comparison, Meter, Round, Work};
 use hangup::MonitoredStream;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -32,11 +32,17 @@ enum Call {
 
 pub(crate) const CASES: &[Case] = &[
     case("write 64 B", Call::Write, SMALL, 512),
+    case("write 256 B", Call::Write, 256, 512),
+    case("write 1 KiB", Call::Write, 1024, 512),
     case("write 4 KiB", Call::Write, MIDDLE, 256),
+    case("write 16 KiB", Call::Write, 16 * 1024, 128),
     case("write 64 KiB", Call::Write, LARGE, 32),
     case("write 4 x 1 KiB", Call::WriteVectored, MIDDLE, 256),
     case("read 64 B", Call::Read, SMALL, 512),
+    case("read 256 B", Call::Read, 256, 512),
+    case("read 1 KiB", Call::Read, 1024, 512),
     case("read 4 KiB", Call::Read, MIDDLE, 256),
+    case("read 16 KiB", Call::Read, 16 * 1024, 128),
     case("read 64 KiB", Call::Read, LARGE, 32),
 ];
 

@@ -1,7 +1,7 @@
 //! Small calls without a kernel: a stream in memory that is always ready.
 
-use crate::ready::Ready;
-use crate::slices::{Comparison, Meter, Round, Work};
+use super::ready::Ready;
+use super::slices::{Comparison, Meter, Round, Work};
 use hangup::MonitoredStream;
 use std::hint::black_box;
 use std::io::{self, ErrorKind};

@@ -1,6 +1,6 @@
 //! Slices of work, and how the monitored ones compare with the bare ones beside them.
 
-use crate::instructions::Counter;
+use super::instructions::Counter;
 use std::io;
 use std::time::{Duration, Instant};
 

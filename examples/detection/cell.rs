@@ -1,8 +1,8 @@
 //! One cell of the table: one client leaves one server in one way.
 
-use crate::options::Options;
-use crate::server::Server;
-use crate::way::{REQUEST, Way};
+use super::options::Options;
+use super::server::Server;
+use super::way::{REQUEST, Way};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,6 +1,6 @@
 //! The same loop with `hangup`.
 
-use crate::work::Work;
+use super::work::Work;
 use hangup::{CloseReason, MonitorConfig, MonitoredStream, StallPolicy};
 use std::io;
 use std::time::Duration;

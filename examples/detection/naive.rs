@@ -1,6 +1,6 @@
 //! The naive send loop: a failed write tells it that the client has left.
 
-use crate::work::Work;
+use super::work::Work;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 

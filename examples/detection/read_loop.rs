@@ -4,7 +4,7 @@
 //! asked for. It has to be kept, so its size is bounded; at the bound the loop stops reading, and misses
 //! the end.
 
-use crate::work::Work;
+use super::work::Work;
 use std::future::pending;
 use std::pin::pin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

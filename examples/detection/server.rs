@@ -1,8 +1,8 @@
 //! The three servers.
 
-use crate::options::Options;
-use crate::work::Work;
-use crate::{monitored, naive, read_loop};
+use super::options::Options;
+use super::work::Work;
+use super::{monitored, naive, read_loop};
 use std::io;
 use tokio::net::TcpStream;
 

@@ -1,10 +1,10 @@
 //! The table.
 
-use crate::cell::Outcome;
-use crate::monitored::WINDOW;
-use crate::options::Options;
-use crate::server::Server;
-use crate::way::Way;
+use super::cell::Outcome;
+use super::monitored::WINDOW;
+use super::options::Options;
+use super::server::Server;
+use super::way::Way;
 use indicatif::HumanBytes;
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! The ways of leaving: what the client does.
 
-use crate::work::{EVENT, Work};
+use super::work::{EVENT, Work};
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

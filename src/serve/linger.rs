@@ -8,6 +8,7 @@
 use super::LimitReason;
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
+use super::limits::after;
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -40,7 +41,7 @@ impl Linger {
         let now = Instant::now();
         Self {
             timer: Box::pin(tokio::time::sleep(time.min(PAUSE))),
-            end: now + time,
+            end: after(now, time),
             received: now,
             discarded: 0,
         }

@@ -58,8 +58,9 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let setup = setup(&server, versions, nodelay);
-    // Checks the timers now: otherwise every connection would fail.
-    setup.monitor.timers()?;
+    // Otherwise every connection would fail.
+    server.limits.check()?;
+    setup.monitor.check()?;
     let mut stop = Stop::new(shutdown)?;
     let registry = Arc::new(Registry::default());
     let mut connections = 0;

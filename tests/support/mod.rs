@@ -6,6 +6,7 @@
 mod alone;
 mod pair;
 mod platform;
+pub(crate) mod raw_messages;
 pub(crate) mod tls;
 
 pub(crate) use alone::alone;

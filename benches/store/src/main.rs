@@ -4,46 +4,20 @@
 //! cargo run --release --manifest-path benches/store/Cargo.toml -- /var/tmp
 //! ```
 //!
-//! Senders wait until their message is kept, as `Outbox::send` does; one thread puts all that wait into one
-//! commit, and removes what it has kept after a tenth of a second. SQLite does so with a write-ahead log and
-//! `synchronous` at `FULL` for `Fsync::Each`, and at `OFF` for `Fsync::Never`. redb alone shows what the store adds to
-//! its database. The stores take turns in short rounds, because the speed of a disk changes from second to second. A
+//! The stores take turns in short rounds, because the speed of a disk changes from second to second. A
 //! ratio is the median of those of a round. The argument is the directory of the files: a file system in memory has
 //! nothing to wait for.
 
 mod database;
+mod race;
 mod sqlite;
 
-use bytes::Bytes;
-use hangup::outbox::{Fsync, Store, StoreOptions};
-use sqlite::Sqlite;
-use std::error::Error;
+use hangup::outbox::Fsync;
+use race::{MESSAGE, Result, STORES, run};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
-use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 41;
-const ROUND: Duration = Duration::from_millis(300);
-const MESSAGE: usize = 100;
-/// What was kept this long ago is removed, as the outbox does with what is confirmed.
-const DELIVERED: Duration = Duration::from_millis(100);
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-type Open = fn(&Path, Fsync) -> Result<Box<dyn Store>>;
-
-const STORES: [(&str, Open); 3] = [
-    ("hangup", |path, fsync| {
-        Ok(Box::new(StoreOptions::new().fsync(fsync).open(path)?))
-    }),
-    ("redb", |path, fsync| {
-        Ok(Box::new(database::Redb::open(path, fsync)?))
-    }),
-    ("sqlite", |path, fsync| {
-        Ok(Box::new(Sqlite::open(path, fsync)?))
-    }),
-];
 
 fn main() -> Result<()> {
     let directory = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
@@ -84,67 +58,4 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-type Waiting = SyncSender<()>;
-
-/// Messages a second, and bytes written for each.
-fn run(store: Box<dyn Store>, senders: usize) -> Result<(f64, f64)> {
-    let (jobs, queue) = mpsc::channel::<Waiting>();
-    let before = written()?;
-    let start = Instant::now();
-    let threads: Vec<_> = (0..senders)
-        .map(|_| {
-            let jobs = jobs.clone();
-            thread::spawn(move || {
-                let (kept, receiver) = mpsc::sync_channel(1);
-                let mut count = 0_u64;
-                while start.elapsed() < ROUND && jobs.send(kept.clone()).is_ok() {
-                    if receiver.recv().is_err() {
-                        break;
-                    }
-                    count += 1;
-                }
-                count
-            })
-        })
-        .collect();
-    drop(jobs);
-    keep(store, &queue)?;
-    let mut count = 0;
-    for thread in threads {
-        count += thread.join().map_err(|_| "a sender panicked")?;
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    Ok((count as f64 / seconds, (written()? - before) as f64 / count as f64))
-}
-
-fn keep(mut store: Box<dyn Store>, queue: &Receiver<Waiting>) -> Result<()> {
-    let mut next = 0;
-    let mut delivered = 0;
-    let mut due = Instant::now() + DELIVERED;
-    while let Ok(first) = queue.recv() {
-        let waiting: Vec<Waiting> = std::iter::once(first).chain(queue.try_iter()).collect();
-        let batch: Vec<(u64, Bytes)> = (next..next + waiting.len() as u64)
-            .map(|number| (number, Bytes::from(vec![number as u8; MESSAGE])))
-            .collect();
-        store.append(&batch)?;
-        next += batch.len() as u64;
-        for kept in waiting {
-            let _ = kept.send(());
-        }
-        if Instant::now() >= due {
-            store.remove(&(delivered..next).collect::<Vec<_>>())?;
-            delivered = next;
-            due = Instant::now() + DELIVERED;
-        }
-    }
-    Ok(())
-}
-
-/// Bytes that this process has given to `write(2)` and its like.
-fn written() -> Result<u64> {
-    let io = fs::read_to_string("/proc/self/io")?;
-    let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
-    Ok(line.ok_or("no wchar")?.parse()?)
 }

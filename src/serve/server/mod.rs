@@ -100,12 +100,13 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// the recorder (feature `metrics`): see [`LimitReason`](super::LimitReason).
 ///
 /// A value that a limit cannot have is refused when the server starts, with an error of the kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput), or raised to the nearest one where the method says so.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput), or replaced by the nearest one where the method says so. A limit may be
+/// as large as its type allows, and is none then: a time is counted up to a year.
 ///
 /// # Errors
 ///
-/// The future fails only at the start: with a `dead_peer_timeout` that is out of range, or if signals were asked for and
-/// cannot be received. Later errors of a connection end that connection, and errors of `accept` are retried, as
+/// The future fails only at the start: with a `dead_peer_timeout` that is out of range, with a `head_timeout` or a limit
+/// `max_…` of zero (`max_requests` may be zero), or if signals were asked for and cannot be received. Later errors of a connection end that connection, and errors of `accept` are retried, as
 /// [`accept_retrying`](crate::MonitoredListener::accept_retrying) does.
 ///
 /// # Upgrades

@@ -9,8 +9,9 @@
 //!
 //! # Invariants
 //!
-//! 1. The prefix occurs at the start of a frame and nowhere else in it: a message that contains the prefix is stored
-//!    under a mask. So a message cannot look like a frame, whatever bytes its sender chose.
+//! 1. The prefix occurs at the start of a frame and nowhere else in it, and the prefix of the previous format nowhere: a
+//!    message that contains one of them is stored under a mask. So a message cannot look like a frame, whatever bytes its
+//!    sender chose.
 //! 2. A frame belongs to the file whose random number it carries.
 //! 3. Of two frames with one number, the one with the higher sequence was written later.
 
@@ -20,6 +21,8 @@ use std::hash::{BuildHasher, RandomState};
 
 /// The first bytes of a frame. 0x92 cannot begin a character of UTF-8, so most messages need no mask.
 pub(super) const PREFIX: [u8; 8] = *b"\x92hangup\x1b";
+/// The first bytes of a frame of the previous format.
+pub(super) const PREVIOUS_PREFIX: [u8; 8] = *b"\x91hangup\x1b";
 /// The length of the head: everything before the message.
 pub(super) const HEAD: usize = 60;
 
@@ -96,12 +99,12 @@ pub(super) struct Found {
 
 impl Head {
     /// Writes the frame into `frame`, whose length is that of the message plus [`HEAD`]. Tries masks until the frame
-    /// contains no second prefix; a second attempt is rare.
+    /// contains no further prefix; a second attempt is rare.
     pub(super) fn write(&self, message: &[u8], frame: &mut [u8]) {
         let mut salt = 0;
         loop {
             self.write_salted(message, salt, frame);
-            if FORMAT.find(&frame[1..]).is_none() {
+            if !contains_prefix(&frame[1..]) {
                 return;
             }
             salt = random();
@@ -207,6 +210,22 @@ pub(super) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 
+/// Whether a frame of either format may begin somewhere in these bytes.
+fn contains_prefix(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = rest
+        .iter()
+        .position(|byte| [PREFIX[0], PREVIOUS_PREFIX[0]].contains(byte))
+    {
+        rest = &rest[at..];
+        if rest.starts_with(&PREFIX) || rest.starts_with(&PREVIOUS_PREFIX) {
+            return true;
+        }
+        rest = &rest[1..];
+    }
+    false
+}
+
 /// Masks or unmasks bytes (XOR with a key stream). Salt 0 means no mask.
 fn mask(salt: u64, bytes: &mut [u8]) {
     if salt == 0 {
@@ -273,11 +292,12 @@ mod tests {
         let inner = frame(head(5), b"planted");
         for message in [
             PREFIX.to_vec(),
+            PREVIOUS_PREFIX.to_vec(),
             inner.clone(),
             [b"..", &inner[..], b".."].concat(),
         ] {
             let bytes = frame(head(7), &message);
-            assert_eq!(FORMAT.find(&bytes[1..]), None);
+            assert!(!contains_prefix(&bytes[1..]));
             assert_eq!(read(0x1234, 7, &bytes).unwrap().1, message);
         }
     }

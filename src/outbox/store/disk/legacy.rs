@@ -9,7 +9,7 @@
 //! ```
 
 use super::error::{Outcome, StoreProblem};
-use super::frame::{Format, Found, Head, Kind, LIMIT};
+use super::frame::{Format, Found, Head, Kind, LIMIT, PREVIOUS_PREFIX};
 use super::region::Region;
 use super::store_file::StoreFile;
 use bytes::Bytes;
@@ -29,7 +29,7 @@ const REDB: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 
 /// Format 1, for the scan of a damaged file. Its floor is ignored: a message could contain a frame with any floor.
 pub(super) const FORMAT: Format = Format {
-    prefix: *b"\x91hangup\x1b",
+    prefix: PREVIOUS_PREFIX,
     head: HEAD,
     read: |head| {
         let number = u64::from_le_bytes(head.get(8..16)?.try_into().ok()?);
