@@ -12,8 +12,8 @@ use hangup::{CloseReason, MonitorConfig, MonitoredListener, StallPolicy};
 use socket2::SockRef;
 use std::process::Command;
 use std::time::Duration;
-use support::{DEADLINE, soon};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use support::{DEADLINE, pour, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -29,15 +29,6 @@ fn tcp_memory() -> i64 {
         .parse()
         .unwrap();
     pages * page
-}
-
-/// Writes until it fails.
-async fn pour(stream: &mut (impl AsyncWrite + Unpin)) -> CloseReason {
-    loop {
-        if let Err(error) = stream.write_all(&[b'x'; 65536]).await {
-            return (&error).into();
-        }
-    }
 }
 
 const STALLED: usize = 500;
