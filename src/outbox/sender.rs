@@ -15,6 +15,29 @@ use tokio::sync::watch;
 /// A sender that keeps messages until they are confirmed, and sends them again after a reconnect.
 ///
 /// Clones send into the same queue. See the [module](super) for an example.
+///
+/// After the last handle is dropped, the outbox delivers for [`Builder::linger`](super::Builder::linger) and ends.
+///
+/// ```
+/// use hangup::outbox::Outbox;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+/// let mut doors = tokio::task::JoinSet::new();
+/// for door in 1..=3 {
+///     let outbox = outbox.clone();
+///     doors.spawn(async move { outbox.send(format!("door {door} opened")).await.map(drop) });
+/// }
+/// while let Some(sent) = doors.join_next().await {
+///     sent??;
+/// }
+/// assert_eq!(outbox.status().queued, 3);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Outbox<T: Message> {
     shared: Arc<OutboxShared<T>>,
 }

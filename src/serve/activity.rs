@@ -139,6 +139,11 @@ impl Activity {
         })
     }
 
+    /// Whether a part of a head has arrived that is not the first one of the connection. `heads` as in [`idle`](Self::idle).
+    pub(super) fn is_in_later_head(&self, heads: bool) -> bool {
+        matches!(self.idle(heads), Some((_, Idle::Head)))
+    }
+
     /// When the connection became idle; `None` while a request is in progress.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle()

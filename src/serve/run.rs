@@ -60,7 +60,7 @@ where
     let setup = setup(&server, versions, nodelay);
     // Otherwise every connection would fail.
     server.limits.check()?;
-    setup.monitor.timers()?;
+    setup.monitor.check()?;
     let mut stop = Stop::new(shutdown)?;
     let registry = Arc::new(Registry::default());
     let mut connections = 0;

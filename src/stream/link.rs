@@ -117,10 +117,9 @@ impl Link {
         if !socket.tells_owed_bytes() {
             return false;
         }
-        if let Some((policy, runtime, is_attended)) = stall.attend() {
+        if let Some((attendance, runtime)) = stall.attend() {
             let closed = Closed::new(self.shared.clone());
-            let socket = socket.clone();
-            runtime.spawn(attend(socket, closed, policy, stall.reset, is_attended));
+            runtime.spawn(attend(socket.clone(), closed, attendance));
         }
         true
     }

@@ -11,6 +11,7 @@ mod extremes;
 mod files;
 #[cfg(target_os = "linux")]
 mod floods;
+mod grpc;
 mod http2;
 mod limits;
 mod linger;

@@ -141,6 +141,34 @@ pub trait Store: Send + 'static {
     /// # Errors
     ///
     /// If they cannot be read.
+    ///
+    /// To read a whole store page by page, as the outbox does, continue after the last number of each page:
+    ///
+    /// ```
+    /// # #[cfg(feature = "durable")]
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{DiskStore, Fsync, Store};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("hangup-pages-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let mut store = DiskStore::open(directory.join("outbox"), Fsync::Never)?;
+    /// store.append(&[(0, Bytes::from("one")), (1, Bytes::from("two")), (5, Bytes::from("a long message"))])?;
+    ///
+    /// let (mut from, mut pages) = (0, Vec::new());
+    /// loop {
+    ///     let page = store.recover_page(from, 8)?; // bytes
+    ///     let Some((last, _)) = page.last() else { break };
+    ///     from = last + 1;
+    ///     pages.push(page.len());
+    /// }
+    /// assert_eq!(pages, [2, 1]); // the long message is a page of its own
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)
+    /// # }
+    /// # #[cfg(not(feature = "durable"))]
+    /// # fn main() {}
+    /// ```
     fn recover_page(&mut self, from: u64, max_bytes: usize) -> io::Result<Vec<(u64, Bytes)>> {
         let mut bytes = 0_usize;
         let mut page = self.recover()?;
@@ -161,6 +189,9 @@ pub trait Store: Send + 'static {
     /// # Errors
     ///
     /// If they cannot be read.
+    ///
+    /// [`OutboxStatus`](crate::outbox::OutboxStatus) counts these messages from the start of the outbox, before it has read
+    /// them. So a store with many messages should answer from counters, as `DiskStore` does.
     fn totals(&mut self) -> io::Result<(u64, u64)> {
         let kept = self.recover()?;
         let bytes = kept.iter().map(|(_, message)| message.len() as u64);
@@ -199,6 +230,10 @@ pub trait Store: Send + 'static {
     ///
     /// If the store cannot write it. The default always fails with [`Unsupported`](io::ErrorKind::Unsupported), and the
     /// message stays where it is.
+    ///
+    /// The outbox calls it for a message that it has set aside as [`Unsendable`](crate::outbox::Unsendable), unless the handler
+    /// of [`on_unsendable`](crate::outbox::Builder::on_unsendable) discards it. `reason` is a text for an operator. The change
+    /// has to be atomic: after a crash the message is either kept or a dead letter, and never both or neither.
     fn bury(&mut self, number: u64, reason: &str) -> io::Result<()> {
         let _ = (number, reason);
         Err(io::ErrorKind::Unsupported.into())

@@ -53,6 +53,28 @@ use tower_service::Service;
 ///     Ok(())
 /// }
 /// ```
+///
+/// What is sent for a directory, and for a path that leads out of the folder:
+///
+/// ```
+/// use hangup::serve::ServeFolder;
+/// use http::Request;
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let directory = std::env::temp_dir().join(format!("hangup-folder-{}", std::process::id()));
+/// # std::fs::create_dir_all(directory.join("docs"))?;
+/// std::fs::write(directory.join("docs/index.html"), "<h1>hello</h1>")?;
+/// let folder = ServeFolder::open(&directory)?;
+/// for (path, status) in [("/docs/", 200), ("/docs", 308), ("/docs/../../etc/passwd", 404)] {
+///     let request = Request::get(path).body(()).unwrap();
+///     let response = folder.clone().oneshot(request).await.unwrap();
+///     assert_eq!(response.status(), status, "{path}");
+/// }
+/// # std::fs::remove_dir_all(&directory)
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ServeFolder {
     folder: Arc<Dir>,
@@ -61,6 +83,36 @@ pub struct ServeFolder {
 }
 
 /// The answer of a folder to a request: [`ServeFolder::get`].
+///
+/// For a program that lists directories itself:
+///
+/// ```
+/// use hangup::serve::{FileBody, FolderResponse, ServeFolder};
+/// use http::{Request, Response};
+///
+/// async fn answer(folder: &ServeFolder, request: &Request<()>) -> std::io::Result<Response<FileBody>> {
+///     Ok(match folder.get(request).await {
+///         FolderResponse::Response(response) => response,
+///         FolderResponse::Directory(path) => {
+///             let list = format!("the directory {}\n", path.display());
+///             Response::new(FileBody::from(bytes::Bytes::from(list)))
+///         }
+///         other => panic!("{other:?}"),
+///     })
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let directory = std::env::temp_dir().join(format!("hangup-answer-{}", std::process::id()));
+/// std::fs::create_dir_all(directory.join("reports"))?;
+/// let folder = ServeFolder::open(&directory)?;
+/// let request = Request::get("/reports/").body(()).unwrap();
+/// assert_eq!(answer(&folder, &request).await?.status(), 200);
+/// let missing = Request::get("/missing").body(()).unwrap();
+/// assert_eq!(answer(&folder, &missing).await?.status(), 404);
+/// # std::fs::remove_dir_all(&directory)
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FolderResponse {

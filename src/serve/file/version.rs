@@ -28,7 +28,7 @@ impl Version {
         let seconds = since.map(|since| since.as_secs());
         let seconds = seconds.filter(|seconds| *seconds < 253_402_300_800);
         Self {
-            tag: format!("\"{nanoseconds:x}-{length:x}\""),
+            tag: tag(nanoseconds, length.into()),
             modified: seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
         }
     }
@@ -55,6 +55,25 @@ impl Version {
     }
 }
 
+/// `"nanoseconds-length"`, in hexadecimal. Each response has one, and `format!` takes twenty times as many instructions.
+fn tag(nanoseconds: u128, length: u128) -> String {
+    let mut tag = String::with_capacity(32);
+    tag.push('"');
+    push_hexadecimal(&mut tag, nanoseconds);
+    tag.push('-');
+    push_hexadecimal(&mut tag, length);
+    tag.push('"');
+    tag
+}
+
+fn push_hexadecimal(text: &mut String, number: u128) {
+    let digits = (u128::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..digits).rev() {
+        let digit = (number >> (4 * place)) as u32 & 15;
+        text.extend(char::from_digit(digit, 16));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +95,14 @@ mod tests {
             Version::new(Some(second), 1).tag(),
             Version::new(Some(later), 1).tag()
         );
+    }
+
+    #[test]
+    fn tags_are_hexadecimal() {
+        for number in [0, 1, 15, 16, 255, 256, 1 << 64, u128::MAX] {
+            assert_eq!(tag(number, 7), format!("\"{number:x}-7\""));
+            assert_eq!(tag(7, number), format!("\"7-{number:x}\""));
+        }
     }
 
     #[test]

@@ -118,6 +118,31 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// # Cancel safety
 ///
 /// If the future is dropped, the server accepts no more connections. Those that are open continue in their own tasks.
+///
+/// # Examples
+///
+/// A server for a machine with little memory, behind a proxy:
+///
+/// ```
+/// use axum::Router;
+/// use hangup::MonitoredListener;
+/// use hangup::serve::serve;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let server = serve(listener, Router::<()>::new())
+///     .max_connections(200)
+///     .max_connections_per_address(200) // all connections come from the proxy
+///     .keep_alive_timeout(Duration::from_secs(75)) // longer than the proxy's own
+///     .buffer_size(16 << 10);
+/// let settings = format!("{server:?}");
+/// assert!(settings.contains("max_connections: 200"));
+/// assert!(settings.contains("buffer_size: 16384"));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a server does nothing unless it is awaited"]
 pub struct Server<L, S> {
     listener: L,

@@ -7,6 +7,16 @@
 /// |---|---|
 /// | `Each` | an accepted message must survive a power cut |
 /// | `Never` | the machine has a battery, or a power cut may lose messages; a send does not wait for the disk |
+///
+/// With `Each` a sender that awaits each `send` gets one message per `fsync`. Sends that wait at the same time share one
+/// call, so send from several tasks, or poll several futures of `send` together.
+///
+/// ```
+/// use hangup::outbox::{Fsync, StoreOptions};
+///
+/// assert_eq!(Fsync::default(), Fsync::Each);
+/// assert_eq!(StoreOptions::new(), StoreOptions::new().fsync(Fsync::Each));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Fsync {
