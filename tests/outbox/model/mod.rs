@@ -7,7 +7,7 @@ mod plain;
 #[path = "../../../src/outbox/queue/mod.rs"]
 mod queue;
 
-use plain::{Operation, Pair};
+use plain::{Id, Operation, Pair};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use queue::ack_marks::AckMarks;
@@ -44,6 +44,16 @@ proptest! {
         max_len in 1_usize..300,
     ) {
         run(&operations, max_bytes, max_len, true);
+    }
+
+    /// The limits are reached again and again.
+    #[test]
+    fn a_small_buffer_does_as_the_model(
+        operations in vec(any::<(u8, u8, u8)>(), 0..200),
+        max_len in 1_usize..6,
+        with_priorities in any::<bool>(),
+    ) {
+        run(&operations, 200, max_len, with_priorities);
     }
 }
 
@@ -131,6 +141,40 @@ fn a_sender_that_does_not_take_its_room_is_passed_over() {
         queue.leave(ticket);
     }
     assert!(queue.is_empty() && !queue.is_contended());
+}
+
+/// Replies that count have to be matched with the messages that were dropped. So that there are never more of those than
+/// the capacity, a written message is then kept beyond its time.
+#[test]
+fn dropped_messages_are_counted_up_to_the_capacity() {
+    let mut pair = Pair::new(100, 1);
+    for _ in 0..3 {
+        pair.run(Operation::Push {
+            size: 1,
+            id: Id::Growing,
+            ttl: Some(1),
+        });
+        pair.run(Operation::Take {
+            bytes: 100,
+            limit: None,
+            in_flight: None,
+            alone: None,
+        });
+        pair.run(Operation::Wait(10));
+    }
+}
+
+/// A small message does not overtake a large one that waits behind a grant.
+#[test]
+fn a_sender_waits_for_all_that_came_before_it() {
+    let mut queue = WaitQueue::new();
+    let [granted, large, small] = [10, 10, 1].map(|size| queue.enter(size));
+    for ticket in [granted, large] {
+        assert!(!queue.poll(ticket, (0, 0), || ()));
+    }
+    queue.grant((11, 9), 0, &mut Vec::new());
+    assert!(!queue.poll(small, (11, 9), || ()));
+    assert!(queue.poll(granted, (11, 9), || ()));
 }
 
 /// Best effort between important messages leaves gaps in the numbers of a store. After a restart each message took a
