@@ -11,9 +11,23 @@ use plain::{Id, Operation, Pair};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use queue::ack_marks::AckMarks;
-use queue::block::{Block, Slot, Terms};
+use queue::block::{BLOCK, Block, Slot, Terms};
 use queue::buffer::Buffer;
 use queue::wait_queue::WaitQueue;
+
+/// Those of an important message.
+fn terms(id: u64) -> Terms {
+    Terms {
+        size: 100,
+        id,
+        since: 0,
+        expires: None,
+        best_effort: false,
+        receipt: false,
+        key: 0,
+        priority: 0,
+    }
+}
 
 fn run(operations: &[(u8, u8, u8)], max_bytes: usize, max_len: usize, with_priorities: bool) {
     let mut pair = Pair::new(max_bytes, max_len);
@@ -185,22 +199,34 @@ fn gaps_in_the_numbers_take_no_memory() {
     for gap in [1, 2, 3, 10, 1000] {
         let mut buffer = Buffer::new(usize::MAX, usize::MAX);
         for number in (0..COUNT).map(|number| number * gap) {
-            let terms = Terms {
-                size: 100,
-                id: number,
-                since: 0,
-                expires: None,
-                best_effort: false,
-                receipt: false,
-                key: 0,
-                priority: 0,
-            };
-            buffer.push_at(number, number, terms);
+            buffer.push_at(number, number, terms(number));
         }
         let blocks = buffer.blocks.iter();
         let bytes = blocks
             .map(|block| size_of::<Block<u64>>() + block.slots.capacity() * size_of::<Slot<u64>>());
         let beside = bytes.sum::<usize>() as u64 / COUNT - size_of::<Option<u64>>() as u64;
         assert!(beside <= 40, "{beside} bytes a message with gaps of {gap}");
+    }
+}
+
+/// A message that comes late splits a block in two. The second half doubled its room as it was filled again, to more than
+/// a block ever holds.
+#[test]
+fn a_split_block_keeps_within_its_slots() {
+    let mut block = Block::new(0, false);
+    for number in 0..60 {
+        block.push(number, number, &terms(number)).unwrap();
+    }
+    let mut rest = block.split_off(10);
+    for number in 60..74 {
+        rest.push(number, number, &terms(number)).unwrap();
+    }
+    assert!(rest.is_full());
+    for block in [block, rest] {
+        assert!(
+            block.slots.capacity() <= BLOCK,
+            "{}",
+            block.slots.capacity()
+        );
     }
 }
