@@ -77,6 +77,7 @@ async fn measure(count: usize, group: Option<&MemoryGroup>) -> Result<(), Box<dy
     // The first one makes the runtime's watcher, which is not any one connection's.
     let first = bare.pop().ok_or("no connection")?;
     let _first = MonitoredStream::new(first)?;
+    let bare_wake_ups = wake_ups_of_a_day().await;
     // Room for what is in place, so that only what is on the heap counts.
     let mut watched = Vec::with_capacity(count);
     let before = Used::now(group)?;
@@ -101,18 +102,17 @@ async fn measure(count: usize, group: Option<&MemoryGroup>) -> Result<(), Box<dy
         after.descriptors - before.descriptors
     );
     println!("tasks {count} {}", after.tasks - before.tasks);
-    println!("wakeups {count} {}", wake_ups_of_a_day().await);
+    let wake_ups = wake_ups_of_a_day().await;
+    println!("wakeups {count} {}", wake_ups.saturating_sub(bare_wake_ups));
     Ok(())
 }
 
-/// How often the runtime goes to sleep in a day of its paused clock, beside the once for the day itself. A timer of a
-/// connection would wake it.
+/// How often the runtime goes to sleep in a day of its paused clock. A timer of a connection would wake it.
 async fn wake_ups_of_a_day() -> u64 {
     let parked = || Handle::current().metrics().worker_park_count(0);
-    let day = || tokio::time::sleep(Duration::from_secs(86_400));
     let before = parked();
-    day().await;
-    (parked() - before).saturating_sub(1)
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    parked() - before
 }
 
 /// A group of processes of its own (memory controller of cgroups(7), version 1), which counts the kernel's memory.

@@ -15,7 +15,8 @@ impl Spread {
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_unstable_by(f64::total_cmp);
-        let [low, median, high] = [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4]);
+        let [low, median, high] =
+            [1, 2, 3].map(|quarter| values[((values.len() - 1) * quarter + 2) / 4]);
         Self { low, median, high }
     }
 

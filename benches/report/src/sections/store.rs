@@ -52,7 +52,7 @@ fn in_directory(directory: &Path) -> Result<Measured> {
             let median = |rates: &[f64]| format!("{:.0}", Spread::of(rates.iter().copied()).median);
             let kind = format!("{fsync:?}");
             measured.spread(&format!("{}.{senders}", kind.to_lowercase()), ratio, 2);
-            drawn.push((format!("{kind}, {senders} senders"), ratio));
+            drawn.push((format!("{kind}, senders: {senders}"), ratio));
             rows.push([
                 format!("`{kind}`"),
                 senders.to_string(),
