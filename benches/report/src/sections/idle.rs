@@ -16,8 +16,8 @@ pub(crate) fn measure() -> Result<Measured> {
     let mut measured = Measured::default();
     measured.paragraph(
         "What `MonitoredStream::new` and one `Monitor` take for a connection that is idle, beside the bare tokio stream. The\n\
-         kernel's memory is that of a control group, with the slack of the kernel's allocator, which is larger for fewer\n\
-         connections. A timer of a connection would wake the runtime on a day of its paused clock.",
+         kernel's memory is that of a control group, with the slack of the kernel's allocator and what the\n\
+         connections themselves still take, and is only a bound from above. A timer of a connection would wake the runtime on a day of its paused clock.",
     );
     if most < COUNTS[COUNTS.len() - 1] {
         measured.paragraph(format_args!(

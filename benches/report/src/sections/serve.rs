@@ -28,7 +28,7 @@ pub(crate) use ours::run;
 use scratch::Scratch;
 use server::Server;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 const WAYS: [(&str, &str); 4] = [
     ("one file", "one-file"),
