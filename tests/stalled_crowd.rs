@@ -12,8 +12,8 @@ use hangup::{CloseReason, MonitorConfig, MonitoredListener, StallPolicy};
 use socket2::SockRef;
 use std::process::Command;
 use std::time::Duration;
-use support::{DEADLINE, soon};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use support::{DEADLINE, pour, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -29,15 +29,6 @@ fn tcp_memory() -> i64 {
         .parse()
         .unwrap();
     pages * page
-}
-
-/// Writes until it fails.
-async fn pour(stream: &mut (impl AsyncWrite + Unpin)) -> CloseReason {
-    loop {
-        if let Err(error) = stream.write_all(&[b'x'; 65536]).await {
-            return (&error).into();
-        }
-    }
 }
 
 const STALLED: usize = 500;
@@ -68,7 +59,7 @@ async fn five_hundred_clients_read_two_chunks_and_stop() {
         .stall(StallPolicy::new(16 * 1024, window))
         .reset_on_stall(true);
     let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let listener = listener.config(config);
+    let listener = listener.config(config).unwrap();
     let address = listener.local_addr().unwrap();
     let before = tcp_memory();
 

@@ -1,7 +1,7 @@
-//! Lets in who presents the token.
+//! Admits requests that present the token.
 //!
-//! A browser presents it once, in the link that the server printed, and gets it back as a cookie: the
-//! address bar and the history are then free of it. Programs send it as a bearer token (RFC 6750).
+//! A browser presents it once, in the link that the server printed, and then as a cookie. So the address bar and the
+//! history do not keep it. Programs send it as a bearer token (RFC 6750).
 
 use crate::token::Token;
 use axum::extract::{OriginalUri, Query, Request, State};
@@ -48,8 +48,8 @@ pub(crate) async fn check(
 
 /// Sends the browser to the same page without the token, which it keeps as a cookie.
 ///
-/// `Lax` and not `Strict`: a link in a chat or an e-mail is to work too. Nothing here changes anything, and
-/// no other site may read or frame it.
+/// `Lax` and not `Strict`, so that a link in a chat or an e-mail works too. No route changes anything, and no other site
+/// may read or frame the page.
 fn sign_in(token: &Token, path: &str) -> Response {
     let folder = path.trim_end_matches('/');
     let cookie = format!(
@@ -57,7 +57,7 @@ fn sign_in(token: &Token, path: &str) -> Response {
         token.as_str(),
         if folder.is_empty() { "/" } else { folder }
     );
-    // Relative to the path: it holds behind a proxy that adds a prefix.
+    // A relative path also works behind a proxy that adds a prefix.
     let page = match path.rsplit_once('/') {
         Some((_, "")) | None => "./",
         Some((_, page)) => page,
@@ -74,7 +74,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then_some(token.trim())
 }
 
-/// There may be several, of dashboards that are mounted one below the other.
+/// A browser sends several if one dashboard is mounted below another.
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(COOKIE).iter();
     let pairs = lines

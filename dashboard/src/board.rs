@@ -44,11 +44,11 @@ struct State {
 pub(crate) struct Totals {
     pub(crate) connections: u64,
     pub(crate) responses: u64,
-    /// Responses that ended before their end.
+    /// Responses that ended before their last byte.
     pub(crate) cut_short: u64,
     /// The bytes of all ended bodies.
     pub(crate) sent: u64,
-    /// How many connections closed for each reason.
+    /// The number of closed connections for each reason.
     pub(crate) reasons: BTreeMap<String, u64>,
 }
 
@@ -71,7 +71,7 @@ impl Board {
         }
     }
 
-    /// The open connection of `peer`, which is entered if it is new. One that is closed is not entered.
+    /// The open connection of `peer`. Adds it to the list if it is new and not closed.
     pub(crate) fn connection(
         self: &Arc<Self>,
         peer: SocketAddr,
@@ -95,7 +95,7 @@ impl Board {
         drop(state);
         self.metrics.connection_opened();
 
-        // Polled without the lock: a connection that has closed by now is ready, and leaves at once.
+        // Polled without the lock. If the connection has closed by now, the future is ready, and the connection is removed.
         let waker = Waker::from(connection.clone());
         let mut closed = monitor.closed();
         let is_closed = Pin::new(&mut closed)
@@ -110,11 +110,11 @@ impl Board {
         connection
     }
 
-    /// Takes a connection that has closed off the list.
+    /// Removes a closed connection from the list.
     pub(crate) fn leave(&self, connection: &Connection) {
         let reason = connection.monitor.close_reason();
         let text = match &reason {
-            // The text of the error would make a line of its own each time.
+            // The text differs from error to error, and each would get its own line.
             Some(CloseReason::Failed(_)) | None => "failed".to_owned(),
             Some(CloseReason::Dropped) => "closed by this server".to_owned(),
             Some(reason) if reason.is_local() => format!("{reason}, by this server"),
@@ -146,18 +146,18 @@ impl Board {
         state.ended.truncate(KEPT);
         drop(state);
         self.changed();
-        // Foreign code, and so without the lock.
+        // The callback is foreign code, so it runs without the lock.
         if let Some(on_ended) = &self.on_ended {
             on_ended(&ended);
         }
     }
 
-    /// Something is new. Costs next to nothing while nobody waits for it.
+    /// Reports a change. It costs little while no task waits for it.
     pub(crate) fn changed(&self) {
         self.changed.notify_one();
     }
 
-    /// Waits until something is new. For one task at a time.
+    /// Waits for a change. For one task at a time.
     pub(crate) async fn change(&self) {
         self.changed.notified().await;
     }

@@ -1,4 +1,4 @@
-//! The body of a recorded response: passes the frames on as they are, and counts them.
+//! The body of a recorded response: passes the frames on unchanged, and counts their bytes.
 
 use crate::board::Board;
 use crate::connection::Connection;
@@ -10,9 +10,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// A response that is under way. Its drop is the end of the response.
+/// A response in progress. Dropping it ends the response.
 pub(crate) struct Recording {
-    /// Not the connection's, which is weak: a server that ends drops its dashboard before the last bodies.
+    /// A strong reference, unlike the connection's: a server that ends drops its dashboard before the last bodies.
     board: Arc<Board>,
     pub(crate) connection: Arc<Connection>,
     pub(crate) response: Arc<Response>,
@@ -34,7 +34,7 @@ impl Recording {
         }
     }
 
-    /// All of the body was sent, or there is none.
+    /// The whole body was sent, or there is none.
     pub(crate) fn complete(&mut self) {
         self.complete = true;
     }
@@ -58,12 +58,12 @@ pub(crate) struct RecordedBody {
 impl RecordedBody {
     pub(crate) fn new(body: Body, recording: Recording) -> Self {
         let mut recorded = Self { body, recording };
-        recorded.take_stock();
+        recorded.check_complete();
         recorded
     }
 
-    /// HTTP does not ask for a frame behind the last byte of a body whose length it knows.
-    fn take_stock(&mut self) {
+    /// Checks whether the last byte was taken. HTTP does not poll a body of known length after its last byte.
+    fn check_complete(&mut self) {
         let response = &self.recording.response;
         let is_all = response
             .length()
@@ -87,7 +87,7 @@ impl http_body::Body for RecordedBody {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.recording.response.advance(bytes);
-                self.take_stock();
+                self.check_complete();
             }
             Some(Err(error)) => self.recording.error = Some(error.to_string()),
             None => {

@@ -1,4 +1,4 @@
-//! One connection, and the responses that are under way on it.
+//! One connection, and the responses in progress on it.
 
 use crate::board::Board;
 use crate::ended_response::{AfterClose, EndedResponse};
@@ -15,7 +15,7 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) monitor: Monitor,
     pub(crate) since: Instant,
-    /// Weak: while the stream is open it holds the waker, which is this connection.
+    /// Weak, because the open stream holds the waker, which is this connection.
     board: Weak<Board>,
     responses: Mutex<Responses>,
     closed_at: OnceLock<Instant>,
@@ -41,7 +41,7 @@ impl Connection {
         }
     }
 
-    /// Enters a response. Gives its number.
+    /// Adds a response. Returns its number.
     pub(crate) fn begin(&self, response: Arc<Response>) -> u64 {
         let mut responses = self.responses();
         responses.begun += 1;
@@ -52,7 +52,7 @@ impl Connection {
         number
     }
 
-    /// The response has ended: all of it was sent, or not, for `error` if it has one of its own.
+    /// The response has ended. `complete` says whether all of it was sent, and `error` is the error of its body.
     pub(crate) fn end(
         &self,
         number: u64,
@@ -65,7 +65,7 @@ impl Connection {
         let cut_short = (!complete).then(|| match (error, &close_reason) {
             (Some(error), None) => error,
             (_, Some(reason)) => reason.to_string(),
-            // HTTP/2 has a way to say so; an HTTP/1.1 client can only close the connection.
+            // Only HTTP/2 can cancel one request. An HTTP/1.1 client has to close the connection.
             (None, None) if response.is_http2() => "cancelled".to_owned(),
             (None, None) => "given up by this server".to_owned(),
         });
@@ -99,7 +99,7 @@ impl Connection {
         })
     }
 
-    /// The responses that are under way, the oldest first.
+    /// The responses in progress, the oldest first.
     pub(crate) fn running(&self) -> Vec<(u64, Arc<Response>)> {
         let responses = self.responses();
         let running = responses.running.iter();
@@ -112,7 +112,7 @@ impl Connection {
         !self.responses().running.is_empty()
     }
 
-    /// Notes the moment of the close, and takes the connection off the board.
+    /// Records the time of the close, and removes the connection from the board.
     pub(crate) fn closed(&self) {
         if self.closed_at.set(Instant::now()).is_err() {
             return;
@@ -138,10 +138,10 @@ impl Connection {
     }
 }
 
-/// The waker of the monitor's `Closed`: so the connection learns of its end without a task.
+/// The connection is the waker of the monitor's `Closed`, so it learns of its end without a task.
 impl Wake for Connection {
     fn wake(self: Arc<Self>) {
-        // A waker may be woken for nothing.
+        // A wake may be spurious.
         if self.monitor.is_closed() {
             self.closed();
         }

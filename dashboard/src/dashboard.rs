@@ -1,4 +1,4 @@
-//! The dashboard: what an application holds.
+//! The handle that an application holds.
 
 use crate::EndedResponse;
 use crate::access::check;
@@ -15,10 +15,9 @@ use std::sync::Arc;
 
 /// The live state of a server's connections, and the pages that show it.
 ///
-/// Cheap to clone: all clones show the same connections. Connections come in by the middleware
-/// [`record`](crate::record()), with their requests, or by [`track`](Self::track), without. A page shows the 100
-/// first of the open ones and the 50 last of the ended responses; memory is used for each open connection, and for
-/// no more than these 50 ended responses.
+/// Cheap to clone: all clones show the same connections. The middleware [`record`](crate::record()) adds connections
+/// together with their requests. [`track`](Self::track) adds connections without requests. The page shows the first 100
+/// open connections and the last 50 ended responses. Memory grows with the number of open connections only.
 ///
 /// ```
 /// use hangup_dashboard::Dashboard;
@@ -43,23 +42,23 @@ struct Shared {
 }
 
 impl Dashboard {
-    /// A dashboard with a random token. To choose more: [`builder`](Self::builder).
+    /// Creates a dashboard with a random token. [`builder`](Self::builder) has more settings.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// Begins a dashboard with a title, a token, or a callback of your own.
+    /// Returns a builder, to set the title, the token, or a callback.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// The routes, open to who presents the [`token`](Self::token): `/` is the page, `/events` its stream of
+    /// The routes, for requests that present the [`token`](Self::token): `/` is the page, `/events` its stream of
     /// server-sent events, `/metrics` the counters for Prometheus, and the rest the page's files.
     ///
     /// Mount them anywhere with [`Router::nest_service`], or serve them on a listener of their own. All links are relative.
     /// A browser presents the token once, by the [`link`](Self::link), and then as a cookie; a program sends
-    /// `Authorization: Bearer TOKEN` (for Prometheus: `authorization: { credentials: TOKEN }`). Everybody else gets
-    /// 401, also through a proxy on this host.
+    /// `Authorization: Bearer TOKEN` (for Prometheus: `authorization: { credentials: TOKEN }`). Every other
+    /// request gets 401, even one from a proxy on this host.
     ///
     /// ```
     /// use axum::http::{Request, StatusCode};
@@ -86,9 +85,9 @@ impl Dashboard {
 
     /// The same routes without the token: anyone who can connect sees the addresses and requests of all clients.
     ///
-    /// For a listener of its own that only you can reach, or below a middleware of yours that asks who it is. A
-    /// loopback address alone is no protection: a proxy on the same host passes everybody on, and a web page can
-    /// have a browser on that host ask for it (DNS rebinding).
+    /// Use it on a separate listener that only you can reach, or behind your own authentication. A loopback address alone
+    /// does not protect it: a proxy on the same host forwards requests from everywhere, and a web page can make a browser
+    /// on that host request it (DNS rebinding).
     ///
     /// ```
     /// use axum::http::{Request, StatusCode};
@@ -129,10 +128,10 @@ impl Dashboard {
         format!("{url}?token={}", self.shared.token.as_str())
     }
 
-    /// Enters a connection, and takes it off when it closes. For streams without HTTP, and to show an HTTP connection
+    /// Adds a connection, and removes it when it closes. For streams that do not use HTTP, and to show an HTTP connection
     /// before its first request.
     ///
-    /// A connection is known by its peer's address while it is open: entering it again changes nothing.
+    /// While it is open, a connection is identified by its peer's address: adding it again changes nothing.
     ///
     /// ```
     /// use axum::http::Request;
@@ -159,8 +158,8 @@ impl Dashboard {
         self.shared.board.connection(peer, monitor);
     }
 
-    /// Ends the event streams once no recorded response is under way, so that a graceful shutdown does not wait
-    /// for a page that somebody has left open.
+    /// Ends the event streams as soon as no recorded response is in progress, so that a graceful shutdown does not wait
+    /// for a page that is still open in a browser.
     ///
     /// ```
     /// use axum::http::Request;
@@ -173,7 +172,7 @@ impl Dashboard {
     /// let request = Request::get("/events").body(String::new()).unwrap();
     /// let response = dashboard.unprotected_router().oneshot(request).await.unwrap();
     /// dashboard.drain();
-    /// let events = response.into_body().collect().await.unwrap(); // it has an end
+    /// let events = response.into_body().collect().await.unwrap(); // the stream ends
     /// assert!(events.to_bytes().starts_with(b"data: "));
     /// # }
     /// ```

@@ -8,10 +8,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// A response that has ended, and why it ended where it did.
+/// A response that has ended, and why.
 ///
-/// `Display` makes one line of it that is safe to print: whatever the client sent in the request's target is
-/// decoded, cut after 160 characters, and its invisible characters are escaped.
+/// `Display` writes one line that is safe to print: the request's target, which the client has chosen, is decoded and cut
+/// after 160 characters, and its invisible characters are escaped.
 ///
 /// ```text
 /// 127.0.0.1:40112 GET /big.iso 200: 12,582,912 of 734,003,200 bytes, reset by peer (4,194,304 bytes not acknowledged, stopped 0.21 ms after the close, 0 bytes later)
@@ -30,13 +30,13 @@ pub struct EndedResponse {
     pub(crate) cut_short: Option<String>,
     pub(crate) unacknowledged: Option<u64>,
     pub(crate) after_close: Option<AfterClose>,
-    /// The connection's, which may go on.
+    /// The monitor of the connection, which may still be open.
     pub(crate) monitor: Monitor,
-    /// The response's last byte comes no earlier than here among the bytes of the connection.
+    /// A lower bound for the position of the response's last byte among the bytes of the connection.
     pub(crate) end: u64,
 }
 
-/// What was done for a client that had left.
+/// The work that was done after the client had left.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AfterClose {
     pub(crate) time: Duration,
@@ -45,16 +45,16 @@ pub(crate) struct AfterClose {
 
 /// How much of a response has arrived, as far as it is known now.
 pub(crate) enum Delivery {
-    /// All of it, or the system does not tell.
+    /// All of it, or the system does not report it.
     Complete,
-    /// All of it was sent, and the last of it is on its way.
+    /// All of it was sent, and the end is not acknowledged yet.
     Sent,
-    /// It never will, for this reason.
+    /// It will never arrive, for this reason.
     CutShort(String),
 }
 
 impl EndedResponse {
-    /// What is sent to its end is cut short nevertheless if the peer leaves before it has acknowledged it.
+    /// A response that was sent completely still counts as cut short if the peer leaves before it acknowledges the end.
     pub(crate) fn delivery(&self) -> Delivery {
         if let Some(why) = &self.cut_short {
             return Delivery::CutShort(why.clone());
@@ -65,7 +65,7 @@ impl EndedResponse {
         }
         match self.monitor.close_reason() {
             None => Delivery::Sent,
-            // What was on its way when we closed may have arrived since.
+            // Bytes that were in flight when we closed may have arrived since.
             Some(reason) if reason.is_local() => Delivery::Sent,
             Some(reason) => Delivery::CutShort(format!("{reason} before all was acknowledged")),
         }
@@ -114,14 +114,14 @@ impl EndedResponse {
     /// Why the response ended early, as text; `None` if it is complete.
     ///
     /// It is the connection's close reason, an error of the body, `cancelled` for an HTTP/2 stream that was reset, or
-    /// `given up by this server` if the body was dropped and the connection goes on.
+    /// `given up by this server` if the body was dropped and the connection stays open.
     pub fn cut_short(&self) -> Option<&str> {
         self.cut_short.as_deref()
     }
 
-    /// If it was cut short: how many bytes of the connection the client's system had not acknowledged by then.
+    /// If it was cut short: the bytes of the connection that the client's system had not acknowledged at that time.
     ///
-    /// `None` where the system does not tell (see [`Monitor::transfer`](hangup::Monitor::transfer)), and for a
+    /// `None` where the system does not report this (see [`Monitor::transfer`](hangup::Monitor::transfer)), and for a
     /// response that is complete.
     pub fn unacknowledged(&self) -> Option<u64> {
         self.unacknowledged

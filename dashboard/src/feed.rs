@@ -1,4 +1,4 @@
-//! The event stream: one task makes the snapshots for all viewers, and runs only while there are any.
+//! The event stream: one task makes the snapshots for all viewers. It runs only while there are viewers.
 
 use crate::board::Board;
 use crate::page::Snapshots;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// Between two snapshots if nothing happens: bytes are acknowledged without an event.
+/// The time between two snapshots without an event: acknowledgements cause none.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Between two snapshots if something happens all the time.
+/// The shortest time between two snapshots.
 const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Feed {
         }
     }
 
-    /// The current snapshot, and those that follow. A slow viewer misses some, and always gets the last.
+    /// The current snapshot and the later ones. A slow viewer may miss some, but never the last.
     pub(crate) fn subscribe(self: &Arc<Self>) -> watch::Receiver<Arc<str>> {
         let mut slot = self.sender();
         if let Some(sender) = &*slot {
@@ -51,7 +51,7 @@ impl Feed {
                 _ = timeout(PERIOD, self.board.change()) => {}
             }
             {
-                // Under the lock: nobody subscribes between the question and the end.
+                // Under the lock, so that no viewer subscribes between this check and the end of the task.
                 let mut slot = self.sender();
                 if sender.is_closed() || self.is_over() {
                     *slot = None;

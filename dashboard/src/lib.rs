@@ -1,8 +1,8 @@
 //! A live page of a server's connections, the responses on them, and why they ended.
 //!
-//! For servers that use axum and [`hangup`]: the page shows each open connection, how far its response is, how
-//! much of what was sent the client has not acknowledged, whether it has stalled, and of what ended, why.
-//! The same is there as counters for Prometheus, and as one line a response for a log.
+//! For servers that use axum and [`hangup`]. The page shows each open connection with the progress of its response, the
+//! bytes that the client has not acknowledged, and whether it has stalled. It also shows why responses and connections
+//! ended. The same data is available as counters for Prometheus, and as one log line for each response.
 //!
 //! The entry point of this crate is [`Dashboard`].
 //!
@@ -30,8 +30,8 @@
 //!
 //! # Who may see it
 //!
-//! The page shows who is connected and what they ask for. [`Dashboard::router`] therefore wants a secret
-//! [`Token`], wherever it is mounted; [`Dashboard::unprotected_router`] does not, and is for a listener of its own.
+//! The page shows who is connected and what they request. [`Dashboard::router`] therefore requires a secret [`Token`],
+//! wherever it is mounted. [`Dashboard::unprotected_router`] does not: serve it on a separate listener.
 //!
 //! # What the figures mean
 //!

@@ -1,4 +1,4 @@
-//! The counts, in the format that Prometheus reads (OpenMetrics 1.0).
+//! The counters in the format that Prometheus reads (OpenMetrics 1.0).
 
 use crate::ended_response::EndedResponse;
 use axum::http::header::CONTENT_TYPE;

@@ -1,4 +1,4 @@
-//! The middleware that enters requests into the dashboard.
+//! The middleware that records requests for the dashboard.
 
 use crate::Dashboard;
 use crate::body::{RecordedBody, Recording};
@@ -12,12 +12,12 @@ use axum::middleware::Next;
 use hangup::axum::Peer;
 use http_body::Body as _;
 
-/// Enters each request, and follows its response to the end: for
+/// Records each request, and follows its response to the end. A middleware for
 /// [`from_fn_with_state`](axum::middleware::from_fn_with_state).
 ///
-/// The frames of the body pass as they are, also those of a file that `hangup::serve` sends with sendfile(2). The
-/// server is `hangup::serve`, or axum's with `into_make_service_with_connect_info::<Peer>()` (see [`Peer`]); a
-/// request that comes another way is answered, and not entered.
+/// The frames of the body pass unchanged, including those of a file that `hangup::serve` sends with sendfile(2). The
+/// server has to be `hangup::serve`, or axum's with `into_make_service_with_connect_info::<Peer>()` (see [`Peer`]).
+/// Requests from any other server are answered, but not recorded.
 ///
 /// ```
 /// use axum::Router;
@@ -77,7 +77,7 @@ pub async fn record(
     let mut recording = Recording::new(board, connection, response);
 
     let answer = next.run(request).await;
-    // HTTP drops the body of such a response without asking for it.
+    // HTTP drops the body of such a response without polling it.
     if is_head || has_no_body(answer.status()) {
         recording.response.answered(answer.status(), Some(0));
         recording.complete();

@@ -1,4 +1,4 @@
-//! One response that is under way.
+//! One response in progress.
 
 use crate::request::Request;
 use axum::http::{StatusCode, Version};
@@ -24,7 +24,7 @@ struct Head {
 }
 
 impl Response {
-    /// Of a request that comes to its handler now, when the connection has accepted `before` bytes.
+    /// The response to a request that reaches its handler now. The connection has accepted `before` bytes so far.
     pub(crate) fn new(request: Request, before: u64) -> Self {
         Self {
             begun: Instant::now(),
@@ -53,7 +53,7 @@ impl Response {
         self.head().request.version == Version::HTTP_2
     }
 
-    /// How long the body is, if that is known.
+    /// The length of the body in bytes, if it is known.
     pub(crate) fn length(&self) -> Option<u64> {
         self.head().length
     }
@@ -71,7 +71,7 @@ impl Response {
         self.sent_at_close.get_or_init(|| self.sent());
     }
 
-    /// What HTTP took after the connection had closed.
+    /// The bytes that HTTP took after the connection had closed.
     pub(crate) fn sent_after_close(&self) -> u64 {
         let sent = self.sent();
         sent - self.sent_at_close.get().unwrap_or(&sent)

@@ -17,7 +17,7 @@ use std::future::{Ready, ready};
 use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 
-/// Sent with everything: nothing comes from elsewhere, no other site may read or frame it, nothing is
+/// Sent with every response: the page loads nothing from other sites, no other site may read or frame it, nothing is
 /// cached, and no referrer carries the token.
 const HEADERS: [(HeaderName, &str); 5] = [
     (
@@ -48,7 +48,7 @@ pub(crate) fn router(dashboard: Dashboard) -> Router {
         .with_state(dashboard)
 }
 
-/// Adds the headers to every response of `router`, refusals included.
+/// Adds the headers to every response of `router`, including refusals.
 pub(crate) fn guarded(router: Router) -> Router {
     router.layer(map_response(|response: Response| {
         ready((HEADERS, response))

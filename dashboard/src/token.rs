@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// As long as 96 random bits in base64: not to be guessed over a network.
+/// The length of 96 random bits in base64, which cannot be guessed over a network.
 const SHORTEST: usize = 16;
 
 /// The secret that a client must present to see the dashboard.
@@ -25,7 +25,7 @@ const SHORTEST: usize = 16;
 pub struct Token(String);
 
 impl Token {
-    /// Takes a secret of your own, for instance from an environment variable.
+    /// Uses the given secret, for instance from an environment variable.
     ///
     /// # Errors
     ///
@@ -44,10 +44,10 @@ impl Token {
     ///
     /// # Panics
     ///
-    /// If the operating system has no random numbers.
+    /// If the operating system returns no random numbers.
     pub fn random() -> Self {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).expect("the operating system gives random numbers");
+        getrandom::fill(&mut bytes).expect("the operating system returns random numbers");
         Self(format!("{:032x}", u128::from_ne_bytes(bytes)))
     }
 
@@ -56,7 +56,7 @@ impl Token {
         &self.0
     }
 
-    /// Whether `presented` is the secret. The time that it takes does not tell how much of it is right.
+    /// Whether `presented` is the secret. The time of the comparison does not depend on the number of equal characters.
     pub(crate) fn admits(&self, presented: &str) -> bool {
         self.0.as_bytes().ct_eq(presented.as_bytes()).into()
     }

@@ -1,4 +1,4 @@
-//! What each command does.
+//! The commands.
 
 use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreOptions};
 use std::error::Error;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Bytes of messages that are in memory at a time.
+/// How many bytes of messages are in memory at a time.
 const PAGE: usize = 4 * 1024 * 1024;
 
 /// How many bytes of a message are printed in a list.
@@ -18,7 +18,7 @@ fn read(file: &Path) -> Result<DiskStore> {
     Ok(StoreOptions::new().read_only(true).open(file)?)
 }
 
-/// Calls `each` for the messages from this number on, until it answers `false`.
+/// Calls `each` for the messages from this number on, until it returns `false`.
 fn for_each(
     store: &mut DiskStore,
     mut from: u64,
@@ -120,7 +120,7 @@ pub(crate) fn export(file: &Path, directory: &Path, out: &mut impl Write) -> Res
 }
 
 pub(crate) fn salvage(file: &Path, out: &mut impl Write) -> Result<()> {
-    // Only what is there: to salvage nothing makes no new store.
+    // `DiskStore::salvage` would create a store that does not exist.
     fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?;
     match DiskStore::salvage(file, Fsync::Each)?.1 {
         Salvage::Salvaged {
@@ -133,7 +133,7 @@ pub(crate) fn salvage(file: &Path, out: &mut impl Write) -> Result<()> {
             "{messages} messages and {dead_letters} dead letters salvaged; the damaged file is {}",
             damaged.display()
         )?,
-        _ => writeln!(out, "the store is sound: nothing to salvage")?,
+        _ => writeln!(out, "the store is intact: nothing to salvage")?,
     }
     Ok(())
 }

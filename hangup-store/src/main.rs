@@ -1,4 +1,4 @@
-//! Looks into the store of a durable outbox, while no program has it open.
+//! Inspects and repairs the store of a durable outbox while no program has it open.
 
 mod commands;
 
@@ -9,7 +9,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
-#[command(version, about = "Looks into the store of a durable hangup outbox.")]
+#[command(
+    version,
+    about = "Inspects and repairs the store of a durable hangup outbox."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,14 +25,14 @@ enum Command {
         /// The file of the store.
         file: PathBuf,
     },
-    /// Prints a line for each message: its number, its size in bytes, and how it begins.
+    /// Prints a line for each message: its number, its size in bytes, and its first bytes.
     List {
         /// The file of the store.
         file: PathBuf,
-        /// The first number.
+        /// The lowest number to print.
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// How many messages at most.
+        /// The highest number of messages to print. Without it all are printed.
         #[arg(long)]
         limit: Option<usize>,
     },
@@ -52,12 +55,12 @@ enum Command {
         /// A new directory, or an empty one.
         directory: PathBuf,
     },
-    /// Puts the whole messages of a damaged file into a new one, and keeps the damaged one under another name.
+    /// Copies the intact messages of a damaged file into a new file, and keeps the damaged file under another name.
     Salvage {
         /// The file of the store.
         file: PathBuf,
     },
-    /// Gives disk space that is not used any more back to the system.
+    /// Returns unused disk space to the file system.
     Compact {
         /// The file of the store.
         file: PathBuf,
@@ -79,7 +82,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read the output has seen enough.
+        // The reader of the output has closed it, as `head` does.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hangup-store: {error}");

@@ -143,7 +143,7 @@ fn a_damaged_store_is_refused_and_salvaged() {
     let example = Example::new("damaged");
     assert_eq!(
         said(example.run("salvage", &[])),
-        "the store is sound: nothing to salvage\n"
+        "the store is intact: nothing to salvage\n"
     );
     let mut damaged = fs::read(example.store()).unwrap();
     damaged[4096..8192].fill(0);

@@ -50,6 +50,17 @@ pub fn into_make_service<S>(service: S) -> MakeService<S> {
 }
 
 /// The make-service of [`into_make_service`].
+///
+/// axum's `serve` calls it once for each connection. It never fails.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use hangup::axum::{MakeService, into_make_service};
+///
+/// let router = Router::new().route("/", get(async || "hello"));
+/// let make: MakeService<Router> = into_make_service(router);
+/// # drop(make);
+/// ```
 #[derive(Debug, Clone)]
 pub struct MakeService<S> {
     service: S,
@@ -79,6 +90,15 @@ where
 }
 
 /// The service of one connection: see [`into_make_service`].
+///
+/// It inserts into the extensions of each request, where the extractors find them:
+///
+/// | extension | for |
+/// |---|---|
+/// | [`Monitor`] | the extractor `Monitor`, and `CancelLayer` of the feature `tower` |
+/// | `ConnectInfo<Monitor>` | handlers that use axum's own extractor |
+/// | `ConnectInfo<Peer<A>>` | the extractor [`Peer`], and middleware that reads it |
+/// | `ConnectInfo<A>` | the address alone, as with axum's `into_make_service_with_connect_info` |
 #[derive(Debug, Clone)]
 pub struct ConnectionService<S, A> {
     service: S,

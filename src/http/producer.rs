@@ -73,6 +73,34 @@ pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, ProducerStre
 /// When it is dropped, the [`ProducerStream`] ends, and the response looks complete to the client. A panic of the
 /// producing thread drops it too. To mark a response as incomplete, send an item that is an error: a body of
 /// `Result` items fails with it.
+///
+/// A thread that reads rows and fails in the middle. The client sees a truncated body, and not a shorter list:
+///
+/// ```
+/// use futures::StreamExt;
+/// use hangup::MonitoredStream;
+/// use hangup::http::{Producer, producer};
+/// use std::io;
+///
+/// /// Sends the rows, and the error of the database if there is one.
+/// async fn rows(mut out: Producer<io::Result<&'static str>>) {
+///     for row in [Ok("alice"), Ok("bob"), Err(io::Error::other("the database is gone"))] {
+///         if out.send(row).await.is_err() {
+///             return; // the client has left
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let (out, items) = producer(&stream.monitor(), 8);
+/// tokio::spawn(rows(out));
+/// let items: Vec<_> = items.collect().await;
+/// assert_eq!(items.len(), 3);
+/// assert!(items[2].is_err());
+/// # }
+/// ```
 pub struct Producer<T> {
     sender: mpsc::Sender<T>,
     shared: Arc<Request>,

@@ -208,6 +208,24 @@ impl fmt::Debug for Grace {
 }
 
 /// The error of [`Grace::resume`] after the end of the period.
+///
+/// ```
+/// use hangup::{GraceExpired, MonitoredStream};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let first = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let grace = first.monitor().grace_period(Duration::from_secs(5)).unwrap();
+/// drop(first);
+/// tokio::time::sleep(Duration::from_secs(6)).await;
+///
+/// // The client comes back too late: its work has been dropped.
+/// let second = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let error: GraceExpired = grace.resume(&second.monitor()).unwrap_err();
+/// assert_eq!(error.to_string(), "the grace period is over");
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GraceExpired;

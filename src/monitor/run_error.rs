@@ -19,6 +19,27 @@ use std::io;
 /// // With `?`: the `io::Error` carries the reason.
 /// assert_eq!(CloseReason::from(&io::Error::from(error)), CloseReason::Reset);
 /// ```
+///
+/// To tell the two apart, for a response that is only worth an error message while its client is there:
+///
+/// ```
+/// use hangup::{MonitoredStream, RunError};
+/// use std::io::{self, ErrorKind};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (ours, client) = tokio::io::duplex(64);
+/// let stream = MonitoredStream::unwatched(ours);
+/// let monitor = stream.monitor();
+/// let read = monitor.run_io(async { Err::<(), io::Error>(ErrorKind::NotFound.into()) }).await;
+/// assert!(matches!(read, Err(RunError::Failed(error)) if error.kind() == ErrorKind::NotFound));
+///
+/// drop(stream);
+/// let read = monitor.run_io(std::future::pending::<io::Result<()>>()).await;
+/// assert!(matches!(read, Err(RunError::Closed(_))));
+/// # drop(client);
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,

@@ -16,6 +16,30 @@ use std::task::{Context, Poll, ready};
 /// Ends a stream, a sink or a body together with a [`MonitoredStream`](crate::MonitoredStream).
 ///
 /// A body needs the feature `http`, a sink the feature `codec`, a stream either of them.
+///
+/// The trait is implemented for every type. A wrapped value that is none of the three compiles, and has no methods but the
+/// accessors of [`UntilClosed`].
+///
+/// A sink, feature `codec`. The channel leads to a task that writes to the client:
+///
+/// ```
+/// # #[cfg(feature = "codec")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use futures::SinkExt;
+/// use hangup::{CloseReason, MonitoredStream, SinkError, UntilClosedExt};
+///
+/// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+/// let (channel, _task) = futures::channel::mpsc::channel::<&str>(8);
+/// let mut sink = channel.until_closed(&stream.monitor());
+/// sink.send("progress 10 %").await.unwrap();
+/// drop(stream);
+/// let error = sink.send("progress 20 %").await.unwrap_err();
+/// assert!(matches!(error, SinkError::Closed(CloseReason::Dropped)));
+/// # }
+/// # #[cfg(not(feature = "codec"))]
+/// # fn main() {}
+/// ```
 pub trait UntilClosedExt: Sized {
     /// Ends `self` when the stream of `monitor` closes.
     ///
@@ -87,6 +111,22 @@ pin_project! {
     ///
     /// The close wakes a pending call. After the close the wrapped value is not polled any more, not even to flush or
     /// to close it. It is dropped with this wrapper, or taken out by [`into_inner`](Self::into_inner).
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use hangup::{CloseReason, MonitoredStream, UntilClosedExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let mut rows = futures::stream::iter(1..=3).until_closed(&stream.monitor());
+    /// assert_eq!(rows.next().await, Some(1));
+    /// drop(stream);
+    /// assert_eq!(rows.next().await, None);
+    /// assert_eq!(rows.close_reason(), Some(&CloseReason::Dropped)); // cut short, and not complete
+    /// assert_eq!(rows.into_inner().collect::<Vec<_>>().await, [2, 3]);
+    /// # }
+    /// ```
     #[derive(Debug)]
     #[must_use = "streams, sinks and bodies do nothing unless polled"]
     pub struct UntilClosed<T> {

@@ -118,6 +118,18 @@ impl IntoIterator for Backoff {
 }
 
 /// The delays of a [`Backoff`].
+///
+/// It is an endless iterator, unless [`Backoff::attempts`] limits it. A program can use it for retries of its own:
+///
+/// ```
+/// use hangup::outbox::Backoff;
+/// use std::time::Duration;
+///
+/// let mut delays = Backoff::default().attempts(2).into_iter();
+/// assert!(delays.next().is_some_and(|delay| delay <= Duration::from_millis(200)));
+/// assert!(delays.next().is_some_and(|delay| delay <= Duration::from_millis(400)));
+/// assert_eq!(delays.next(), None);
+/// ```
 #[derive(Debug)]
 pub struct Delays {
     delays: ExponentialBackoff,
@@ -134,6 +146,15 @@ impl Iterator for Delays {
 }
 
 /// Why [`Backoff::exponential`] refused its arguments.
+///
+/// ```
+/// use hangup::outbox::{Backoff, BackoffError};
+/// use std::time::Duration;
+///
+/// let error = Backoff::exponential(Duration::ZERO, Duration::from_secs(1)).unwrap_err();
+/// assert!(matches!(error, BackoffError::FirstTooShort(_)));
+/// assert_eq!(error.to_string(), "the first delay, 0ns, is shorter than a millisecond");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackoffError {

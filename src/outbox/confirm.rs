@@ -9,6 +9,28 @@ use std::io;
 use tokio_util::codec::Decoder;
 
 /// What counts as the confirmation of a message. The outbox forgets a message when it is confirmed.
+///
+/// | the peer | choose |
+/// |---|---|
+/// | replies to each message, or to groups of them | [`by_peer`](Self::by_peer) if the messages have ids, else [`by_number`](Self::by_number) |
+/// | sends nothing, and losing what it had not read when it crashed is acceptable | [`Acknowledged`](Self::Acknowledged) |
+/// | sends nothing, and nothing may be lost | no outbox can help: the protocol needs replies |
+///
+/// ```
+/// use hangup::outbox::{Confirm, Outbox};
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .confirm(Confirm::Acknowledged) // the default
+///     .spawn()?;
+/// drop(outbox.try_send("door opened").unwrap());
+/// assert_eq!(outbox.status().queued, 1); // nobody listens there
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 pub enum Confirm<T> {
     /// A reply of the peer's program names the message.
@@ -151,6 +173,23 @@ impl<T> fmt::Debug for Confirm<T> {
 }
 
 /// How the peer's replies are read, see [`ByPeer::new`].
+///
+/// The decoder of the replies is made anew for each connection, so a reply that was cut off by the end of a connection
+/// cannot spoil the next one:
+///
+/// ```
+/// use hangup::outbox::{ByPeer, Confirm, Processed};
+/// use tokio_util::codec::LengthDelimitedCodec;
+///
+/// // Replies of eight bytes: the id of the last message that was processed.
+/// let meaning = |reply: tokio_util::bytes::BytesMut| {
+///     let id: [u8; 8] = reply[..].try_into().ok()?;
+///     Some(Processed::UpTo(u64::from_be_bytes(id)))
+/// };
+/// let by_peer = ByPeer::new(|message: &(u64, String)| message.0, LengthDelimitedCodec::new, meaning);
+/// let confirm = Confirm::ByPeer(by_peer);
+/// assert_eq!(format!("{confirm:?}"), "ByPeer");
+/// ```
 pub struct ByPeer<T> {
     ids: Ids<T>,
     replies: Box<dyn Replies>,

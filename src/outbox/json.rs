@@ -1,5 +1,6 @@
 //! Messages as JSON.
 
+use super::envelope::Envelope;
 use super::message::Message;
 use super::store::Record;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -161,6 +162,71 @@ impl<T> Encoder<Json<T>> for JsonLines {
         line.reserve(message.json.len() + 1);
         line.put_slice(&message.json);
         line.put_u8(b'\n');
+        Ok(())
+    }
+}
+
+/// Writes each [`Json`] message as a line with its number: `{"number":17,"message":…}`. It is for
+/// [`Outbox::builder_with_envelope`](super::Outbox::builder_with_envelope).
+///
+/// The number is the idempotency key of [`Envelope`]: the peer drops a number that it has processed. A peer that replies
+/// with the number confirms the message by [`Confirm::by_number`](super::Confirm::by_number).
+///
+/// ```
+/// use hangup::outbox::{Confirm, Json, NumberedJsonLines, Outbox, Processed};
+/// use std::time::Duration;
+/// use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+/// use tokio::net::{TcpListener, TcpStream};
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let outbox = Outbox::builder_with_envelope(move || TcpStream::connect(address), NumberedJsonLines::new)
+///     .confirm(Confirm::by_number(LinesCodec::new, |line| Some(Processed::One(line.parse().ok()?))))
+///     .spawn()?;
+/// let receipt = outbox.send(Json::new("door opened")?).await?;
+///
+/// let (peer, _) = listener.accept().await?;
+/// let mut peer = BufReader::new(peer);
+/// let mut line = String::new();
+/// peer.read_line(&mut line).await?;
+/// assert_eq!(line, "{\"number\":0,\"message\":\"door opened\"}\n");
+/// peer.write_all(b"0\n").await?;
+/// receipt.await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct NumberedJsonLines;
+
+impl NumberedJsonLines {
+    /// The encoder.
+    ///
+    /// ```
+    /// use hangup::outbox::NumberedJsonLines;
+    ///
+    /// assert_eq!(format!("{:?}", NumberedJsonLines::new()), "NumberedJsonLines");
+    /// ```
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl<T> Encoder<Envelope<Json<T>>> for NumberedJsonLines {
+    type Error = io::Error;
+
+    fn encode(&mut self, envelope: Envelope<Json<T>>, line: &mut BytesMut) -> io::Result<()> {
+        let Envelope {
+            number, message, ..
+        } = envelope;
+        let head = format!("{{\"number\":{number},\"message\":");
+        line.reserve(head.len() + message.json.len() + 2);
+        line.put_slice(head.as_bytes());
+        line.put_slice(&message.json);
+        line.put_slice(b"}\n");
         Ok(())
     }
 }

@@ -384,7 +384,7 @@
 //! # The task
 //!
 //! Each outbox has one task, which [`Builder::spawn`] spawns, or which you run ([`Builder::build`]). After
-//! the last handle is dropped it goes on delivering for [`Builder::linger`], then it ends. If the task itself is
+//! the last handle is dropped it continues to deliver for [`Builder::linger`], and then ends. If the task itself is
 //! dropped, as by the end of its runtime, receipts and senders report that.
 //!
 //! # Cancel safety
@@ -393,13 +393,13 @@
 //! |---|---|
 //! | [`Outbox::send`], [`Outbox::send_with`] | the message was not accepted, and is dropped; a durable outbox may have accepted it |
 //! | [`Receipt`] | the message is still delivered |
-//! | [`Outbox::shutdown`] | the outbox stays shut down, and goes on delivering until the deadline |
+//! | [`Outbox::shutdown`] | the outbox stays shut down, and continues to deliver until the deadline |
 //!
 //! # Comparison to
 //!
 //! * **Retrying in the caller.** A failed write says nothing about earlier writes. The kernel accepted their bytes, and
 //!   loses them with the connection. Only a sender that has kept those messages can send them again.
-//! * **A stream that reconnects by itself**, such as stubborn-io. It gives the codec a new connection in the middle of a
+//! * **A stream that reconnects on its own**, such as stubborn-io. It gives the codec a new connection in the middle of a
 //!   message, and forgets what the old connection had accepted.
 //! * **A message broker.** It keeps messages for many receivers, and is a separate program. An outbox sends to one peer,
 //!   with any protocol. That peer may be a broker: `examples/mqtt.rs` in the repository publishes with MQTT's QoS 1.
@@ -438,7 +438,7 @@ pub use connection::Connection;
 pub use envelope::Envelope;
 pub use give_up::GiveUpReason;
 #[cfg(feature = "json")]
-pub use json::{Json, JsonLines};
+pub use json::{Json, JsonLines, NumberedJsonLines};
 pub use message::{Importance, Message};
 pub use overflow::Overflow;
 pub use processed::{ConfirmedBy, Processed};

@@ -11,6 +11,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// The message was confirmed.
+///
+/// ```
+/// # #[cfg(target_os = "linux")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use hangup::outbox::{ConfirmedBy, Delivered, Outbox};
+/// use tokio::net::{TcpListener, TcpStream};
+/// use tokio_util::codec::LinesCodec;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new).spawn()?;
+/// let delivered: Delivered = outbox.send("door opened").await?.await?;
+/// assert_eq!(delivered.confirmed_by(), ConfirmedBy::Tcp);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(target_os = "linux"))]
+/// # fn main() {}
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Delivered {
     confirmed_by: ConfirmedBy,

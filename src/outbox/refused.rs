@@ -128,7 +128,7 @@ impl<T> Error for OutboxError<T> {}
 /// | `Full` | waits with [`send`](super::Outbox::send), or drops something less important |
 /// | `TooLarge` | splits the message, or sets a larger [`capacity`](super::Builder::capacity) |
 /// | `ShutDown`, `TaskGone` | stops |
-/// | `GaveUp` | tells the operator; [`Outbox::resume`](super::Outbox::resume) when the cause is gone |
+/// | `GaveUp` | alerts the operator; calls [`Outbox::resume`](super::Outbox::resume) when the cause is removed |
 /// | `NotStored` | tries again later: the disk may be full |
 /// | `MustAwait` | calls [`send`](super::Outbox::send) |
 ///
@@ -161,7 +161,7 @@ pub enum RefusedReason {
     /// The outbox's task has ended: its runtime was shut down, or the task panicked or was dropped.
     TaskGone,
     /// The store of a [durable](super::Builder::durable) outbox did not write the message. The outbox
-    /// goes on.
+    /// continues to work.
     NotStored(NotStoredReason),
     /// [`try_send`](super::Outbox::try_send) cannot wait until a durable outbox has stored an important
     /// message. Use [`send`](super::Outbox::send).
@@ -184,8 +184,45 @@ impl fmt::Display for RefusedReason {
     }
 }
 
-/// Why the store of a durable outbox did not write a message: what can be cloned and compared of the
-/// [`io::Error`].
+/// Why the store of a durable outbox did not write a message: the kind and the text of the store's [`io::Error`], in a
+/// form that can be cloned and compared.
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::{Outbox, RefusedReason, Store};
+/// use std::io;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// /// A store on a disk that has failed.
+/// struct Broken;
+///
+/// impl Store for Broken {
+///     fn append(&mut self, _: &[(u64, Bytes)]) -> io::Result<()> {
+///         Err(io::Error::other("the disk does not answer"))
+///     }
+/// #     fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+/// #         Ok(Vec::new())
+/// #     }
+/// #     fn next_number(&mut self) -> io::Result<u64> {
+/// #         Ok(0)
+/// #     }
+/// #     fn remove(&mut self, _: &[u64]) -> io::Result<()> {
+/// #         Ok(())
+/// #     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .durable(Broken)
+///     .spawn()?;
+/// let error = outbox.send("door opened".to_owned()).await.unwrap_err();
+/// assert_eq!(error.to_string(), "message not accepted: the store did not write it: the disk does not answer");
+/// assert_eq!(error.into_message(), "door opened"); // to be sent again later
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotStoredReason {
     kind: io::ErrorKind,

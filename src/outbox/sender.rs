@@ -15,6 +15,29 @@ use tokio::sync::watch;
 /// A sender that keeps messages until they are confirmed, and sends them again after a reconnect.
 ///
 /// Clones send into the same queue. See the [module](super) for an example.
+///
+/// After the last handle is dropped, the outbox delivers for [`Builder::linger`](super::Builder::linger) and ends.
+///
+/// ```
+/// use hangup::outbox::Outbox;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new).spawn()?;
+/// let mut doors = tokio::task::JoinSet::new();
+/// for door in 1..=3 {
+///     let outbox = outbox.clone();
+///     doors.spawn(async move { outbox.send(format!("door {door} opened")).await.map(drop) });
+/// }
+/// while let Some(sent) = doors.join_next().await {
+///     sent??;
+/// }
+/// assert_eq!(outbox.status().queued, 3);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Outbox<T: Message> {
     shared: Arc<OutboxShared<T>>,
 }
@@ -36,8 +59,8 @@ impl<T: Message> Outbox<T> {
     /// # Cancel safety
     ///
     /// If the future is dropped before it is ready, the message was not accepted and is dropped with the
-    /// future. A durable outbox may have accepted it. A future that is neither polled nor dropped delays other senders
-    /// by at most 20 ms.
+    /// future. There is one exception: an important message of a durable outbox may already be accepted, and is then
+    /// delivered. A future that is neither polled nor dropped delays other senders by at most 20 ms.
     ///
     /// ```
     /// use hangup::outbox::Outbox;
@@ -279,8 +302,8 @@ impl<T: Message> Outbox<T> {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the outbox stays shut down, and goes on delivering until the deadline. Call it
-    /// again to wait on; the earlier deadline counts.
+    /// If the future is dropped, the outbox stays shut down, and continues to deliver until the deadline. Call
+    /// `shutdown` again to continue waiting. The earlier of the two deadlines applies.
     ///
     /// ```
     /// use hangup::outbox::Outbox;

@@ -135,6 +135,30 @@ impl<T> ShutdownReport<T> {
     ///
     /// `false` means that a call of the store had not returned in time. It continues on its thread, and keeps the file
     /// locked until then: another outbox on the same file fails with `StoreProblem::InUse`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "durable")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use hangup::outbox::{DiskStore, Fsync, Outbox};
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("hangup-closed-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let path = directory.join("outbox");
+    /// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .durable(DiskStore::open(&path, Fsync::Each)?)
+    ///     .spawn()?;
+    /// assert!(outbox.shutdown(Duration::from_secs(10)).await.is_store_closed());
+    /// drop(DiskStore::open(&path, Fsync::Each)?); // the lock is free
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "durable"))]
+    /// # fn main() {}
+    /// ```
     pub fn is_store_closed(&self) -> bool {
         self.store_closed
     }

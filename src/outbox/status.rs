@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// The state of an outbox: what [`Outbox::status`](super::Outbox::status) returns, and what the channel of
 /// [`Outbox::subscribe`](super::Outbox::subscribe) carries.
 ///
-/// `queued`, `unconfirmed`, `bytes` and `oldest` are those of the moment. The other counts never go down. They start at
+/// `queued`, `unconfirmed`, `bytes` and `oldest` are current values. The other counts never go down. They start at
 /// zero when the outbox starts; messages that a store held count in `queued` from the start.
 ///
 /// ```

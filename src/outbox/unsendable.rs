@@ -89,6 +89,25 @@ impl<T> Unsendable<T> {
     }
 
     /// The record of the store, if it could not be decoded; otherwise `None`.
+    ///
+    /// To keep a record that this version of the program cannot decode:
+    ///
+    /// ```
+    /// use hangup::outbox::{Unsendable, UnsendableAction};
+    /// use std::io::Write;
+    ///
+    /// /// Appends the record to a file, for a later version of the program.
+    /// fn rescue(letter: &Unsendable<String>, file: &mut impl Write) -> UnsendableAction {
+    ///     let Some(record) = letter.bytes() else {
+    ///         return UnsendableAction::Keep;
+    ///     };
+    ///     match file.write_all(record) {
+    ///         Ok(()) => UnsendableAction::Discard,
+    ///         Err(_) => UnsendableAction::Keep, // the store has the only copy
+    ///     }
+    /// }
+    /// # let _ = |letter: &Unsendable<String>| rescue(letter, &mut Vec::new());
+    /// ```
     pub fn bytes(&self) -> Option<&Bytes> {
         self.bytes.as_ref()
     }
@@ -135,7 +154,7 @@ impl<T> fmt::Debug for Unsendable<T> {
 /// fn who(reason: &UnsendableReason) -> &'static str {
 ///     match reason {
 ///         UnsendableReason::EncodeFailed(_) => "the developer of the sender",
-///         UnsendableReason::DecodeFailed(_) => "whoever changed the format of the records",
+///         UnsendableReason::DecodeFailed(_) => "the author of the new record format",
 ///         UnsendableReason::TooManyAttempts(_) => "the operator of the peer: it closes on this message",
 ///         _ => "the developer",
 ///     }
@@ -168,6 +187,19 @@ impl fmt::Display for UnsendableReason {
 }
 
 /// What a durable outbox does with an [`Unsendable`] message after the handler has seen it.
+///
+/// Without a store both mean the same: the message is dropped, and its receipt reports the reason.
+///
+/// | action | the store | for a message that |
+/// |---|---|---|
+/// | `Keep` | keeps it, with the reason, until [`remove_dead_letters`](super::Store::remove_dead_letters) | a person, or a later version of the program, can repair |
+/// | `Discard` | forgets it | nobody will look at, or that the handler has written to another place |
+///
+/// ```
+/// use hangup::outbox::UnsendableAction;
+///
+/// assert_eq!(UnsendableAction::default(), UnsendableAction::Keep);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum UnsendableAction {

@@ -77,8 +77,9 @@ impl MonitorConfig {
     ///
     /// # Errors
     ///
-    /// [`with_config`](crate::MonitoredStream::with_config) fails with [`InvalidInput`] for a time below 4 s (keepalive
-    /// counts in seconds and needs two probes) or above 24 h, for every kind of stream.
+    /// [`MonitoredStream::with_config`](crate::MonitoredStream::with_config) and
+    /// [`MonitoredListener::config`](crate::MonitoredListener::config) fail with [`InvalidInput`] for a time below 4 s
+    /// (keepalive counts in seconds and needs two probes) or above 24 h, for every kind of stream.
     ///
     /// ```
     /// use hangup::{MonitorConfig, MonitoredListener};
@@ -87,7 +88,7 @@ impl MonitorConfig {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> std::io::Result<()> {
     /// let config = MonitorConfig::new().dead_peer_timeout(Duration::from_secs(600));
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config)?;
     /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
     /// let (stream, _) = listener.accept().await?;
     /// assert!(socket2::SockRef::from(stream.get_ref()).keepalive()?);
@@ -103,6 +104,11 @@ impl MonitorConfig {
     pub fn dead_peer_timeout(mut self, within: impl Into<Option<Duration>>) -> Self {
         self.dead_peer_timeout = within.into();
         self
+    }
+
+    /// Checks the values that can be out of their range.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.timers().map(drop)
     }
 
     /// The timers of [`dead_peer_timeout`](Self::dead_peer_timeout), if it is on.

@@ -28,5 +28,5 @@ pub(crate) use drain::{Reading, Step};
 pub(crate) use fin_delay::{DelayStep, FinDelay};
 pub(crate) use owed::OwedWindow;
 pub(crate) use read_ahead::ReadAhead;
-pub(crate) use stall::Stall;
+pub(crate) use stall::{Attendance, Stall};
 pub use stall_policy::StallPolicy;

@@ -34,8 +34,21 @@ pub(crate) struct Stall {
     runtime: Handle,
     /// Whether a task measures what the kernel holds for the peer.
     is_attended: Arc<AtomicBool>,
+    /// Such a task has run before.
+    was_attended: AtomicBool,
     /// `Some` while a call is pending.
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What the task needs that measures what the kernel holds for the peer.
+pub(crate) struct Attendance {
+    pub(crate) policy: StallPolicy,
+    /// Whether to reset the connection of a peer that has stalled.
+    pub(crate) reset: bool,
+    /// The task clears it when it ends.
+    pub(crate) is_attended: Arc<AtomicBool>,
+    /// It is not the first such task of the stream.
+    pub(crate) again: bool,
 }
 
 // A panic of the timer is caught, and the timer dropped with it.
@@ -51,16 +64,24 @@ impl Stall {
             reset,
             runtime,
             is_attended: Arc::default(),
+            was_attended: AtomicBool::new(false),
             timer: None,
         })
     }
 
     /// The policy, and the runtime for a task that measures what the kernel holds; `None` if such a task runs already.
-    /// The task clears the flag when it ends.
-    pub(crate) fn attend(&self) -> Option<(StallPolicy, &Handle, Arc<AtomicBool>)> {
+    pub(crate) fn attend(&self) -> Option<(Attendance, &Handle)> {
         // Mostly there is one: a load is cheaper than a swap.
         let attended = self.is_attended.load(Relaxed) || self.is_attended.swap(true, AcqRel);
-        (!attended).then(|| (self.drain.policy, &self.runtime, self.is_attended.clone()))
+        (!attended).then(|| {
+            let attendance = Attendance {
+                policy: self.drain.policy,
+                reset: self.reset,
+                is_attended: self.is_attended.clone(),
+                again: self.was_attended.swap(true, Relaxed),
+            };
+            (attendance, &self.runtime)
+        })
     }
 
     /// The length of a window.

@@ -1,4 +1,4 @@
-//! The activity of a connection: whether a request is in progress, and if not, since when.
+//! The activity of a connection: whether a request is in progress, and when the last one ended.
 //!
 //! Three time limits depend on it: the head timeout, the keep-alive timeout, and the choice of a victim when the
 //! server has too many connections. All fields are atomics, because the I/O, the requests and the server's loop use
@@ -119,14 +119,13 @@ impl Activity {
 
     /// The response has been passed to hyper completely, or was dropped.
     pub(super) fn request_ended(&self) {
-        // The time is stored before the count, so that whoever sees an idle connection also sees since when.
+        // The time is stored before the count, so that a task that sees an idle connection also sees this time.
         self.idle_since.store(self.now(), Relaxed);
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
-    /// Since when the connection has had no request, and what it waits for; `None` while a request is in progress, and
-    /// after the last one.
-    /// `heads` says whether bytes that arrive now belong to the next head.
+    /// When the connection became idle, and what it waits for. `None` while a request is in progress, and after the
+    /// last response. `heads` says whether bytes that arrive now belong to the next head.
     pub(super) fn idle(&self, heads: bool) -> Option<(Instant, Idle)> {
         if self.lingers.load(Relaxed) {
             return None;
@@ -140,7 +139,12 @@ impl Activity {
         })
     }
 
-    /// Since when the connection has had no request; `None` while one is in progress.
+    /// Whether a part of a head has arrived that is not the first one of the connection. `heads` as in [`idle`](Self::idle).
+    pub(super) fn is_in_later_head(&self, heads: bool) -> bool {
+        matches!(self.idle(heads), Some((_, Idle::Head)))
+    }
+
+    /// When the connection became idle; `None` while a request is in progress.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle()
             .then(|| self.at(self.idle_since.load(Relaxed)))

@@ -22,15 +22,32 @@ use tokio::sync::Notify;
 /// middleware that builds a new request has to copy the extensions.
 ///
 /// ```
-/// use hangup::serve::{Connection, RequestBody};
+/// use hangup::MonitoredListener;
+/// use hangup::serve::{Connection, HyperService, RequestBody, serve};
 /// use http::{Request, Response};
+/// use hyper::service::service_fn;
 /// use std::convert::Infallible;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
 ///
 /// async fn hello(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
 ///     let connection = request.extensions().get::<Connection>().expect("served by hangup");
-///     let address = connection.remote_addr();
-///     Ok(Response::new(format!("hello {address:?}\n")))
+///     let accepted = connection.monitor().transfer().accepted;
+///     Ok(Response::new(format!("{accepted} bytes before this response")))
 /// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// tokio::spawn(serve(listener, HyperService::new(service_fn(hello))).into_future());
+///
+/// let mut client = tokio::net::TcpStream::connect(address).await?;
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+/// let mut response = String::new();
+/// client.read_to_string(&mut response).await?;
+/// assert!(response.ends_with("0 bytes before this response"));
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct Connection {
@@ -189,7 +206,7 @@ impl ConnectionState {
         self.commanded.notify_one();
     }
 
-    /// The present command.
+    /// The current command.
     pub(super) fn commanded(&self) -> Command {
         match self.command.load(Relaxed) {
             0 => Command::Run,

@@ -1,4 +1,4 @@
-//! Counts the HTTP/2 frames of a client that carry nothing of a body.
+//! Counts the HTTP/2 frames of a client that carry no body data.
 //!
 //! h2 answers or applies each PING, SETTINGS, PRIORITY and WINDOW_UPDATE frame, and has no limit for them
 //! (CVE-2019-9511 to CVE-2019-9518 are floods of such frames). It does limit small DATA frames, resets and CONTINUATION
@@ -63,7 +63,7 @@ pub(super) struct ControlFrames {
     /// The frames since `since`.
     counted: u64,
     since: Instant,
-    /// What had been earned at that time.
+    /// The earned frames at `since`.
     earned: u64,
 }
 
@@ -85,7 +85,7 @@ impl ControlFrames {
     pub(super) fn receive(&mut self, bytes: &[u8], earned: &EarnedFrames) -> bool {
         let frames = self.frames(bytes);
         self.counted += frames;
-        // Only a client that sends much has its allowance and the time looked at.
+        // The allowance and the clock matter only to a client that sends many frames.
         self.counted <= self.max || self.is_allowed(frames, earned.get())
     }
 

@@ -1,8 +1,8 @@
 //! The TLS handshakes of a server that are in progress: their number, and the report of those that fail.
 //!
 //! A handshake costs CPU time and memory before the client has proved anything. So handshakes have a limit of their
-//! own: clients that connect and stay silent displace each other, and not the connections that have completed their
-//! handshake.
+//! own. Clients that connect and stay silent displace each other. They do not displace connections that have completed
+//! their handshake.
 
 use crate::monitor::Monitor;
 use crate::state::sync::{Mutex, lock};

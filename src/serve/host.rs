@@ -1,7 +1,7 @@
 //! The host that a request names.
 //!
-//! A server must not guess the host: if a proxy and the server choose different ones of two, a request gets past the
-//! proxy's rules.
+//! A server must not guess the host. If a request names two, and the proxy and the server choose different ones, the
+//! request bypasses the proxy's rules.
 
 use http::header::HOST;
 use http::uri::Authority;

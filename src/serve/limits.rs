@@ -1,7 +1,15 @@
 //! The limits of a server, and their defaults.
 
 use crate::policy::StallPolicy;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// The longest time that is counted: about as long as tokio's timers can wait.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// More fields than this overflow a `HeaderMap`, with a panic (`reserve`).
+const MOST_HEADERS: usize = 24_000;
 
 /// The default of `max_connections` is never higher than this.
 const MOST_CONNECTIONS: usize = 10_000;
@@ -28,6 +36,50 @@ pub(super) struct Limits {
     pub(super) max_uri_length: usize,
     pub(super) buffer_size: usize,
     pub(super) shutdown_timeout: Duration,
+}
+
+impl Limits {
+    /// Refuses a limit of zero where it would end every connection. (With `max_requests` of zero each request is answered.)
+    pub(super) fn check(&self) -> io::Result<()> {
+        let zero = [
+            (self.head_timeout.is_zero(), "head_timeout"),
+            (self.max_connections == 0, "max_connections"),
+            (
+                self.max_connections_per_address == 0,
+                "max_connections_per_address",
+            ),
+            (
+                self.max_requests_per_connection == 0,
+                "max_requests_per_connection",
+            ),
+            (self.max_control_frames == 0, "max_control_frames"),
+            (self.max_head_size == 0, "max_head_size"),
+            (self.max_headers == 0, "max_headers"),
+            (self.max_uri_length == 0, "max_uri_length"),
+        ];
+        match zero.into_iter().find(|(is_zero, _)| *is_zero) {
+            None => Ok(()),
+            Some((_, name)) => Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                format!("hangup: `{name}` is zero: the server could serve nobody"),
+            )),
+        }
+    }
+
+    /// The limit of fields, as hyper can bear it.
+    pub(super) fn headers(&self) -> usize {
+        self.max_headers.min(MOST_HEADERS)
+    }
+
+    /// The buffer of HTTP/2, as hyper can bear it.
+    pub(super) fn http2_buffer(&self) -> usize {
+        self.buffer_size.min(u32::MAX as usize)
+    }
+}
+
+/// `since` and `limit` later. A limit may be any duration, also one that an `Instant` cannot hold.
+pub(super) fn after(since: Instant, limit: Duration) -> Instant {
+    since + limit.min(LONGEST)
 }
 
 impl Default for Limits {
@@ -77,6 +129,15 @@ fn descriptors() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn every_duration_can_be_added() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(after(now, Duration::ZERO), now);
+        assert_eq!(after(now, second), now + second);
+        assert_eq!(after(now, Duration::MAX), now + LONGEST);
+    }
 
     #[test]
     fn connections_and_their_files_fit_into_the_descriptors() {

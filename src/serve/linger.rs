@@ -3,11 +3,12 @@
 //! A socket that is closed with unread input, or that gets more of it, resets the connection (RFC 9293, section 3.10.4; RFC
 //! 2525, section 2.17), and the reset throws away the response before the client has read it. hyper closes a connection
 //! after a response to a request whose body it has not read. So the server shuts only its own direction down, and discards
-//! what comes until the client closes too (RFC 9112, section 9.6). nginx's `lingering_close` does the same.
+//! the input until the client closes too (RFC 9112, section 9.6). nginx's `lingering_close` does the same.
 
 use super::LimitReason;
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
+use super::limits::after;
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -19,10 +20,11 @@ use tokio::time::{Instant, Sleep};
 /// How much is discarded at a time.
 const BUFFER: usize = 16 << 10;
 
-/// How much is discarded in all. A client that sends more usually reads meanwhile, and has its response.
+/// How much is discarded in total. A client that sends more than this usually reads at the same time, and has its
+/// response by then.
 const MOST: u64 = 256 << 20;
 
-/// A client that pauses for this long has got the response: it would send on otherwise.
+/// A client that pauses for this long has received the response: otherwise it would continue to send.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Discards what a client sends after its last response.
@@ -39,7 +41,7 @@ impl Linger {
         let now = Instant::now();
         Self {
             timer: Box::pin(tokio::time::sleep(time.min(PAUSE))),
-            end: now + time,
+            end: after(now, time),
             received: now,
             discarded: 0,
         }

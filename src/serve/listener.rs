@@ -40,6 +40,34 @@ use tokio::net::TcpStream;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A server behind a proxy on the same machine listens on a Unix socket:
+///
+/// ```
+/// # #[cfg(unix)]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use axum::{Router, routing::get};
+/// use hangup::serve::serve;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::{UnixListener, UnixStream};
+///
+/// # let path = std::env::temp_dir().join(format!("hangup-unix-{}", std::process::id()));
+/// # let _ = std::fs::remove_file(&path);
+/// let listener = UnixListener::bind(&path)?;
+/// let router = Router::new().route("/", get(async || "hello"));
+/// tokio::spawn(serve(listener, router).into_future());
+///
+/// let mut proxy = UnixStream::connect(&path).await?;
+/// proxy.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+/// let mut response = String::new();
+/// proxy.read_to_string(&mut response).await?;
+/// assert!(response.ends_with("hello"));
+/// # std::fs::remove_file(&path)
+/// # }
+/// # #[cfg(not(unix))]
+/// # fn main() {}
+/// ```
 pub trait Listener: sealed::IntoAccept {}
 
 impl<L: sealed::IntoAccept> Listener for L {}

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 /// ```
 /// use hangup::serve::LimitReason;
 ///
-/// /// Whether a client is to be blamed, and an operator to be told.
+/// /// Whether a client misbehaves, so that an operator should know.
 /// fn is_suspicious(reason: LimitReason) -> bool {
 ///     match reason {
 ///         LimitReason::KeepAliveTimeout | LimitReason::Shutdown => false, // part of every day
@@ -119,6 +119,35 @@ impl fmt::Display for LimitReason {
 }
 
 /// One use of a limit: the argument of the callback of [`Server::on_limit`](super::Server::on_limit).
+///
+/// To count how often each client meets a limit, without a lock in the callback:
+///
+/// ```
+/// use axum::Router;
+/// use hangup::MonitoredListener;
+/// use hangup::serve::{LimitReason, serve};
+/// use std::time::Duration;
+/// use tokio::io::AsyncReadExt;
+/// use tokio::sync::mpsc::unbounded_channel;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let (sender, mut events) = unbounded_channel();
+/// let server = serve(listener, Router::new())
+///     .head_timeout(Duration::from_millis(50))
+///     .on_limit(move |event| drop(sender.send(*event)));
+/// tokio::spawn(server.into_future());
+///
+/// let mut silent = tokio::net::TcpStream::connect(address).await?;
+/// let _ = silent.read_to_end(&mut Vec::new()).await;
+/// let event = events.recv().await.unwrap();
+/// assert_eq!(event.reason, LimitReason::HeadTimeout);
+/// assert_eq!(event.peer, Some(silent.local_addr()?));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitEvent {

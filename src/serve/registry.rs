@@ -77,7 +77,7 @@ impl Registry {
         entry
     }
 
-    /// Ends the oldest connection without a request, if there is one, because no descriptor is left.
+    /// Ends the oldest idle connection, if there is one. Called when the process has no descriptor left.
     pub(super) fn make_room(&self) {
         let victim = lock(&self.table).evict(None);
         if let Some(victim) = victim {

@@ -23,6 +23,44 @@ use std::task::{Context, Poll};
 /// Its length is not limited: axum's extractors have a limit (2 MB, `DefaultBodyLimit`), and other services can use
 /// `http_body_util::Limited`. If a service answers without reading the whole body, hyper closes an HTTP/1.1
 /// connection after the response; the server reads on meanwhile, for [`lingering_time`](super::Server::lingering_time).
+///
+/// # Errors
+///
+/// The errors of a frame are boxed. One of them is this crate's own: an [`io::Error`] of the kind `TimedOut`. The others are
+/// hyper's: a client that leaves before the end of its body, or that sends an invalid chunk. The
+/// [`Monitor`](crate::Monitor) of the connection has the reason of a disconnect.
+///
+/// ```
+/// use hangup::MonitoredListener;
+/// use hangup::serve::{HyperService, RequestBody, serve};
+/// use http::{Request, Response};
+/// use http_body_util::{BodyExt, Limited};
+/// use hyper::service::service_fn;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// /// Answers with the length of the body, and refuses one of more than 10 bytes.
+/// async fn count(request: Request<RequestBody>) -> Result<Response<String>, http::Error> {
+///     match Limited::new(request.into_body(), 10).collect().await {
+///         Ok(body) => Ok(Response::new(format!("{} bytes", body.to_bytes().len()))),
+///         Err(_) => Response::builder().status(413).body(String::new()),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// tokio::spawn(serve(listener, HyperService::new(service_fn(count))).into_future());
+///
+/// let mut client = tokio::net::TcpStream::connect(address).await?;
+/// let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+/// client.write_all(request.as_bytes()).await?;
+/// let mut response = String::new();
+/// client.read_to_string(&mut response).await?;
+/// assert!(response.ends_with("5 bytes"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct RequestBody {
     body: Incoming,
     connection: Arc<ConnectionState>,

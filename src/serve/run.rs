@@ -37,7 +37,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
 
-/// How long aborted connections have to end. Their tasks end at the next poll, unless a handler blocks its worker.
+/// The time limit for aborted connections. Their tasks end at the next poll, unless a handler blocks its worker.
 const ABORT: Duration = Duration::from_secs(1);
 
 /// Runs the server to its end.
@@ -58,8 +58,9 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let setup = setup(&server, versions, nodelay);
-    // Checks the times now: otherwise every connection would fail.
-    setup.monitor.timers()?;
+    // Otherwise every connection would fail.
+    server.limits.check()?;
+    setup.monitor.check()?;
     let mut stop = Stop::new(shutdown)?;
     let registry = Arc::new(Registry::default());
     let mut connections = 0;

@@ -129,7 +129,7 @@ where
                     let response = ready!(future.poll(cx))?;
                     let guard = this.guard.take().expect("not polled after the response");
                     let stream = this.stream.take();
-                    // As hyper does it.
+                    // hyper upgrades a connection on the same condition.
                     if response.status() == StatusCode::SWITCHING_PROTOCOLS
                         || *this.is_connect && response.status().is_success()
                     {

@@ -62,6 +62,33 @@ impl Summary {
     }
 
     /// How many connections the server accepted and did not refuse. A failed TLS handshake counts too.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use hangup::MonitoredListener;
+    /// use hangup::serve::serve;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let server = serve(listener, Router::new())
+    ///     .max_connections_per_address(1)
+    ///     .graceful_shutdown(async { drop(stopped.await) });
+    /// let server = tokio::spawn(server.into_future());
+    ///
+    /// // The second connection takes the place of the first, which is idle. Both were accepted.
+    /// let mut first = tokio::net::TcpStream::connect(address).await?;
+    /// let second = tokio::net::TcpStream::connect(address).await?;
+    /// let _ = first.read_to_end(&mut Vec::new()).await;
+    /// stop.send(()).unwrap();
+    /// assert_eq!(server.await??.connections(), 2);
+    /// # drop(second);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connections(&self) -> u64 {
         self.connections
     }
@@ -99,11 +126,72 @@ impl Summary {
 
     /// How many connections were open when the shutdown began, and had to be aborted, because they did not end within
     /// [`shutdown_timeout`](super::Server::shutdown_timeout). Their clients saw a reset.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use axum::routing::get;
+    /// use hangup::MonitoredListener;
+    /// use hangup::serve::serve;
+    /// use std::io::ErrorKind;
+    /// use std::time::Duration;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let (begin, mut begun) = tokio::sync::mpsc::channel::<()>(1);
+    /// let endless = async move || {
+    ///     begin.send(()).await.unwrap();
+    ///     std::future::pending::<()>().await
+    /// };
+    /// let server = serve(listener, Router::new().route("/", get(endless)))
+    ///     .shutdown_timeout(Duration::ZERO)
+    ///     .graceful_shutdown(async move { drop(begun.recv().await) });
+    /// let server = tokio::spawn(server.into_future());
+    ///
+    /// let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+    /// let error = client.read_u8().await.unwrap_err();
+    /// # #[cfg(target_os = "linux")]
+    /// assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    /// assert_eq!(server.await??.aborted(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn aborted(&self) -> usize {
         self.aborted
     }
 
     /// How often each limit was applied, in the order of their names. Limits that were never applied are missing.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use hangup::MonitoredListener;
+    /// use hangup::serve::{LimitReason, serve};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let server = serve(listener, Router::new())
+    ///     .max_uri_length(10)
+    ///     .graceful_shutdown(async { drop(stopped.await) });
+    /// let server = tokio::spawn(server.into_future());
+    ///
+    /// let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// let request = "GET /longer/than/ten HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    /// client.write_all(request.as_bytes()).await?;
+    /// let mut response = String::new();
+    /// client.read_to_string(&mut response).await?;
+    /// assert!(response.starts_with("HTTP/1.1 414"));
+    /// stop.send(()).unwrap();
+    /// assert_eq!(server.await??.limits(), [(LimitReason::UriLength, 1)]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limits(&self) -> &[(LimitReason, u64)] {
         &self.limits
     }

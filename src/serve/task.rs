@@ -3,6 +3,7 @@
 use super::activity::Idle;
 use super::connection::{Command, ConnectionState};
 use super::io::Io;
+use super::limits::after;
 use super::listener::{Protocol, sealed::Accept};
 use super::registry::Entry;
 use super::service::PerConnection;
@@ -25,8 +26,15 @@ use tower_service::Service;
 /// How an HTTP/2 client begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// hyper's own limit of the fields of a head.
+const HYPER_MAX_HEADERS: usize = 100;
+
 /// How long an idle HTTP/2 client has to close after our GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+/// How long the rest of a head may take that a client was sending when the shutdown began: a round trip, and one
+/// retransmission.
+const LAST_HEAD: Duration = Duration::from_secs(1);
 
 /// Which versions of HTTP are spoken.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +94,7 @@ pub(super) async fn run<A, S, B>(
         http.timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_requests_per_connection)
             .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
-            .max_send_buf_size(limits.buffer_size);
+            .max_send_buf_size(limits.http2_buffer());
         let http = http.serve_connection(TokioIo::new(io), service);
         drive(&connection, Box::pin(http), true).await;
     } else {
@@ -95,9 +103,12 @@ pub(super) async fn run<A, S, B>(
         http.timer(TokioTimer::new())
             // The task has its own limit, which distinguishes a slow head from an idle connection.
             .header_read_timeout(None)
-            .max_headers(limits.max_headers)
             .max_header_size(limits.max_head_size)
             .max_buf_size(limits.buffer_size.max(limits.max_head_size));
+        // A number that is set has hyper allocate memory for the fields of each request.
+        if limits.max_headers != HYPER_MAX_HEADERS {
+            http.max_headers(limits.headers());
+        }
         let http = http
             .serve_connection(TokioIo::new(io), service)
             .with_upgrades();
@@ -156,7 +167,10 @@ async fn drive(connection: &ConnectionState, mut http: Pin<Box<impl Http>>, is_h
         timer: Box::pin(tokio::time::sleep(connection.server.limits.head_timeout)),
         is_http2,
         parting: None,
+        drained: None,
     };
+    // The server shuts down, and hyper does not know it yet.
+    let mut is_draining = false;
     let ended = poll_fn(|cx| {
         loop {
             if let Poll::Ready(ended) = http.as_mut().poll(cx) {
@@ -165,11 +179,17 @@ async fn drive(connection: &ConnectionState, mut http: Pin<Box<impl Http>>, is_h
             match commands.as_mut().poll(cx) {
                 Poll::Ready(Command::End) => return Poll::Ready(None),
                 Poll::Ready(_) => {
-                    http.as_mut().goodbye();
+                    clock.drain();
+                    is_draining = true;
                     commands.set(self::commands(connection));
-                    continue;
                 }
                 Poll::Pending => {}
+            }
+            // hyper would close a connection that has had a request, also in the middle of the next head.
+            if is_draining && !connection.activity.is_in_later_head(!is_http2) {
+                is_draining = false;
+                http.as_mut().goodbye();
+                continue;
             }
             match clock.poll(connection, cx) {
                 Poll::Ready(Over::Part) => http.as_mut().goodbye(),
@@ -209,9 +229,18 @@ struct Clock {
     is_http2: bool,
     /// When a client that got a GOAWAY has to be gone.
     parting: Option<Instant>,
+    /// When a connection without a request has to be gone, because the server shuts down.
+    drained: Option<Instant>,
 }
 
 impl Clock {
+    /// The server shuts down: hyper closes a connection that is idle. It waits for the rest of a head, and for an HTTP/2
+    /// client.
+    fn drain(&mut self) {
+        let time = if self.is_http2 { GOODBYE } else { LAST_HEAD };
+        self.drained = Some(Instant::now() + time);
+    }
+
     fn poll(&mut self, connection: &ConnectionState, cx: &mut Context<'_>) -> Poll<Over> {
         loop {
             let due = self.due(connection);
@@ -226,12 +255,15 @@ impl Clock {
             }
             let now = Instant::now();
             match due {
+                Some((due, _)) if due <= now && self.drained == Some(due) => {
+                    return Poll::Ready(Over::End);
+                }
                 Some((due, reason)) if due <= now => {
                     return Poll::Ready(self.over(connection, reason));
                 }
                 Some((due, _)) => self.timer.as_mut().reset(due),
                 None => {
-                    let next = now + connection.server.limits.head_timeout;
+                    let next = after(now, connection.server.limits.head_timeout);
                     self.timer.as_mut().reset(next);
                 }
             }
@@ -246,13 +278,14 @@ impl Clock {
         }
         // On HTTP/2, bytes that arrive while no stream is open may be other frames than a head.
         let (since, idle) = connection.activity.idle(!self.is_http2)?;
-        Some(match idle {
-            Idle::New | Idle::Head => (since + limits.head_timeout, LimitReason::HeadTimeout),
+        let (due, reason) = match idle {
+            Idle::New | Idle::Head => (after(since, limits.head_timeout), LimitReason::HeadTimeout),
             Idle::KeepAlive => (
-                since + limits.keep_alive_timeout,
+                after(since, limits.keep_alive_timeout),
                 LimitReason::KeepAliveTimeout,
             ),
-        })
+        };
+        Some((self.drained.map_or(due, |drained| drained.min(due)), reason))
     }
 
     fn over(&mut self, connection: &ConnectionState, reason: LimitReason) -> Over {

@@ -1,30 +1,30 @@
-//! Which connection is closed next to make room.
+//! Chooses the connection to close when a new one needs room.
 //!
-//! A look at ten thousand connections takes about a millisecond. At the limit each new connection needs a victim,
-//! and whoever opens many could keep a processor busy with such looks. So a look finds many victims, the next ones
-//! are taken from these, and a look that finds none is not repeated at once.
+//! A scan of ten thousand connections takes about a millisecond. At the limit every new connection needs a victim, so
+//! a client that opens many connections could keep a processor busy with scans. One scan therefore finds up to
+//! [`PER_SCAN`] victims, which the next calls use up, and a scan that finds none is not repeated within [`PAUSE`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How many victims a look finds.
-const MOST: usize = 256;
+/// How many victims one scan finds.
+const PER_SCAN: usize = 256;
 
-/// How long a look that found none holds good.
+/// How long no scan is made after one that found no victim.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The connections to be closed next, the one that is idle for the longest time first.
+/// The connections to close next. The one that has been idle longest comes first.
 #[derive(Debug, Default)]
 pub(super) struct Victims {
     queue: VecDeque<(Instant, u64)>,
-    /// Nobody was idle: no look before this time.
+    /// The last scan found no idle connection. The next scan is made at this time or later.
     none_until: Option<Instant>,
 }
 
 impl Victims {
-    /// The next victim. `idle` gives all connections without a request, and since when they are; `idle_since` asks
-    /// one of them again.
+    /// The next victim. `idle` returns all idle connections, each with the time at which it became idle. `idle_since`
+    /// returns the present value for one of them.
     pub(super) fn next<I: Iterator<Item = (Instant, u64)>>(
         &mut self,
         now: Instant,
@@ -38,9 +38,9 @@ impl Victims {
             return None;
         }
         let mut found: Vec<_> = idle().collect();
-        if found.len() > MOST {
-            found.select_nth_unstable(MOST - 1);
-            found.truncate(MOST);
+        if found.len() > PER_SCAN {
+            found.select_nth_unstable(PER_SCAN - 1);
+            found.truncate(PER_SCAN);
         }
         found.sort_unstable();
         self.none_until = found.is_empty().then(|| now + PAUSE);
@@ -48,7 +48,7 @@ impl Victims {
         self.queued(&idle_since)
     }
 
-    /// The first of the queue that has been idle ever since.
+    /// The first connection of the queue that has had no request since the scan.
     fn queued(&mut self, idle_since: impl Fn(u64) -> Option<Instant>) -> Option<u64> {
         loop {
             let (since, id) = self.queue.pop_front()?;
@@ -66,16 +66,16 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
-    fn a_look_finds_many() {
+    fn a_scan_finds_many() {
         let began = Instant::now();
         let at = |second| began + Duration::from_secs(second);
         let mut connections: HashMap<u64, Instant> =
             (0..1000).map(|id| (id, at(1000 - id))).collect();
-        let looks = Cell::new(0);
+        let scans = Cell::new(0);
         let mut victims = Victims::default();
         let mut next = |connections: &HashMap<u64, Instant>, now| {
             let idle = || {
-                looks.set(looks.get() + 1);
+                scans.set(scans.get() + 1);
                 connections.iter().map(|(id, since)| (*since, *id))
             };
             victims.next(now, idle, |id| connections.get(&id).copied())
@@ -84,17 +84,17 @@ mod tests {
             assert_eq!(next(&connections, at(2000)), Some(oldest));
             connections.remove(&oldest);
         }
-        assert_eq!(looks.get(), 1);
+        assert_eq!(scans.get(), 1);
         assert_eq!(next(&connections, at(2000)), Some(743));
         // 742 has had a request meanwhile, 741 has gone.
         connections.insert(742, at(2001));
         connections.remove(&741);
         assert_eq!(next(&connections, at(2001)), Some(740));
-        assert_eq!(looks.get(), 2);
+        assert_eq!(scans.get(), 2);
         connections.clear();
         assert_eq!(next(&connections, at(2002)), None);
         assert_eq!(next(&connections, at(2002)), None);
-        assert_eq!(looks.get(), 3, "nobody was idle a moment ago");
+        assert_eq!(scans.get(), 3, "no connection was idle a moment ago");
         connections.insert(1, at(2002));
         assert_eq!(next(&connections, at(2002) + PAUSE), Some(1));
     }

@@ -7,7 +7,8 @@
 //! | `monitored_stream` | the type |
 //! | `construct`, `try_new`, `signal`, `connect` | its constructors |
 //! | `poll` | `AsyncRead` and `AsyncWrite`: each call goes to the wrapped stream, and its result to the link |
-//! | `link` | turns results into events, and decides whether a write is refused |
+//! | `link` | the shared state and the policies of a stream: refuses writes, applies the stall policy |
+//! | `results` | turns the results of calls into events |
 //! | `layer` | a protocol above the stream, such as TLS |
 //! | `split/` | halves for two tasks |
 //! | `listener`, `accept`, `accept_retry`, `connections` | accepting connections, and ending them together |
@@ -37,6 +38,7 @@ mod listener;
 mod monitored_stream;
 mod peek;
 mod poll;
+mod results;
 mod signal;
 mod socket;
 mod split;

@@ -177,6 +177,11 @@ impl<S> MonitoredStream<S> {
         self.link.shared.is_closed()
     }
 
+    /// Whether our direction is shut down.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.link.shared.is_shut_down()
+    }
+
     /// Why the stream closed; `None` while it is open.
     ///
     /// ```

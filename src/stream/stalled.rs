@@ -1,47 +1,57 @@
 //! The task that checks how much is owed to a peer, for a stall policy.
 
-use crate::policy::{OwedWindow, StallPolicy};
+use crate::policy::{Attendance, OwedWindow};
 use crate::state::{Closed, DetectedBy, Event};
 use crate::watcher::Socket;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Release};
 use tokio::time::timeout;
 
-/// Judges until nothing is owed, or the stream has closed. `is_attended` is set while this runs, and cleared at the
-/// end.
-pub(super) async fn attend(
-    socket: Arc<Socket>,
-    mut closed: Closed,
-    policy: StallPolicy,
-    reset: bool,
-    is_attended: Arc<AtomicBool>,
-) {
+/// Judges until nothing is owed, or the stream has closed.
+///
+/// The first task of a stream ends as soon as nothing is owed. A stream that is written to again is likely to go on, so
+/// its later tasks end only after a twelfth of the window in which nothing was written: otherwise each write of a
+/// conversation would start a task.
+pub(super) async fn attend(socket: Arc<Socket>, mut closed: Closed, attendance: Attendance) {
+    let Attendance {
+        policy,
+        reset,
+        is_attended,
+        again,
+    } = attendance;
     let mut window: Option<OwedWindow> = None;
+    // What had been accepted at the last look, if nothing was owed.
+    let mut quiet_at = None;
     loop {
+        let accepted = socket.counters.accepted();
         let Some(owed) = socket.owed_bytes() else {
             return;
         };
-        let drained = socket.drained();
-        match &mut window {
-            _ if owed == 0 => {
-                is_attended.store(false, Release);
-                // A write that came meanwhile found the flag up.
-                if socket.owed_bytes() == Some(0) || is_attended.swap(true, AcqRel) {
-                    return;
-                }
-                window = None;
-                continue;
-            }
-            None => window = Some(OwedWindow::new(policy, drained, owed)),
-            Some(window) => {
-                if window.look(drained, owed) {
-                    return match reset {
-                        true => socket.abort(Event::Stalled, DetectedBy::StallPolicy),
-                        false => socket.observe(Event::Stalled, DetectedBy::StallPolicy),
-                    };
+        if owed > 0 {
+            quiet_at = None;
+            let drained = socket.drained();
+            match &mut window {
+                None => window = Some(OwedWindow::new(policy, drained, owed)),
+                Some(window) => {
+                    if window.look(drained, owed) {
+                        return match reset {
+                            true => socket.abort(Event::Stalled, DetectedBy::StallPolicy),
+                            false => socket.observe(Event::Stalled, DetectedBy::StallPolicy),
+                        };
+                    }
                 }
             }
+        } else if again && quiet_at != Some(accepted) {
+            window = None;
+            quiet_at = Some(accepted);
+        } else {
+            is_attended.store(false, Release);
+            // A write that came meanwhile found the flag up.
+            if socket.owed_bytes() == Some(0) || is_attended.swap(true, AcqRel) {
+                return;
+            }
+            window = None;
+            continue;
         }
         if timeout(policy.slice(), &mut closed).await.is_ok() {
             return;

@@ -34,6 +34,12 @@ const MAX: usize = 1024;
 /// that leaves during the handshake frees its resources at once.
 ///
 /// The [module](super) has an example.
+///
+/// | a handshake that | ends with |
+/// |---|---|
+/// | completes | a connection, returned by [`accept`](Self::accept) |
+/// | fails, or whose client leaves | a [`FailedHandshake`](super::FailedHandshake), if a callback is set |
+/// | takes too long | the same, with the kind [`TimedOut`](io::ErrorKind::TimedOut) |
 pub struct TlsListener {
     pub(super) listener: MonitoredListener,
     pub(super) acceptor: TlsAcceptor,

@@ -112,6 +112,15 @@ impl<S> Layer<S> for ConnectionLayer {
 }
 
 /// The service of [`ConnectionLayer`].
+///
+/// It calls the service with the same request, into whose extensions it has put:
+///
+/// | extension | what it is |
+/// |---|---|
+/// | [`Monitor`] | the monitor of the connection, which all calls on it share |
+/// | tonic's `TcpConnectInfo` | the addresses, which tonic's `Request::remote_addr` reads |
+///
+/// A request that came over a connection that is not monitored is passed on unchanged.
 #[derive(Debug, Clone)]
 pub struct OnConnection<S> {
     service: S,

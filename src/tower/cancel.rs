@@ -131,6 +131,24 @@ impl<S> Layer<S> for CancelLayer {
 }
 
 /// The service of [`CancelLayer`].
+///
+/// It finds the connection's [`Monitor`] in the extensions of the request: as itself, as axum's `ConnectInfo`, or as
+/// `serve::Connection`. A request without any of these is passed on unchanged.
+///
+/// ```
+/// use hangup::tower::CancelLayer;
+/// use http::{Request, Response};
+/// use std::convert::Infallible;
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let hello = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(String::from("hello"))));
+/// let service = CancelLayer::new().layer(hello);
+/// let response = service.oneshot(Request::new(())).await.unwrap(); // no monitor
+/// assert_eq!(response.body(), "hello");
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Cancel<S> {
     service: S,

@@ -14,6 +14,31 @@ pin_project! {
     ///
     /// If the handler is cancelled, it returns an empty response with nginx's status 499, "client closed request".
     /// Nobody receives that response; it is meant for layers above that log it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the handler.
+    ///
+    /// ```
+    /// use hangup::MonitoredStream;
+    /// use hangup::tower::CancelLayer;
+    /// use http::{Request, Response};
+    /// use std::convert::Infallible;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let endless = service_fn(async |_: Request<()>| {
+    ///     std::future::pending::<()>().await;
+    ///     Ok::<_, Infallible>(Response::new(String::new()))
+    /// });
+    /// let stream = MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    /// let request = Request::builder().extension(stream.monitor()).body(()).unwrap();
+    /// let response = CancelLayer::new().layer(endless).oneshot(request);
+    /// drop(stream);
+    /// assert_eq!(response.await.unwrap().status(), 499);
+    /// # }
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct CancelFuture<F> {

@@ -53,6 +53,35 @@ pub struct CopyOutcome {
 }
 
 /// One of the two streams at the end of a copy.
+///
+/// For the line of a relay's log:
+///
+/// ```
+/// use hangup::{CopySide, MonitoredStream, copy_bidirectional};
+/// use tokio::io::AsyncWriteExt;
+///
+/// fn describe(side: &CopySide) -> String {
+///     let (read, written) = (side.transfer.read, side.transfer.accepted);
+///     match &side.reason {
+///         Some(reason) => format!("read {read}, wrote {written}, {reason}"),
+///         None => format!("read {read}, wrote {written}, open"),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let (ours, mut client) = tokio::io::duplex(64);
+/// let (theirs, server) = tokio::io::duplex(64);
+/// let (mut a, mut b) = (MonitoredStream::unwatched(ours), MonitoredStream::unwatched(theirs));
+/// client.write_all(b"hello").await?;
+/// drop(client);
+/// let copied = copy_bidirectional(&mut a, &mut b).await;
+/// assert!(describe(&copied.a).starts_with("read 5, wrote 0"));
+/// assert!(describe(&copied.b).starts_with("read 0, wrote 5"));
+/// # drop(server);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CopySide {

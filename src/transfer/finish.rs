@@ -107,7 +107,7 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
         let _timer = timer::runtime("`finish`")?;
         let monitor = self.monitor();
         let ended = tokio::time::timeout(within, async {
-            poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await?;
+            shut_down(self).await?;
             match monitor.wait_acknowledged().await {
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
                     match monitor.closed().await {
@@ -246,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
         let _timer = timer::runtime("`finish_and_discard`")?;
         let monitor = self.monitor();
         let ended = tokio::time::timeout(within, async {
-            poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await?;
+            shut_down(self).await?;
             let mut buffer = vec![0; BUFFER];
             let mut discarded = 0;
             loop {
@@ -272,6 +272,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
             )),
         }
     }
+}
+
+/// Shuts our direction down, unless that is done: a copy has passed the peer's FIN on, for example.
+async fn shut_down<S: AsyncWrite + Unpin>(stream: &mut MonitoredStream<S>) -> io::Result<()> {
+    if stream.is_shut_down() {
+        return Ok(());
+    }
+    poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await
 }
 
 fn unacknowledged(within: Duration) -> io::Error {

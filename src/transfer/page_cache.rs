@@ -32,24 +32,32 @@ pub(crate) fn is_known(file: &File) -> bool {
 /// support the probe, the answer is "all".
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn cached(file: &File, at: u64, length: usize) -> io::Result<usize> {
-    let is_there = |offset: usize| match probe(file, at + offset as u64) {
+    match cached_by(|at| probe(file, at), at, length) {
+        Err(rustix::io::Errno::OPNOTSUPP) => Ok(length),
+        cached => Ok(cached?),
+    }
+}
+
+/// As [`cached`], with the probe as an argument.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn cached_by(
+    mut probe: impl FnMut(u64) -> rustix::io::Result<usize>,
+    at: u64,
+    length: usize,
+) -> rustix::io::Result<usize> {
+    let mut is_there = |offset: usize| match probe(at + offset as u64) {
         Ok(_) => Ok(true),
         Err(rustix::io::Errno::AGAIN) => Ok(false),
         Err(error) => Err(error),
     };
     let last = length.saturating_sub(1);
     let (mut there, mut missing) = (None, 0);
-    loop {
-        match is_there(missing) {
-            Ok(true) if missing == last => return Ok(length),
-            Ok(true) => {
-                there = Some(missing);
-                missing = last.min(missing + STEP);
-            }
-            Ok(false) => break,
-            Err(rustix::io::Errno::OPNOTSUPP) => return Ok(length),
-            Err(error) => return Err(error.into()),
+    while is_there(missing)? {
+        if missing == last {
+            return Ok(length);
         }
+        there = Some(missing);
+        missing = last.min(missing + STEP);
     }
     let Some(mut there) = there else {
         return Ok(0);
@@ -190,6 +198,51 @@ mod tests {
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
         std::fs::remove_file(path).unwrap();
         (is_known(&file) && probe(&file, 0).is_err()).then_some(file)
+    }
+
+    /// A page cache that is not the system's: the numbers of the pages that are there.
+    fn fake(pages: impl Fn(u64) -> bool) -> impl FnMut(u64) -> rustix::io::Result<usize> {
+        move |at| match pages(at / PAGE as u64) {
+            true => Ok(1),
+            false => Err(rustix::io::Errno::AGAIN),
+        }
+    }
+
+    /// A read-ahead may have got anywhere. A page behind it that counted as there would make the worker wait.
+    #[test]
+    fn nothing_behind_the_first_missing_page_counts() {
+        let file = 200 * PAGE;
+        for pages in (0..200).step_by(if cfg!(miri) { 17 } else { 1 }) {
+            for at in [0, 1, PAGE - 1, PAGE, 40 * PAGE + 5] {
+                let there = (pages * PAGE).saturating_sub(at);
+                for length in [1, 100, PAGE, STEP - 1, STEP, STEP + 1, file - at] {
+                    let cached = cached_by(fake(|page| page < pages as u64), at as u64, length);
+                    assert_eq!(
+                        cached,
+                        Ok(there.min(length)),
+                        "{pages} pages, {length} from {at} on"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_errors_of_a_probe() {
+        let error = |error| cached_by(|_| Err(error), 0, 10);
+        assert_eq!(error(rustix::io::Errno::IO), Err(rustix::io::Errno::IO));
+        let unknown = rustix::io::Errno::OPNOTSUPP;
+        assert_eq!(error(unknown), Err(unknown), "`cached` takes it for all");
+        // The page after the last one that is there cannot be read.
+        let mut probe = |at| match at {
+            0 => Ok(1),
+            at if at == STEP as u64 => Err(rustix::io::Errno::AGAIN),
+            _ => Err(rustix::io::Errno::IO),
+        };
+        assert_eq!(
+            cached_by(&mut probe, 0, 2 * STEP),
+            Err(rustix::io::Errno::IO)
+        );
     }
 
     #[test]

@@ -58,6 +58,26 @@ pub trait Watchable<By = ByDescriptor> {
 }
 
 /// The way to the descriptor of a type that implements `AsFd` (on Windows: `AsSocket`): see [`Watchable`].
+///
+/// A program never names it, except in a bound:
+///
+/// ```
+/// use hangup::{ByDescriptor, MonitoredStream, Watchable};
+/// use std::io;
+///
+/// /// Monitors any stream with a descriptor of its own.
+/// fn monitored<S: Watchable<ByDescriptor>>(stream: S) -> io::Result<MonitoredStream<S>> {
+///     MonitoredStream::new(stream)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// assert!(!monitored(client)?.is_closed());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ByDescriptor {}

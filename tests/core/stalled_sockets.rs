@@ -2,13 +2,13 @@
 
 #![cfg(unix)]
 
-use crate::support::{Pair, Tcp4, Unix, reason, soon, stall};
+use crate::support::{Pair, Tcp4, Unix, pour, reason, soon, stall};
 use hangup::{CloseReason, MonitorConfig, MonitoredStream};
 use std::io::Read;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -31,15 +31,6 @@ fn reader(
         }
     });
     (stop, thread)
-}
-
-/// Writes until it fails.
-async fn pour(stream: &mut (impl AsyncWrite + Unpin)) -> CloseReason {
-    loop {
-        if let Err(error) = stream.write_all(&[b'x'; 65536]).await {
-            return (&error).into();
-        }
-    }
 }
 
 async fn stops<P: Pair>() {
@@ -235,7 +226,7 @@ mod http {
         let window = Duration::from_secs(1);
         let config = stall(1, window).reset_on_stall(true);
         let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-        let listener = listener.config(config);
+        let listener = listener.config(config).unwrap();
         let address = listener.local_addr().unwrap();
         let (monitors, mut opened) = mpsc::unbounded_channel();
         let app = Router::new().route("/", get(async || Body::new(Endless)));

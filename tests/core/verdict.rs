@@ -3,11 +3,13 @@
 #![cfg(target_os = "linux")]
 
 use crate::support::{Pair, Peer, Tcp4, reason, soon, until};
-use hangup::{CloseReason, Monitor, MonitoredStream};
+use hangup::{CloseReason, HalfClose, Monitor, MonitorConfig, MonitoredStream, WatchOnly};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::ReceiveTimestampns;
 use rustix::event::PollFlags;
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -16,6 +18,8 @@ use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+
+type Peer4 = std::net::TcpStream;
 
 /// A stream that is probed from another thread in the middle of each write.
 struct Probed {
@@ -248,4 +252,162 @@ async fn a_reset_whose_error_was_taken() {
     let taken = SockRef::from(ours.get_ref()).take_error().unwrap();
     assert_eq!(taken.unwrap().kind(), ErrorKind::ConnectionReset);
     assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+}
+
+/// Every observer of a reset whose error somebody else was given, in each order: the watcher, a read and a write.
+async fn assert_reset_without_its_error(
+    config: &MonitorConfig,
+    set_up: impl AsyncFn(&mut MonitoredStream<TcpStream>),
+    leave: impl Fn(Peer4),
+    expected: CloseReason,
+) {
+    for first in ["watcher", "read", "write"] {
+        let (ours, peer) = Tcp4::pair();
+        let mut ours = MonitoredStream::with_config(ours, config).unwrap();
+        ours.get_ref().writable().await.unwrap();
+        set_up(&mut ours).await;
+        leave(peer);
+        until(&ours, PollFlags::HUP);
+        let error = SockRef::from(ours.get_ref()).take_error().unwrap();
+        assert!(error.is_some());
+        let end = match first {
+            "read" => ours.read_to_end(&mut Vec::new()).await.map(drop),
+            "write" => ours.write(b"x").await.map(drop),
+            _ => Ok(()),
+        };
+        assert_eq!(reason(&ours.monitor()).await, expected, "{first}");
+        if first == "read" && expected == CloseReason::Reset && config == &MonitorConfig::new() {
+            assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        }
+    }
+}
+
+/// After our own shutdown too, what was received is incomplete, and the end is not an orderly one.
+#[tokio::test]
+async fn a_reset_without_its_error_after_our_shutdown() {
+    for data in [&b""[..], b"a part of the response"] {
+        assert_reset_without_its_error(
+            &MonitorConfig::new(),
+            async |ours| ours.shutdown().await.unwrap(),
+            |mut peer| {
+                assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+                peer.write_all(data).unwrap();
+                peer.reset();
+            },
+            CloseReason::Reset,
+        )
+        .await;
+    }
+}
+
+/// Sends `byte` as urgent data (tcp(7)).
+fn send_urgent(peer: &Peer4, byte: u8) {
+    let sent = SockRef::from(peer).send_out_of_band(&[byte]).unwrap();
+    assert_eq!(sent, 1);
+}
+
+/// An urgent byte counts as input, and is not mistaken for a FIN.
+#[tokio::test]
+async fn a_reset_without_its_error_behind_an_urgent_byte() {
+    for (before, after) in [
+        (&b""[..], &b""[..]),
+        (b"before", b""),
+        (b"before", b"after"),
+    ] {
+        for inline in [false, true] {
+            let set_up = async |ours: &mut MonitoredStream<TcpStream>| {
+                SockRef::from(ours.get_ref())
+                    .set_out_of_band_inline(inline)
+                    .unwrap();
+            };
+            let send = |peer: &mut Peer4| {
+                peer.write_all(before).unwrap();
+                send_urgent(peer, b'!');
+                peer.write_all(after).unwrap();
+            };
+            let config = MonitorConfig::new();
+            let reset = |mut peer: Peer4| {
+                send(&mut peer);
+                peer.reset();
+            };
+            assert_reset_without_its_error(&config, set_up, reset, CloseReason::Reset).await;
+            let finish_and_reset = |mut peer: Peer4| {
+                send(&mut peer);
+                peer.finish();
+                peer.reset();
+            };
+            let closed = CloseReason::PeerClosed;
+            assert_reset_without_its_error(&config, set_up, finish_and_reset, closed).await;
+        }
+    }
+}
+
+/// The system returns time stamps beside the number of unread bytes.
+#[tokio::test]
+async fn a_reset_without_its_error_behind_data_with_time_stamps() {
+    let set_up = async |ours: &mut MonitoredStream<TcpStream>| {
+        setsockopt(ours.get_ref(), ReceiveTimestampns, &true).unwrap();
+    };
+    let config = MonitorConfig::new();
+    let reset = |mut peer: Peer4| {
+        peer.write_all(b"unread").unwrap();
+        peer.reset();
+    };
+    assert_reset_without_its_error(&config, set_up, reset, CloseReason::Reset).await;
+    let finish_and_reset = |mut peer: Peer4| {
+        peer.write_all(b"unread").unwrap();
+        peer.finish();
+        peer.reset();
+    };
+    let closed = CloseReason::PeerClosed;
+    assert_reset_without_its_error(&config, set_up, finish_and_reset, closed).await;
+}
+
+/// The connection is still being opened when it is wrapped: the acknowledgement of our SYN is not one of our FIN.
+#[tokio::test]
+async fn a_reset_without_its_error_of_a_connection_that_was_being_opened() {
+    let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let listener = socket();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    // There is room for one connection. The SYN of the next one is dropped, and sent again after a second.
+    let first = socket();
+    first.connect(&address).unwrap();
+    let ours = socket();
+    ours.set_nonblocking(true).unwrap();
+    ours.connect(&address).unwrap_err();
+    let mut ours = MonitoredStream::new(TcpStream::from_std(ours.into()).unwrap()).unwrap();
+    let watch = WatchOnly::new(ours.get_ref()).unwrap();
+    drop((listener.accept().unwrap(), first));
+
+    let (mut peer, _) = listener.accept().unwrap();
+    let written = soon("the connection", ours.write_all(b"request")).await;
+    written.unwrap();
+    peer.read_exact(&mut [0; 7]).unwrap();
+    assert_eq!(ours.monitor().transfer().acknowledged, Some(7));
+    std::net::TcpStream::from(peer).reset();
+    until(&ours, PollFlags::HUP);
+    SockRef::from(ours.get_ref()).take_error().unwrap().unwrap();
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+    assert_eq!(reason(&watch.monitor()).await, CloseReason::Reset);
+}
+
+/// Where a FIN closes nothing, a reset after it is a reset, whether or not the error is still there.
+#[tokio::test]
+async fn a_reset_without_its_error_after_an_allowed_half_close() {
+    for unread in [&b""[..], b"unread"] {
+        assert_reset_without_its_error(
+            &MonitorConfig::new().half_close(HalfClose::Allow),
+            async |_| {},
+            |mut peer| {
+                peer.write_all(unread).unwrap();
+                peer.finish();
+                peer.reset();
+            },
+            CloseReason::Reset,
+        )
+        .await;
+    }
 }

@@ -1,6 +1,6 @@
 //! The outbox on real sockets.
 
-use crate::support::{lacks, listener};
+use crate::support::{lacks, listener, within};
 use bytes::Bytes;
 use futures::StreamExt;
 use hangup::outbox::*;
@@ -12,12 +12,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
 const LONG: Duration = Duration::from_secs(30);
-
-async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(LONG, future)
-        .await
-        .expect("within 30 s")
-}
 
 fn quick() -> Backoff {
     Backoff::exponential(Duration::from_millis(1), Duration::from_millis(4)).unwrap()

@@ -3,15 +3,14 @@
 use crate::Running;
 use crate::client::Client;
 use crate::support::soon;
-use crate::support::tls::Setup;
+use crate::support::tls::{Setup, connect};
+use crate::tls;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use hangup::MonitoredListener;
 use hangup::serve::{LimitReason, serve};
-use hangup::tls::TlsListener;
 use std::future::IntoFuture;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -129,20 +128,16 @@ async fn a_flood_ends_its_connection() {
 /// Over TLS the frames are counted after decryption.
 #[tokio::test]
 async fn a_flood_over_tls() {
-    let (connector, acceptor) = Setup {
+    let setup = Setup {
         client_protocols: vec![b"h2".to_vec()],
         ..Setup::default()
-    }
-    .make();
-    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    };
+    let (listener, address, connector) = tls::listener(setup).await;
     let (report, mut limits) = tokio::sync::mpsc::unbounded_channel();
-    let server = serve(TlsListener::new(listener, acceptor), router())
-        .on_limit(move |event| report.send(event.reason).unwrap());
+    let server =
+        serve(listener, router()).on_limit(move |event| report.send(event.reason).unwrap());
     let server = tokio::spawn(server.into_future());
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = "localhost".try_into().unwrap();
-    let mut stream = connector.connect(name, stream).await.unwrap();
+    let mut stream = connect(&connector, address).await;
     let opening = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
     stream.write_all(&opening).await.unwrap();
     stream.write_all(&head("GET", "/silent", 1)).await.unwrap();

@@ -54,6 +54,46 @@ async fn idle_ones_end_and_running_ones_finish() {
     assert_eq!((summary.finished(), summary.aborted()), (3, 0));
 }
 
+/// A client in the middle of a head has a second for the rest of it, and gets its response. A client that sends no more
+/// does not delay the shutdown until the head's own limit.
+#[tokio::test]
+async fn a_head_that_is_half_sent() {
+    let router = Router::new().route("/hello", get(async || "hello"));
+    let server = Running::start(router, |server| {
+        server
+            .head_timeout(Duration::from_secs(600))
+            .shutdown_timeout(Duration::from_secs(600))
+    })
+    .await;
+    let half = "GET /hello HTTP/1.1\r\nHost:";
+    let mut slow = Vec::new();
+    for answered in [false, true] {
+        let mut client = Client::connect(server.address).await;
+        if answered {
+            assert_eq!(client.get("/hello").await.text(), "hello");
+        }
+        client.send(half).await;
+        slow.push(client);
+    }
+    let mut quick = Client::connect(server.address).await;
+    assert_eq!(quick.get("/hello").await.text(), "hello");
+    quick.send(half).await;
+    let mut idle = Client::connect(server.address).await;
+    assert_eq!(idle.get("/hello").await.text(), "hello");
+    let ended = server.draining();
+    // The drain has begun.
+    assert_eq!(idle.ended().await, b"");
+    quick.send(" test\r\n\r\n").await;
+    assert_eq!(quick.response().await.unwrap().text(), "hello");
+    assert_eq!(quick.ended().await, b"");
+    for client in slow {
+        assert_eq!(client.ended().await, b"");
+    }
+    let summary = soon("the end", ended).await.unwrap().unwrap();
+    assert_eq!((summary.finished(), summary.aborted()), (4, 0));
+    assert_eq!(summary.limits(), []);
+}
+
 #[tokio::test]
 async fn what_does_not_finish_in_time_is_aborted() {
     let router = Router::new().route("/", get(async || endless()));

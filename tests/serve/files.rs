@@ -3,14 +3,13 @@
 use crate::Running;
 use crate::client::Client;
 use crate::support::soon;
-use crate::support::tls::Setup;
+use crate::support::tls::{Setup, connect};
+use crate::tls;
 use axum::Router;
 use axum::extract::Request;
 use axum::http;
 use axum::routing::get;
-use hangup::MonitoredListener;
 use hangup::serve::{ServeFolder, file, serve};
-use hangup::tls::TlsListener;
 use std::future::IntoFuture;
 use std::path::PathBuf;
 
@@ -390,21 +389,15 @@ async fn one_file() {
 async fn files_over_tls() {
     let folder = Folder::new("tls");
     folder.write("file", numbered(3_000_000));
-    let (connector, acceptor) = Setup {
+    let setup = Setup {
         client_protocols: vec![b"h2".to_vec()],
         ..Setup::default()
-    }
-    .make();
-    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    };
+    let (listener, address, connector) = tls::listener(setup).await;
     let files = ServeFolder::open(&folder.path).unwrap();
-    let server = serve(TlsListener::new(listener, acceptor), files);
+    let server = serve(listener, files);
     let server = tokio::spawn(server.into_future());
-    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let stream = connector
-        .connect("localhost".try_into().unwrap(), stream)
-        .await
-        .unwrap();
+    let stream = connect(&connector, address).await;
     let (requests, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
     let request = http::Request::get("https://localhost/file")

@@ -22,7 +22,10 @@ const WINDOW: Duration = Duration::from_secs(4);
 /// Bytes. The default, 65 535, is that of one stream: one that is not read would stall all others.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
-async fn connect(address: SocketAddr, window: u32) -> (SendRequest<Bytes>, JoinHandle<()>) {
+pub(crate) async fn connect(
+    address: SocketAddr,
+    window: u32,
+) -> (SendRequest<Bytes>, JoinHandle<()>) {
     let stream = TcpStream::connect(address).await.unwrap();
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(window);

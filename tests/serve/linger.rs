@@ -3,14 +3,13 @@
 use crate::Running;
 use crate::client::Client;
 use crate::support::soon;
-use crate::support::tls::Setup;
+use crate::support::tls::{Setup, connect};
+use crate::tls;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Response, StatusCode, header};
 use axum::routing::{get, post};
-use hangup::MonitoredListener;
 use hangup::serve::{LimitReason, serve};
-use hangup::tls::TlsListener;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
@@ -89,15 +88,11 @@ async fn every_refused_upload_is_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_upload_over_tls() {
-    let (connector, acceptor) = Setup::default().make();
-    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = serve(TlsListener::new(listener, acceptor), refusing()).http1_only();
+    let (listener, address, connector) = tls::listener(Setup::default()).await;
+    let server = serve(listener, refusing()).http1_only();
     let server = tokio::spawn(server.into_future());
     for _ in 0..20 {
-        let stream = TcpStream::connect(address).await.unwrap();
-        let name = "localhost".try_into().unwrap();
-        let stream = connector.connect(name, stream).await.unwrap();
+        let stream = connect(&connector, address).await;
         let response = soon("the response", upload(stream)).await.unwrap();
         assert!(response.starts_with("HTTP/1.1 413"), "{response}");
     }

@@ -7,9 +7,11 @@ mod beside_nginx;
 mod client;
 mod control_frames;
 mod drain;
+mod extremes;
 mod files;
 #[cfg(target_os = "linux")]
 mod floods;
+mod grpc;
 mod http2;
 mod limits;
 mod linger;

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::http2::ask;
 use crate::support::soon;
-use crate::support::tls::Setup;
+use crate::support::tls::{Setup, connect};
 use axum::Router;
 use axum::routing::get;
 use hangup::serve::{LimitReason, serve};
@@ -13,15 +13,20 @@ use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_rustls::TlsConnector;
 
+/// A TLS listener on a free port of the loopback, its address, and a connector for its clients.
+pub(crate) async fn listener(setup: Setup) -> (TlsListener, SocketAddr, TlsConnector) {
+    let (connector, acceptor) = setup.make();
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (TlsListener::new(listener, acceptor), address, connector)
+}
+
 /// A request over a TLS connection of its own.
 pub(crate) async fn get_over_tls(connector: &TlsConnector, address: SocketAddr) -> String {
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = "localhost".try_into().unwrap();
-    let mut stream = connector.connect(name, stream).await.unwrap();
+    let mut stream = connect(connector, address).await;
     let request = "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
@@ -39,29 +44,23 @@ async fn versions_over_tls() {
         (false, vec![], None),
         (true, vec!["h2", "http/1.1"], Some("http/1.1")),
     ] {
-        let (connector, acceptor) = Setup {
+        let setup = Setup {
             client_protocols: offered
                 .iter()
                 .map(|name| name.as_bytes().to_vec())
                 .collect(),
             ..Setup::default()
-        }
-        .make();
-        let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        };
+        let (listener, address, connector) = listener(setup).await;
         let router = Router::new().route("/", get(async || "hello"));
-        let server = serve(TlsListener::new(listener, acceptor), router);
+        let server = serve(listener, router);
         let server = if http1_only {
             server.http1_only()
         } else {
             server
         };
         let server = tokio::spawn(server.into_future());
-        let stream = TcpStream::connect(address).await.unwrap();
-        let stream = connector
-            .connect("localhost".try_into().unwrap(), stream)
-            .await
-            .unwrap();
+        let stream = connect(&connector, address).await;
         let alpn = stream.get_ref().1.alpn_protocol().map(|name| name.to_vec());
         assert_eq!(alpn.as_deref(), agreed.map(str::as_bytes));
         if agreed == Some("h2") {
@@ -86,11 +85,8 @@ async fn versions_over_tls() {
 /// A client that says nothing instead of its part of the handshake.
 #[tokio::test]
 async fn a_silent_handshake() {
-    let (_, acceptor) = Setup::default().make();
-    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let listener =
-        TlsListener::new(listener, acceptor).handshake_timeout(Duration::from_millis(300));
+    let (listener, address, _) = listener(Setup::default()).await;
+    let listener = listener.handshake_timeout(Duration::from_millis(300));
     let (limits, mut limit) = unbounded_channel();
     let server = serve(listener, Router::new()).on_limit(move |event| {
         let _ = limits.send(event.reason);
@@ -108,11 +104,9 @@ async fn a_silent_handshake() {
 /// At the limit the oldest handshake makes room: clients that are silent keep nobody out. The program is told.
 #[tokio::test]
 async fn silent_handshakes_make_room() {
-    let (connector, acceptor) = Setup::default().make();
-    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (listener, address, connector) = listener(Setup::default()).await;
     let (failures, mut failed) = unbounded_channel();
-    let listener = TlsListener::new(listener, acceptor)
+    let listener = listener
         .handshake_timeout(Duration::from_secs(3600))
         .max_handshakes(2)
         .on_failed_handshake(move |handshake| drop(failures.send(handshake)));
@@ -137,12 +131,9 @@ async fn silent_handshakes_make_room() {
 /// A failed handshake is told once, with the error and the reason.
 #[tokio::test]
 async fn a_failed_handshake_is_told() {
-    let (_, acceptor) = Setup::default().make();
-    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (listener, address, _) = listener(Setup::default()).await;
     let (failures, mut failed) = unbounded_channel();
-    let listener = TlsListener::new(listener, acceptor)
-        .on_failed_handshake(move |handshake| drop(failures.send(handshake)));
+    let listener = listener.on_failed_handshake(move |handshake| drop(failures.send(handshake)));
     let server = tokio::spawn(serve(listener, Router::new()).into_future());
     let mut plain = Client::connect(address).await;
     plain.ask("/", "").await;

@@ -9,8 +9,9 @@
 
 #![cfg(feature = "durable")]
 
-use super::behind_outbox::{accept, listener, next, number, numbered, to};
+use super::behind_outbox::{accept, next, number, numbered, to};
 use super::directory::Directory;
+use crate::support::listener;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{SinkExt, StreamExt};
 use hangup::outbox::*;

@@ -4,6 +4,7 @@
 use super::directory::Directory;
 #[cfg(target_os = "linux")]
 use super::small_disk::on_small_disk;
+use crate::support::{listener, within};
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt, future};
 use hangup::outbox::*;
@@ -18,11 +19,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 const LONG: Duration = Duration::from_secs(30);
-
-pub(super) async fn within<F: Future>(future: F) -> F::Output {
-    let output = tokio::time::timeout(LONG, future).await;
-    output.expect("within 30 s")
-}
 
 pub(super) fn numbered(number: u64) -> Bytes {
     Bytes::copy_from_slice(&number.to_be_bytes())
@@ -44,12 +40,6 @@ pub(super) fn to(address: SocketAddr) -> Builder<Bytes> {
         |reply: BytesMut| Some(Processed::One(number(reply))),
     ))
     .backoff(Backoff::exponential(millis(1), millis(10)).unwrap())
-}
-
-pub(super) async fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
 }
 
 pub(super) type Frames = Framed<TcpStream, LengthDelimitedCodec>;

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 #[cfg(target_os = "linux")]
 mod backlog;
 mod behind_outbox;

@@ -1,8 +1,9 @@
 //! An outbox with more in its store than memory may have: order, receipts, restarts, and a store that is full.
 #![cfg(feature = "durable")]
 
-use super::behind_outbox::{accept, listener, next, number, numbered, to, within};
+use super::behind_outbox::{accept, next, number, numbered, to};
 use super::directory::Directory;
+use crate::support::{listener, within};
 use futures::SinkExt;
 use hangup::outbox::*;
 use std::io;

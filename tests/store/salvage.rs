@@ -222,3 +222,48 @@ fn a_planted_frame_is_not_taken_for_a_message() {
     batch.remove(20);
     assert_eq!(store.recover().unwrap(), batch);
 }
+
+/// A whole frame of the format before. It carries no number of a file, so anybody can make one.
+fn planted_before(number: u64) -> Vec<u8> {
+    let mut frame = b"\x91hangup\x1b".to_vec();
+    frame.extend(number.to_le_bytes());
+    frame.extend(0_u64.to_le_bytes());
+    let message = b"forged";
+    frame.extend((message.len() as u32).to_le_bytes());
+    let sum = crc32(&[&frame[8..], message].concat());
+    frame.extend(sum.to_le_bytes());
+    frame.extend(message);
+    frame
+}
+
+/// A salvage that finds no whole frame looks for frames of the format before, because the damage may be in the first
+/// bytes, which tell the formats apart. A message could contain one: with the only message damaged, it was returned in
+/// its place. Such a message is masked now.
+#[test]
+fn a_planted_frame_of_the_format_before_is_not_taken_for_a_message() {
+    for headless in [false, true] {
+        let directory = Directory::new("planted-before");
+        let path = directory.file();
+        let mut store = DiskStore::open(&path, Fsync::Never).unwrap();
+        let mut evil = b"hello ".to_vec();
+        evil.extend(planted_before(7));
+        store.append(&[(0, evil.into())]).unwrap();
+        drop(store);
+
+        let mut bytes = fs::read(&path).unwrap();
+        let head = bytes
+            .windows(8)
+            .position(|bytes| bytes == b"\x92hangup\x1b")
+            .unwrap();
+        // The number of the message.
+        bytes[head + 16] ^= 1;
+        if headless {
+            bytes[..4096].fill(0);
+        }
+        fs::write(&path, &bytes).unwrap();
+        match DiskStore::salvage(&path, Fsync::Never) {
+            Ok((mut store, _)) => assert_eq!(store.recover().unwrap(), []),
+            Err(error) => assert!(matches!(error.problem(), StoreProblem::NotAStore)),
+        }
+    }
+}

@@ -6,6 +6,7 @@
 mod alone;
 mod pair;
 mod platform;
+pub(crate) mod raw_messages;
 pub(crate) mod tls;
 
 pub(crate) use alone::alone;
@@ -18,6 +19,7 @@ use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream, StallPolicy, 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 /// Long against any load of the machine: what takes longer hangs.
@@ -28,6 +30,20 @@ pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(DEADLINE, future).await {
         Ok(output) => output,
         Err(_) => panic!("still waiting for {what} after {DEADLINE:?}"),
+    }
+}
+
+/// As [`soon`], where the test says what it waits for.
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    soon("the next step of the test", future).await
+}
+
+/// Writes until it fails.
+pub(crate) async fn pour(stream: &mut (impl AsyncWrite + Unpin)) -> CloseReason {
+    loop {
+        if let Err(error) = stream.write_all(&[b'x'; 65536]).await {
+            return (&error).into();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! TLS between a server of ours and a client, with a certificate made for the test.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -68,6 +69,18 @@ impl Setup {
         server.alpn_protocols = self.server_protocols;
         (Arc::new(client).into(), Arc::new(server).into())
     }
+}
+
+/// A client's TLS connection to the server at `address`.
+pub(crate) async fn connect(
+    connector: &TlsConnector,
+    address: SocketAddr,
+) -> client::TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    super::soon("the handshake", connector.connect(name, stream))
+        .await
+        .unwrap()
 }
 
 /// A handshake with the default setup between `ours` and the plain peer's socket.

@@ -1,4 +1,4 @@
-//! The page: the same sections for the page itself and for the events that its script gets.
+//! The page. Its sections are sent in the page itself, and again in each event for its script.
 
 mod ended;
 mod html;
@@ -20,14 +20,14 @@ const FRAME: &str = include_str!("page.html");
 
 /// The whole page. `links` comes before the names of its files.
 pub(crate) fn page(title: &str, links: &str, view: &View) -> String {
-    // The snapshot goes last: it has text of clients, which must not be taken for a placeholder.
+    // The snapshot is inserted last: it contains text of clients, which must not count as a placeholder.
     FRAME
         .replace("<!-- title -->", &escape(title))
         .replace("<!-- links -->", links)
         .replacen("<!-- snapshot -->", &Snapshots::default().next(view), 1)
 }
 
-/// What comes before the links of a page at `path`, relative to it: a proxy may add a prefix to the path.
+/// The relative prefix of the links on a page at `path`. They are relative because a proxy may add a prefix to the path.
 pub(crate) fn page_links(path: &str) -> String {
     match path.rsplit_once('/') {
         Some((_, "")) | None => String::new(),
@@ -35,7 +35,7 @@ pub(crate) fn page_links(path: &str) -> String {
     }
 }
 
-/// One snapshot after the other: rates follow from two of them.
+/// Renders one snapshot after the other. The rates come from the difference of two snapshots.
 #[derive(Default)]
 pub(crate) struct Snapshots {
     paces: Paces,

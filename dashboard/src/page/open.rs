@@ -1,4 +1,4 @@
-//! The open connections, and how far their responses are.
+//! The open connections, and the progress of their responses.
 
 use super::html::escape;
 use super::pace::{Pace, Paces};
@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::response::Response;
 use std::time::Instant;
 
-/// How many rows are shown. The system is asked about their connections only.
+/// The number of rows. The kernel is asked only about the connections that are shown.
 const SHOWN: usize = 100;
 
 const COLUMNS: [&str; 7] = [
@@ -70,7 +70,7 @@ pub(super) fn open(view: &View, paces: &mut Paces, now: Instant) -> String {
     section
 }
 
-/// The cells that are not the same for all.
+/// The cells that depend on the state of the connection.
 #[derive(Default)]
 struct Line {
     kind: &'static str,
@@ -82,7 +82,7 @@ struct Line {
 }
 
 impl Line {
-    /// A connection without a response: between two requests, or without HTTP.
+    /// A connection without a response: between two requests, or one that does not use HTTP.
     fn idle(connection: &Connection) -> Self {
         let transfer = connection.monitor.transfer();
         Self {
@@ -121,7 +121,7 @@ impl Line {
         let Pace { rate, still } = paces.look(id, response.begun, sent, acknowledged, now);
         let (kind, status) = match (still, unacknowledged) {
             (None, _) => ("sending", "sending".to_owned()),
-            // There is nothing to take for the client.
+            // There is nothing for the client to read.
             (Some(_), Some(0)) => ("idle", "waiting for data".to_owned()),
             (Some(still), _) => ("stalled", format!("stalled for {}", time(still))),
         };
@@ -136,7 +136,7 @@ impl Line {
     }
 }
 
-/// What the client's system has not acknowledged, where that is known.
+/// The bytes that the client's system has not acknowledged, if they are known.
 fn in_flight(connection: &Connection) -> (Option<u64>, String) {
     let transfer = connection.monitor.transfer();
     let bytes = transfer
@@ -145,7 +145,7 @@ fn in_flight(connection: &Connection) -> (Option<u64>, String) {
     (bytes, bytes.map_or_else(|| "unknown".to_owned(), size))
 }
 
-/// It is 100 % only when nothing is left.
+/// It reaches 100 % only when all bytes are sent.
 fn progress(bytes: u64, length: Option<u64>, what: &str) -> String {
     let of = match length {
         None => return size(bytes),

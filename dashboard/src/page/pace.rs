@@ -1,14 +1,14 @@
-//! How fast the responses under way go, from one snapshot to the next.
+//! The rates of the responses in progress, from one snapshot to the next.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// A rate is the mean of at least this time.
 const WINDOW: Duration = Duration::from_secs(1);
-/// A response that has not moved for so long stands still.
+/// A response without progress for this time is stalled.
 const STILL: Duration = Duration::from_secs(2);
 
-/// A connection's number, and its response's.
+/// The number of a connection, and that of its response.
 type Id = (u64, u64);
 
 #[derive(Default)]
@@ -26,15 +26,15 @@ struct Mark {
 }
 
 pub(super) struct Pace {
-    /// Bytes a second: the mean since the response began at the first look, and since a look at least a
-    /// second ago later on.
+    /// Bytes per second: in the first snapshot the mean since the response began, and later the mean since a snapshot that
+    /// is at least a second old.
     pub(super) rate: u64,
-    /// For how long nothing was sent and nothing acknowledged, if that is long.
+    /// The time without progress, if the response is stalled.
     pub(super) still: Option<Duration>,
 }
 
 impl Paces {
-    /// A response that began at `begun` has come to `sent` bytes, and its connection to `acknowledged`.
+    /// Updates a response that began at `begun`: it has sent `sent` bytes, and its connection has `acknowledged`.
     pub(super) fn look(
         &mut self,
         id: Id,
@@ -69,7 +69,7 @@ impl Paces {
         }
     }
 
-    /// Forgets those that were not looked at since the last call.
+    /// Removes the responses that were not updated since the last call.
     pub(super) fn sweep(&mut self) {
         self.marks
             .retain(|_, mark| std::mem::replace(&mut mark.seen, false));

@@ -1,9 +1,9 @@
 //! Tables that stay tables on a narrow screen.
 //!
-//! There the rows are laid out as blocks, and some browsers then forget what they were: so the roles are
-//! spelt out. Each cell knows its column's name, which is shown beside it.
+//! On such a screen the rows are laid out as blocks, and some browsers then lose the roles of rows and cells. So the
+//! roles are explicit. Each cell carries the name of its column, which is shown beside it.
 
-/// A section with a table under its heading, or with the word `empty` if there is no row.
+/// A section: a heading and a table, or the word `empty` if there is no row.
 pub(super) fn section(id: &str, title: &str, columns: &[&str], rows: &str, empty: &str) -> String {
     let heading = format!(
         "<section id=\"{id}\" aria-labelledby=\"{id}-title\">\n<h2 id=\"{id}-title\">{title}</h2>\n"
@@ -22,7 +22,7 @@ pub(super) fn section(id: &str, title: &str, columns: &[&str], rows: &str, empty
     )
 }
 
-/// A row of cells, which are HTML. The first one names it.
+/// A row of cells, which are HTML. The first cell is the header of the row.
 pub(super) fn row<const N: usize>(
     id: &str,
     kind: &str,

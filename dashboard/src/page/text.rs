@@ -28,7 +28,7 @@ pub(super) fn time(time: Duration) -> String {
     }
 }
 
-/// How long ago something was: to the second, so that it does not flicker.
+/// A time in the past, to the second, so that the display does not flicker.
 pub(super) fn ago(then: Duration) -> String {
     match then.as_secs() {
         0 => "just now".to_owned(),

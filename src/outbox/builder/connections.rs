@@ -290,7 +290,7 @@ impl<T: Message> Builder<T> {
         self
     }
 
-    /// How long the outbox goes on delivering after its last handle is dropped. Default: 10 s.
+    /// How long the outbox continues to deliver after its last handle is dropped. Default: 10 s.
     ///
     /// ```
     /// use hangup::outbox::Outbox;

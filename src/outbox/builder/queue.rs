@@ -86,8 +86,8 @@ impl<T: Message> Builder<T> {
     /// The key of a message: messages of one key arrive in the order in which the outbox accepted them. Default: all
     /// messages have one key.
     ///
-    /// Keys matter together with [`priority`](Self::priority): an urgent message overtakes messages of other keys, never one
-    /// of its own. Alone they change nothing, because all messages keep their order then.
+    /// Keys matter only together with [`priority`](Self::priority): an urgent message overtakes messages of other keys, and
+    /// never one of its own key. Without priorities all messages keep one order, whatever their keys.
     ///
     /// `key` is called once for each message, when it is sent, and once more when it comes back from a store. It must return
     /// the same key then. The outbox keeps a hash of the key: two keys may share one, and then also keep their common order.
@@ -117,13 +117,13 @@ impl<T: Message> Builder<T> {
     /// The priority of a message: the outbox writes messages with a higher one before messages of other
     /// [keys](Self::ordering_key) with a lower one. Default: all have the same priority.
     ///
-    /// * Within a key the order stays. Messages that wait before an urgent one of their key go with it, before those of other
-    ///   keys.
+    /// * The order within a key does not change. Messages that wait ahead of an urgent message of the same key move
+    ///   forward together with it.
     /// * Messages of one priority go in the order in which they were accepted.
     /// * An urgent message cannot overtake what is written already: one batch of 64 KiB, and what the kernel holds. See
     ///   [`in_flight`](Self::in_flight), and
     ///   [`MonitorConfig::unsent_limit`](crate::MonitorConfig::unsent_limit) for a stream that `connect` monitors itself.
-    /// * A steady flow of urgent messages holds all others back.
+    /// * A steady flow of urgent messages starves all others.
     /// * In a [durable](Self::durable) outbox priorities apply among the messages in memory. A message that is only in the
     ///   store comes into memory in the order of the store.
     /// * Senders that wait for room get it in the order in which they came.
@@ -134,8 +134,8 @@ impl<T: Message> Builder<T> {
     /// [`Processed::UpTo`](crate::outbox::Processed::UpTo). Each message in the queue takes more memory then, for its places in
     /// the order.
     ///
-    /// `priority` is called as `ordering_key` is. [`spawn`](Self::spawn) refuses a priority without an `ordering_key`: without
-    /// keys no message may overtake another one.
+    /// `priority` is called whenever `ordering_key` is. [`spawn`](Self::spawn) refuses a priority without an
+    /// `ordering_key`: without keys no message may overtake another one.
     ///
     /// ```
     /// use hangup::outbox::Outbox;

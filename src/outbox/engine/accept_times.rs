@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-/// The shortest time between two entries, in nanoseconds. A person who looks at an age needs no more.
+/// The shortest time between two entries, in nanoseconds. An age that a person reads needs no finer resolution.
 const GRAIN: u64 = 1_000_000_000;
 
 /// How many entries are kept. Beyond that every second one goes, and the time between two entries doubles.

@@ -1,12 +1,13 @@
 //! The state of an outbox that is behind its lock: the buffer, the waiting senders, and the phase.
 
 use super::backlog::Backlog;
+use super::deferred::Deferred;
+use super::phase::{OutboxEnd, Phase};
 use super::store_jobs::StoreJobs;
 use crate::outbox::give_up::GiveUpReason;
 use crate::outbox::message::Message;
-use crate::outbox::queue::buffer::{Budget, Buffer, Outcome, Settled};
+use crate::outbox::queue::buffer::{Budget, Buffer};
 use crate::outbox::queue::wait_queue::WaitQueue;
-use crate::outbox::refused::RefusedReason;
 use crate::outbox::status::{Link, OutboxStatus};
 use crate::outbox::undelivered::UndeliveredReason;
 use std::collections::HashMap;
@@ -86,93 +87,6 @@ pub(crate) struct TaskWaker {
     pub(crate) armed: u64,
 }
 
-/// The phase of an outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Open,
-    /// It accepts no new messages, and delivers the held ones until this time.
-    Draining(Instant),
-    /// It gave up, and keeps its messages until it is resumed.
-    Suspended(GiveUpReason),
-    /// It ended, and delivers nothing more.
-    Over(OutboxEnd),
-}
-
-/// How an outbox ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum OutboxEnd {
-    ShutDown,
-    GaveUp(GiveUpReason),
-    TaskGone,
-}
-
-impl Phase {
-    /// The reason that pending receipts report in this phase; `None` while messages are still delivered.
-    pub(crate) fn undelivered(&self) -> Option<UndeliveredReason> {
-        match self {
-            Self::Open | Self::Draining(_) => None,
-            Self::Suspended(why) | Self::Over(OutboxEnd::GaveUp(why)) => {
-                Some(UndeliveredReason::GaveUp(why.clone()))
-            }
-            Self::Over(OutboxEnd::ShutDown) => Some(UndeliveredReason::ShutDown),
-            Self::Over(OutboxEnd::TaskGone) => Some(UndeliveredReason::TaskGone),
-        }
-    }
-
-    /// Why a new message is refused in this phase; `None` if it is accepted.
-    pub(crate) fn refused(&self) -> Option<RefusedReason> {
-        match self {
-            Self::Open => None,
-            Self::Draining(_) | Self::Over(OutboxEnd::ShutDown) => Some(RefusedReason::ShutDown),
-            Self::Suspended(why) | Self::Over(OutboxEnd::GaveUp(why)) => {
-                Some(RefusedReason::GaveUp(why.clone()))
-            }
-            Self::Over(OutboxEnd::TaskGone) => Some(RefusedReason::TaskGone),
-        }
-    }
-}
-
-/// Work for after the lock is released: messages to drop and tasks to wake. Both run the user's code, which may call
-/// the outbox.
-pub(crate) struct Deferred<T> {
-    pub(crate) messages: Vec<T>,
-    pub(crate) wakers: Vec<Waker>,
-}
-
-impl<T> Deferred<T> {
-    pub(crate) fn new() -> Self {
-        Self {
-            messages: Vec::new(),
-            wakers: Vec::new(),
-        }
-    }
-
-    /// Does the work. The caller must not hold the lock. A small allocation is kept for the next use.
-    #[inline]
-    pub(crate) fn run(&mut self) {
-        // Most sends defer nothing.
-        if !self.wakers.is_empty() || self.messages.capacity() > 0 {
-            self.run_all();
-        }
-    }
-
-    fn run_all(&mut self) {
-        for waker in self.wakers.drain(..) {
-            waker.wake();
-        }
-        self.messages.clear();
-        self.messages.shrink_to(1024);
-    }
-}
-
-/// Why a message is refused, and whether the store keeps it.
-#[derive(Debug, Clone)]
-pub(crate) struct Refusal {
-    pub(crate) reason: UndeliveredReason,
-    /// The store keeps the message as a dead letter. Otherwise it forgets the message.
-    pub(crate) bury: bool,
-}
-
 impl<T: Message> Core<T> {
     pub(crate) fn new(buffer: Buffer<T>, in_flight: usize) -> Self {
         Self {
@@ -197,119 +111,6 @@ impl<T: Message> Core<T> {
             counts: Counts::default(),
             changed: false,
         }
-    }
-
-    /// Runs `change`, which settles messages of the buffer, and updates everything that depends on them: receipts,
-    /// counts, the store, and waiting senders. Messages with the outcome `Refused` get the reason of `refusal`. Returns
-    /// how many messages were confirmed.
-    pub(crate) fn settle(
-        &mut self,
-        deferred: &mut Deferred<T>,
-        refusal: Option<&Refusal>,
-        change: impl FnOnce(&mut Buffer<T>, &mut dyn FnMut(Settled<T>)),
-    ) -> u64 {
-        let Self {
-            buffer,
-            failed,
-            receipts,
-            counts,
-            store,
-            alone,
-            ..
-        } = self;
-        let mut any = false;
-        let mut removed = Vec::new();
-        let before = counts.delivered;
-        change(buffer, &mut |settled: Settled<T>| {
-            any = true;
-            let reason = match settled.outcome {
-                Outcome::Confirmed => {
-                    counts.delivered += 1;
-                    None
-                }
-                Outcome::Expired => Some(UndeliveredReason::Expired),
-                Outcome::Unconfirmed => Some(UndeliveredReason::Unconfirmed),
-                Outcome::Overflowed => Some(UndeliveredReason::Overflowed),
-                Outcome::Refused => refusal.map(|refusal| refusal.reason.clone()),
-            };
-            counts.dropped += u64::from(reason.is_some());
-            match reason {
-                Some(UndeliveredReason::Rejected(_)) => counts.rejected += 1,
-                Some(
-                    UndeliveredReason::EncodeFailed(_) | UndeliveredReason::TooManyAttempts(_),
-                ) => counts.unsendable += 1,
-                _ => {}
-            }
-            match (&*store, refusal) {
-                (Some(store), Some(refusal))
-                    if refusal.bury && settled.outcome == Outcome::Refused =>
-                {
-                    store.bury(settled.number, refusal.reason.to_string());
-                }
-                (Some(_), _) if !settled.best_effort => removed.push(settled.number),
-                _ => {}
-            }
-            if *alone == Some(settled.number) {
-                *alone = None;
-            }
-            if settled.receipt && !receipts.is_empty() {
-                deferred.wakers.extend(receipts.remove(&settled.number));
-            }
-            match reason {
-                Some(reason) if settled.receipt => {
-                    failed.insert(settled.number, (settled.message, reason));
-                }
-                _ => deferred.messages.push(settled.message),
-            }
-        });
-        let confirmed = counts.delivered - before;
-        if let Some(store) = store.as_ref().filter(|_| !removed.is_empty()) {
-            store.remove(removed);
-        }
-        if any {
-            self.room_changed(deferred);
-        }
-        confirmed
-    }
-
-    /// A faster form of [`settle`](Self::settle) for confirmations without a store, which is the usual case. It
-    /// confirms at most `most` messages that were written before `position`. Returns whether there may be more.
-    pub(crate) fn confirm_below(
-        &mut self,
-        position: u64,
-        most: u64,
-        deferred: &mut Deferred<T>,
-    ) -> bool {
-        let before = self.buffer.len();
-        let first = self.buffer.first_position().unwrap_or(position);
-        let limit = position.min(first.saturating_add(most));
-        let (messages, woken) = (&mut deferred.messages, &mut deferred.wakers);
-        let (receipts, alone) = (&mut self.receipts, &mut self.alone);
-        self.buffer
-            .confirm_below(limit, &mut |settled: Settled<T>| {
-                if settled.receipt && !receipts.is_empty() {
-                    woken.extend(receipts.remove(&settled.number));
-                }
-                if *alone == Some(settled.number) {
-                    *alone = None;
-                }
-                messages.push(settled.message);
-            });
-        let confirmed = before - self.buffer.len();
-        if confirmed > 0 {
-            self.counts.delivered += confirmed as u64;
-            self.room_changed(deferred);
-        }
-        confirmed > 0 && limit < position
-    }
-
-    /// Records that a new message was dropped for lack of room, so that its receipt reports this.
-    pub(crate) fn overflowed(&mut self, number: u64, message: T, deferred: &mut Deferred<T>) {
-        self.counts.dropped += 1;
-        self.changed = true;
-        deferred.wakers.extend(self.receipts.remove(&number));
-        self.failed
-            .insert(number, (message, UndeliveredReason::Overflowed));
     }
 
     /// Messages were settled: grants the free room to waiting senders.

@@ -1,6 +1,8 @@
 //! How messages leave the queue: the task takes them to write them, and confirms them.
 
-use super::core::{Core, Deferred, Refusal};
+use super::core::Core;
+use super::deferred::Deferred;
+use super::settle::Refusal;
 use super::shared::OutboxShared;
 use crate::outbox::message::Message;
 use crate::outbox::processed::Processed;

@@ -15,16 +15,13 @@
 //! A sender that finds others waiting does not overtake them, unless they were passed over: see
 //! [`WaitQueue`](crate::outbox::queue::wait_queue::WaitQueue).
 
-use super::core::{Core, Deferred};
+use super::deferred::Deferred;
+use super::offer::{Declined, Offer};
 use super::shared::OutboxShared;
 use super::store_jobs::{Stored, ToStore};
-use crate::outbox::confirm::Ids;
 use crate::outbox::message::{Importance, Message};
 use crate::outbox::overflow::Overflow;
-use crate::outbox::queue::block::Terms;
-use crate::outbox::queue::buffer::Fit;
 use crate::outbox::refused::{OutboxError, RefusedReason};
-use crate::outbox::undelivered::UndeliveredReason;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -33,214 +30,7 @@ use tokio::sync::oneshot;
 use tokio::task::coop;
 use tokio::time::Instant;
 
-/// A message that a sender offers, before the outbox has accepted it.
-struct Offer<T> {
-    message: T,
-    terms: Terms,
-    importance: Importance,
-    /// The record for the store. `accept` takes it when it accepts the message.
-    ///
-    /// In a box, because most offers have none, and an offer is moved several times.
-    to_store: Option<Box<ToStore<T>>>,
-}
-
-/// An offer that was not accepted, and why. The offer is kept so that it can be made again.
-struct Declined<T> {
-    offer: Offer<T>,
-    reason: RefusedReason,
-}
-
-impl<T> From<Declined<T>> for OutboxError<T> {
-    fn from(declined: Declined<T>) -> Self {
-        Self::new(declined.offer.message, declined.reason)
-    }
-}
-
 impl<T: Message> OutboxShared<T> {
-    /// The terms of a message in the queue; `None` if its size does not fit into 32 bits.
-    pub(crate) fn terms(
-        &self,
-        message: &T,
-        importance: Importance,
-        receipt: bool,
-    ) -> Option<Terms> {
-        let (key, priority) = self.ranking.rank(message);
-        Some(Terms {
-            size: u32::try_from(message.size()).ok()?,
-            id: match &self.ids {
-                Ids::Numbers => 0,
-                Ids::OfMessage(id) => id(message),
-            },
-            since: 0,
-            expires: None,
-            best_effort: importance.is_best_effort(),
-            receipt,
-            key,
-            priority,
-        })
-    }
-
-    /// Prepares a message. Calls the user's `Message::size` and the id function, without the lock.
-    fn offer(
-        &self,
-        message: T,
-        importance: Importance,
-        receipt: bool,
-    ) -> Result<Offer<T>, OutboxError<T>> {
-        match self.terms(&message, importance, receipt) {
-            Some(terms) => Ok(Offer {
-                message,
-                terms,
-                importance,
-                to_store: None,
-            }),
-            None => Err(OutboxError::new(message, RefusedReason::TooLarge)),
-        }
-    }
-
-    /// Accepts the message if there is room. Waiting senders go first, unless it is this sender's turn (`in_turn`).
-    #[inline]
-    #[allow(
-        clippy::result_large_err,
-        reason = "the offer comes back to be made again"
-    )]
-    fn accept(
-        &self,
-        core: &mut Core<T>,
-        mut offer: Offer<T>,
-        in_turn: bool,
-        deferred: &mut Deferred<T>,
-    ) -> Result<u64, Declined<T>> {
-        if let Some(reason) = core.phase.refused() {
-            return Err(Declined { offer, reason });
-        }
-        let size = offer.terms.size as usize;
-        if let Some(to_store) = offer.to_store.take() {
-            return self.accept_stored(core, offer, to_store, in_turn, deferred);
-        }
-        let fit = match core.buffer.fit(size) {
-            Fit::Now if !fits(core.room(), size) => Fit::Later,
-            fit => fit,
-        };
-        let reason = match fit {
-            Fit::Never => Some(RefusedReason::TooLarge),
-            Fit::Now if in_turn || !core.waiters.is_contended() => None,
-            Fit::Now | Fit::Later => match self.overflow {
-                Overflow::Wait | Overflow::Refuse => Some(RefusedReason::Full),
-                // The messages on disk come first. Dropping messages from memory would not help this one.
-                Overflow::DropOldest if !core.backlog.is_empty() => {
-                    return Ok(drop_newest(core, offer, deferred));
-                }
-                Overflow::DropNewest => return Ok(drop_newest(core, offer, deferred)),
-                Overflow::DropOldest => {
-                    while core.buffer.fit(size) == Fit::Later {
-                        if core.buffer.outranks(offer.terms.priority) {
-                            return Ok(drop_newest(core, offer, deferred));
-                        }
-                        core.settle(deferred, None, |buffer, mut settle| {
-                            buffer.evict(&mut settle);
-                        });
-                    }
-                    None
-                }
-            },
-        };
-        if let Some(reason) = reason {
-            return Err(Declined { offer, reason });
-        }
-        self.read_terms(core, &mut offer);
-        let expires = offer.terms.expires;
-        let number = core.buffer.push(offer.message, offer.terms);
-        core.changed = true;
-        let wake =
-            core.task.wants_messages || expires.is_some_and(|expires| expires < core.task.armed);
-        if wake {
-            deferred.wakers.extend(core.task.waker.take());
-        }
-        Ok(number)
-    }
-
-    /// Accepts a message that goes to the store. It stays in memory too, if there is room and the backlog is empty.
-    #[allow(
-        clippy::result_large_err,
-        reason = "the offer comes back to be made again"
-    )]
-    fn accept_stored(
-        &self,
-        core: &mut Core<T>,
-        mut offer: Offer<T>,
-        mut to_store: Box<ToStore<T>>,
-        in_turn: bool,
-        deferred: &mut Deferred<T>,
-    ) -> Result<u64, Declined<T>> {
-        let size = offer.terms.size as usize;
-        let fit = core.buffer.fit(size);
-        let waits = core.store_waiters.is_contended() && !in_turn;
-        let reason = match fit {
-            Fit::Never => Some(RefusedReason::TooLarge),
-            _ if waits || !fits(core.store_room(), to_store.size()) => Some(RefusedReason::Full),
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            offer.to_store = Some(to_store);
-            return Err(Declined { offer, reason });
-        }
-        self.read_terms(core, &mut offer);
-        let number = if fit == Fit::Now && core.backlog.is_empty() {
-            core.buffer.push(offer.message, offer.terms)
-        } else {
-            let number = core.buffer.skip();
-            let since = offer.terms.since;
-            core.backlog.push(number, to_store.size(), since);
-            if offer.terms.receipt {
-                core.backlog.receipts.insert(number, offer.message.clone());
-            }
-            if let Some(expires) = offer.terms.expires {
-                core.backlog.expires.insert(number, expires);
-            }
-            to_store.message = Some(offer.message);
-            number
-        };
-        core.changed = true;
-        core.storing += 1;
-        if let Some(store) = &core.store {
-            store.append(number, *to_store);
-            if store.on_task {
-                deferred.wakers.extend(core.task.waker.take());
-            }
-        }
-        Ok(number)
-    }
-
-    /// Sets the terms that depend on the time and on the number.
-    fn read_terms(&self, core: &mut Core<T>, offer: &mut Offer<T>) {
-        let limit = offer.importance.limit();
-        if core.task.waker.is_some() || limit.is_some() {
-            core.now = self.nanos(Instant::now());
-        }
-        let terms = &mut offer.terms;
-        terms.since = core.now;
-        terms.expires = limit.map(|limit| {
-            let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-            core.now.saturating_add(limit)
-        });
-        if matches!(self.ids, Ids::Numbers) {
-            terms.id = core.buffer.next_number();
-        }
-    }
-
-    /// [`accept`](Self::accept) under the lock.
-    #[allow(
-        clippy::result_large_err,
-        reason = "the offer comes back to be made again"
-    )]
-    fn try_accept(&self, offer: Offer<T>, in_turn: bool) -> Result<u64, Declined<T>> {
-        let mut deferred = Deferred::new();
-        let accepted = self.accept(&mut self.lock(), offer, in_turn, &mut deferred);
-        deferred.run();
-        accepted
-    }
-
     /// `Outbox::try_send`. `receipt` says whether somebody will hold a receipt.
     pub(crate) fn try_send(
         &self,
@@ -373,13 +163,8 @@ impl<T: Message> OutboxShared<T> {
     }
 }
 
-/// Whether a message of this size fits into this room.
-fn fits((bytes, count): (usize, usize), size: usize) -> bool {
-    size <= bytes && count > 0
-}
-
 /// A message that is being stored, and whose receipt does not exist yet. If the sender is dropped, this forgets the
-/// receipt, so that the outbox does not keep the outcome for ever.
+/// receipt, so that the outbox does not keep the outcome forever.
 struct Unclaimed<'a, T: Message> {
     shared: &'a OutboxShared<T>,
     number: Option<u64>,
@@ -391,20 +176,6 @@ impl<T: Message> Drop for Unclaimed<'_, T> {
             self.shared.forget_receipt(number);
         }
     }
-}
-
-/// Drops the offered message. It still gets a number, and its receipt reports `Overflowed`.
-fn drop_newest<T: Message>(core: &mut Core<T>, offer: Offer<T>, deferred: &mut Deferred<T>) -> u64 {
-    let number = core.buffer.skip();
-    core.counts.dropped += 1;
-    core.changed = true;
-    if offer.terms.receipt {
-        let reason = UndeliveredReason::Overflowed;
-        core.failed.insert(number, (offer.message, reason));
-    } else {
-        deferred.messages.push(offer.message);
-    }
-    number
 }
 
 /// A sender in the wait queue. Dropping it leaves the queue.

@@ -3,7 +3,9 @@
 //! The task polls [`Housekeeping`] while it connects, while a session runs, and while it waits. One timer serves all
 //! deadlines: each poll computes the earliest of them and sets the timer if it has changed.
 
-use super::core::{Core, Deferred, Phase};
+use super::core::Core;
+use super::deferred::Deferred;
+use super::phase::Phase;
 use super::shared::OutboxShared;
 use super::store_writer::StoreWriter;
 use crate::outbox::message::Message;

@@ -1,7 +1,8 @@
 //! How messages of the backlog come from the store into memory, one page at a time.
 
 use super::backlog::Page;
-use super::core::{Core, Deferred};
+use super::core::Core;
+use super::deferred::Deferred;
 use super::shared::OutboxShared;
 use crate::outbox::confirm::Ids;
 use crate::outbox::message::{Importance, Message};

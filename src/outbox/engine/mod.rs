@@ -5,9 +5,9 @@
 //! # Who runs what
 //!
 //! ```text
-//!  Outbox, OutboxSink ──▶ enqueue ─┐                        ┌─▶ dequeue ──▶ session ──▶ stream
-//!  Receipt ───────────▶ shared ────┤  Core, behind one lock ├─▶ housekeeping (timers, status)
-//!  Outbox::shutdown ──▶ shared ────┘                        └─▶ store_jobs ──▶ store_writer ──▶ Store
+//!  Outbox, OutboxSink ──▶ enqueue ───┐                        ┌─▶ dequeue ──▶ session ──▶ stream
+//!  Receipt ───────────▶ receipts ────┤  Core, behind one lock ├─▶ housekeeping (timers, status)
+//!  Outbox::shutdown ──▶ lifecycle ───┘                        └─▶ store_jobs ──▶ store_writer ──▶ Store
 //! ```
 //!
 //! * `driver` is the task. It connects, runs one `session` for each connection, and waits between them.
@@ -24,26 +24,34 @@
 //! 4. the channel of the status.
 //!
 //! Most of the user's code (encoders, decoders, wakers, destructors of messages, handlers) runs without the core's
-//! lock, because it may call the outbox. [`core::Deferred`] collects wakers and messages until the lock is released.
+//! lock, because it may call the outbox. [`deferred::Deferred`] collects wakers and messages until the lock is released.
 //! Three things run under it, and must not call the outbox: `Clone` of a message, and for messages that come from
 //! the store `Message::size` and the function of the ids.
 
+mod accept;
 mod accept_times;
 mod backlog;
 mod core;
+mod deferred;
 mod dequeue;
 mod driver;
 mod enqueue;
 mod housekeeping;
+mod lifecycle;
 mod load;
+mod offer;
 pub(crate) mod on_unsendable;
+mod phase;
 mod ranking;
+mod receipts;
 mod report;
 mod session;
 pub(crate) mod settings;
+mod settle;
 pub(crate) mod shared;
 mod start;
 mod store_jobs;
 mod store_writer;
+mod stored;
 
 pub(crate) use start::start;

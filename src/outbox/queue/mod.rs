@@ -7,7 +7,5 @@
 pub(crate) mod ack_marks;
 pub(crate) mod block;
 pub(crate) mod buffer;
-mod confirm;
 mod order;
-mod ordered;
 pub(crate) mod wait_queue;

@@ -80,11 +80,25 @@ impl DeadLetter {
     }
 
     /// Why the message cannot be delivered.
+    ///
+    /// It is the text of the [`UndeliveredReason`](crate::outbox::UndeliveredReason), or for a record that cannot be decoded
+    /// the text of the decoder's error. It is kept as text, so it survives an update of the program.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
     /// The message as bytes, as [`Record::to_bytes`](super::Record::to_bytes) made them.
+    ///
+    /// To deliver a dead letter after all, turn it back into the message:
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{DeadLetter, Record};
+    ///
+    /// let letter = DeadLetter::new(7, "unknown door".into(), Bytes::from("door 99 opened"));
+    /// let message = String::from_bytes(letter.message().clone()).unwrap();
+    /// assert_eq!(message, "door 99 opened"); // send it with another outbox, and then remove the letter
+    /// ```
     pub fn message(&self) -> &Bytes {
         &self.message
     }

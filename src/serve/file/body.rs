@@ -25,7 +25,7 @@ pub(super) const PART: usize = 64 << 10;
 ///
 /// | | how the bytes reach the socket |
 /// |---|---|
-/// | Linux, plain HTTP/1.1, a file of more than 64 KiB, the body unchanged | sendfile(2): the program never has them |
+/// | Linux, plain HTTP/1.1, a file of more than 64 KiB, the body unchanged | sendfile(2): the bytes never enter the program |
 /// | TLS, HTTP/2, another system, a shorter file | read, 64 KiB at a time |
 /// | a middleware that compresses, collects or otherwise reads the body | read, 64 KiB at a time |
 ///
@@ -84,7 +84,8 @@ enum Way {
 }
 
 impl FileBody {
-    /// A body without bytes, for a response of one's own beside those of [`file`](super::file): a redirect for instance.
+    /// An empty body, for a response that the program makes itself beside those of [`file`](super::file): a redirect for
+    /// instance.
     ///
     /// ```
     /// use hangup::serve::FileBody;

@@ -2,6 +2,7 @@
 
 use super::body::FileBody;
 use super::coding::{self, Coding};
+use super::folder_response::FolderResponse;
 use super::open::Opened;
 use super::response::{self, Asked};
 use super::target::Target;
@@ -39,7 +40,7 @@ use tower_service::Service;
 /// | of a path that is missing, too long, a loop of links, a pipe or a device | 404 |
 /// | another method | 405 |
 ///
-/// Hidden files (`.git`, `.env`) are files like others: keep them out of the folder.
+/// Hidden files (`.git`, `.env`) are served like all others: keep them out of the folder.
 ///
 /// ```no_run
 /// use hangup::MonitoredListener;
@@ -53,22 +54,33 @@ use tower_service::Service;
 ///     Ok(())
 /// }
 /// ```
+///
+/// What is sent for a directory, and for a path that leads out of the folder:
+///
+/// ```
+/// use hangup::serve::ServeFolder;
+/// use http::Request;
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let directory = std::env::temp_dir().join(format!("hangup-folder-{}", std::process::id()));
+/// # std::fs::create_dir_all(directory.join("docs"))?;
+/// std::fs::write(directory.join("docs/index.html"), "<h1>hello</h1>")?;
+/// let folder = ServeFolder::open(&directory)?;
+/// for (path, status) in [("/docs/", 200), ("/docs", 308), ("/docs/../../etc/passwd", 404)] {
+///     let request = Request::get(path).body(()).unwrap();
+///     let response = folder.clone().oneshot(request).await.unwrap();
+///     assert_eq!(response.status(), status, "{path}");
+/// }
+/// # std::fs::remove_dir_all(&directory)
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ServeFolder {
     folder: Arc<Dir>,
     index: Option<Arc<Path>>,
     precompressed: bool,
-}
-
-/// The answer of a folder to a request: [`ServeFolder::get`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum FolderResponse {
-    /// A response: the file, a redirect, an error.
-    Response(Response<FileBody>),
-    /// A directory without an index, by its path below the folder. [`ServeFolder`] as a service answers
-    /// with status 404; a program may list it.
-    Directory(PathBuf),
 }
 
 impl ServeFolder {
@@ -256,19 +268,13 @@ impl ServeFolder {
     }
 }
 
-impl From<Response<FileBody>> for FolderResponse {
-    fn from(response: Response<FileBody>) -> Self {
-        Self::Response(response)
-    }
-}
-
 fn with_suffix(path: &Path, coding: Coding) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(coding.suffix);
     name.into()
 }
 
-/// To the directory's own path, on this host, with the same query.
+/// Redirects to the path of the directory, on the same host and with the same query.
 fn redirect(target: &Target, query: Option<&str>) -> Response<FileBody> {
     let mut location = target.as_directory();
     if let Some(query) = query {

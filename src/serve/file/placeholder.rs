@@ -23,7 +23,7 @@ impl Placeholder {
         Bytes::from_static(&PLACE[offset..end])
     }
 
-    /// The placeholder that `slice` is, if it is one.
+    /// The placeholder that `slice` stands for, if it lies in the region.
     pub(super) fn of(slice: &[u8]) -> Option<Self> {
         let start = PLACE.as_ptr().addr();
         let offset = slice.as_ptr().addr().checked_sub(start)?;

@@ -1,4 +1,4 @@
-//! Which connection's response body hyper is polling on this thread at the moment.
+//! The connection whose response body hyper is polling on this thread.
 
 use crate::serve::connection::ConnectionState;
 use std::cell::Cell;
@@ -16,7 +16,7 @@ thread_local! {
 /// or in another task, finds no such guard.
 pub(in crate::serve) struct Polling {
     before: *const ConnectionState,
-    /// It is of this thread.
+    /// Makes the guard `!Send`: the cell belongs to this thread.
     _here: PhantomData<*const ()>,
 }
 

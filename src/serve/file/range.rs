@@ -54,7 +54,8 @@ fn of_field(field: &HeaderValue, length: u64) -> Option<Wanted> {
     })
 }
 
-/// A number of any length: one that is too large for us is larger than any file.
+/// A position with any number of digits. One that does not fit into 64 bits counts as the largest, which is beyond the
+/// end of any file.
 fn position(digits: &str) -> Option<u64> {
     let valid = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
     valid.then(|| digits.parse().unwrap_or(u64::MAX))

@@ -54,7 +54,7 @@ impl Asked {
         self.method == Method::GET || self.method == Method::HEAD
     }
 
-    /// The response with the file, or the one that replaces it.
+    /// The response with the file, or with the status that replaces it.
     ///
     /// `name` gives the media type. `coding` is the content coding of the file, and `varies` says whether other clients
     /// may get another coding.
@@ -149,7 +149,7 @@ fn empty(status: StatusCode) -> Response<FileBody> {
     response
 }
 
-/// A response whose body is its status in words.
+/// A response whose body is the name of its status.
 pub(super) fn message(status: StatusCode) -> Response<FileBody> {
     let text = format!("{}\n", status.canonical_reason().unwrap_or("Error"));
     let mut response = empty(status);
@@ -178,7 +178,7 @@ pub(super) fn failed(error: &io::Error) -> Response<FileBody> {
         // cap-std's error for a path that leads out of the folder has no code of the system.
         ErrorKind::PermissionDenied if error.raw_os_error().is_some() => StatusCode::FORBIDDEN,
         _ if is_of_path(error) => StatusCode::NOT_FOUND,
-        _ if is_for_want_of_room(error) => StatusCode::SERVICE_UNAVAILABLE,
+        _ if is_exhausted(error) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     })
 }
@@ -202,7 +202,7 @@ fn is_of_path(error: &io::Error) -> bool {
     kind
 }
 
-fn is_for_want_of_room(error: &io::Error) -> bool {
+fn is_exhausted(error: &io::Error) -> bool {
     #[cfg(unix)]
     if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
         return true;

@@ -10,6 +10,27 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 /// What [`file()`] sends: the file at a path, or an open one.
+///
+/// A path is opened for each request. An open file is sent even if its name is gone by then, as that of a temporary file:
+///
+/// ```
+/// use hangup::serve::file;
+/// use std::fs::File;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let path = std::env::temp_dir().join(format!("hangup-source-{}", std::process::id()));
+/// std::fs::write(&path, "a,b\n1,2\n")?;
+/// let report = File::open(&path)?;
+/// std::fs::remove_file(&path)?;
+///
+/// let request = http::Request::new(());
+/// let response = file(&request, (report, "report.csv")).await; // the name decides the type
+/// assert_eq!(response.headers()["content-type"], "text/csv");
+/// assert_eq!(file(&request, path).await.status(), 404);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileSource {
@@ -87,6 +108,30 @@ impl<P: Into<PathBuf>> From<(File, P)> for FileSource {
 /// # Cancel safety
 ///
 /// Cancel safe: nothing but the response is made.
+///
+/// # Examples
+///
+/// A client that has the file already, and one that has an older version:
+///
+/// ```
+/// use hangup::serve::file;
+/// use http::Request;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let path = std::env::temp_dir().join(format!("hangup-conditions-{}", std::process::id()));
+/// std::fs::write(&path, "version 1")?;
+/// let response = file(&Request::new(()), path.as_path()).await;
+/// let tag = response.headers()["etag"].clone();
+/// let again = Request::builder().header("if-none-match", tag).body(()).unwrap();
+/// assert_eq!(file(&again, path.as_path()).await.status(), 304);
+///
+/// std::fs::write(&path, "version two")?;
+/// assert_eq!(file(&again, path.as_path()).await.status(), 200);
+/// # std::fs::remove_file(&path)?;
+/// # Ok(())
+/// # }
+/// ```
 pub fn file<B>(
     request: &Request<B>,
     source: impl Into<FileSource>,

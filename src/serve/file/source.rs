@@ -55,6 +55,12 @@ impl Source {
         let at = self.start + self.sent;
         let length = length.min(REGION);
         let cached = ready!(self.cold.poll_cached(&self.file, at, length, cx))?;
+        // Between two calls the kernel would send what does not fill a packet, and the packets after it would be cut at
+        // other places than the pages of the file.
+        let takes_several_calls = self.length > REGION as u64;
+        if takes_several_calls && self.sent == 0 {
+            stream.cork(true);
+        }
         let sent = ready!(stream.poll_send_file(cx, &self.file, at, cached))?;
         if sent == 0 {
             return Poll::Ready(Err(io::Error::new(
@@ -63,6 +69,9 @@ impl Source {
             )));
         }
         self.sent += sent as u64;
+        if takes_several_calls && self.is_sent() {
+            stream.cork(false);
+        }
         Poll::Ready(Ok(sent))
     }
 }

@@ -10,13 +10,37 @@ impl<L, S> Server<L, S> {
     /// Calls `f` at each use of a limit. The task of the connection calls it, so `f` must not block: send what it gets to
     /// a channel, or add to a counter. A flood of clients is a flood of calls.
     ///
+    /// The callback gets a [`LimitEvent`] with the reason and the client's address. A program that bans addresses counts
+    /// them here. `LimitReason::KeepAliveTimeout` is no misbehaviour: it is the usual end of an idle connection.
+    ///
     /// ```
-    /// # use axum::Router;
-    /// # use hangup::MonitoredListener;
-    /// # async fn example(listener: MonitoredListener, router: Router) {
-    /// let server = hangup::serve::serve(listener, router)
-    ///     .on_limit(|event| eprintln!("{:?}: {}", event.peer, event.reason));
-    /// # drop(server);
+    /// use axum::Router;
+    /// use hangup::MonitoredListener;
+    /// use hangup::serve::{LimitReason, serve};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let refused = Arc::new(AtomicUsize::new(0));
+    /// let counter = refused.clone();
+    /// let server = serve(listener, Router::new()).max_requests(0).on_limit(move |event| {
+    ///     if event.reason == LimitReason::Requests {
+    ///         counter.fetch_add(1, Relaxed);
+    ///     }
+    /// });
+    /// tokio::spawn(server.into_future());
+    ///
+    /// let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await?;
+    /// let mut response = String::new();
+    /// client.read_to_string(&mut response).await?;
+    /// assert!(response.starts_with("HTTP/1.1 503"));
+    /// assert_eq!(refused.load(Relaxed), 1);
+    /// # Ok(())
     /// # }
     /// ```
     pub fn on_limit(mut self, f: impl Fn(&LimitEvent) + Send + Sync + 'static) -> Self {
@@ -72,6 +96,9 @@ impl<L, S> Server<L, S> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// Use it for a second signal of your own, or for a supervisor that cannot wait. Work that must not be cut off belongs into
+    /// a task of its own, which the service spawns and the program awaits: an abort drops the handlers.
     pub fn shutdown_at_once(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.shutdown.at_once = Some(Box::pin(signal));
         self

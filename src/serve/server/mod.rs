@@ -100,12 +100,13 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// the recorder (feature `metrics`): see [`LimitReason`](super::LimitReason).
 ///
 /// A value that a limit cannot have is refused when the server starts, with an error of the kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput), or raised to the nearest one where the method says so.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput), or replaced by the nearest one where the method says so. A limit may be
+/// as large as its type allows, and is none then: a time is counted up to a year.
 ///
 /// # Errors
 ///
-/// The future fails only at the start: with a `dead_peer_timeout` that is out of range, or if signals were asked for and
-/// cannot be received. Later errors of a connection end that connection, and errors of `accept` are retried, as
+/// The future fails only at the start: with a `dead_peer_timeout` that is out of range, with a `head_timeout` or a limit
+/// `max_…` of zero (`max_requests` may be zero), or if signals were asked for and cannot be received. Later errors of a connection end that connection, and errors of `accept` are retried, as
 /// [`accept_retrying`](crate::MonitoredListener::accept_retrying) does.
 ///
 /// # Upgrades
@@ -117,6 +118,31 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// # Cancel safety
 ///
 /// If the future is dropped, the server accepts no more connections. Those that are open continue in their own tasks.
+///
+/// # Examples
+///
+/// A server for a machine with little memory, behind a proxy:
+///
+/// ```
+/// use axum::Router;
+/// use hangup::MonitoredListener;
+/// use hangup::serve::serve;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let server = serve(listener, Router::<()>::new())
+///     .max_connections(200)
+///     .max_connections_per_address(200) // all connections come from the proxy
+///     .keep_alive_timeout(Duration::from_secs(75)) // longer than the proxy's own
+///     .buffer_size(16 << 10);
+/// let settings = format!("{server:?}");
+/// assert!(settings.contains("max_connections: 200"));
+/// assert!(settings.contains("buffer_size: 16384"));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a server does nothing unless it is awaited"]
 pub struct Server<L, S> {
     listener: L,
@@ -140,7 +166,7 @@ where
     type Output = io::Result<Summary>;
     type IntoFuture = Pin<Box<dyn Future<Output = io::Result<Summary>> + Send>>;
 
-    /// Runs the server. It fails only if signals were asked for and cannot be heard.
+    /// Runs the server. The future fails only at the start: see the errors of [`Server`].
     fn into_future(self) -> Self::IntoFuture {
         let state = Arc::new(ServerState {
             limits: self.limits,

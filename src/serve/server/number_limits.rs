@@ -113,7 +113,7 @@ impl<L, S> Server<L, S> {
     /// How many requests may be under way at once on one HTTP/2 connection (`SETTINGS_MAX_CONCURRENT_STREAMS`).
     /// Default: 100, the least that RFC 9113 recommends (section 6.5.2). On HTTP/1.1 it is always one.
     ///
-    /// The client learns the number and waits by itself. A request beyond it is refused with `REFUSED_STREAM`, which tells
+    /// The client learns the number and waits on its own. A request beyond it is refused with `REFUSED_STREAM`, which tells
     /// the client that it may be sent again.
     ///
     /// ```

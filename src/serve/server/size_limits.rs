@@ -37,6 +37,9 @@ impl<L, S> Server<L, S> {
     /// How many fields the head of an HTTP/1.1 request may have. Default: 100. A head with more is answered with
     /// status 431. On HTTP/2 only [`max_head_size`](Self::max_head_size) bounds them.
     ///
+    /// A number above 24 000 counts as 24 000, because a [`HeaderMap`](http::HeaderMap) holds few more. hyper reserves
+    /// memory for as many fields for each head, so choose no larger number than clients need.
+    ///
     /// ```
     /// # use axum::Router;
     /// # use hangup::MonitoredListener;
@@ -89,8 +92,8 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// How much hyper buffers for one connection in each direction, in bytes, at least 8 KiB. Default:
-    /// 64 KiB.
+    /// How much hyper buffers for one connection in each direction, in bytes, at least 8 KiB, and on HTTP/2 at most 4 GiB.
+    /// Default: 64 KiB.
     ///
     /// A client that does not read costs this much, beside the kernel's send buffer. The last chunk of a body may go
     /// beyond it: a body should yield chunks of at most this size. hyper's own default is 400 KiB. On HTTP/1.1 the buffer

@@ -38,6 +38,21 @@ impl<S> OwnedReadHalf<S> {
 }
 
 /// The error of [`OwnedReadHalf::reunite`]: the halves belong to different streams. It contains both.
+///
+/// ```
+/// use hangup::MonitoredStream;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (reader, writer) = MonitoredStream::unwatched(tokio::io::duplex(64).0).into_split();
+/// let (_, other) = MonitoredStream::unwatched(tokio::io::duplex(64).0).into_split();
+/// let error = reader.reunite(other).unwrap_err();
+/// assert_eq!(error.to_string(), "the two halves belong to different streams");
+/// // Nothing is lost: the right half still fits.
+/// let (reader, _other) = error.into_halves();
+/// assert!(reader.reunite(writer).is_ok());
+/// # }
+/// ```
 pub struct ReuniteError<S> {
     reader: OwnedReadHalf<S>,
     writer: OwnedWriteHalf<S>,

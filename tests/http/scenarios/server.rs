@@ -51,7 +51,8 @@ impl Server {
     pub(crate) fn monitored() -> Self {
         Self::start(|router, listener| {
             let config = MonitorConfig::new().stall(StallPolicy::new(LEAST, WINDOW));
-            let listener = MonitoredListener::from_listener(listener).config(config);
+            let listener = MonitoredListener::from_listener(listener);
+            let listener = listener.config(config).unwrap();
             let service = router.into_make_service_with_connect_info::<Monitor>();
             tokio::spawn(axum::serve(listener, service).into_future());
         })

@@ -2,7 +2,7 @@
 //!
 //! Operations go into the buffer and into the model, and after each of them the two are compared: what was
 //! taken and settled, in which order, and all that the buffer tells of itself (invariants 1 to 5 of
-//! `buffer.rs`, invariant 1 of `order.rs`).
+//! `queue/buffer/`, invariant 1 of `order.rs`).
 
 use super::queue::block::Terms;
 use super::queue::buffer::{Budget, Buffer, Fit, Outcome, Settled, Taken};

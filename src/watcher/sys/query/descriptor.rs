@@ -20,6 +20,28 @@ use std::mem::{MaybeUninit, zeroed};
 /// The option, and the type of its message (include/uapi/linux/tcp.h).
 const TCP_INQ: i32 = 36;
 
+/// Whether the next byte to read is behind the urgent one (tcp(7); `asm/sockios.h`).
+const SIOCATMARK: libc::Ioctl = if cfg!(any(
+    target_arch = "mips",
+    target_arch = "mips32r6",
+    target_arch = "mips64",
+    target_arch = "mips64r6"
+)) {
+    0x4004_7307
+} else {
+    0x8905
+};
+
+/// What a closed connection shows about an urgent byte (tcp(7)).
+enum Urgent {
+    /// There is none that divides the unread bytes.
+    None,
+    /// One is unread. `by_fin`: whether the peer's FIN has arrived too.
+    Closed { by_fin: bool },
+    /// One was read, and the bytes before it are read too. What follows cannot be counted.
+    Unknown,
+}
+
 /// The number of a descriptor, and the file that it named when it was registered.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::watcher) struct Descriptor {
@@ -117,14 +139,19 @@ impl Descriptor {
         })
     }
 
-    /// Whether the peer's FIN has arrived on a TCP connection; `None` if the system does not report it.
+    /// Whether the peer's FIN had arrived on a TCP connection that is closed now; `None` if the system does not report it.
     ///
     /// The hint of `TCP_INQ` (Linux 4.18) counts unread bytes and the FIN (`tcp_inq_hint` in net/ipv4/tcp.c).
-    /// `FIONREAD` counts unread bytes alone (tcp(7)). The hint comes with a message that is only peeked at. A peek
-    /// returns the socket's error if there is one, so that error has to be taken before.
+    /// `FIONREAD` counts unread bytes alone (tcp(7)), and only those before an urgent byte. The hint comes with a message
+    /// that is only peeked at. A peek returns the socket's error if there is one, so that error has to be taken before.
     pub(super) fn has_received_fin(self) -> Option<bool> {
         if !self.is_same() {
             return None;
+        }
+        match self.peek_urgent() {
+            Urgent::None => {}
+            Urgent::Closed { by_fin } => return Some(by_fin),
+            Urgent::Unknown => return None,
         }
         let before = self
             .option(libc::IPPROTO_TCP, TCP_INQ)
@@ -145,6 +172,25 @@ impl Descriptor {
         }
     }
 
+    /// Peeks at the urgent byte of a closed connection. While one is unread, the call fails with ENOTCONN unless the
+    /// peer's FIN has arrived (`tcp_recv_urg` in net/ipv4/tcp.c).
+    fn peek_urgent(self) -> Urgent {
+        let mut byte = 0_u8;
+        let flags = libc::MSG_OOB | libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        // SAFETY: the pointer is to room for one byte.
+        if unsafe { libc::recv(self.raw, (&raw mut byte).cast(), 1, flags) } >= 0 {
+            return Urgent::Closed { by_fin: true };
+        }
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::ENOTCONN) => Urgent::Closed { by_fin: false },
+            // There is none, or it is among the other bytes.
+            Some(libc::EINVAL) if self.int(libc::SO_OOBINLINE) == Some(1) => Urgent::None,
+            // There is none, or the program has read it. Its place still divides the unread bytes then.
+            Some(libc::EINVAL) if self.queued(SIOCATMARK) == Some(0) => Urgent::None,
+            _ => Urgent::Unknown,
+        }
+    }
+
     /// The number of `TCP_INQ`, which recvmsg(2) returns beside the message.
     fn peek_hint(self) -> Option<u64> {
         let mut byte = 0_u8;
@@ -152,8 +198,9 @@ impl Descriptor {
             iov_base: (&raw mut byte).cast(),
             iov_len: 1,
         };
-        // Larger than one header with a number, and aligned for the header.
-        let mut control = [0_usize; 8];
+        // Larger than the header with a number and those of all time stamps (`tcp_recv_timestamp` in net/ipv4/tcp.c),
+        // and aligned for a header.
+        let mut control = [0_u64; 32];
         // SAFETY: all zeros are a value of the structure.
         let mut message: libc::msghdr = unsafe { zeroed() };
         message.msg_iov = &raw mut part;
@@ -166,13 +213,18 @@ impl Descriptor {
             return None;
         }
         // SAFETY: the kernel has filled in the message, and its control buffer is alive.
-        let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message).as_ref() }?;
-        if (header.cmsg_level, header.cmsg_type) != (libc::IPPROTO_TCP, TCP_INQ) {
-            return None;
+        let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+        // SAFETY: a header that is not null is within the control buffer.
+        while let Some(header) = unsafe { next.as_ref() } {
+            if (header.cmsg_level, header.cmsg_type) == (libc::IPPROTO_TCP, TCP_INQ) {
+                // SAFETY: a message of this type carries an int (`put_cmsg` in `tcp_recvmsg`), perhaps not aligned.
+                let hint = unsafe { libc::CMSG_DATA(header).cast::<i32>().read_unaligned() };
+                return u64::try_from(hint).ok();
+            }
+            // SAFETY: the header is of this message.
+            next = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
         }
-        // SAFETY: a message of this type carries an int (`put_cmsg` in `tcp_recvmsg`), perhaps not aligned.
-        let hint = unsafe { libc::CMSG_DATA(header).cast::<i32>().read_unaligned() };
-        u64::try_from(hint).ok()
+        None
     }
 
     /// `event`, unless the number now names another file.

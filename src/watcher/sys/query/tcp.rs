@@ -8,14 +8,18 @@
 //! | CLOSE, `SO_ERROR` is EPIPE | a reset after the peer's FIN (`tcp_reset` in net/ipv4/tcp_input.c) | `Reset`, after a FIN |
 //! | CLOSE, `SO_ERROR` is ECONNRESET | a reset | `Reset` |
 //! | CLOSE, another `SO_ERROR` | a timeout, or an ICMP error | `Failed` |
-//! | CLOSE, no error, our FIN was acknowledged | both sides ended in order | `BothFinished` |
-//! | CLOSE, no error, our FIN was not acknowledged | another call was given the error | `HungUp` if a FIN came, or else `Reset`; `Vanished` if the system does not report which |
+//! | CLOSE, no error, the peer's FIN came, our FIN was acknowledged | both sides ended in order | `BothFinished` |
+//! | CLOSE, no error, the peer's FIN came, our FIN was not acknowledged | another call was given the error | `Reset`, after a FIN |
+//! | CLOSE, no error, the peer's FIN did not come | another call was given the error | `Reset` |
+//!
+//! Where the system does not report one of the two FINs, see [`closed_without_error`].
 
 use super::super::contract::{Backlog, Observation};
 use super::descriptor::Descriptor;
 use crate::state::Event;
 
 // The states of include/net/tcp_states.h that matter here.
+const SYN_SENT: u8 = 2;
 const FIN_WAIT1: u8 = 4;
 const FIN_WAIT2: u8 = 5;
 pub(super) const TIME_WAIT: u8 = 6;
@@ -52,22 +56,24 @@ pub(super) fn examine(descriptor: Descriptor, before: Option<u8>) -> Observation
 }
 
 /// The event of a closed connection without an error. Either it ended in order, or another call was given the error: a
-/// call of the program, or a sendfile(2), which drops the error if it has sent a part. If our FIN was acknowledged, it
-/// ended in order, because no connection is reset after both FINs.
+/// call of the program, or a sendfile(2), which drops the error if it has sent a part. It ended in order if both FINs came
+/// and ours was acknowledged, because such a connection is not reset.
 fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Observation {
-    if is_fin_acknowledged(descriptor, before) == Some(true) {
-        return Event::BothFinished.into();
-    }
-    match descriptor.has_received_fin() {
-        Some(false) => Observation {
+    let acknowledged = is_fin_acknowledged(descriptor, before);
+    match (descriptor.has_received_fin(), acknowledged) {
+        (Some(false), _) => Observation {
             event: Some(Event::Reset { after_fin: false }),
             // Stored for the next read, which the kernel would not give the error again.
             error: Some(libc::ECONNRESET),
         },
+        (Some(true) | None, Some(true)) => Event::BothFinished.into(),
+        (Some(true), Some(false)) if !was_retransmitted(descriptor) => {
+            Event::Reset { after_fin: true }.into()
+        }
         // A reset after the FIN, or an orderly end: after a retransmission the counts do not tell whether our FIN was
         // acknowledged.
-        Some(true) => Event::HungUp.into(),
-        None => Event::Vanished.into(),
+        (Some(true), _) => Event::HungUp.into(),
+        (None, _) => Event::Vanished.into(),
     }
 }
 
@@ -87,10 +93,21 @@ pub(super) fn is_fin_acknowledged(descriptor: Descriptor, before: Option<u8>) ->
     Some(control_bytes_in(&info).is_some_and(|now| now > before))
 }
 
-/// The state and [`control_bytes_in`], from one system call, for the registration.
+/// Whether any byte was sent again.
+fn was_retransmitted(descriptor: Descriptor) -> bool {
+    let info: Option<Info> = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO);
+    info.and_then(|info| number_in(&info, RETRANSMITTED)) != Some(0)
+}
+
+/// The state, and [`control_bytes_in`] once the connection is established, from one system call, for the registration.
 pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Option<u64>)> {
     match descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO) {
-        Some(info) if info[0] != 0 => Some((info[0], control_bytes_in(&info))),
+        Some(info) if info[0] != 0 => {
+            // Our SYN is not acknowledged yet, and will be.
+            let syn = u64::from(info[0] == SYN_SENT);
+            let control_bytes = control_bytes_in(&info).map(|bytes| bytes + syn);
+            Some((info[0], control_bytes))
+        }
         Some(_) => None,
         None => state(descriptor).map(|state| (state, None)),
     }
@@ -99,18 +116,23 @@ pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Opt
 /// The part of `struct tcp_info` (include/uapi/linux/tcp.h) that [`control_bytes_in`] needs.
 type Info = [u8; 216];
 
+// Offsets in `Info`: `tcpi_bytes_acked`, `tcpi_bytes_sent` and `tcpi_bytes_retrans`.
+const ACKNOWLEDGED: usize = 120;
+const SENT: usize = 200;
+const RETRANSMITTED: usize = 208;
+
+fn number_in(info: &Info, offset: usize) -> Option<u64> {
+    let bytes = info[offset..].first_chunk()?;
+    Some(u64::from_ne_bytes(*bytes))
+}
+
 /// How many acknowledged sequence numbers are not data: the SYN, if we opened the connection, and our FIN (RFC 9293,
 /// section 3.4). It is not known while data is in flight, nor before Linux 4.19.
 ///
-/// `tcpi_bytes_acked` counts them; `tcpi_bytes_sent` less `tcpi_bytes_retrans` does not. They are at the
-/// offsets 120, 200 and 208.
+/// `tcpi_bytes_acked` counts them; `tcpi_bytes_sent` less `tcpi_bytes_retrans` does not.
 fn control_bytes_in(info: &Info) -> Option<u64> {
-    let number = |offset: usize| {
-        let bytes = info[offset..].first_chunk()?;
-        Some(u64::from_ne_bytes(*bytes))
-    };
-    let data = number(200)?.checked_sub(number(208)?)?;
-    number(120)?.checked_sub(data)
+    let data = number_in(info, SENT)?.checked_sub(number_in(info, RETRANSMITTED)?)?;
+    number_in(info, ACKNOWLEDGED)?.checked_sub(data)
 }
 
 /// How many bytes the peer has acknowledged.

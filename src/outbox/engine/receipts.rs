@@ -1,0 +1,48 @@
+//! How receipts learn the outcome of their messages.
+
+use super::shared::OutboxShared;
+use crate::outbox::message::Message;
+use crate::outbox::processed::ConfirmedBy;
+use crate::outbox::undelivered::UndeliveredError;
+use std::task::{Context, Poll};
+
+impl<T: Message> OutboxShared<T> {
+    /// Polls a receipt. A number that is in none of the tables belongs to a delivered message.
+    pub(crate) fn poll_receipt(
+        &self,
+        number: u64,
+        cx: &Context<'_>,
+    ) -> Poll<Result<ConfirmedBy, UndeliveredError<T>>> {
+        let mut core = self.lock();
+        if let Some((message, reason)) = core.failed.remove(&number) {
+            return Poll::Ready(Err(UndeliveredError::new(message, reason)));
+        }
+        let held = core.buffer.get(number);
+        let Some(message) = held.or_else(|| core.backlog.receipts.get(&number)) else {
+            return Poll::Ready(Ok(self.confirmed_by));
+        };
+        if let Some(reason) = core.phase.undelivered() {
+            let message = message.clone();
+            core.buffer.forget_receipt(number);
+            core.backlog.receipts.remove(&number);
+            return Poll::Ready(Err(UndeliveredError::new(message, reason)));
+        }
+        core.receipts.insert(number, cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The receipt was dropped: the outcome of the message is not kept.
+    pub(crate) fn forget_receipt(&self, number: u64) {
+        let mut core = self.lock();
+        core.buffer.forget_receipt(number);
+        // The usual case needs no lookup in a hash table.
+        if core.receipts.is_empty() && core.failed.is_empty() && core.backlog.receipts.is_empty() {
+            return;
+        }
+        let waker = core.receipts.remove(&number);
+        let failed = core.failed.remove(&number);
+        let on_disk = core.backlog.receipts.remove(&number);
+        drop(core);
+        drop((waker, failed, on_disk));
+    }
+}

@@ -1,0 +1,247 @@
+//! One connection, from its first message to its end.
+//!
+//! The task polls the session. In each turn the session checks whether the connection has ended, reads replies, and
+//! writes batches. If the peer's TCP confirms, it also asks the kernel how many bytes are acknowledged.
+//!
+//! # The end
+//!
+//! Replies and acknowledgements that arrived before the end still count ([`Session::take_last`]). All other written
+//! messages are written again on the next connection.
+
+mod acknowledged;
+mod end;
+mod read;
+mod write;
+
+pub(crate) use end::{SessionEnd, is_ack_timeout};
+
+use self::end::AckTimeout;
+use super::deferred::Deferred;
+use super::housekeeping::{Housekeeping, Interrupt};
+use super::settings::{Encode, Limits};
+use super::shared::OutboxShared;
+use crate::outbox::confirm::Replies;
+use crate::outbox::connection::Parts;
+use crate::outbox::message::Message;
+use crate::outbox::processed::Processed;
+use crate::outbox::queue::ack_marks::AckMarks;
+use crate::outbox::queue::buffer::Taken;
+use crate::state::Closed;
+use bytes::BytesMut;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The largest batch, in bytes: a few writes, and small compared with the buffer of a socket.
+pub(crate) const BATCH: usize = 64 * 1024;
+
+/// How many reads, or batches, a turn may take before other tasks run.
+const TURN: usize = 32;
+
+/// After this many bytes the kernel is asked immediately. The answer takes three system calls, a small cost for this
+/// number of bytes.
+const LOOK_AFTER: usize = 4 * BATCH;
+
+/// How long after a smaller batch the kernel is asked first.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+
+/// Consecutive unknown results before giving up; a single one may be a race.
+const UNKNOWN: u32 = 4;
+
+/// How long the shutdown of the stream may take after the last message.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The state of one connection.
+pub(crate) struct Session<'a, T: Message> {
+    shared: &'a OutboxShared<T>,
+    parts: Parts,
+    /// Resolves when the connection closes.
+    closed: Closed,
+    encode: Encode<T>,
+    /// Reads the peer's replies. `None` if the peer's TCP confirms.
+    replies: Option<&'a mut dyn Replies>,
+    limits: &'a Limits,
+    /// How many bytes of messages the next batch takes.
+    pub(crate) batch: usize,
+    /// The part of the batch that is not written yet.
+    output: BytesMut,
+    /// The length of the whole batch.
+    length: usize,
+    /// One above the highest position in the batch.
+    end: u64,
+    /// The batch is written to the stream, and not flushed yet.
+    flush: bool,
+    /// The messages of a batch while they are encoded. The allocation is reused.
+    taken: Vec<Taken<T>>,
+    /// An incomplete reply.
+    input: BytesMut,
+    /// The peer has closed its direction of the stream.
+    eof: bool,
+    processed: Vec<Processed>,
+    /// The peer has sent at least one byte.
+    any_received: bool,
+    /// A message was confirmed, or rejected.
+    pub(crate) confirmed: bool,
+    /// A message was put into a batch.
+    pub(crate) any_written: bool,
+    /// When a message was last written or confirmed, while messages are unconfirmed. `ack_timeout` counts from here.
+    idle_since: Option<Instant>,
+    /// The position in the stream at which the present batch begins, and, once it is encoded, ends.
+    position: u64,
+    /// Which messages end at which position.
+    marks: AckMarks,
+    /// The position of the last mark.
+    marked: u64,
+    /// When to ask the kernel next.
+    look: Option<Instant>,
+    /// When the kernel was asked last.
+    looked: Instant,
+    /// How many bytes were written since then.
+    unseen: usize,
+    /// The interval until the question after the next.
+    pause: Duration,
+    /// How many answers in a row were unknown.
+    unknown: u32,
+    deferred: Deferred<T>,
+}
+
+impl<'a, T: Message> Session<'a, T> {
+    pub(crate) fn new(
+        shared: &'a OutboxShared<T>,
+        parts: Parts,
+        encode: Encode<T>,
+        replies: Option<&'a mut dyn Replies>,
+        limits: &'a Limits,
+        batch: usize,
+    ) -> Self {
+        let closed = parts.monitor.closed();
+        let position = parts.monitor.accepted();
+        Self {
+            shared,
+            parts,
+            closed,
+            encode,
+            replies,
+            limits,
+            batch,
+            output: BytesMut::new(),
+            length: 0,
+            end: 0,
+            flush: false,
+            taken: Vec::new(),
+            input: BytesMut::new(),
+            eof: false,
+            processed: Vec::new(),
+            any_received: false,
+            confirmed: false,
+            any_written: false,
+            idle_since: None,
+            position,
+            marks: AckMarks::default(),
+            marked: position,
+            look: None,
+            looked: Instant::now(),
+            unseen: LOOK_AFTER,
+            pause: FIRST_LOOK,
+            unknown: 0,
+            deferred: Deferred::new(),
+        }
+    }
+
+    /// Whether the peer's program has shown that it runs. An acknowledgement of its kernel does not show this.
+    pub(crate) fn is_healthy(&self) -> bool {
+        match self.replies {
+            Some(_) => self.confirmed,
+            None => self.any_received,
+        }
+    }
+
+    /// Runs until the end of the connection. Then it takes in the replies and acknowledgements that had arrived.
+    pub(crate) async fn run(&mut self, housekeeping: &mut Housekeeping<T>) -> SessionEnd {
+        if let Err(error) = self.check_acknowledged() {
+            return SessionEnd::Unsupported(error);
+        }
+        let end = poll_fn(|cx| self.poll(housekeeping, cx)).await;
+        match end {
+            SessionEnd::Interrupted(Interrupt::Drained) => {
+                let shutdown = poll_fn(|cx| self.parts.stream.as_mut().poll_shutdown(cx));
+                let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, shutdown).await;
+            }
+            SessionEnd::Lost(_) | SessionEnd::Interrupted(Interrupt::Reconnect) => {
+                self.take_last().await;
+            }
+            SessionEnd::Interrupted(Interrupt::Over) | SessionEnd::Unsupported(_) => {}
+        }
+        end
+    }
+
+    /// One turn, and then the task's housekeeping.
+    fn poll(
+        &mut self,
+        housekeeping: &mut Housekeeping<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<SessionEnd> {
+        match self.turn(cx) {
+            Ok(more) => {
+                let wants_messages = self.output.is_empty() && !self.flush;
+                let silent = self.idle_since.zip(self.limits.ack_timeout);
+                let silent = silent.and_then(|(since, limit)| since.checked_add(limit));
+                let at = [self.look, silent].into_iter().flatten().min();
+                let (shared, deferred) = (self.shared, &mut self.deferred);
+                if let Poll::Ready(interrupt) =
+                    housekeeping.poll(shared, deferred, wants_messages, at, cx)
+                {
+                    return Poll::Ready(SessionEnd::Interrupted(interrupt));
+                }
+                if more {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+            Err(error) if error.kind() == ErrorKind::Unsupported && self.unknown >= UNKNOWN => {
+                Poll::Ready(SessionEnd::Unsupported(error))
+            }
+            Err(error) => Poll::Ready(SessionEnd::Lost(error)),
+        }
+    }
+
+    /// Does what can be done without waiting. Returns whether there is more to do immediately.
+    fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        if let Poll::Ready(reason) = Pin::new(&mut self.closed).poll(cx) {
+            return Err(reason.into());
+        }
+        let mut more = self.read(cx, TURN)?;
+        more |= self.write(cx)?;
+        self.look_now()?;
+        self.check_silence()?;
+        Ok(more)
+    }
+
+    /// Fails if the peer has confirmed nothing for too long.
+    fn check_silence(&mut self) -> io::Result<()> {
+        let (Some(since), Some(limit)) = (self.idle_since, self.limits.ack_timeout) else {
+            return Ok(());
+        };
+        if since.elapsed() < limit {
+            return Ok(());
+        }
+        // The buffer may hold nothing, because the message has expired, while its write is still blocked.
+        let is_written = self.output.is_empty() && !self.flush;
+        if is_written && self.shared.written() == 0 {
+            self.idle_since = None;
+            return Ok(());
+        }
+        Err(io::Error::new(ErrorKind::TimedOut, AckTimeout(limit)))
+    }
+
+    /// A message was confirmed or rejected.
+    fn progress(&mut self) {
+        self.confirmed = true;
+        if self.idle_since.is_some() {
+            self.idle_since = Some(Instant::now());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! How messages leave the core: confirmed, dropped or refused.
+
+use super::core::Core;
+use super::deferred::Deferred;
+use crate::outbox::message::Message;
+use crate::outbox::queue::buffer::{Buffer, Outcome, Settled};
+use crate::outbox::undelivered::UndeliveredReason;
+
+/// Why a message is refused, and whether the store keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) reason: UndeliveredReason,
+    /// The store keeps the message as a dead letter. Otherwise it forgets the message.
+    pub(crate) bury: bool,
+}
+
+impl<T: Message> Core<T> {
+    /// Runs `change`, which settles messages of the buffer, and updates everything that depends on them: receipts,
+    /// counts, the store, and waiting senders. Messages with the outcome `Refused` get the reason of `refusal`. Returns
+    /// how many messages were confirmed.
+    pub(crate) fn settle(
+        &mut self,
+        deferred: &mut Deferred<T>,
+        refusal: Option<&Refusal>,
+        change: impl FnOnce(&mut Buffer<T>, &mut dyn FnMut(Settled<T>)),
+    ) -> u64 {
+        let Self {
+            buffer,
+            failed,
+            receipts,
+            counts,
+            store,
+            alone,
+            ..
+        } = self;
+        let mut any = false;
+        let mut removed = Vec::new();
+        let before = counts.delivered;
+        change(buffer, &mut |settled: Settled<T>| {
+            any = true;
+            let reason = match settled.outcome {
+                Outcome::Confirmed => {
+                    counts.delivered += 1;
+                    None
+                }
+                Outcome::Expired => Some(UndeliveredReason::Expired),
+                Outcome::Unconfirmed => Some(UndeliveredReason::Unconfirmed),
+                Outcome::Overflowed => Some(UndeliveredReason::Overflowed),
+                Outcome::Refused => refusal.map(|refusal| refusal.reason.clone()),
+            };
+            counts.dropped += u64::from(reason.is_some());
+            match reason {
+                Some(UndeliveredReason::Rejected(_)) => counts.rejected += 1,
+                Some(
+                    UndeliveredReason::EncodeFailed(_) | UndeliveredReason::TooManyAttempts(_),
+                ) => counts.unsendable += 1,
+                _ => {}
+            }
+            match (&*store, refusal) {
+                (Some(store), Some(refusal))
+                    if refusal.bury && settled.outcome == Outcome::Refused =>
+                {
+                    store.bury(settled.number, refusal.reason.to_string());
+                }
+                (Some(_), _) if !settled.best_effort => removed.push(settled.number),
+                _ => {}
+            }
+            if *alone == Some(settled.number) {
+                *alone = None;
+            }
+            if settled.receipt && !receipts.is_empty() {
+                deferred.wakers.extend(receipts.remove(&settled.number));
+            }
+            match reason {
+                Some(reason) if settled.receipt => {
+                    failed.insert(settled.number, (settled.message, reason));
+                }
+                _ => deferred.messages.push(settled.message),
+            }
+        });
+        let confirmed = counts.delivered - before;
+        if let Some(store) = store.as_ref().filter(|_| !removed.is_empty()) {
+            store.remove(removed);
+        }
+        if any {
+            self.room_changed(deferred);
+        }
+        confirmed
+    }
+
+    /// A faster form of [`settle`](Self::settle) for confirmations without a store, which is the usual case. It
+    /// confirms at most `most` messages that were written before `position`. Returns whether there may be more.
+    pub(crate) fn confirm_below(
+        &mut self,
+        position: u64,
+        most: u64,
+        deferred: &mut Deferred<T>,
+    ) -> bool {
+        let before = self.buffer.len();
+        let first = self.buffer.first_position().unwrap_or(position);
+        let limit = position.min(first.saturating_add(most));
+        let (messages, woken) = (&mut deferred.messages, &mut deferred.wakers);
+        let (receipts, alone) = (&mut self.receipts, &mut self.alone);
+        self.buffer
+            .confirm_below(limit, &mut |settled: Settled<T>| {
+                if settled.receipt && !receipts.is_empty() {
+                    woken.extend(receipts.remove(&settled.number));
+                }
+                if *alone == Some(settled.number) {
+                    *alone = None;
+                }
+                messages.push(settled.message);
+            });
+        let confirmed = before - self.buffer.len();
+        if confirmed > 0 {
+            self.counts.delivered += confirmed as u64;
+            self.room_changed(deferred);
+        }
+        confirmed > 0 && limit < position
+    }
+
+    /// Records that a new message was dropped for lack of room, so that its receipt reports this.
+    pub(crate) fn overflowed(&mut self, number: u64, message: T, deferred: &mut Deferred<T>) {
+        self.counts.dropped += 1;
+        self.changed = true;
+        deferred.wakers.extend(self.receipts.remove(&number));
+        self.failed
+            .insert(number, (message, UndeliveredReason::Overflowed));
+    }
+}
