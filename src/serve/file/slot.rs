@@ -219,6 +219,7 @@ fn changed() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::file::placeholder::REGION;
 
     fn source(length: u64) -> Source {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/CHANGELOG.md");
@@ -266,9 +267,19 @@ mod tests {
     }
 
     /// A socket that writes down what it is given.
-    #[derive(Default)]
     struct Socket {
         calls: Vec<String>,
+        /// How much one sendfile(2) takes.
+        room: usize,
+    }
+
+    impl Default for Socket {
+        fn default() -> Self {
+            Self {
+                calls: Vec::new(),
+                room: 200,
+            }
+        }
     }
 
     impl Socket {
@@ -326,7 +337,11 @@ mod tests {
             length: usize,
         ) -> Poll<io::Result<usize>> {
             self.calls.push(format!("file {at} {length}"));
-            Poll::Ready(Ok(length.min(200)))
+            Poll::Ready(Ok(length.min(self.room)))
+        }
+
+        fn cork(&mut self, cork: bool) {
+            self.calls.push(format!("cork {cork}"));
         }
     }
 
@@ -365,6 +380,37 @@ mod tests {
             "file 0 300",
             "file 200 100",
             "write the next response",
+        ];
+        assert_eq!(socket.calls, calls);
+    }
+
+    /// A file that takes several calls leaves in full packets.
+    #[test]
+    fn a_large_file_is_corked() {
+        let mut file = tempfile::tempfile().unwrap();
+        let length = REGION as u64 + 7;
+        io::Write::write_all(&mut file, &vec![7; REGION + 7]).unwrap();
+        let mut source = Source::new(std::sync::Arc::new(file), 0, length);
+        let mut socket = Socket {
+            room: REGION - 1,
+            ..Socket::default()
+        };
+        let cx = &mut Context::from_waker(Waker::noop());
+        while !source.is_sent() {
+            let left = usize::try_from(source.left()).unwrap();
+            assert!(matches!(
+                source.poll_send(&mut socket, cx, left),
+                Poll::Ready(Ok(_))
+            ));
+        }
+        let last = REGION - 1;
+        let calls = [
+            "cork true".to_owned(),
+            format!("file 0 {REGION}"),
+            // The page cache was asked up to there.
+            format!("file {last} 1"),
+            format!("file {REGION} 7"),
+            "cork false".to_owned(),
         ];
         assert_eq!(socket.calls, calls);
     }
