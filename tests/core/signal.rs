@@ -139,7 +139,7 @@ fn a_runtime_is_dropped_by_a_panic_elsewhere() {
     let (io, _remote) = tokio::io::duplex(64);
     let stream = {
         let _entered = runtime.enter();
-        MonitoredStream::with_signal(io, std::future::pending())
+        MonitoredStream::with_signal(io, pending())
     };
     let unwinds = std::panic::AssertUnwindSafe(|| {
         let _runtime = runtime;
