@@ -5,10 +5,9 @@ use crate::errors::CloseReason;
 use crate::state::{DetectedBy, Event};
 use crate::watcher::Socket;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
-use std::thread;
+use std::task::{Context, Poll};
 
 impl<S> MonitoredStream<S> {
     /// Wraps a stream of another transport. The future `signal` reports the end of the peer.
@@ -23,7 +22,8 @@ impl<S> MonitoredStream<S> {
     ///
     /// A pending read is not woken: it ends when the transport ends it.
     ///
-    /// This costs one task per stream, which polls `signal`. The task ends when the stream closes.
+    /// This costs one task per stream, which polls `signal`. The task ends when the stream closes. If `signal` panics, the
+    /// stream continues as an unwatched one.
     ///
     /// # Panics
     ///
@@ -52,15 +52,16 @@ impl<S> MonitoredStream<S> {
         F: Future<Output = CloseReason> + Send + 'static,
     {
         let stream = Self::unwatched(io);
-        let ends = EndsWithRuntime {
+        let mut ends = EndsWithRuntime {
             shared: stream.link.shared.clone(),
+            is_polling: false,
         };
         let closed = stream.closed();
         tokio::spawn(async move {
             let (mut signal, mut closed) = (pin!(signal), pin!(closed));
             let reason = poll_fn(|cx| match closed.as_mut().poll(cx) {
                 Poll::Ready(_) => Poll::Ready(None),
-                Poll::Pending => signal.as_mut().poll(cx).map(Some),
+                Poll::Pending => ends.poll(signal.as_mut(), cx).map(Some),
             });
             if let Some(reason) = reason.await {
                 let event = match reason {
@@ -77,12 +78,22 @@ impl<S> MonitoredStream<S> {
 /// Closes the stream if its task is dropped before the signal has come: that is, with its runtime.
 struct EndsWithRuntime {
     shared: Arc<Socket>,
+    is_polling: bool,
+}
+
+impl EndsWithRuntime {
+    fn poll<F: Future>(&mut self, signal: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.is_polling = true;
+        let polled = signal.poll(cx);
+        self.is_polling = false;
+        polled
+    }
 }
 
 impl Drop for EndsWithRuntime {
     fn drop(&mut self) {
         // After a panic of the signal the stream continues as an unwatched one.
-        if !thread::panicking() {
+        if !self.is_polling {
             self.shared.apply(Event::RuntimeShutdown, DetectedBy::Us);
         }
     }

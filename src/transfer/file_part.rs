@@ -36,6 +36,9 @@ impl FilePart {
     pub(super) fn new(file: &impl AsFile, range: &impl RangeBounds<u64>) -> io::Result<Self> {
         let file = duplicate(file)?;
         let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
         refuse_streams(&metadata)?;
         let at = match range.start_bound() {
             Bound::Included(start) => Some(*start),
@@ -46,6 +49,7 @@ impl FilePart {
             Bound::Included(end) => end.checked_add(1).map(Some),
             Bound::Excluded(end) => Some(Some(*end)),
             Bound::Unbounded if has_unknown_length(&metadata) => Some(None),
+            Bound::Unbounded if !metadata.is_file() => return Err(endless()),
             Bound::Unbounded => Some(Some(metadata.len().max(at.unwrap_or(0)))),
         };
         let (Some(at), Some(end)) = (at, end) else {
@@ -134,6 +138,14 @@ impl FilePart {
     }
 }
 
+/// A device reports a length of zero, and may have no end.
+fn endless() -> io::Error {
+    io::Error::new(
+        ErrorKind::InvalidInput,
+        "hangup: a device reports no length: give the range an end",
+    )
+}
+
 /// Explains `error` if the way in which `file` was opened is the cause.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn explain(file: &File, error: io::Error) -> io::Error {
@@ -159,10 +171,16 @@ fn explain(_: &File, error: io::Error) -> io::Error {
 fn refuse_streams(metadata: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;
     let kind = metadata.file_type();
-    if !kind.is_fifo() && !kind.is_socket() {
+    let what = if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_file() || kind.is_block_device() || kind.is_char_device() {
         return Ok(());
-    }
-    let what = if kind.is_fifo() { "a pipe" } else { "a socket" };
+    } else {
+        // An epoll, an eventfd and their like have no type.
+        "a descriptor without a file"
+    };
     Err(io::Error::new(
         ErrorKind::InvalidInput,
         format!("hangup: cannot send a range of {what}: copy it with `tokio::io::copy` instead"),

@@ -40,8 +40,9 @@ impl<S: DirectIo> MonitoredStream<S> {
     ///
     /// * as a write: an error of the connection, or one that carries the [`CloseReason`](crate::CloseReason).
     ///   [`transfer`](crate::Monitor::transfer) reports how much was accepted and acknowledged;
-    /// * [`InvalidInput`](ErrorKind::InvalidInput): the range ends before it starts, or `file` is a FIFO, a pipe or a
-    ///   socket. On Linux also: the file was opened with `O_DIRECT`, and the range is not aligned (open(2));
+    /// * [`InvalidInput`](ErrorKind::InvalidInput): the range ends before it starts; it has no end, and `file` is a device;
+    ///   or `file` is a FIFO, a pipe, a socket, or no file, such as an epoll. On Linux also: the file was opened with `O_DIRECT`, and the range is not aligned (open(2));
+    /// * [`IsADirectory`](ErrorKind::IsADirectory): `file` is a directory;
     /// * [`UnexpectedEof`](ErrorKind::UnexpectedEof): the file is shorter than the range. If it was too short from the
     ///   beginning, nothing is sent. It may also be truncated while it is sent. The stream stays open;
     /// * an error of the file. The stream stays open, even if the error looks like one of a connection, such as a

@@ -6,6 +6,7 @@
 
 use crate::support::{Pair, Peer, Tcp4, reason, soon, watched};
 use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream, StallPolicy};
+use rustix::event::epoll::{self, CreateFlags};
 use std::fmt::Debug;
 use std::fs::File;
 use std::future::Future;
@@ -159,6 +160,23 @@ async fn a_bad_range_or_file_is_said_and_the_stream_stays_open() {
     soon("the error", stream.send_file(&directory, ..1))
         .await
         .unwrap_err();
+    for path in ["/", "/proc/self/task"] {
+        // Some directories have a length of zero.
+        let directory = File::open(path).unwrap();
+        let error = soon("the error", stream.send_file(&directory, ..)).await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::IsADirectory, "{path}");
+    }
+    let epoll = epoll::create(CreateFlags::CLOEXEC).unwrap();
+    let error = soon("the error", stream.send_file(&epoll, ..)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
+    let endless = File::open("/dev/zero").unwrap();
+    let error = soon("the error", stream.send_file(&endless, ..)).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(
+        error.to_string().contains("give the range an end"),
+        "{error}"
+    );
     let (pipe, _writer) = std::io::pipe().unwrap();
     let error = soon("the error", stream.send_file(&OwnedFd::from(pipe), ..1))
         .await

@@ -130,6 +130,25 @@ async fn quic() -> Connected {
     }
 }
 
+/// The thread that drops the runtime may unwind for a reason of its own.
+#[test]
+fn a_runtime_is_dropped_by_a_panic_elsewhere() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let (io, _remote) = tokio::io::duplex(64);
+    let stream = {
+        let _entered = runtime.enter();
+        MonitoredStream::with_signal(io, pending())
+    };
+    let unwinds = std::panic::AssertUnwindSafe(|| {
+        let _runtime = runtime;
+        std::panic::resume_unwind(Box::new("a panic of the program"));
+    });
+    std::panic::catch_unwind(unwinds).unwrap_err();
+    assert_eq!(stream.close_reason(), Some(CloseReason::RuntimeShutdown));
+}
+
 #[tokio::test]
 async fn a_quic_client_stops_one_stream() {
     if lacks("quic", "a_quic_client_stops_one_stream") {

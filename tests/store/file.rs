@@ -5,6 +5,8 @@ use bytes::Bytes;
 use hangup::outbox::{DiskStore, Fsync, Store, StoreOptions, StoreProblem};
 use std::fs;
 use std::io;
+#[cfg(unix)]
+use std::os::unix::fs::symlink;
 
 fn one(number: u64) -> [(u64, Bytes); 1] {
     [(number, Bytes::from(format!("message {number}")))]
@@ -161,4 +163,41 @@ fn a_number_has_a_bound() {
     store.append(&one(last)).unwrap();
     assert_eq!(store.recover().unwrap(), one(last));
     assert_eq!(store.next_number().unwrap(), last + 1);
+}
+
+/// The name is not in use, and a new file is not created in the place of the link.
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_told_as_such() {
+    let directory = Directory::new("link-to-nothing");
+    let link = directory.0.join("link");
+    symlink(directory.0.join("missing"), &link).unwrap();
+    let error = DiskStore::open(&link, Fsync::Each).unwrap_err();
+    let StoreProblem::Io(cause) = error.problem() else {
+        panic!("{error:?}");
+    };
+    assert_eq!(cause.kind(), io::ErrorKind::NotFound);
+    assert!(error.to_string().contains("symbolic link"), "{error}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+}
+
+/// The file is where the link points, on another disk perhaps, and stays there.
+#[cfg(unix)]
+#[test]
+fn a_salvage_leaves_a_link_where_it_is() {
+    let directory = Directory::new("salvage-link");
+    let (link, path) = (directory.0.join("link"), directory.0.join("file"));
+    symlink(&path, &link).unwrap();
+    let mut store = DiskStore::open(&path, Fsync::Each).unwrap();
+    store.append(&one(7)).unwrap();
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[..4096].fill(0);
+    fs::write(&path, bytes).unwrap();
+    let (mut store, _) = DiskStore::salvage(&link, Fsync::Each).unwrap();
+    assert_eq!(store.recover().unwrap(), one(7));
+    drop(store);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let recovered = DiskStore::open(&path, Fsync::Each).unwrap().recover();
+    assert_eq!(recovered.unwrap(), one(7));
 }

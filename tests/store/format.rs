@@ -81,6 +81,21 @@ fn a_file_of_the_format_before_is_converted() {
     }
 }
 
+/// The file is where the link points, on another disk perhaps, and stays there.
+#[cfg(unix)]
+#[test]
+fn a_conversion_leaves_a_link_where_it_is() {
+    let directory = Directory::new("convert-link");
+    let (link, path) = (directory.0.join("link"), directory.0.join("file"));
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    drop(old(&path, 1));
+    let converted = DiskStore::open(&link, Fsync::Each).unwrap().recover();
+    assert_eq!(converted.unwrap(), want());
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let recovered = DiskStore::open(&path, Fsync::Each).unwrap().recover();
+    assert_eq!(recovered.unwrap(), want());
+}
+
 #[test]
 fn an_old_file_in_use_or_of_another_format_is_left_alone() {
     let directory = Directory::new("old");

@@ -204,10 +204,10 @@ impl Temporary {
         match fs::hard_link(&self.name, path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(StoreProblem::InUse);
+                return Err(taken(path));
             }
             // The file system has no hard links.
-            Err(_) if path.try_exists()? => return Err(StoreProblem::InUse),
+            Err(_) if fs::symlink_metadata(path).is_ok() => return Err(taken(path)),
             Err(_) => return self.replace(path),
         }
         drop(self);
@@ -241,6 +241,26 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
         File::open(parent)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Why a new file cannot have the name `path`: a symbolic link to nothing has it, or the file of another process.
+fn taken(path: &Path) -> StoreProblem {
+    match path.try_exists() {
+        Ok(false) if path.is_symlink() => StoreProblem::Io(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the path is a symbolic link to a file that does not exist: remove the link, or use the path of the file",
+        )),
+        Ok(_) => StoreProblem::InUse,
+        Err(error) => error.into(),
+    }
+}
+
+/// The path of the file itself, if `path` is a symbolic link: what replaces the file must not replace the link.
+pub(super) fn resolve(path: &Path) -> io::Result<PathBuf> {
+    match fs::symlink_metadata(path)?.is_symlink() {
+        true => fs::canonicalize(path),
+        false => Ok(path.to_owned()),
+    }
 }
 
 /// Gives a damaged file a second, unused name, and returns that name.

@@ -133,6 +133,7 @@ fn convert(file: &Arc<StoreFile>, path: &Path, options: &StoreOptions) -> Outcom
     if options.read_only {
         return Err(StoreProblem::OtherFormat);
     }
+    let path = &file::resolve(path)?;
     let (mut new, temporary) = create(path, options)?;
     let mut batch = Batch::new(&mut new);
     let mut failed = Ok(());
@@ -168,6 +169,7 @@ pub(super) fn salvage_file(path: &Path, options: &StoreOptions) -> Outcome<(Open
         frame::FORMAT
     };
     let intact = IntactFrames::find_any(&damaged, format)?;
+    let path = &file::resolve(path)?;
     let (mut new, temporary) = create(path, options)?;
     let mut batch = Batch::new(&mut new);
     let (mut messages, mut dead_letters) = (0, 0);
