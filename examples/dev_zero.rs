@@ -64,7 +64,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = MonitoredListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?
-        .config(MonitorConfig::new().stall(stalled))?
+        .config(MonitorConfig::new().stall(stalled))
         .on_accept_error(accept_errors::print_changes());
     let address = listener.local_addr()?;
     say!("listening on {address}; try: curl --output /dev/null gopher://{address}/");

@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = MonitoredListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?
-        .config(config)?
+        .config(config)
         .on_accept_error(accept_errors::print_changes());
     let address = listener.local_addr()?;
     say!("listening on {address}; try:");

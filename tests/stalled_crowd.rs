@@ -59,7 +59,7 @@ async fn five_hundred_clients_read_two_chunks_and_stop() {
         .stall(StallPolicy::new(16 * 1024, window))
         .reset_on_stall(true);
     let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let listener = listener.config(config).unwrap();
+    let listener = listener.config(config);
     let address = listener.local_addr().unwrap();
     let before = tcp_memory();
 

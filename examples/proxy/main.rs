@@ -63,7 +63,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let listener = MonitoredListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?
-        .config(proxy.config.clone())?
+        .config(proxy.config.clone())
         .on_accept_error(accept_errors::print_changes());
     say!(
         "{} to {} (Ctrl-C ends it)",

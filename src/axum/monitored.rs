@@ -67,10 +67,6 @@ impl<L> Monitored<L> {
 
     /// Sets the configuration of the connections. Default: [`MonitorConfig::default`].
     ///
-    /// # Errors
-    ///
-    /// As [`MonitoredListener::config`](crate::MonitoredListener::config): a value is out of its range.
-    ///
     /// ```
     /// use hangup::axum::Monitored;
     /// use hangup::{HalfClose, MonitorConfig};
@@ -79,15 +75,15 @@ impl<L> Monitored<L> {
     /// # async fn main() -> std::io::Result<()> {
     /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
-    /// let listener = Monitored::new(listener).config(config)?;
+    /// let listener = Monitored::new(listener).config(config);
     /// assert!(listener.connections().is_empty());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn config(mut self, config: MonitorConfig) -> io::Result<Self> {
-        config.check()?;
+    #[must_use]
+    pub fn config(mut self, config: MonitorConfig) -> Self {
         self.config = config;
-        Ok(self)
+        self
     }
 
     /// The open connections: see [`MonitoredListener::connections`](crate::MonitoredListener::connections).

@@ -68,7 +68,7 @@ use std::time::Duration;
 ///     .stall(StallPolicy::new(64 * 1024, Duration::from_secs(30)))
 ///     .reset_on_stall(true)
 ///     .dead_peer_timeout(Duration::from_secs(600));
-/// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config)?;
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
 /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
 /// let (stream, _) = listener.accept().await?;
 /// assert!(!stream.is_closed());
@@ -246,7 +246,7 @@ impl MonitorConfig {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> std::io::Result<()> {
     /// let config = MonitorConfig::new().unsent_limit(16 * 1024);
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config)?;
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
     /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
     /// let (stream, _) = listener.accept().await?;
     /// # #[cfg(target_os = "linux")]

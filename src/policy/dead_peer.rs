@@ -77,9 +77,8 @@ impl MonitorConfig {
     ///
     /// # Errors
     ///
-    /// [`MonitoredStream::with_config`](crate::MonitoredStream::with_config) and
-    /// [`MonitoredListener::config`](crate::MonitoredListener::config) fail with [`InvalidInput`] for a time below 4 s
-    /// (keepalive counts in seconds and needs two probes) or above 24 h, for every kind of stream.
+    /// [`with_config`](crate::MonitoredStream::with_config) fails with [`InvalidInput`] for a time below 4 s (keepalive
+    /// counts in seconds and needs two probes) or above 24 h, for every kind of stream.
     ///
     /// ```
     /// use hangup::{MonitorConfig, MonitoredListener};
@@ -88,7 +87,7 @@ impl MonitorConfig {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> std::io::Result<()> {
     /// let config = MonitorConfig::new().dead_peer_timeout(Duration::from_secs(600));
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config)?;
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
     /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
     /// let (stream, _) = listener.accept().await?;
     /// assert!(socket2::SockRef::from(stream.get_ref()).keepalive()?);
@@ -106,8 +105,25 @@ impl MonitorConfig {
         self
     }
 
-    /// Checks the values that can be out of their range.
-    pub(crate) fn check(&self) -> io::Result<()> {
+    /// Checks the values that can be out of their range. A server calls it once, before it listens:
+    /// [`MonitoredListener::accept_retrying`](crate::MonitoredListener::accept_retrying) has no other way to report such a
+    /// value than [`on_accept_error`](crate::MonitoredListener::on_accept_error), and closes each connection.
+    /// The server of the feature `serve` does it itself.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), for the time of [`dead_peer_timeout`](Self::dead_peer_timeout).
+    ///
+    /// ```
+    /// use hangup::MonitorConfig;
+    /// use std::io::ErrorKind;
+    /// use std::time::Duration;
+    ///
+    /// let config = MonitorConfig::new().dead_peer_timeout(Duration::from_secs(1));
+    /// assert_eq!(config.check().unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// MonitorConfig::new().check().unwrap();
+    /// ```
+    pub fn check(&self) -> io::Result<()> {
         self.timers().map(drop)
     }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
 /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
-/// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config)?;
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
 /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
 /// let (mut stream, _) = listener.accept().await?;
 ///
@@ -69,7 +69,7 @@ pub enum HalfClose {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let config = MonitorConfig::new().half_close(HalfClose::AllowFor(Duration::from_millis(50)));
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config)?;
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
     /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
     /// let (stream, _) = listener.accept().await?;
     /// let mut states = stream.monitor().subscribe();

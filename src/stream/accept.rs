@@ -71,7 +71,8 @@ impl MonitoredListener {
     /// later. [`on_accept_error`](Self::on_accept_error) is called in both cases.
     ///
     /// A connection that was accepted and cannot be watched is closed. That is so when the epoll watches of the user have
-    /// run out (`max_user_watches`, epoll(7)).
+    /// run out (`max_user_watches`, epoll(7)), and for each connection if the [`config`](Self::config) has a value that is
+    /// out of its range: see [`MonitorConfig::check`](crate::MonitorConfig::check).
     ///
     /// # Panics
     ///

@@ -87,26 +87,18 @@ impl MonitoredListener {
 
     /// Sets the configuration of the connections. Default: [`MonitorConfig::default`].
     ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a value is out of its range, as that of
-    /// [`dead_peer_timeout`](MonitorConfig::dead_peer_timeout) can be. Otherwise every connection would be closed as soon
-    /// as it is accepted.
+    /// It is applied to each connection, so a value that is out of its range (see
+    /// [`dead_peer_timeout`](MonitorConfig::dead_peer_timeout)) is an error of each [`accept`](Self::accept), and
+    /// [`accept_retrying`](Self::accept_retrying) drops each connection. Call [`MonitorConfig::check`] first.
     ///
     /// ```
     /// use hangup::{HalfClose, MonitorConfig, MonitoredListener, Status};
-    /// use std::io::ErrorKind;
-    /// use std::time::Duration;
     /// use tokio::io::AsyncWriteExt;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> std::io::Result<()> {
-    /// let too_short = MonitorConfig::new().dead_peer_timeout(Duration::from_secs(1));
-    /// let error = MonitoredListener::bind("127.0.0.1:0").await?.config(too_short).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    ///
     /// let config = MonitorConfig::new().half_close(HalfClose::Allow);
-    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config)?;
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?.config(config);
     /// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
     /// let (stream, _) = listener.accept().await?;
     /// client.shutdown().await?;
@@ -116,10 +108,10 @@ impl MonitoredListener {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn config(mut self, config: MonitorConfig) -> io::Result<Self> {
-        config.check()?;
+    #[must_use]
+    pub fn config(mut self, config: MonitorConfig) -> Self {
         self.config = config;
-        Ok(self)
+        self
     }
 
     /// Whether small writes are sent immediately (`TCP_NODELAY`, tcp(7)). Default: the system's default, which is no;

@@ -265,7 +265,7 @@ mod http {
         let window = Duration::from_secs(1);
         let config = stall(1, window).reset_on_stall(true);
         let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-        let listener = listener.config(config).unwrap();
+        let listener = listener.config(config);
         let address = listener.local_addr().unwrap();
         let (monitors, mut opened) = mpsc::unbounded_channel();
         let app = Router::new().route("/", get(async || Body::new(Endless)));

@@ -56,7 +56,7 @@ async fn serve(config: MonitorConfig) -> Server {
     let (runs, running) = unbounded_channel();
     let (told, telling) = unbounded_channel();
     let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let listener = TlsListener::new(listener.config(config).unwrap(), acceptor);
+    let listener = TlsListener::new(listener.config(config), acceptor);
     let address = listener.local_addr().unwrap();
     let router = Router::new()
         .route("/wait", get(wait))

@@ -267,7 +267,6 @@ fn listen(test: LeakTest<'_>) -> Result<Report, LeakError> {
         let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
         let listener = MonitoredListener::from_listener(listener.into_inner())
             .config(MonitorConfig::new())
-            .unwrap()
             .on_accept_error(|_| ());
         let address = listener.local_addr().unwrap();
         assert_eq!(listener.get_ref().local_addr().unwrap(), address);

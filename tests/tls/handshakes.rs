@@ -36,7 +36,6 @@ async fn listening() -> Listening {
     let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
     // However busy the machine is, it is the handshake that says what a FIN means.
     let listener = listener.config(MonitorConfig::new().fin_delay(DEADLINE));
-    let listener = listener.unwrap();
     let (tell, failed) = unbounded_channel();
     let listener = TlsListener::new(listener, acceptor)
         .handshake_timeout(DEADLINE)

@@ -51,8 +51,7 @@ impl Server {
     pub(crate) fn monitored() -> Self {
         Self::start(|router, listener| {
             let config = MonitorConfig::new().stall(StallPolicy::new(LEAST, WINDOW));
-            let listener = MonitoredListener::from_listener(listener);
-            let listener = listener.config(config).unwrap();
+            let listener = MonitoredListener::from_listener(listener).config(config);
             let service = router.into_make_service_with_connect_info::<Monitor>();
             tokio::spawn(axum::serve(listener, service).into_future());
         })
