@@ -31,6 +31,15 @@ use tokio::time::Instant;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What to alert an operator on:
+///
+/// | what is wrong | how it shows |
+/// |---|---|
+/// | the peer is unreachable | `link` stays `Retrying`, and `connects` grows |
+/// | the link is too slow for the messages | `oldest` grows while `link` is `Connected` |
+/// | the peer refuses messages | `rejected` grows |
+/// | the program sends messages that cannot be encoded | `unsendable` grows |
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutboxStatus {

@@ -43,6 +43,14 @@ pub(super) struct Drained {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What to change, if anything:
+///
+/// | the summary has | consider |
+/// |---|---|
+/// | `aborted` connections | a longer [`shutdown_timeout`](super::Server::shutdown_timeout), or responses that end when the shutdown begins |
+/// | the limit `connections` | a higher [`max_connections`](super::Server::max_connections), and a higher limit of descriptors |
+/// | the limit `request_body_rate` | a lower [rate](super::Server::request_body_rate), if clients upload over slow links |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     connections: u64,
