@@ -273,3 +273,28 @@ impl MonitorConfig {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "serve"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_fills_in_only_what_is_not_set() {
+        let [quick, slow] = [1, 2].map(|seconds| {
+            let window = Duration::from_secs(seconds);
+            let config = MonitorConfig::new().stall(StallPolicy::new(1, window));
+            config.dead_peer_timeout(60 * window)
+        });
+        let server = slow.reset_on_stall(true);
+        let mut config = MonitorConfig::new();
+        config.or(&server);
+        assert_eq!(config, server);
+        // The reset belongs to the policy.
+        let mut config = quick.clone();
+        config.or(&server);
+        assert_eq!(config, quick);
+        let mut config = MonitorConfig::new().reset_on_stall(true);
+        config.or(&quick);
+        assert_eq!(config, quick.reset_on_stall(true));
+    }
+}

@@ -200,6 +200,19 @@ mod tests {
         })
     }
 
+    /// After a late reading, twelve short slices would make a window that is shorter than the policy's.
+    #[test]
+    fn a_late_reading_makes_no_slice_shorter() {
+        let second = Duration::from_secs(1);
+        let mut drain = Drain::new(StallPolicy::new(10_000, LOOKS * second));
+        let began = Instant::now();
+        let mut look = |at: u32| drain.pending(Step::Write, began + at * second, || 0.into());
+        assert_eq!(look(0), Verdict::Until(began + second));
+        assert_eq!(look(1), Verdict::Until(began + 2 * second));
+        assert_eq!(look(6), Verdict::Until(began + 7 * second));
+        assert_eq!(look(7), Verdict::Until(began + 8 * second));
+    }
+
     #[test]
     fn a_queue_that_is_filled_again_is_no_stall() {
         // 10 800 bytes in a window, and more.

@@ -147,3 +147,19 @@ impl<S> ReadAhead<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    /// The second read would bring more than there is room for.
+    #[test]
+    fn no_read_goes_beyond_the_limit() {
+        let mut io = AsyncReadExt::chain(&[1; 60][..], &[2; 60][..]);
+        let mut ahead = ReadAhead::new(100, false);
+        let cx = Context::from_waker(Waker::noop());
+        assert!(ahead.fill(100, Pin::new(&mut io), &cx).is_none());
+        assert_eq!(ahead.input.len(), 100);
+    }
+}

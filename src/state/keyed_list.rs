@@ -135,6 +135,18 @@ mod tests {
     }
 
     #[test]
+    fn values_that_come_and_go_take_no_memory() {
+        let mut list = KeyedList::new();
+        let stays = list.insert(0);
+        for n in 1..1000 {
+            let key = list.insert(n);
+            list.remove(key);
+        }
+        assert!(list.places.len() <= 2, "{}", list.places.len());
+        assert_eq!(list.get(stays), Some(&0));
+    }
+
+    #[test]
     fn the_first_value_needs_one_place() {
         let mut list = KeyedList::new();
         let key = list.insert(0);

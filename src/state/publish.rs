@@ -18,7 +18,7 @@ use tokio::sync::watch;
 const THREADS: usize = 64;
 
 /// How long a thread waits for more work before it ends.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 5000 });
 
 static WORK: Mutex<Work> = Mutex::new(Work {
     waiting: VecDeque::new(),
@@ -91,4 +91,43 @@ fn advance((channel, status): Publication) {
     call_foreign(|| {
         channel.send_if_modified(|published| published.advance(status));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    /// If a thread were counted after its end, or counted as idle twice, the next status would wait for it forever.
+    #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "its threads outlive the tests, which Miri takes for a fault"
+    )]
+    fn threads_are_counted_until_they_end() {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let wait_until = |reached: &dyn Fn(&Work) -> bool| {
+            loop {
+                let work = lock(&WORK);
+                assert!(work.idle <= work.threads);
+                if reached(&work) {
+                    break;
+                }
+                drop(work);
+                assert!(Instant::now() < deadline, "no thread does it");
+                thread::yield_now();
+            }
+        };
+        for _ in 0..20 {
+            let channel = watch::Sender::new(Status::Open);
+            let status = channel.subscribe();
+            publish(channel, Status::PeerFinished);
+            // The next round wakes the thread, or finds that it has ended.
+            wait_until(&|work| {
+                let published = *status.borrow() == Status::PeerFinished;
+                published && (work.idle > 0 || work.threads == 0)
+            });
+        }
+        wait_until(&|work| work.threads == 0);
+    }
 }

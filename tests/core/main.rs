@@ -45,6 +45,8 @@ mod no_tcp_info;
 mod owed;
 mod panics;
 mod recorder;
+#[cfg(feature = "test-util")]
+mod scripted;
 mod send_file;
 mod signal;
 mod split;

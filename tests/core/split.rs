@@ -63,6 +63,15 @@ async fn a_shutdown_is_done_once_and_a_forgotten_half_does_none() {
 }
 
 #[tokio::test]
+async fn a_borrowed_half_shuts_down() {
+    let (mut stream, mut peer) = watched::<Tcp4>();
+    let (reader, mut writer) = stream.split();
+    writer.shutdown().await.unwrap();
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    assert_eq!(reader.monitor().status(), Status::Open);
+}
+
+#[tokio::test]
 async fn halves_are_put_together_again() {
     let (stream, mut peer) = watched::<Tcp4>();
     let (other, _other_peer) = watched::<Tcp4>();

@@ -185,3 +185,25 @@ fn a_reader_that_waits_already_goes_on_with_the_shutdown() {
     assert_pending!(read(&mut reader, &waker));
     assert!(held.lock().unwrap().ended);
 }
+
+/// The read half has gone to another task, which has to go on with the shutdown. The task that read before is not the
+/// one to wake.
+#[test]
+fn a_shutdown_wakes_the_task_that_read_last() {
+    let left = Arc::new(Mutex::new(None));
+    let leaves = left.clone();
+    let shutdown = SlowShutdown(move |cx: &mut Context<'_>| {
+        *leaves.lock().unwrap() = Some(cx.waker().clone());
+        Poll::Pending
+    });
+    let (mut reader, writer) = MonitoredStream::unwatched(shutdown).into_split();
+    let (first, first_count) = new_count_waker();
+    let (second, second_count) = new_count_waker();
+    for waker in [&first, &second] {
+        assert_pending!(read(&mut reader, waker));
+    }
+    drop(writer);
+    let waiting: Option<Waker> = left.lock().unwrap().take();
+    waiting.expect("the shutdown waits").wake();
+    assert_eq!((first_count.get(), second_count.get()), (0, 1));
+}

@@ -13,6 +13,8 @@ mod limits;
 mod memory_store;
 mod model;
 mod oldest;
+#[cfg(feature = "test-util")]
+mod padded;
 mod reconnect;
 mod replies;
 mod retries;

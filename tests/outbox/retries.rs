@@ -262,3 +262,27 @@ async fn a_write_that_hangs_is_ended_though_its_message_has_expired() {
     receipt.await.unwrap();
     drop(hanging);
 }
+
+/// Who watches the outbox hears of a message that waits for the first connection.
+#[tokio::test(start_paused = true)]
+async fn a_message_without_a_connection_is_published() {
+    let connect = || pending::<io::Result<tokio::net::TcpStream>>();
+    let outbox = Outbox::builder(connect, LinesCodec::new)
+        .confirm(crate::wire::by_reply())
+        .spawn()
+        .unwrap();
+    let mut states = outbox.subscribe();
+    let connecting = |status: &OutboxStatus| matches!(status.link, Link::Connecting { .. });
+    drop(states.wait_for(connecting).await.unwrap());
+    // What has changed so far is published.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let sent = Instant::now();
+    drop(outbox.send("1 a".to_string()).await.unwrap());
+    drop(states.wait_for(|status| status.queued == 1).await.unwrap());
+    // The attempt to connect would end after 10 s, and publish everything.
+    assert!(
+        sent.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        sent.elapsed()
+    );
+}

@@ -75,3 +75,25 @@ async fn a_sender_that_is_dropped_gives_its_place_up() {
     assert!(outbox.shutdown(Duration::from_secs(10)).await.is_complete());
     assert_eq!(peer.await.unwrap(), ["0 full", "1 full", "4 waiting"]);
 }
+
+/// A sender that was granted room and is dropped gives it to the next one at once, and not only when more is confirmed.
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_is_dropped_goes_to_the_next_sender() {
+    let (builder, mut wire) = outbox();
+    let outbox = builder.capacity(1000, 1).spawn().unwrap();
+    drop(outbox.send("0 full".to_string()).await.unwrap());
+    let mut granted = task::spawn(outbox.send("1 granted".to_string()));
+    let mut next = task::spawn(outbox.send("2 next".to_string()));
+    assert_pending!(granted.poll());
+    assert_pending!(next.poll());
+    let peer = tokio::spawn(confirm_all(wire.accept().await));
+    while !granted.is_woken() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!next.is_woken());
+    drop(granted);
+    assert!(next.is_woken());
+    drop(next.await.unwrap());
+    assert!(outbox.shutdown(Duration::from_secs(10)).await.is_complete());
+    assert_eq!(peer.await.unwrap(), ["0 full", "2 next"]);
+}

@@ -107,6 +107,11 @@ impl<T> Block<T> {
     pub(crate) fn push(&mut self, number: u64, message: T, terms: &Terms) -> Result<(), T> {
         match u16::try_from(number - self.first) {
             Ok(offset) if self.slots.len() < BLOCK => {
+                let len = self.slots.len();
+                if len == self.slots.capacity() {
+                    // `Vec` may double beyond what a block ever holds.
+                    self.slots.reserve_exact(len.clamp(1, BLOCK - len));
+                }
                 self.slots.push(Slot::new(message, terms, offset));
                 self.live += 1;
                 Ok(())

@@ -10,6 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use http::header::LOCATION;
 use http::{HeaderValue, Request, Response, StatusCode};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -279,7 +280,8 @@ fn redirect(target: &Target, query: Option<&str>) -> Response<FileBody> {
     let mut location = target.as_directory();
     if let Some(query) = query {
         location.push('?');
-        location.push_str(query);
+        // A query may come with characters of UTF-8, and a URI has ASCII alone (RFC 3986, section 2).
+        location.extend(utf8_percent_encode(query, CONTROLS));
     }
     let mut response = response::message(StatusCode::PERMANENT_REDIRECT);
     match HeaderValue::try_from(location) {

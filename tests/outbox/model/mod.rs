@@ -7,13 +7,27 @@ mod plain;
 #[path = "../../../src/outbox/queue/mod.rs"]
 mod queue;
 
-use plain::{Operation, Pair};
+use plain::{Id, Operation, Pair};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use queue::ack_marks::AckMarks;
-use queue::block::{Block, Slot, Terms};
+use queue::block::{BLOCK, Block, Slot, Terms};
 use queue::buffer::Buffer;
 use queue::wait_queue::WaitQueue;
+
+/// Those of an important message.
+fn terms(id: u64) -> Terms {
+    Terms {
+        size: 100,
+        id,
+        since: 0,
+        expires: None,
+        best_effort: false,
+        receipt: false,
+        key: 0,
+        priority: 0,
+    }
+}
 
 fn run(operations: &[(u8, u8, u8)], max_bytes: usize, max_len: usize, with_priorities: bool) {
     let mut pair = Pair::new(max_bytes, max_len);
@@ -44,6 +58,16 @@ proptest! {
         max_len in 1_usize..300,
     ) {
         run(&operations, max_bytes, max_len, true);
+    }
+
+    /// The limits are reached again and again.
+    #[test]
+    fn a_small_buffer_does_as_the_model(
+        operations in vec(any::<(u8, u8, u8)>(), 0..200),
+        max_len in 1_usize..6,
+        with_priorities in any::<bool>(),
+    ) {
+        run(&operations, 200, max_len, with_priorities);
     }
 }
 
@@ -133,6 +157,40 @@ fn a_sender_that_does_not_take_its_room_is_passed_over() {
     assert!(queue.is_empty() && !queue.is_contended());
 }
 
+/// Replies that count have to be matched with the messages that were dropped. So that there are never more of those than
+/// the capacity, a written message is then kept beyond its time.
+#[test]
+fn dropped_messages_are_counted_up_to_the_capacity() {
+    let mut pair = Pair::new(100, 1);
+    for _ in 0..3 {
+        pair.run(Operation::Push {
+            size: 1,
+            id: Id::Growing,
+            ttl: Some(1),
+        });
+        pair.run(Operation::Take {
+            bytes: 100,
+            limit: None,
+            in_flight: None,
+            alone: None,
+        });
+        pair.run(Operation::Wait(10));
+    }
+}
+
+/// A small message does not overtake a large one that waits behind a grant.
+#[test]
+fn a_sender_waits_for_all_that_came_before_it() {
+    let mut queue = WaitQueue::new();
+    let [granted, large, small] = [10, 10, 1].map(|size| queue.enter(size));
+    for ticket in [granted, large] {
+        assert!(!queue.poll(ticket, (0, 0), || ()));
+    }
+    queue.grant((11, 9), 0, &mut Vec::new());
+    assert!(!queue.poll(small, (11, 9), || ()));
+    assert!(queue.poll(granted, (11, 9), || ()));
+}
+
 /// Best effort between important messages leaves gaps in the numbers of a store. After a restart each message took a
 /// block of its own: 4 KiB.
 #[test]
@@ -141,22 +199,34 @@ fn gaps_in_the_numbers_take_no_memory() {
     for gap in [1, 2, 3, 10, 1000] {
         let mut buffer = Buffer::new(usize::MAX, usize::MAX);
         for number in (0..COUNT).map(|number| number * gap) {
-            let terms = Terms {
-                size: 100,
-                id: number,
-                since: 0,
-                expires: None,
-                best_effort: false,
-                receipt: false,
-                key: 0,
-                priority: 0,
-            };
-            buffer.push_at(number, number, terms);
+            buffer.push_at(number, number, terms(number));
         }
         let blocks = buffer.blocks.iter();
         let bytes = blocks
             .map(|block| size_of::<Block<u64>>() + block.slots.capacity() * size_of::<Slot<u64>>());
         let beside = bytes.sum::<usize>() as u64 / COUNT - size_of::<Option<u64>>() as u64;
         assert!(beside <= 40, "{beside} bytes a message with gaps of {gap}");
+    }
+}
+
+/// A message that comes late splits a block in two. The second half doubled its room as it was filled again, to more than
+/// a block ever holds.
+#[test]
+fn a_split_block_keeps_within_its_slots() {
+    let mut block = Block::new(0, false);
+    for number in 0..60 {
+        block.push(number, number, &terms(number)).unwrap();
+    }
+    let mut rest = block.split_off(10);
+    for number in 60..74 {
+        rest.push(number, number, &terms(number)).unwrap();
+    }
+    assert!(rest.is_full());
+    for block in [block, rest] {
+        assert!(
+            block.slots.capacity() <= BLOCK,
+            "{}",
+            block.slots.capacity()
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! taken and settled, in which order, and all that the buffer tells of itself (invariants 1 to 5 of
 //! `queue/buffer/`, invariant 1 of `order.rs`).
 
-use super::queue::block::Terms;
+use super::queue::block::{BLOCK, Terms};
 use super::queue::buffer::{Budget, Buffer, Fit, Outcome, Settled, Taken};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
@@ -47,6 +47,11 @@ pub enum Operation {
     Reject(u8),
     /// Room is made.
     Evict,
+    /// Room is made among the important ones below a number.
+    EvictImportant {
+        pick: u8,
+        written_too: bool,
+    },
     /// The connection is lost.
     Cut,
     /// The encoder refuses one of the last batch.
@@ -104,7 +109,11 @@ impl Operation {
             22 => Self::Oldest(a % 8),
             23 => Self::Cut,
             24 => Self::Reject(a),
-            25 => Self::Evict,
+            25 if b % 2 == 0 => Self::Evict,
+            25 => Self::EvictImportant {
+                pick: a,
+                written_too: b % 4 == 1,
+            },
             26 => Self::Refuse(a),
             27 => Self::Wait(a),
             28 => Self::Sleep(a),
@@ -283,6 +292,10 @@ impl Pair {
                     |buffer, settle| buffer.evict(settle),
                 );
             }
+            Operation::EvictImportant { pick, written_too } => {
+                let limit = self.pick(pick).map_or(u64::MAX, |held| held.number);
+                self.evict_important(limit, written_too);
+            }
             Operation::Oldest(count) => {
                 // The line of what was written, as the peer sees it.
                 let written = self.held.iter().filter_map(|held| held.position);
@@ -378,6 +391,28 @@ impl Pair {
             |buffer, settle| buffer.confirm_up_to(id, settle),
         );
         self.compare();
+    }
+
+    /// Of those that may be dropped, the least urgent one that is not written, or else the one that was written first.
+    /// Without priorities the oldest one.
+    fn evict_important(&mut self, limit: u64, written_too: bool) {
+        let may = self.held.iter().filter(|held| {
+            held.number < limit && !held.terms.best_effort && (written_too || !held.is_written())
+        });
+        let victim = may.min_by_key(|held| match self.with_priorities {
+            true => (held.position, held.urgency, held.number),
+            false => (None, 0, held.number),
+        });
+        let victim = victim.cloned();
+        if let Some(victim) = &victim {
+            self.drop_unanswered(victim);
+        }
+        let number = victim.map(|victim| victim.number);
+        self.both(
+            Outcome::Overflowed,
+            |held| Some(held.number) == number,
+            |buffer, settle| assert_eq!(buffer.evict_important(limit, written_too, settle), number),
+        );
     }
 
     /// A message is dropped to which the peer may still reply.
@@ -636,13 +671,55 @@ impl Pair {
         }
     }
 
+    /// How much more fits, into all of the buffer and into half of it.
+    fn compare_room(&self, bytes: usize) {
+        let left = |part: usize| {
+            (
+                (self.max_bytes / part).saturating_sub(bytes),
+                (self.max_len / part).saturating_sub(self.held.len()),
+            )
+        };
+        assert_eq!(self.buffer.room(), left(1));
+        assert_eq!(self.buffer.half_room(), left(2));
+        assert_eq!(self.buffer.capacity(), (self.max_bytes, self.max_len));
+    }
+
+    /// The oldest message, and the one that was written first.
+    fn compare_first(&self) {
+        let first = self.held.first().map(|held| held.number);
+        assert_eq!(self.buffer.first(), first);
+        let written = self.held.iter().filter(|held| held.is_written());
+        let first_written = written.clone().filter_map(|held| held.position).min();
+        let position = match self.with_priorities {
+            true => first_written,
+            false => first,
+        };
+        assert_eq!(self.buffer.first_position(), position);
+        let important = written.filter(|held| !held.terms.best_effort);
+        let important = important.min_by_key(|held| held.position);
+        let important = important.map(|held| held.number);
+        assert_eq!(self.buffer.first_written(), important);
+    }
+
+    /// Invariant 6.
+    fn check_blocks(&self) {
+        let blocks = &self.buffer.blocks;
+        for (place, block) in blocks.iter().enumerate() {
+            assert!(block.live > 0 || place + 1 == blocks.len());
+            assert!(block.slots.capacity() <= BLOCK);
+        }
+    }
+
     /// Invariant 5, and what else the buffer tells of itself.
     fn compare(&self) {
         let held = &self.held;
         assert_eq!(self.buffer.len(), held.len());
         assert_eq!(self.buffer.is_empty(), held.is_empty());
         let sizes = held.iter().map(|held| held.terms.size as usize);
-        assert_eq!(self.buffer.bytes(), sizes.sum::<usize>());
+        let bytes = sizes.sum::<usize>();
+        assert_eq!(self.buffer.bytes(), bytes);
+        self.compare_room(bytes);
+        self.compare_first();
         let written = held.iter().filter(|held| held.is_written()).count();
         assert_eq!(self.buffer.written(), written);
         assert_eq!(self.buffer.has_more(), written < held.len());
@@ -658,10 +735,15 @@ impl Pair {
         if self.with_priorities {
             self.check_keys();
         }
+        self.check_blocks();
         // Of many a few are enough: not always the same ones.
         let step = 1 + held.len() / 32;
         for held in held.iter().skip(self.steps % step).step_by(step) {
             assert_eq!(self.buffer.get(held.number), Some(&held.message));
+        }
+        if step == 1 {
+            let all = held.iter().map(|held| (held.number, &held.message));
+            assert!(self.buffer.iter().eq(all));
         }
     }
 }

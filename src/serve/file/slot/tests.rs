@@ -1,6 +1,7 @@
 //! The slot with a socket that records what it is given.
 
 use super::*;
+use crate::serve::file::placeholder::REGION;
 
 fn source(length: u64) -> Source {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/CHANGELOG.md");
@@ -48,9 +49,19 @@ fn only_the_files_own_placeholders_in_order_are_expected() {
 }
 
 /// A socket that writes down what it is given.
-#[derive(Default)]
 struct Socket {
     calls: Vec<String>,
+    /// How much one sendfile(2) takes.
+    room: usize,
+}
+
+impl Default for Socket {
+    fn default() -> Self {
+        Self {
+            calls: Vec::new(),
+            room: 200,
+        }
+    }
 }
 
 impl Socket {
@@ -104,7 +115,11 @@ impl ByteStream for Socket {
         length: usize,
     ) -> Poll<io::Result<usize>> {
         self.calls.push(format!("file {at} {length}"));
-        Poll::Ready(Ok(length.min(200)))
+        Poll::Ready(Ok(length.min(self.room)))
+    }
+
+    fn cork(&mut self, cork: bool) {
+        self.calls.push(format!("cork {cork}"));
     }
 }
 
@@ -143,6 +158,37 @@ fn the_file_takes_the_placeholders_place() {
         "file 0 300",
         "file 200 100",
         "write the next response",
+    ];
+    assert_eq!(socket.calls, calls);
+}
+
+/// A file that takes several calls leaves in full packets.
+#[test]
+fn a_large_file_is_corked() {
+    let mut file = tempfile::tempfile().unwrap();
+    let length = REGION as u64 + 7;
+    io::Write::write_all(&mut file, &vec![7; REGION + 7]).unwrap();
+    let mut source = Source::new(std::sync::Arc::new(file), 0, length);
+    let mut socket = Socket {
+        room: REGION - 1,
+        ..Socket::default()
+    };
+    let cx = &mut Context::from_waker(Waker::noop());
+    while !source.is_sent() {
+        let left = usize::try_from(source.left()).unwrap();
+        assert!(matches!(
+            source.poll_send(&mut socket, cx, left),
+            Poll::Ready(Ok(_))
+        ));
+    }
+    let last = REGION - 1;
+    let calls = [
+        "cork true".to_owned(),
+        format!("file 0 {REGION}"),
+        // The page cache was asked up to there.
+        format!("file {last} 1"),
+        format!("file {REGION} 7"),
+        "cork false".to_owned(),
     ];
     assert_eq!(socket.calls, calls);
 }

@@ -140,14 +140,14 @@ impl Target {
         }
     }
 
-    /// A number that grows with each byte that the peer takes from the system, given the accepted bytes.
+    /// A number that grows with each byte that the peer takes from the system, given the accepted bytes. For a Unix socket
+    /// see [`reading`](Self::reading).
     pub(in crate::watcher) fn drained(self, accepted: u64) -> u64 {
         let drained = match self.held.kind() {
             Kind::Tcp { .. } => tcp::drained(self.descriptor),
             Kind::Mptcp => mptcp::drained(self.descriptor),
-            Kind::Unix => unix::drained(self.descriptor, accepted),
             Kind::Pipe => pipe::drained(self.descriptor, accepted),
-            Kind::Socket => None,
+            Kind::Unix | Kind::Socket => None,
         };
         match self.held {
             Held::Borrowed { .. } if !self.descriptor.is_same() => accepted,

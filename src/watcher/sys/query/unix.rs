@@ -14,11 +14,3 @@ use crate::state::Event;
 pub(super) fn examine(descriptor: Descriptor) -> Observation {
     socket::examine_by_poll(descriptor, Event::HungUp)
 }
-
-/// A number that grows with each byte that the peer reads. The queue counts memory instead of bytes, so it may be longer
-/// than all accepted bytes, but it is below 2^31 (`unix_outq_len` in net/unix/af_unix.c). Only differences of the result
-/// have a meaning.
-pub(super) fn drained(descriptor: Descriptor, accepted: u64) -> Option<u64> {
-    let waiting = descriptor.queued(libc::TIOCOUTQ)?;
-    Some((accepted + (1 << 31)).saturating_sub(waiting))
-}
