@@ -76,12 +76,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn heading() {
     println!(
-        "{:<16} {:>8} {:>21} {:>21} {:>9} {:>7} {:>9} {:>7}",
-        "", "bare", "monitored / bare", "bare / bare", "ns a call", "", "instr.", ""
+        "{:<16} {:>8} {:>21} {:>8} {:>21} {:>9} {:>7} {:>9} {:>7}",
+        "", "bare", "monitored / bare", "fastest", "bare / bare", "ns a call", "", "instr.", ""
     );
     println!(
-        "{:<16} {:>8} {:>21} {:>21} {:>9} {:>7} {:>9} {:>7}",
-        "", "MB/s", "p25 / p50 / p75", "p25 / p50 / p75", "bare", "more", "a call", "more"
+        "{:<16} {:>8} {:>21} {:>8} {:>21} {:>9} {:>7} {:>9} {:>7}",
+        "", "MB/s", "p25 / p50 / p75", "tenth", "p25 / p50 / p75", "bare", "more", "a call", "more"
     );
 }
 
@@ -97,9 +97,10 @@ fn line(name: &str, comparison: &Comparison) {
         None => format!("{:>9} {:>7}", "-", "-"),
     };
     println!(
-        "{name:<16} {:>8.0} {:>21} {:>21} {:>9.1} {:>7.1} {instructions}",
+        "{name:<16} {:>8.0} {:>21} {:>8.3} {:>21} {:>9.1} {:>7.1} {instructions}",
         comparison.megabytes_per_second(),
         ratios(comparison.throughput()),
+        comparison.fastest_throughput(),
         ratios(comparison.noise()),
         comparison.nanoseconds(),
         comparison.more_nanoseconds().median,
