@@ -9,6 +9,16 @@ source ci/checks
 
 cargo deny --version >/dev/null 2>&1 || missing cargo-deny "cargo install cargo-deny --locked"
 cargo deny --locked check --hide-inclusion-graph licenses bans sources
+
+# RUSTSEC-2026-0009, in every lock file, those of programs that are not published too.
+while read -r lock; do
+    version=$(grep -A1 -x 'name = "time"' "$lock" | sed -n 's/^version = "\(.*\)"$/\1/p' | sort -V | head -1)
+    if [[ -n $version && $(printf '%s\n' 0.3.47 "$version" | sort -V | head -1) != 0.3.47 ]]; then
+        echo "deny: $lock has time $version, which an RFC 2822 date makes overflow its stack: cargo update -p time" >&2
+        exit 1
+    fi
+done < <(git ls-files '*Cargo.lock')
+
 if [[ -n ${RUSTSEC_DB-} ]]; then
     mkdir -p target/advisories
     ln -sfn "$(realpath "$RUSTSEC_DB")" target/advisories/advisory-db-3157b0e258782691

@@ -48,7 +48,7 @@ pub(crate) fn all() -> io::Result<Vec<Observer>> {
 }
 
 /// A thread that is blocked in `poll(2)`: as fast as the kernel and std can tell.
-fn poll_thread() -> Observer {
+pub(crate) fn poll_thread() -> Observer {
     let (observer, mut sockets, reports) = observer("thread in poll(2)", "none");
     thread::spawn(move || {
         while let Some(socket) = sockets.blocking_recv() {
@@ -85,18 +85,24 @@ fn read_loop(flavour: &'static str, runtime: Runtime) -> Observer {
 
 /// A task that awaits `closed()`.
 fn hangup(flavour: &'static str, runtime: Runtime) -> Observer {
-    in_a_task(HANGUP, flavour, runtime, |socket, watching| async move {
-        let stream = MonitoredStream::new(tokio_stream(socket)?)?;
-        let closed = stream.closed();
-        watching();
-        closed.await;
-        Ok(Instant::now())
-    })
+    in_a_task(HANGUP, flavour, runtime, await_closed)
+}
+
+/// The watch of [`hangup`].
+pub(crate) async fn await_closed(
+    socket: TcpStream,
+    watching: Box<dyn FnOnce() + Send>,
+) -> io::Result<Instant> {
+    let stream = MonitoredStream::new(tokio_stream(socket)?)?;
+    let closed = stream.closed();
+    watching();
+    closed.await;
+    Ok(Instant::now())
 }
 
 /// A spawned task. `watch` is given a connection and what to call when it is about to be watched, and
 /// tells when it saw the end.
-fn in_a_task<Watch, Seen>(
+pub(crate) fn in_a_task<Watch, Seen>(
     name: &'static str,
     flavour: &'static str,
     runtime: Runtime,
@@ -142,7 +148,7 @@ fn observer(
     (observer, taken, report)
 }
 
-fn tokio_stream(socket: TcpStream) -> io::Result<tokio::net::TcpStream> {
+pub(crate) fn tokio_stream(socket: TcpStream) -> io::Result<tokio::net::TcpStream> {
     socket.set_nonblocking(true)?;
     tokio::net::TcpStream::from_std(socket)
 }

@@ -118,6 +118,18 @@ impl Comparison {
         self.pairs(|bare, monitored| bare.seconds_per_byte() / monitored.seconds_per_byte())
     }
 
+    /// The same of the fastest tenth of the slices: what the machine does beside them makes slices slower, and none faster.
+    pub(crate) fn fastest_throughput(&self) -> f64 {
+        let tenth = |slices: Vec<&Slice>| {
+            let mut times: Vec<f64> = slices.into_iter().map(Slice::seconds_per_byte).collect();
+            times.sort_unstable_by(f64::total_cmp);
+            times[times.len() / 10]
+        };
+        let bare = self.rounds.iter().flat_map(Round::bare).collect();
+        let monitored = self.rounds.iter().map(|round| &round.monitored).collect();
+        tenth(bare) / tenth(monitored)
+    }
+
     /// The same of the two bare slices, of which the later one is taken for the monitored one.
     pub(crate) fn noise(&self) -> Quartiles {
         Quartiles::of(

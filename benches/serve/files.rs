@@ -1,20 +1,27 @@
 //! Files: a large one, small ones, and readers that stall.
 
 use super::client::{ask, download, h2load, many_files, wrk};
-use super::median;
 use super::scratch::Scratch;
 use super::server::Server;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 7;
 const STALLED: usize = 1000;
 
-/// One client, one large file.
-pub(crate) fn large(servers: &[Server]) -> io::Result<()> {
-    let mut figures = vec![(Vec::new(), Vec::new()); servers.len()];
-    for _ in 0..ROUNDS {
-        for (server, (cpu, rate)) in servers.iter().zip(&mut figures) {
+/// What the turns of one server took for the large file.
+#[derive(Clone, Default)]
+pub(crate) struct Large {
+    /// The processor's time in milliseconds for a GiB.
+    pub(crate) cpu: Vec<f64>,
+    /// GiB a second.
+    pub(crate) rate: Vec<f64>,
+}
+
+/// One client, one large file; the servers take turns.
+pub(crate) fn large(servers: &[Server], rounds: usize) -> io::Result<Vec<Large>> {
+    let mut figures = vec![Large::default(); servers.len()];
+    for _ in 0..rounds {
+        for (server, Large { cpu, rate }) in servers.iter().zip(&mut figures) {
             let before = server.process.cpu();
             let took = download(server.address)? + download(server.address)?;
             rate.push(2.0 / took.as_secs_f64());
@@ -22,16 +29,11 @@ pub(crate) fn large(servers: &[Server]) -> io::Result<()> {
             cpu.push(used.as_secs_f64() * 1000.0 / 2.0);
         }
     }
-    println!("\n| server | CPU ms a GiB | GiB/s, one client |\n|---|---|---|");
-    for (server, (cpu, rate)) in servers.iter().zip(&figures) {
-        let name = server.name;
-        println!("| {name} | {:.0} | {:.2} |", median(cpu), median(rate));
-    }
-    Ok(())
+    Ok(figures)
 }
 
 /// The ways in which small files are asked for.
-const WAYS: [&str; 5] = [
+pub(crate) const WAYS: [&str; 5] = [
     "one file",
     "10 000 files",
     "a connection each",
@@ -39,8 +41,14 @@ const WAYS: [&str; 5] = [
     "HTTP/2",
 ];
 
-/// Many clients, small files, again and again.
-pub(crate) fn small(servers: &[Server], scratch: &Scratch) {
+/// Many clients, small files, again and again; the servers take turns. Requests a second, for each server and each of
+/// `ways`; none where a server or a client is not able to.
+pub(crate) fn small(
+    servers: &[Server],
+    scratch: &Scratch,
+    ways: &[&str],
+    rounds: usize,
+) -> Vec<Vec<Vec<f64>>> {
     let script = many_files(scratch).unwrap_or_default();
     let ask = |server: &Server, way| match way {
         "one file" => wrk(&server.url("/small"), &[]),
@@ -49,25 +57,15 @@ pub(crate) fn small(servers: &[Server], scratch: &Scratch) {
         "TLS" => wrk(&format!("https://{}/small", server.tls?), &[]),
         _ => h2load(&format!("https://{}/small", server.tls?)),
     };
-    let mut figures = vec![[(); WAYS.len()].map(|()| Vec::new()); servers.len()];
-    for _ in 0..ROUNDS {
-        for (number, way) in WAYS.into_iter().enumerate() {
+    let mut figures = vec![vec![Vec::new(); ways.len()]; servers.len()];
+    for _ in 0..rounds {
+        for (number, way) in ways.iter().enumerate() {
             for (server, figures) in servers.iter().zip(&mut figures) {
-                figures[number].extend(ask(server, way));
+                figures[number].extend(ask(server, *way));
             }
         }
     }
-    println!(
-        "\n| 4 KiB files/s | {} |\n|---|---|---|---|---|---|",
-        WAYS.join(" | ")
-    );
-    for (server, figures) in servers.iter().zip(&figures) {
-        let figures = figures.each_ref().map(|figures| match &figures[..] {
-            [] => "–".to_owned(),
-            figures => format!("{:.0}", median(figures)),
-        });
-        println!("| {} | {} |", server.name, figures.join(" | "));
-    }
+    figures
 }
 
 /// Clients that ask for the large file and do not read it.

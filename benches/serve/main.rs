@@ -19,10 +19,14 @@ mod proxy;
 mod scratch;
 mod server;
 
+use files::WAYS;
 use scratch::Scratch;
 use server::Server;
 use std::io;
 use std::path::Path;
+
+/// How often each server has its turn.
+const ROUNDS: usize = 7;
 
 fn main() -> io::Result<()> {
     let (mut thorough, mut wanted) = (false, Vec::new());
@@ -42,10 +46,10 @@ fn main() -> io::Result<()> {
     let wants = |what: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == what);
     let scratch = Scratch::new()?;
     if wants("large") {
-        files::large(&started(&scratch))?;
+        tell_large(&started(&scratch))?;
     }
     if wants("small") {
-        files::small(&started(&scratch), &scratch);
+        tell_small(&started(&scratch), &scratch);
     }
     if wants("stalled") {
         files::stalled(&started(&scratch))?;
@@ -57,6 +61,34 @@ fn main() -> io::Result<()> {
         proxy::measure(&scratch)?;
     }
     Ok(())
+}
+
+fn tell_large(servers: &[Server]) -> io::Result<()> {
+    let figures = files::large(servers, ROUNDS)?;
+    println!("\n| server | CPU ms a GiB | GiB/s, one client |\n|---|---|---|");
+    for (server, figures) in servers.iter().zip(&figures) {
+        let (name, cpu, rate) = (server.name, median(&figures.cpu), median(&figures.rate));
+        println!("| {name} | {cpu:.0} | {rate:.2} |");
+    }
+    Ok(())
+}
+
+fn tell_small(servers: &[Server], scratch: &Scratch) {
+    let figures = files::small(servers, scratch, &WAYS, ROUNDS);
+    println!(
+        "\n| 4 KiB files/s | {} |\n|---|---|---|---|---|---|",
+        WAYS.join(" | ")
+    );
+    for (server, figures) in servers.iter().zip(&figures) {
+        let figures: Vec<_> = figures
+            .iter()
+            .map(|figures| match &figures[..] {
+                [] => "–".to_owned(),
+                figures => format!("{:.0}", median(figures)),
+            })
+            .collect();
+        println!("| {} | {} |", server.name, figures.join(" | "));
+    }
 }
 
 fn strings(arguments: &[String]) -> Vec<&str> {

@@ -12,6 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// A bounded queue from the producer of items to the response that carries them.
@@ -62,7 +63,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 /// # }
 /// ```
 pub fn producer<T>(monitor: &Monitor, room: usize) -> (Producer<T>, ProducerStream<T>) {
-    let (sender, receiver) = mpsc::channel(room);
+    let (sender, receiver) = mpsc::channel(room.min(Semaphore::MAX_PERMITS));
     let shared = Request::new(monitor);
     let items = ProducerStream::new(receiver, monitor.closed(), shared.clone());
     (Producer::new(sender, shared), items)

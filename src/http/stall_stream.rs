@@ -17,7 +17,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Like [`producer`](super::producer()), with a stall policy: the client must take the items at the rate of `policy`.
 ///
@@ -60,7 +60,7 @@ pub fn producer_with_policy<T: Send + 'static>(
     room: usize,
     policy: StallPolicy,
 ) -> io::Result<(Producer<T>, StallStream<T>)> {
-    let (sender, receiver) = mpsc::channel(room);
+    let (sender, receiver) = mpsc::channel(room.min(Semaphore::MAX_PERMITS));
     let shared = Request::new(monitor);
     let request = shared.clone();
     let items = StallStream {

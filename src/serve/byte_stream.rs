@@ -35,7 +35,7 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     }
 
     /// Makes the kernel send full packets only, until it is told otherwise.
-    fn cork(&self, cork: bool) {
+    fn cork(&mut self, cork: bool) {
         let _ = cork;
     }
 }
@@ -66,7 +66,7 @@ impl ByteStream for MonitoredStream<TcpStream> {
         })
     }
 
-    fn cork(&self, cork: bool) {
+    fn cork(&mut self, cork: bool) {
         // It saves work, and changes no byte: a socket that does not have it (MPTCP before Linux 5.16) does without.
         let _ = rustix::net::sockopt::set_tcp_cork(self.get_ref(), cork);
     }

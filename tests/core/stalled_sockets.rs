@@ -2,7 +2,7 @@
 
 #![cfg(unix)]
 
-use crate::support::{Pair, Tcp4, Unix, pour, reason, soon, stall};
+use crate::support::{DEADLINE, Pair, Tcp4, Unix, pour, reason, soon, stall};
 use hangup::{CloseReason, MonitorConfig, MonitoredStream};
 use std::io::Read;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -120,6 +120,45 @@ async fn a_peer_that_reads_small_messages() {
     assert!(!monitor.is_closed());
     drop((stop, stream));
     thread.join().unwrap();
+}
+
+/// A task looks until nothing is owed. Each write of a conversation started one: six system calls for a request that a
+/// proxy passes on.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_conversation_has_one_task() {
+    if cfg!(hangup_fallback) {
+        println!("skipped: a_conversation_has_one_task: what has drained is known on Linux only");
+        return;
+    }
+    let (ours, mut peer) = Tcp4::pair();
+    let window = Duration::from_secs(1200);
+    let mut stream = MonitoredStream::with_config(ours, &stall(1, window)).unwrap();
+    let monitor = stream.monitor();
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    // The runtime has reported that the socket is writable: a pending write would be judged too.
+    soon("room", stream.get_ref().writable()).await.unwrap();
+    let before = tasks();
+    for (said, running) in [(1, 0), (2, 1), (3, 1), (4, 1)] {
+        stream.write_all(b"x").await.unwrap();
+        peer.read_exact(&mut [0]).unwrap();
+        // Before the task runs, so it finds that nothing is owed.
+        let began = std::time::Instant::now();
+        while monitor.transfer().acknowledged != Some(said) {
+            assert!(began.elapsed() < DEADLINE, "no acknowledgement");
+            std::thread::yield_now();
+        }
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(tasks() - before, running, "after {said} writes");
+    }
+    tokio::time::sleep(window / 4).await;
+    assert_eq!(tasks(), before, "nothing was written for a while");
 }
 
 mod under_tls {

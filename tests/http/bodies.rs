@@ -4,8 +4,10 @@ use crate::support::soon;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use futures_test::task::new_count_waker;
-use hangup::http::{BodyError, Exchange, Gone, GoneReason, Producer, ProducerStream, producer};
-use hangup::{CloseReason, MonitoredListener, MonitoredStream};
+use hangup::http::{
+    BodyError, Exchange, Gone, GoneReason, Producer, ProducerStream, producer, producer_with_policy,
+};
+use hangup::{CloseReason, MonitoredListener, MonitoredStream, StallPolicy};
 use hangup::{UntilClosed, UntilClosedExt};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -18,6 +20,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
@@ -166,6 +169,20 @@ async fn items_end_with_their_producer() {
     drop(third);
     drop(producer);
     assert_eq!(items.collect::<Vec<_>>().await, [1, 2]);
+}
+
+/// The largest room means no limit.
+#[tokio::test]
+async fn a_producer_with_the_largest_room() {
+    let stream = connection();
+    let (mut items, mut queue) = producer(&stream.monitor(), usize::MAX);
+    items.send(1).await.unwrap();
+    assert_eq!(queue.next().await, Some(1));
+    let policy = StallPolicy::new(1, Duration::from_secs(3600));
+    let judged = producer_with_policy(&stream.monitor(), usize::MAX, policy);
+    let (mut items, mut queue) = judged.unwrap();
+    items.send(2).await.unwrap();
+    assert_eq!(queue.next().await.unwrap().unwrap(), 2);
 }
 
 #[tokio::test]

@@ -319,6 +319,7 @@ async fn paths() {
     for (path, location) in [
         ("/sub", "/sub/"),
         ("/sub?a=b", "/sub/?a=b"),
+        ("/sub?a=ü%20", "/sub/?a=%C3%BC%20"),
         ("//evil.example.com", "/evil.example.com/"),
         ("///evil.example.com", "/evil.example.com/"),
         ("http://elsewhere.example.com/sub", "/sub/"),

@@ -18,7 +18,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Many times the default of `max_control_frames`.
-const MESSAGES: usize = 20_000;
+const MESSAGES: usize = 5000;
 
 const MESSAGE: Bytes = Bytes::from_static(b"a message");
 

@@ -27,9 +27,7 @@ pub(crate) const STORES: [(&str, Open); 3] = [
     ("hangup", |path, fsync| {
         Ok(Box::new(StoreOptions::new().fsync(fsync).open(path)?))
     }),
-    ("redb", |path, fsync| {
-        Ok(Box::new(Redb::open(path, fsync)?))
-    }),
+    ("redb", |path, fsync| Ok(Box::new(Redb::open(path, fsync)?))),
     ("sqlite", |path, fsync| {
         Ok(Box::new(Sqlite::open(path, fsync)?))
     }),
@@ -65,7 +63,10 @@ pub(crate) fn run(store: Box<dyn Store>, senders: usize) -> Result<(f64, f64)> {
         count += thread.join().map_err(|_| "a sender panicked")?;
     }
     let seconds = start.elapsed().as_secs_f64();
-    Ok((count as f64 / seconds, (written()? - before) as f64 / count as f64))
+    Ok((
+        count as f64 / seconds,
+        (written()? - before) as f64 / count as f64,
+    ))
 }
 
 fn keep(mut store: Box<dyn Store>, queue: &Receiver<Waiting>) -> Result<()> {

@@ -253,6 +253,43 @@ pub trait Store: Send + 'static {
     /// # Errors
     ///
     /// If they cannot be removed.
+    ///
+    /// To send dead letters again, after the cause is removed. Each one is removed when its message has been accepted, so a crash
+    /// in between can only send it twice:
+    ///
+    /// ```
+    /// # #[cfg(feature = "durable")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{DiskStore, Fsync, Outbox, Record, Store};
+    /// use tokio::net::TcpStream;
+    /// use tokio_util::codec::LinesCodec;
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("hangup-again-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let path = directory.join("outbox");
+    /// let mut old = DiskStore::open(&path, Fsync::Each)?;
+    /// # old.append(&[(0, Bytes::from("door 99 opened"))])?;
+    /// # old.bury(0, "unknown door")?;
+    /// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .durable(DiskStore::open(directory.join("second"), Fsync::Each)?)
+    ///     .spawn()?;
+    /// for letter in old.dead_letters()? {
+    ///     let message = String::from_bytes(letter.message().clone()).map_err(|error| error.to_string())?;
+    ///     drop(outbox.send(message).await?);
+    ///     old.remove_dead_letters(&[letter.number()])?;
+    /// }
+    /// assert!(old.dead_letters()?.is_empty());
+    /// assert_eq!(outbox.status().queued, 1);
+    /// # outbox.shutdown(std::time::Duration::ZERO).await;
+    /// # drop(old);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "durable"))]
+    /// # fn main() {}
+    /// ```
     fn remove_dead_letters(&mut self, numbers: &[u64]) -> io::Result<()> {
         let _ = numbers;
         Ok(())

@@ -43,6 +43,49 @@ use std::error::Error;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The next version of that program has a field more, and still reads the records that the previous one left in the store:
+///
+/// ```
+/// use bytes::Bytes;
+/// use hangup::outbox::Record;
+/// use std::error::Error;
+///
+/// #[derive(Debug, PartialEq)]
+/// struct Event {
+///     door: u32,
+///     text: String,
+///     /// `None` in records of version 1.
+///     floor: Option<i32>,
+/// }
+///
+/// impl Record for Event {
+///     fn to_bytes(&self) -> Bytes {
+///         let floor = self.floor.map_or("-".to_owned(), |floor| floor.to_string());
+///         format!("2 {} {floor} {}", self.door, self.text).into()
+///     }
+///
+///     fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
+///         let line = String::from_utf8(bytes.into())?;
+///         let (version, rest) = line.split_once(' ').ok_or("no version")?;
+///         let (door, rest) = rest.split_once(' ').ok_or("no door")?;
+///         let (floor, text) = match version {
+///             "1" => (None, rest),
+///             "2" => rest.split_once(' ').map(|(floor, text)| (floor.parse().ok(), text)).ok_or("no floor")?,
+///             _ => return Err(format!("not an event of version 1 or 2: {line:?}").into()),
+///         };
+///         Ok(Self { door: door.parse()?, text: text.into(), floor })
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+/// let old = Event::from_bytes(Bytes::from("1 7 opened by hand"))?;
+/// assert_eq!(old, Event { door: 7, text: "opened by hand".into(), floor: None });
+/// let new = Event { door: 7, text: "opened".into(), floor: Some(-1) };
+/// assert_eq!(Event::from_bytes(new.to_bytes())?, new);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Record: Sized {
     /// Turns the message into bytes. Called once, by [`send`](crate::outbox::Outbox::send), on the task of the sender.
     fn to_bytes(&self) -> Bytes;

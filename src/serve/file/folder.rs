@@ -2,6 +2,7 @@
 
 use super::body::FileBody;
 use super::coding::{self, Coding};
+use super::folder_response::FolderResponse;
 use super::open::Opened;
 use super::response::{self, Asked};
 use super::target::Target;
@@ -9,6 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use http::header::LOCATION;
 use http::{HeaderValue, Request, Response, StatusCode};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -80,47 +82,6 @@ pub struct ServeFolder {
     folder: Arc<Dir>,
     index: Option<Arc<Path>>,
     precompressed: bool,
-}
-
-/// The answer of a folder to a request: [`ServeFolder::get`].
-///
-/// For a program that lists directories itself:
-///
-/// ```
-/// use hangup::serve::{FileBody, FolderResponse, ServeFolder};
-/// use http::{Request, Response};
-///
-/// async fn answer(folder: &ServeFolder, request: &Request<()>) -> std::io::Result<Response<FileBody>> {
-///     Ok(match folder.get(request).await {
-///         FolderResponse::Response(response) => response,
-///         FolderResponse::Directory(path) => {
-///             let list = format!("the directory {}\n", path.display());
-///             Response::new(FileBody::from(bytes::Bytes::from(list)))
-///         }
-///         other => panic!("{other:?}"),
-///     })
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> std::io::Result<()> {
-/// # let directory = std::env::temp_dir().join(format!("hangup-answer-{}", std::process::id()));
-/// std::fs::create_dir_all(directory.join("reports"))?;
-/// let folder = ServeFolder::open(&directory)?;
-/// let request = Request::get("/reports/").body(()).unwrap();
-/// assert_eq!(answer(&folder, &request).await?.status(), 200);
-/// let missing = Request::get("/missing").body(()).unwrap();
-/// assert_eq!(answer(&folder, &missing).await?.status(), 404);
-/// # std::fs::remove_dir_all(&directory)
-/// # }
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum FolderResponse {
-    /// A response: the file, a redirect, an error.
-    Response(Response<FileBody>),
-    /// A directory without an index, by its path below the folder. [`ServeFolder`] as a service answers
-    /// with status 404; a program may list it.
-    Directory(PathBuf),
 }
 
 impl ServeFolder {
@@ -308,12 +269,6 @@ impl ServeFolder {
     }
 }
 
-impl From<Response<FileBody>> for FolderResponse {
-    fn from(response: Response<FileBody>) -> Self {
-        Self::Response(response)
-    }
-}
-
 fn with_suffix(path: &Path, coding: Coding) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(coding.suffix);
@@ -325,7 +280,8 @@ fn redirect(target: &Target, query: Option<&str>) -> Response<FileBody> {
     let mut location = target.as_directory();
     if let Some(query) = query {
         location.push('?');
-        location.push_str(query);
+        // A query may come with characters of UTF-8, and a URI has ASCII alone (RFC 3986, section 2).
+        location.extend(utf8_percent_encode(query, CONTROLS));
     }
     let mut response = response::message(StatusCode::PERMANENT_REDIRECT);
     match HeaderValue::try_from(location) {

@@ -9,6 +9,7 @@ mod coding;
 mod cold;
 mod conditions;
 mod folder;
+mod folder_response;
 mod head;
 mod open;
 mod placeholder;
@@ -22,7 +23,8 @@ mod target;
 mod version;
 
 pub use body::FileBody;
-pub use folder::{FolderResponse, ServeFolder};
+pub use folder::ServeFolder;
+pub use folder_response::FolderResponse;
 pub(super) use polling::Polling;
 pub use single::{FileSource, file};
 pub(super) use slot::Slot;

@@ -51,6 +51,38 @@ use tower_service::Service;
 ///     Ok(())
 /// }
 /// ```
+///
+/// HTTPS, with the feature `tls`: give it a [`TlsListener`](crate::tls::TlsListener). The server offers HTTP/2 and HTTP/1.1 by
+/// ALPN, and counts handshakes that fail:
+///
+/// ```
+/// # #[cfg(feature = "ring")] {
+/// use axum::{Router, routing::get};
+/// use hangup::MonitoredListener;
+/// use hangup::serve::{LimitReason, serve};
+/// use hangup::tls::TlsListener;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # let acceptor = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/doctest_acceptor.in"));
+/// # let runtime = tokio::runtime::Runtime::new().unwrap();
+/// # runtime.block_on(async {
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let (sender, mut limits) = tokio::sync::mpsc::unbounded_channel();
+/// let router = Router::new().route("/", get(async || "hello"));
+/// let server = serve(TlsListener::new(listener, acceptor), router)
+///     .on_limit(move |event| drop(sender.send(event.reason)));
+/// tokio::spawn(server.into_future());
+///
+/// // A client that speaks plain HTTP to this port.
+/// let mut client = tokio::net::TcpStream::connect(address).await?;
+/// client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+/// let _ = client.read_to_end(&mut Vec::new()).await;
+/// assert_eq!(limits.recv().await, Some(LimitReason::Handshake));
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// # }
+/// ```
 pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
     Server {
         listener,

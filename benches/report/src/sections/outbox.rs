@@ -1,0 +1,62 @@
+//! The outbox beside a bare `FramedWrite`.
+
+#[path = "../../../outbox/compare.rs"]
+#[expect(dead_code, reason = "the least rate is the benchmark's to judge")]
+mod compare;
+#[path = "../../../outbox/peer.rs"]
+mod peer;
+
+use crate::Result;
+use crate::plot::ratios;
+use crate::section::Measured;
+use crate::spread::Spread;
+use compare::{CASES, compare};
+use std::time::Duration;
+use tokio::runtime::Builder;
+
+const TIME: Duration = Duration::from_secs(4);
+
+pub(crate) fn measure() -> Result<Measured> {
+    let mut measured = Measured::default();
+    measured.paragraph(
+        "Messages a second through an outbox that keeps each until the peer's TCP has acknowledged it, and through a bare\n\
+         `FramedWrite` of the same codec, which keeps nothing, in turns.",
+    );
+    let mut rows = Vec::new();
+    let mut drawn = Vec::new();
+    for case in CASES {
+        for name in ["multi-thread", "current-thread"] {
+            let runtime = match name {
+                "multi-thread" => Builder::new_multi_thread().enable_all().build()?,
+                _ => Builder::new_current_thread().enable_all().build()?,
+            };
+            let turns = compare(&runtime, case, TIME)?;
+            let ratio = Spread::of(turns.ratios);
+            measured.spread(&format!("{}.{name}", case.size), ratio, 2);
+            drawn.push((format!("{} B, {name}", case.size), ratio));
+            rows.push([
+                case.size.to_string(),
+                name.to_owned(),
+                format!("{:.0}", Spread::of(turns.bare).median),
+                format!("{:.0}", Spread::of(turns.outbox).median),
+                format!("{ratio:.2}"),
+            ]);
+        }
+    }
+    measured.table(
+        [
+            "message, bytes",
+            "runtime",
+            "bare, a second",
+            "outbox, a second",
+            "outbox, of bare",
+        ],
+        rows,
+    );
+    measured.plot(
+        "outbox",
+        "What the outbox has of the bare rate",
+        ratios("outbox, of bare (1: the same)", &drawn)?,
+    );
+    Ok(measured)
+}
