@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Faults in one room, made by cargo-mutants, and whether the tests of that room fail: `ci/mutants.sh ROOM [K/N]`. With
 # K/N every Nth mutant, beginning with the Kth (from 0): a random sample of fixed size, or one night of N. A mutant takes
-# one to two minutes, nearly all of it compilation. The results are in `target/mutants/ROOM/mutants.out`.
+# minutes, nearly all of them to compile it. The results are in `target/mutants/ROOM/mutants.out`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source ci/checks
