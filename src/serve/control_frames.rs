@@ -89,6 +89,8 @@ impl ControlFrames {
         self.counted <= self.max || self.is_allowed(frames, earned.get())
     }
 
+    /// More than the maximum have been counted: allows what the connection has earned since, and begins a new window
+    /// if the last one is over.
     fn is_allowed(&mut self, frames: u64, earned: u64) -> bool {
         if self.counted <= self.max + (earned - self.earned) {
             return true;

@@ -83,6 +83,7 @@ impl Linger {
         }
     }
 
+    /// Ready when the client has paused, or the time for lingering has passed. Only the second is a limit that is reported.
     fn poll_timer(&mut self, connection: &ConnectionState, cx: &mut Context<'_>) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();

@@ -106,6 +106,7 @@ pub(super) mod sealed {
     pub trait IntoAccept: Send + 'static {
         type Accept: Accept;
 
+        /// Makes the listener one that the server can poll.
         fn into_accept(self, setup: Setup) -> Self::Accept;
     }
 
@@ -116,6 +117,7 @@ pub(super) mod sealed {
         /// A connection whose handshake is done.
         type Stream: ByteStream;
 
+        /// Accepts one connection. A Unix socket has no address. After an error it is polled again, later.
         fn poll_accept(
             &mut self,
             cx: &mut Context<'_>,
@@ -124,6 +126,7 @@ pub(super) mod sealed {
         /// An accept failed with another error than the one before.
         fn accept_failed(&self, error: &io::Error);
 
+        /// The monitor of a connection, which lives through the handshake.
         fn monitor(accepted: &Self::Accepted) -> Monitor;
 
         /// The handshake.

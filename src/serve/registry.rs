@@ -148,6 +148,7 @@ impl Table {
         self.remove(id?)
     }
 
+    /// Removes a connection, and the entry of its address with the last connection of it.
     fn remove(&mut self, id: u64) -> Option<Arc<ConnectionState>> {
         let connection = self.connections.remove(&id)?;
         if let Some(prefix) = connection.prefix()

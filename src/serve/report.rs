@@ -28,6 +28,7 @@ struct Line {
 }
 
 impl Report {
+    /// A limit was reached: counts it, calls the program's handler, and logs a warning if one is due.
     pub(super) fn limit(&self, reason: LimitReason, peer: Option<SocketAddr>) {
         let unlogged = self.count(reason);
         #[cfg(feature = "metrics")]

@@ -72,6 +72,7 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
+    /// The body of a request on this connection. Its rate is not measured until the service has to wait for it.
     pub(super) fn new(body: Incoming, connection: Arc<ConnectionState>) -> Self {
         Self {
             body,

@@ -38,6 +38,7 @@ struct StreamBody {
 }
 
 impl<B> ResponseBody<B> {
+    /// The body of a service. `stream` has the progress of the response on HTTP/2, and is `None` on HTTP/1.
     pub(super) fn new(body: B, guard: RequestGuard, stream: Option<Arc<Progress>>) -> Self {
         let stream = stream.map(|progress| StreamBody {
             progress,
@@ -50,6 +51,7 @@ impl<B> ResponseBody<B> {
         }
     }
 
+    /// A body of the server's own, which explains a status.
     pub(super) fn message(text: &'static str, guard: RequestGuard) -> Self {
         let text = Some(Bytes::from_static(text.as_bytes()));
         Self {
@@ -65,6 +67,8 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    /// The next frame. While the service's body is polled, a [`FileBody`](crate::serve::FileBody) in it can see for which
+    /// connection that is.
     fn poll(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -110,6 +110,7 @@ where
     Ok(Summary::new(connections, drained, server.report.counts()))
 }
 
+/// What a listener applies to its connections, unless the program has configured the listener.
 fn setup(server: &ServerState, versions: Versions, nodelay: bool) -> Setup {
     let mut monitor = MonitorConfig::new().dead_peer_timeout(server.limits.dead_peer_timeout);
     if let Some(policy) = server.limits.stall_policy {
@@ -129,6 +130,8 @@ fn setup(server: &ServerState, versions: Versions, nodelay: bool) -> Setup {
     }
 }
 
+/// Tells every connection to end after its present request, and waits. After `timeout`, or the program's second signal,
+/// the rest is aborted with a reset, so that no client takes a part of a response for the whole.
 async fn drain(registry: &Registry, stop: &mut Stop, timeout: Duration) -> Drained {
     let open = registry.len();
     registry.for_each(|connection| connection.command(Command::Drain));

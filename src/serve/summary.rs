@@ -60,6 +60,7 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// `limits` has each limit that was reached, and how often.
     pub(super) fn new(connections: u64, drained: Drained, limits: Vec<(LimitReason, u64)>) -> Self {
         Self {
             connections,

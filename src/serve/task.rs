@@ -130,6 +130,7 @@ async fn unless_commanded<T>(
 
 /// A connection of hyper's.
 trait Http: Future<Output = hyper::Result<()>> {
+    /// Asks hyper to end the connection after the requests in progress. On HTTP/2 it sends a GOAWAY.
     fn goodbye(self: Pin<&mut Self>);
 }
 
@@ -205,6 +206,7 @@ async fn drive(connection: &ConnectionState, mut http: Pin<Box<impl Http>>, is_h
     }
 }
 
+/// The next command other than to go on.
 async fn commands(connection: &ConnectionState) -> Command {
     loop {
         connection.next_command().await;
@@ -288,6 +290,8 @@ impl Clock {
         Some((self.drained.map_or(due, |drained| drained.min(due)), reason))
     }
 
+    /// A limit was reached: reports it. An idle HTTP/2 client gets a GOAWAY and a moment for its answer; any other connection
+    /// ends at once.
     fn over(&mut self, connection: &ConnectionState, reason: LimitReason) -> Over {
         if self.parting.is_some() {
             return Over::End;

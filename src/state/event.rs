@@ -79,6 +79,7 @@ pub(crate) enum DetectedBy {
 }
 
 impl DetectedBy {
+    /// The name in events of tracing and labels of metrics. It does not change between versions.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Watcher => "watcher",

@@ -45,6 +45,7 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// A connection that is open in both directions.
     pub(crate) fn new(half_close: HalfClose) -> Self {
         Self {
             fin_closes: half_close.closes(),

@@ -136,6 +136,8 @@ impl SharedState {
         Ok(())
     }
 
+    /// A receiver of the stream's channel, which is made for the first one. After the close each receiver gets a channel of
+    /// its own, whose sender is gone: so `changed` fails at once, and nobody waits for a change that cannot come.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
         let mut cell = self.lock();
         let status = cell.state.status().clone();

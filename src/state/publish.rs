@@ -61,10 +61,12 @@ pub(crate) fn publish(channel: watch::Sender<Status>, status: Status) {
     }
 }
 
+/// Takes the oldest publication. The lock is not held while it is published.
 fn next() -> Option<Publication> {
     lock(&WORK).waiting.pop_front()
 }
 
+/// A thread that publishes. It ends after it had nothing to do for [`IDLE`].
 fn run() {
     loop {
         while let Some(publication) = next() {

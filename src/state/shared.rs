@@ -75,6 +75,7 @@ impl AsRef<Self> for SharedState {
 }
 
 impl SharedState {
+    /// The state of an open stream, without observers.
     pub(crate) fn new(half_close: HalfClose) -> Self {
         Self {
             flags: AtomicU8::new(0),
@@ -179,6 +180,7 @@ impl SharedState {
         self.after_call(Deferred::Wake(waker));
     }
 
+    /// Does it now, or leaves it to the end of the call that is under way. So a call never sees the state change under it.
     fn after_call(&self, deferred: Deferred) {
         let mut cell = self.lock();
         // The end of the call sees the flag, takes the lock after us, and finds the list complete.
@@ -213,6 +215,10 @@ impl SharedState {
         wake(wakers);
     }
 
+    /// Applies the events, and tells the observers of a change. It releases the lock before it wakes anybody.
+    ///
+    /// The order is: the flag by which calls are refused, the blocked writer and reader, the futures, the token, and the
+    /// watch channel. An observer that is told early can therefore rely on writes being refused (invariant 2).
     fn settle(
         &self,
         mut cell: MutexGuard<'_, Cell>,

@@ -58,6 +58,9 @@ impl AckTracker {
         self.agreed == Some(false) || !self.is_known && !tells
     }
 
+    /// The number of acknowledged bytes now; `None` if it was never known. It never goes down.
+    ///
+    /// `backlog` asks the kernel for all its counts, and `owed` for the unacknowledged bytes alone.
     fn update(
         &mut self,
         shared: &SharedState,
@@ -83,6 +86,8 @@ impl AckTracker {
         self.is_known.then_some(known)
     }
 
+    /// Asks the kernel, and checks that its counts and the stream's belong to the same moment. `None` if they do not: then the
+    /// last known number counts.
     fn measure(
         &mut self,
         shared: &SharedState,

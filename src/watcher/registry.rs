@@ -47,6 +47,8 @@ impl Registration {
         Self::added(socket, |notifier, token| notifier.add_epoll(epoll, token))
     }
 
+    /// Enters the socket into the table, and `add`s it to the notifier under the key of its entry. If a step fails, the steps
+    /// before it are undone.
     fn added(
         socket: &Arc<Socket>,
         add: impl FnOnce(&Notifier, u64) -> io::Result<()>,

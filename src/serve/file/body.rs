@@ -99,6 +99,7 @@ impl FileBody {
         Self::from(Bytes::new())
     }
 
+    /// The bytes `start..end` of the file. With a connection the kernel may send them; otherwise they are read.
     pub(super) fn part(
         file: Arc<File>,
         start: u64,
@@ -159,6 +160,7 @@ impl FilePart {
         self.end - self.at
     }
 
+    /// The next bytes, which are placeholders if the kernel sends the file. It is not called when nothing is left.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         loop {
             match &mut self.way {
@@ -182,6 +184,8 @@ impl FilePart {
         }
     }
 
+    /// Asks the connection to send the file, if all of this holds: hyper polls the body for this connection, the rest is
+    /// larger than one part, and the kernel can send from this file. Otherwise the file is read.
     fn first_way(&self, cx: &Context<'_>) -> Way {
         let connection = self.connection.as_ref();
         let Some(connection) = connection.filter(|to| to.slot.is_open() && Polling::is_of(to))

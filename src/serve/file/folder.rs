@@ -200,6 +200,7 @@ impl ServeFolder {
         self.clone().answer(Asked::new(request))
     }
 
+    /// Refuses what is no GET or HEAD (405), and a path that is not a path below the folder (404).
     async fn answer(self, asked: Asked) -> FolderResponse {
         if !asked.is_allowed() {
             return response::not_allowed().into();
@@ -210,6 +211,8 @@ impl ServeFolder {
         }
     }
 
+    /// Opens what the path names. A directory without the slash at its end is redirected to the path with it, because links
+    /// in its index are relative to that.
     async fn find(&self, asked: Asked, target: &Target) -> FolderResponse {
         if !target.is_directory
             && let Some((opened, coding)) = self.compressed(&asked, &target.path).await
@@ -233,6 +236,7 @@ impl ServeFolder {
         }
     }
 
+    /// The index file of a directory, compressed if the client accepts that. Without one the caller answers.
     async fn index_of(&self, asked: Asked, target: &Target) -> FolderResponse {
         if let Some(index) = &self.index {
             let path = target.path.join(index);

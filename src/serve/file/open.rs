@@ -71,6 +71,7 @@ fn open_cached(_: Option<&Dir>, _: &Path) -> Option<io::Result<File>> {
     None
 }
 
+/// Opens a path that the program has chosen.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
     options.read(true);
@@ -83,6 +84,8 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Opens a path that a client has chosen. cap-std follows no `..` and no symbolic link to the outside (`RESOLVE_BENEATH`,
+/// openat2(2)).
 fn open_below(folder: &Dir, path: &Path) -> io::Result<File> {
     let mut options = cap_std::fs::OpenOptions::new();
     options.read(true);

@@ -28,6 +28,8 @@ pub(super) fn wanted(headers: &HeaderMap, length: u64) -> Wanted {
     }
 }
 
+/// The one range of a field. `None` if the field is to be ignored: another unit, several ranges, or a syntax error
+/// (RFC 9110, section 14.2).
 fn of_field(field: &HeaderValue, length: u64) -> Option<Wanted> {
     let (unit, ranges) = field.to_str().ok()?.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {

@@ -183,6 +183,8 @@ pub(super) fn failed(error: &io::Error) -> Response<FileBody> {
     })
 }
 
+/// Whether the path is wrong, and not the server: it names nothing, nothing that can be served, or nothing below the folder
+/// (`EXDEV`, openat2(2)).
 fn is_of_path(error: &io::Error) -> bool {
     let kind = matches!(
         error.kind(),

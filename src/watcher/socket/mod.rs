@@ -76,6 +76,9 @@ impl Socket {
         Self::with_target(None, half_close, None)
     }
 
+    /// The state of a stream on `target`; without one, of a stream that nobody watches.
+    ///
+    /// What the kind of descriptor can tell is asked here once, because calls ask for it without the lock.
     fn with_target(
         target: Option<Target>,
         half_close: HalfClose,

@@ -42,6 +42,8 @@ impl Notifier {
         nested::register(epoll).map(|epoll| Self { epoll })
     }
 
+    /// Watches a descriptor. Errors and hang-ups are reported without being asked for (`EPOLLERR`, `EPOLLHUP`, epoll_ctl(2)),
+    /// and input is not: unread data does not wake the watcher. Edge-triggered, so each news is told once.
     pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         let flags = EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, fd, EventData::new_u64(token), flags).map_err(|error| {
@@ -76,6 +78,8 @@ impl Notifier {
         unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_DEL, raw, std::ptr::null_mut()) };
     }
 
+    /// Waits until something has happened, and adds the tokens of at most [`BATCH`] descriptors. Cancel safe: it takes
+    /// news from the epoll only when it is about to return.
     pub(in crate::watcher) async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
         loop {
             let mut guard = self.epoll.readable().await?;

@@ -33,6 +33,7 @@ pub(in crate::watcher) struct Notifier {
 }
 
 impl Notifier {
+    /// A kqueue in tokio's. It holds no descriptor yet.
     pub(in crate::watcher) fn new() -> io::Result<Self> {
         let kqueue = kqueue()
             .map_err(|error| explain(&error.into(), "cannot create the watcher's kqueue"))?;
@@ -42,6 +43,7 @@ impl Notifier {
         })
     }
 
+    /// Watches a descriptor. `EV_CLEAR` makes it edge-triggered (kqueue(2)).
     pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         let raw = fd.as_raw_fd();
         let mut tokens = lock(&self.tokens);
@@ -69,6 +71,7 @@ impl Notifier {
         Ok(())
     }
 
+    /// Ends the watch of a number, if it still belongs to the token.
     pub(in crate::watcher) fn remove(&self, raw: Raw, token: u64) {
         let mut tokens = lock(&self.tokens);
         // The number may belong to another stream now.
@@ -86,6 +89,8 @@ impl Notifier {
         kevent(self.kqueue.as_raw_fd(), &[change], &mut []).map(|_| ())
     }
 
+    /// Waits until something has happened, and adds the tokens of at most [`BATCH`] descriptors. Cancel safe: it takes
+    /// news from the kqueue only when it is about to return.
     pub(in crate::watcher) async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
         loop {
             let mut guard = self.kqueue.readable().await?;

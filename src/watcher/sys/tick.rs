@@ -46,6 +46,7 @@ struct Shared {
 }
 
 impl Notifier {
+    /// Starts the thread that ticks. It sleeps while nothing is watched.
     pub(in crate::watcher) fn new() -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let watched = Arc::downgrade(&shared);
@@ -69,6 +70,8 @@ impl Notifier {
         lock(&self.shared.sockets).remove(&token);
     }
 
+    /// Polls all descriptors at each tick, and adds the tokens of those that report something. The cost of a tick grows with
+    /// the number of descriptors.
     pub(in crate::watcher) async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
         loop {
             self.shared.tick.notified().await;
@@ -100,6 +103,7 @@ impl Drop for Notifier {
     }
 }
 
+/// The ticking thread. It ends when the notifier is gone.
 fn tick(watched: &Weak<Shared>) {
     while let Some(shared) = watched.upgrade() {
         let idle = lock(&shared.sockets).is_empty();

@@ -20,6 +20,7 @@ impl Notifier {
         Self::or_tick(afd::Notifier::new())
     }
 
+    /// The notifier that was opened; where it could not be, one that ticks.
     fn or_tick(opened: io::Result<afd::Notifier>) -> io::Result<Self> {
         match opened {
             Ok(notifier) => Ok(Self::Afd(notifier)),

@@ -106,6 +106,7 @@ impl fmt::Debug for Operation {
 }
 
 impl Driver {
+    /// Opens the device and a completion port for its polls.
     pub(super) fn open() -> io::Result<Self> {
         let afd = open_afd()?;
         // SAFETY: the handle is open, and no port is passed: a new one is made.
@@ -229,6 +230,7 @@ impl Driver {
     }
 }
 
+/// Opens a handle of the socket driver. The name is not documented by Microsoft; mio, libuv and wepoll rely on it too.
 fn open_afd() -> io::Result<OwnedHandle> {
     // Whatever follows the device's name only names the handle.
     let mut name: Vec<u16> = r"\Device\Afd\Hangup".encode_utf16().collect();
@@ -285,6 +287,7 @@ fn base(socket: Raw) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Asks a provider for the handle below `socket` (`SIO_BASE_HANDLE` and its like, WSAIoctl).
 fn handle_below(socket: usize, request: u32) -> io::Result<usize> {
     let (mut handle, mut bytes) = (0_usize, 0_u32);
     // SAFETY: the request fills in a handle, for which there is room, and the other pointer is to a live number. No

@@ -281,6 +281,7 @@ impl Held {
     }
 }
 
+/// Which kind of socket it is. A listener and a datagram socket are errors, because neither has a connection that could end.
 fn socket_kind(descriptor: Descriptor) -> io::Result<Kind> {
     // The protocol first: it is TCP for most sockets, and then one other question is enough.
     let kind = match descriptor.int(libc::SO_PROTOCOL) {
