@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 const KIB: u64 = 1024;
@@ -224,6 +223,7 @@ mod http {
     use std::net::SocketAddr;
     use std::pin::Pin;
     use std::task::{Context, Poll};
+    use tokio::net::TcpStream;
     use tokio::sync::mpsc;
 
     /// axum's listener over ours. It hands out a monitor of each connection.

@@ -6,6 +6,7 @@
 mod alone;
 mod pair;
 mod platform;
+#[cfg(feature = "tonic")]
 pub(crate) mod raw_messages;
 pub(crate) mod tls;
 
