@@ -67,11 +67,10 @@ fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Observati
             error: Some(libc::ECONNRESET),
         },
         (Some(true) | None, Some(true)) => Event::BothFinished.into(),
-        (Some(true), Some(false)) if !was_retransmitted(descriptor) => {
+        (Some(true), Some(false)) if is_fin_outstanding(descriptor, before) => {
             Event::Reset { after_fin: true }.into()
         }
-        // A reset after the FIN, or an orderly end: after a retransmission the counts do not tell whether our FIN was
-        // acknowledged.
+        // A reset after the FIN, or an orderly end: the counts do not tell whether our FIN was acknowledged.
         (Some(true), _) => Event::HungUp.into(),
         (None, _) => Event::Vanished.into(),
     }
@@ -93,10 +92,17 @@ pub(super) fn is_fin_acknowledged(descriptor: Descriptor, before: Option<u8>) ->
     Some(control_bytes_in(&info).is_some_and(|now| now > before))
 }
 
-/// Whether any byte was sent again.
-fn was_retransmitted(descriptor: Descriptor) -> bool {
+/// Whether the peer has acknowledged all data, and our FIN not. `false` if the counts do not tell.
+///
+/// They do not after a retransmission. Nor do they after a segment that the interface refused, because the link was down
+/// or its queue full: that segment is counted as sent each time (`__tcp_transmit_skb` in net/ipv4/tcp_output.c). Then more
+/// data was sent than is acknowledged.
+fn is_fin_outstanding(descriptor: Descriptor, before: Option<u8>) -> bool {
     let info: Option<Info> = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO);
-    info.and_then(|info| number_in(&info, RETRANSMITTED)) != Some(0)
+    info.is_some_and(|info| {
+        number_in(&info, RETRANSMITTED) == Some(0)
+            && control_bytes_in(&info) == before.map(u64::from)
+    })
 }
 
 /// The state, and [`control_bytes_in`] once the connection is established, from one system call, for the registration.
