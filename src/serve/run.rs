@@ -130,7 +130,7 @@ fn setup(server: &ServerState, versions: Versions, nodelay: bool) -> Setup {
     }
 }
 
-/// Tells every connection to end after its present request, and waits. After `timeout`, or the program's second signal,
+/// Tells every connection to end after its present request, and waits. After `timeout`, or a second signal,
 /// the rest is aborted with a reset, so that no client takes a part of a response for the whole.
 async fn drain(registry: &Registry, stop: &mut Stop, timeout: Duration) -> Drained {
     let open = registry.len();

@@ -84,8 +84,8 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Opens a path that a client has chosen. cap-std follows no `..` and no symbolic link to the outside (`RESOLVE_BENEATH`,
-/// openat2(2)).
+/// Opens a path that a client has chosen. cap-std follows neither `..` nor a symbolic link out of the folder
+/// (`RESOLVE_BENEATH`, openat2(2)).
 fn open_below(folder: &Dir, path: &Path) -> io::Result<File> {
     let mut options = cap_std::fs::OpenOptions::new();
     options.read(true);

@@ -230,7 +230,7 @@ impl Driver {
     }
 }
 
-/// Opens a handle of the socket driver. The name is not documented by Microsoft; mio, libuv and wepoll rely on it too.
+/// Opens a handle of the socket driver. The name is not documented by Microsoft; mio and wepoll rely on it too.
 fn open_afd() -> io::Result<OwnedHandle> {
     // Whatever follows the device's name only names the handle.
     let mut name: Vec<u16> = r"\Device\Afd\Hangup".encode_utf16().collect();
