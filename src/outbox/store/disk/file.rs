@@ -53,22 +53,30 @@ impl LockedFile {
             } else {
                 file.try_lock()
             };
-            match locked {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(StoreProblem::InUse),
-                Err(TryLockError::Error(error)) => return Err(error.into()),
-            }
-            let file = Self {
-                file,
-                path: path.to_owned(),
-                owner: process::id(),
-            };
+            let file = Self::new(file, locked, path)?;
             // Before the lock was taken, another process may have replaced the file: then open the new one.
             match file.check_reachable() {
                 Ok(()) => return Ok(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// The file of `path`, if it could be locked.
+    fn new(
+        file: File,
+        locked: Result<(), TryLockError>,
+        path: &Path,
+    ) -> Result<Self, StoreProblem> {
+        match locked {
+            Ok(()) => Ok(Self {
+                file,
+                path: path.to_owned(),
+                owner: process::id(),
+            }),
+            Err(TryLockError::WouldBlock) => Err(StoreProblem::InUse),
+            Err(TryLockError::Error(error)) => Err(error.into()),
         }
     }
 
@@ -90,17 +98,8 @@ impl LockedFile {
                 Err(error) => return Err(error.into()),
                 Ok(file) => {
                     let temporary = Temporary { name, kept: false };
-                    match file.try_lock() {
-                        Ok(()) => {}
-                        Err(TryLockError::WouldBlock) => return Err(StoreProblem::InUse),
-                        Err(TryLockError::Error(error)) => return Err(error.into()),
-                    }
-                    let file = Self {
-                        file,
-                        path: path.to_owned(),
-                        owner: process::id(),
-                    };
-                    return Ok((file, temporary));
+                    let locked = file.try_lock();
+                    return Ok((Self::new(file, locked, path)?, temporary));
                 }
             }
         }
