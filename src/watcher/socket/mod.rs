@@ -3,7 +3,7 @@
 
 mod sent_bytes;
 
-use super::ack::AckTracker;
+use super::ack::{AckTracker, Moment};
 use super::descriptor::Descriptor;
 use super::sys::Target;
 use crate::policy::{DelayStep, FinDelay};
@@ -117,7 +117,7 @@ impl Socket {
     /// Asks the kernel for the state of the socket, and reports any event.
     pub(crate) fn examine(self: &Arc<Self>, by: DetectedBy) {
         let mut descriptor = lock(&self.descriptor);
-        if let Some(event) = descriptor.look() {
+        if let Some(event) = descriptor.look(&self.state) {
             self.report(descriptor, event, by);
         }
     }
@@ -129,7 +129,7 @@ impl Socket {
         let Some(target) = descriptor.target else {
             return false;
         };
-        descriptor.explain_end();
+        descriptor.explain_end(&Moment::between_calls(&self.state), &self.state);
         let event = descriptor
             .verdict
             .get_or_insert_with(|| target.broken_pipe())
@@ -189,7 +189,14 @@ impl Socket {
     /// Stores the error behind an end that a read or a write could not explain, if another call was given it, such as a
     /// sendfile(2) that has sent a part. [`take_error`](Self::take_error) returns it then.
     pub(crate) fn explain_end(&self) {
-        lock(&self.descriptor).explain_end();
+        let moment = Moment::between_calls(&self.state);
+        lock(&self.descriptor).explain_end(&moment, &self.state);
+    }
+
+    /// As [`explain_end`](Self::explain_end), for an EOF, in the read that has found it.
+    pub(crate) fn explain_end_of_input(&self) {
+        let moment = Moment::in_read(&self.state);
+        lock(&self.descriptor).explain_end(&moment, &self.state);
     }
 
     /// The meaning of an EPIPE from a write. If `examine` has taken the socket's error, the kernel returns EPIPE

@@ -134,8 +134,8 @@ impl Descriptor {
             _ => Event::Failed(CloseReason::from(&io::Error::from_raw_os_error(errno))),
         };
         Some(Observation {
-            event: Some(event),
             error: Some(errno),
+            ..event.into()
         })
     }
 
