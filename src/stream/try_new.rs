@@ -3,7 +3,7 @@
 use super::monitored_stream::MonitoredStream;
 use super::wrap_error::WrapError;
 use crate::policy::{MonitorConfig, ReadAhead};
-use crate::watcher::Watchable;
+use crate::watcher::{Known, Watchable};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -34,7 +34,7 @@ impl<S> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        Self::wrap(io, &MonitorConfig::default(), None)
+        Self::wrap(io, Known::of::<S>(), &MonitorConfig::default(), None)
     }
 }
 
@@ -68,7 +68,7 @@ impl<S: AsyncRead> MonitoredStream<S> {
         let (limit, looks) = (config.read_ahead_limit(), config.is_fin_delayed());
         let ahead =
             (limit.is_some() || looks).then(|| Box::new(ReadAhead::new(limit.unwrap_or(0), looks)));
-        Self::wrap(io, config, ahead)
+        Self::wrap(io, Known::of::<S>(), config, ahead)
     }
 }
 
@@ -106,6 +106,6 @@ impl<S: AsyncWrite> MonitoredStream<S> {
             );
             return Err(WrapError::new(error, io));
         }
-        Self::wrap(io, config, None)
+        Self::wrap(io, Known::of::<S>(), config, None)
     }
 }

@@ -5,7 +5,7 @@ mod sent_bytes;
 
 use super::ack::{AckTracker, Moment};
 use super::descriptor::Descriptor;
-use super::sys::Target;
+use super::sys::{Known, Raw, Target};
 use crate::policy::{DelayStep, FinDelay};
 use crate::state::sync::lock;
 use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState};
@@ -45,17 +45,18 @@ impl Wake for Reset {
 }
 
 impl Socket {
-    /// Determines the kind of `fd`.
+    /// Determines the kind of `fd`, as far as it is not `known`.
     ///
     /// # Errors
     ///
     /// [`Unsupported`](io::ErrorKind::Unsupported) for a descriptor that never reports the end of its peer.
     pub(crate) fn new(
         fd: BorrowedFd<'_>,
+        known: Known,
         half_close: HalfClose,
         fin_delay: Option<FinDelay>,
     ) -> io::Result<Self> {
-        let target = Target::new(fd)?;
+        let target = Target::new(fd, known)?;
         Ok(Self::with_target(Some(target), half_close, fin_delay))
     }
 
@@ -116,6 +117,10 @@ impl Socket {
 
     /// Asks the kernel for the state of the socket, and reports any event.
     pub(crate) fn examine(self: &Arc<Self>, by: DetectedBy) {
+        // No event changes it any more. An error that stays in the socket is for the next call of the stream.
+        if self.is_settled() {
+            return;
+        }
         let mut descriptor = lock(&self.descriptor);
         if let Some(event) = descriptor.look(&self.state) {
             self.report(descriptor, event, by);
@@ -226,6 +231,19 @@ impl Socket {
         }
     }
 
+    /// Called before code outside of the stream can close the descriptor, or exchange the file that its number names.
+    pub(crate) fn share_descriptor(&self) {
+        if let Some(target) = &mut lock(&self.descriptor).target {
+            target.share();
+        }
+    }
+
+    /// Whether the number of the descriptor is `raw`.
+    pub(super) fn has_descriptor(&self, raw: Raw) -> bool {
+        let target = lock(&self.descriptor).target;
+        target.is_some_and(|target| target.raw() == raw)
+    }
+
     /// Detaches the descriptor, and passes it to `last` for a last use. Nothing uses it afterwards.
     pub(super) fn detach(&self, last: impl FnOnce(Target)) {
         let mut descriptor = lock(&self.descriptor);
@@ -272,7 +290,9 @@ mod tests {
     #[test]
     fn a_detached_socket_is_not_asked_about() {
         let (ours, peer) = UnixStream::pair().unwrap();
-        let new = || Arc::new(Socket::new(ours.as_fd(), HalfClose::Close, None).unwrap());
+        let new = || {
+            Arc::new(Socket::new(ours.as_fd(), Known::default(), HalfClose::Close, None).unwrap())
+        };
         let (socket, another) = (new(), new());
         drop(peer);
         let mut last = None;

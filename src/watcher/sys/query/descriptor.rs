@@ -6,6 +6,9 @@
 //! call another thread may still exchange the file. Only a duplicate of the descriptor would prevent that, and it would
 //! keep the connection open.
 //!
+//! A socket type of tokio's closes its descriptor only when it is dropped. As long as no code has got `&mut` of it, the
+//! number cannot name another file, and nothing is compared: see [`Known`](super::known::Known).
+//!
 //! Each call here is sound for any number: the kernel answers EBADF for one without a file, and writes only
 //! through the pointers that it is given.
 
@@ -16,6 +19,7 @@ use crate::errors::CloseReason;
 use crate::state::Event;
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
+use std::num::NonZeroU64;
 
 /// The option, and the type of its message (include/uapi/linux/tcp.h).
 const TCP_INQ: i32 = 36;
@@ -42,27 +46,43 @@ enum Urgent {
     Unknown,
 }
 
+/// The number of an inode, which is never zero (`get_next_ino` in fs/inode.c).
+pub(super) fn inode(number: impl Into<u64>) -> Option<NonZeroU64> {
+    NonZeroU64::new(number.into())
+}
+
 /// The number of a descriptor, and the file that it named when it was registered.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::watcher) struct Descriptor {
     pub(super) raw: Raw,
-    /// No other open socket or pipe has the same (sockfs and pipefs number them one by one).
-    pub(super) inode: u64,
+    /// No other open socket or pipe has the same (sockfs and pipefs number them one by one). `None` while the number
+    /// cannot name another file.
+    pub(super) inode: Option<NonZeroU64>,
 }
 
 impl Descriptor {
     /// Whether the number still names the file that was registered.
     pub(super) fn is_same(self) -> bool {
+        self.inode.is_none() || self.inode == self.present_inode()
+    }
+
+    /// Notes which file the number names, because from now on it may come to name another one.
+    pub(super) fn note_inode(&mut self) {
+        if self.inode.is_none() {
+            // A number that the system does not tell is not that of any file.
+            self.inode = self.present_inode().or(Some(NonZeroU64::MAX));
+        }
+    }
+
+    fn present_inode(self) -> Option<NonZeroU64> {
         let mut stat = MaybeUninit::<libc::stat>::uninit();
         // SAFETY: the pointer is to room for the structure.
         if unsafe { libc::fstat(self.raw, stat.as_mut_ptr()) } != 0 {
-            return false;
+            return None;
         }
         // SAFETY: the kernel has filled in the structure.
         let stat = unsafe { stat.assume_init() };
-        #[allow(clippy::useless_conversion)] // narrower on some 32-bit targets
-        let inode: u64 = stat.st_ino.into();
-        inode == self.inode
+        inode(stat.st_ino)
     }
 
     /// An option of `N` bytes; `None` where the socket does not have it, or the kernel fills in fewer.
