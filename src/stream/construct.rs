@@ -89,12 +89,12 @@ impl<S> MonitoredStream<S> {
         // The watcher defers its observations until the lifecycle has begun.
         let call = shared.enter();
         let registration = Registration::new(descriptor, &shared)?;
-        if let Some(timers) = timers.filter(|_| shared.can_vanish()) {
-            timers.arm(descriptor)?;
-            #[cfg(windows)]
-            shared.limit_retransmission(timers.patience());
-        }
-        if shared.can_vanish() {
+        if shared.can_vanish() && !known.is_configured() {
+            if let Some(timers) = timers {
+                timers.arm(descriptor)?;
+                #[cfg(windows)]
+                shared.limit_retransmission(timers.patience());
+            }
             config.limit_unsent(descriptor)?;
         }
         begin_lifecycle(&shared, Some(descriptor));

@@ -35,9 +35,11 @@ impl Target {
             raw: fd.as_raw_fd(),
             inode: None,
         };
-        if known.is_exclusive()
-            && let Some(kind) = kind_of_socket(descriptor)?
-        {
+        let kind = match known.kind() {
+            None if known.is_exclusive() => kind_of_socket(descriptor)?,
+            kind => kind,
+        };
+        if let Some(kind) = kind {
             let held = Held::Owned(kind);
             return Ok(Self { descriptor, held });
         }

@@ -146,6 +146,17 @@ pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Opt
     Some((state, control_bytes.map(|bytes| bytes + syn)))
 }
 
+/// How many connections wait to be accepted by a listener, from the structure in which connections tell their state. A
+/// listener has this number in the place of `tcpi_unacked` (`tcp_get_info` in net/ipv4/tcp.c).
+pub(super) fn waiting(listener: Descriptor) -> Option<u64> {
+    match ask(listener)? {
+        (LISTEN, Some(info)) => info[IN_FLIGHT..]
+            .first_chunk()
+            .map(|bytes| u32::from_ne_bytes(*bytes).into()),
+        _ => None,
+    }
+}
+
 /// The part of `struct tcp_info` (include/uapi/linux/tcp.h) that [`control_bytes_in`] needs.
 type Info = [u8; 216];
 
