@@ -23,6 +23,7 @@ use std::num::NonZeroU64;
 
 /// The option, and the type of its message (include/uapi/linux/tcp.h).
 const TCP_INQ: i32 = 36;
+const TCP_ZEROCOPY_RECEIVE: i32 = 35;
 
 /// Whether the next byte to read is behind the urgent one (tcp(7); `asm/sockios.h`).
 const SIOCATMARK: libc::Ioctl = if cfg!(any(
@@ -161,12 +162,17 @@ impl Descriptor {
 
     /// Whether the peer's FIN had arrived on a TCP connection that is closed now; `None` if the system does not report it.
     ///
+    /// If nothing is unread, one question shows it: see [`is_input_over`](Self::is_input_over).
+    ///
     /// The hint of `TCP_INQ` (Linux 4.18) counts unread bytes and the FIN (`tcp_inq_hint` in net/ipv4/tcp.c).
     /// `FIONREAD` counts unread bytes alone (tcp(7)), and only those before an urgent byte. The hint comes with a message
     /// that is only peeked at. A peek returns the socket's error if there is one, so that error has to be taken before.
     pub(super) fn has_received_fin(self) -> Option<bool> {
         if !self.is_same() {
             return None;
+        }
+        if let Some(is_over) = self.is_input_over() {
+            return Some(is_over);
         }
         match self.peek_urgent() {
             Urgent::None => {}
@@ -189,6 +195,38 @@ impl Descriptor {
             Some(0) => Some(false),
             Some(1) => Some(true),
             _ => None,
+        }
+    }
+
+    /// Whether the peer's FIN has arrived, if nothing is unread before it and no place of an urgent byte; `None` if the
+    /// system does not report it.
+    ///
+    /// `TCP_ZEROCOPY_RECEIVE` (Linux 4.18) without room for anything: it takes nothing, and tells how many bytes are unread.
+    /// If there are none, it fails with EIO after a FIN (`tcp_zerocopy_receive` in net/ipv4/tcp.c). From a page of unread
+    /// bytes on it fails with EINVAL.
+    fn is_input_over(self) -> Option<bool> {
+        // `address`, `length`, and `recv_skip_hint` of `struct tcp_zerocopy_receive`.
+        let mut room = [0_u32; 4];
+        let mut length = size_of_val(&room) as libc::socklen_t;
+        // SAFETY: the two pointers are to live numbers and to their length. The kernel writes nothing to the address of
+        // zero, where no socket is mapped.
+        let done = unsafe {
+            libc::getsockopt(
+                self.raw,
+                libc::IPPROTO_TCP,
+                TCP_ZEROCOPY_RECEIVE,
+                room.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let [_, _, _, unread] = room;
+        match done {
+            0 if unread == 0 && length as usize == size_of_val(&room) => Some(false),
+            0 => None,
+            _ => match io::Error::last_os_error().raw_os_error() {
+                Some(libc::EIO) => Some(true),
+                _ => None,
+            },
         }
     }
 
