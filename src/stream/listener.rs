@@ -48,6 +48,10 @@ type OnError = dyn Fn(&io::Error) + Send + Sync;
 impl MonitoredListener {
     /// Binds to `address`, as [`TcpListener::bind`] does.
     ///
+    /// On Linux the listener itself gets the options of [`config`](Self::config) and [`nodelay`](Self::nodelay) when it is
+    /// first asked for a connection, because connections inherit them: this takes fewer system calls for each. A listener
+    /// of [`from_listener`](Self::from_listener) is not changed.
+    ///
     /// # Errors
     ///
     /// Those of [`TcpListener::bind`].

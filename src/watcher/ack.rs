@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(acks.agreed, Some(false));
     }
 
-    /// Each question takes three system calls, and at the end of a connection there are several.
+    /// Each question takes up to three system calls, and at the end of a connection there are several.
     #[test]
     fn what_is_acknowledged_is_not_asked_for_again() {
         let shared = SharedState::new(HalfClose::Close);
