@@ -12,6 +12,7 @@ export MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation"
 echo "skipped: the watcher's unit tests: Miri has no poll(2) and no epoll"
 echo "skipped: the unit tests of the page cache and of served files: Miri has no fadvise(2) and no preadv2(2)"
 echo "skipped: the unit tests of errors and of the dead-peer timers: they walk large tables, and take minutes here"
+echo "skipped: the unit tests of serve and of the store's file: Miri would build hyper and redb for them"
 # With the few dependencies of these tests, which are built for Miri alone.
 bash ci/small_package.sh "$CARGO_TARGET_DIR/package" core state_model
 miri=(cargo "+$nightly" miri test --manifest-path "$CARGO_TARGET_DIR/package/Cargo.toml" --features codec,http,outbox,tls)
