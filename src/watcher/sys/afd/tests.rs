@@ -82,7 +82,7 @@ async fn reports(notifier: &sys::Notifier) -> Duration {
     let (mut took, mut tokens) = (Vec::new(), Vec::new());
     for token in 0..LOOKS {
         let (ours, peer) = pair();
-        notifier.add(ours.as_fd(), token).unwrap();
+        notifier.add(ours.as_fd(), token, || false).unwrap();
         // The time between two closes is not in step with a tick.
         tokio::time::sleep(Duration::from_millis(token % 7)).await;
         let left = leave(peer);
