@@ -30,10 +30,12 @@ fn innocent(raw: RawFd) -> (Ours, Theirs) {
 }
 
 /// A stream whose socket was exchanged through `get_mut`, and the innocent connection under its number.
-fn exchanged() -> (MonitoredStream<Ours>, Ours, Theirs) {
+///
+/// `least`: a number far above those that other tests of this program open and close, below the usual limit of 1024, and
+/// that of one test alone, because for a moment it is free.
+fn exchanged(least: RawFd) -> (MonitoredStream<Ours>, Ours, Theirs) {
     let (ours, _peer) = Tcp4::pair();
-    // Two numbers far above those that other tests of this program open and close.
-    let ours = at(ours, 700);
+    let ours = at(ours, least);
     let mut stream = MonitoredStream::new(ours).unwrap();
     let raw = stream.as_raw_fd();
     let (spare, _spare_peer) = Tcp4::pair();
@@ -61,7 +63,7 @@ async fn works(ours: &mut Ours, theirs: &mut Theirs) {
 
 #[tokio::test]
 async fn an_abort_does_not_reset_it() {
-    let (stream, mut innocent, mut theirs) = exchanged();
+    let (stream, mut innocent, mut theirs) = exchanged(700);
     stream.monitor().abort();
     assert_eq!(stream.close_reason(), Some(CloseReason::Aborted));
     works(&mut innocent, &mut theirs).await;
@@ -71,7 +73,7 @@ async fn an_abort_does_not_reset_it() {
 
 #[tokio::test]
 async fn its_end_is_not_the_streams_and_its_error_stays() {
-    let (stream, mut innocent, theirs) = exchanged();
+    let (stream, mut innocent, theirs) = exchanged(720);
     theirs.reset();
     let error = soon("the reset", innocent.readable()).await;
     error.unwrap();
@@ -82,7 +84,7 @@ async fn its_end_is_not_the_streams_and_its_error_stays() {
 
 #[tokio::test]
 async fn it_stays_watched() {
-    let (stream, innocent, mut theirs) = exchanged();
+    let (stream, innocent, mut theirs) = exchanged(740);
     // Under the same number, in the same watcher.
     let innocent = MonitoredStream::new(innocent).unwrap();
     drop(stream);
@@ -125,7 +127,7 @@ impl AsyncRead for Fused {
 #[tokio::test]
 async fn a_stream_drops_its_socket_at_the_end() {
     let (ours, peer) = Tcp4::pair();
-    let ours = at(ours, 800);
+    let ours = at(ours, 760);
     let raw = ours.as_raw_fd();
     let (spare, _spare_peer) = Tcp4::pair();
     let config = MonitorConfig::new().half_close(HalfClose::Allow);
@@ -147,9 +149,9 @@ async fn a_stream_drops_its_socket_at_the_end() {
 #[tokio::test]
 async fn a_duplicate_gets_the_number_of_a_dropped_stream() {
     let (ours, peer) = Tcp4::pair();
-    let ours = at(ours, 900);
+    let ours = at(ours, 780);
     let raw = ours.as_raw_fd();
-    let duplicate = rustix::io::fcntl_dupfd_cloexec(&ours, 950).unwrap();
+    let duplicate = rustix::io::fcntl_dupfd_cloexec(&ours, 800).unwrap();
     drop(MonitoredStream::new(ours).unwrap());
     let again = rustix::io::fcntl_dupfd_cloexec(&duplicate, raw).unwrap();
     assert_eq!(again.as_raw_fd(), raw, "the number is free");
@@ -165,9 +167,9 @@ async fn a_duplicate_gets_the_number_of_a_dropped_stream() {
 #[tokio::test]
 async fn a_duplicate_outlives_the_stream() {
     let (ours, peer) = Tcp4::pair();
-    let ours = at(ours, 1000);
+    let ours = at(ours, 820);
     let raw = ours.as_raw_fd();
-    let duplicate = rustix::io::fcntl_dupfd_cloexec(&ours, 1050).unwrap();
+    let duplicate = rustix::io::fcntl_dupfd_cloexec(&ours, 840).unwrap();
     let mut duplicate = std::net::TcpStream::from(duplicate);
     let stream = MonitoredStream::new(ours).unwrap();
     let monitor = stream.monitor();
@@ -192,7 +194,7 @@ async fn a_duplicate_outlives_the_stream() {
 #[tokio::test]
 async fn it_is_taken_out_of_a_pinned_stream_or_a_transport() {
     let (ours, _peer) = Tcp4::pair();
-    let mut stream = MonitoredStream::new(at(ours, 1100)).unwrap();
+    let mut stream = MonitoredStream::new(at(ours, 860)).unwrap();
     let raw = stream.as_raw_fd();
     let (spare, _spare_peer) = Tcp4::pair();
     drop(std::mem::replace(
@@ -204,7 +206,7 @@ async fn it_is_taken_out_of_a_pinned_stream_or_a_transport() {
     works(&mut innocent_one, &mut theirs).await;
 
     let (ours, _peer) = Tcp4::pair();
-    let stream = MonitoredStream::new(at(ours, 1200)).unwrap();
+    let stream = MonitoredStream::new(at(ours, 880)).unwrap();
     let raw = stream.as_raw_fd();
     let monitor = stream.monitor();
     let (spare, _spare_peer) = Tcp4::pair();
@@ -224,7 +226,7 @@ async fn it_is_taken_out_of_a_pinned_stream_or_a_transport() {
 #[tokio::test]
 async fn it_is_watched_again_after_into_inner() {
     let (ours, peer) = Tcp4::pair();
-    let mut ours = at(ours, 1300);
+    let mut ours = at(ours, 900);
     for _ in 0..3 {
         let stream = MonitoredStream::new(ours).unwrap();
         let monitor = stream.monitor();
