@@ -114,7 +114,7 @@ impl Link {
         if let Some(socket) = self.socket()
             && !self.shared.status().is_closed()
         {
-            socket.explain_end();
+            socket.explain_end_of_input();
         }
         match self.taken_error() {
             Some(error) => {

@@ -41,7 +41,7 @@ pub(crate) const BATCH: usize = 64 * 1024;
 /// How many reads, or batches, a turn may take before other tasks run.
 const TURN: usize = 32;
 
-/// After this many bytes the kernel is asked immediately. The answer takes three system calls, a small cost for this
+/// After this many bytes the kernel is asked immediately. The answer takes up to three system calls, a small cost for this
 /// number of bytes.
 const LOOK_AFTER: usize = 4 * BATCH;
 
