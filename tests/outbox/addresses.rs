@@ -78,3 +78,26 @@ async fn it_gives_up_only_if_all_addresses_are_wrong() {
     let retries = link([wrong, ErrorKind::ConnectionRefused]).await;
     assert!(matches!(retries, Link::Retrying { .. }), "{retries:?}");
 }
+
+/// The limit of the whole call was over before the last address was tried, and each call began with the first one: the last
+/// one was never reached.
+#[tokio::test(start_paused = true)]
+async fn an_address_behind_the_limit_of_the_call_is_reached() {
+    let tried = Arc::new(Mutex::new(Vec::new()));
+    let notes = tried.clone();
+    let mut connect = connect_in_turn(["hole", "pit", "c"], 6 * SECOND, move |address| {
+        notes.lock().unwrap().push(address);
+        async move {
+            match address {
+                "c" => Ok(tokio::io::duplex(1).0),
+                _ => pending().await,
+            }
+        }
+    });
+    // As `connect_timeout` does.
+    let first = tokio::time::timeout(10 * SECOND, connect()).await;
+    assert!(first.is_err());
+    let second = tokio::time::timeout(10 * SECOND, connect()).await;
+    second.unwrap().unwrap();
+    assert_eq!(*tried.lock().unwrap(), ["hole", "pit", "c"]);
+}
