@@ -1,5 +1,6 @@
 //! Several addresses, tried in turn.
 
+use super::give_up::{is_mistake, is_resolution};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -139,12 +140,14 @@ impl AddressErrors {
 
     /// The kind of the first temporary error, or else of the first error.
     fn kind(&self) -> io::ErrorKind {
-        use io::ErrorKind::{InvalidInput, Unsupported};
-        let mut kinds = self.errors.iter().map(|(_, error)| error.kind());
-        let first = kinds.clone().next().unwrap_or(InvalidInput);
-        kinds
-            .find(|kind| !matches!(kind, InvalidInput | Unsupported))
-            .unwrap_or(first)
+        let mut errors = self.errors.iter().map(|(_, error)| error);
+        let first = errors.clone().next();
+        match errors.find(|error| !is_mistake(error)) {
+            // Its own kind would mean a mistake.
+            Some(error) if is_resolution(error) => io::ErrorKind::HostUnreachable,
+            Some(error) => error.kind(),
+            None => first.map_or(io::ErrorKind::InvalidInput, io::Error::kind),
+        }
     }
 }
 

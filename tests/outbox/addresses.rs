@@ -101,3 +101,23 @@ async fn an_address_behind_the_limit_of_the_call_is_reached() {
     second.unwrap().unwrap();
     assert_eq!(*tried.lock().unwrap(), ["hole", "pit", "c"]);
 }
+
+/// A name without an address, or a service without an instance, is no mistake of the program: there may be one later.
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_finds_nothing_is_tried_again() {
+    async fn none() -> io::Result<TcpStream> {
+        TcpStream::connect(&[][..]).await
+    }
+    assert_eq!(none().await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    let in_turn = connect_in_turn(["a", "b"], SECOND, |_| none());
+    for outbox in [
+        Outbox::<String>::builder(none, LinesCodec::new),
+        Outbox::<String>::builder(in_turn, LinesCodec::new),
+    ] {
+        let outbox = outbox.spawn().unwrap();
+        let mut states = outbox.subscribe();
+        let tried = |status: &OutboxStatus| !matches!(status.link, Link::Connecting { .. });
+        let link = states.wait_for(tried).await.unwrap().link.clone();
+        assert!(matches!(link, Link::Retrying { .. }), "{link:?}");
+    }
+}

@@ -71,7 +71,7 @@ impl<T: Message> Builder<T> {
 
     /// On which errors the outbox gives up instead of connecting again. Default: errors of the kinds
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`Unsupported`](io::ErrorKind::Unsupported), which mean a
-    /// mistake in the program.
+    /// mistake in the program. A look-up that finds no address has the kind `InvalidInput` too, and is tried again.
     ///
     /// `rule` is called with each error of `connect` and with each error that ends a connection. It should return `false`
     /// for every temporary error: a refused or unreachable address, an address that does not exist yet, a rejection by

@@ -5,6 +5,7 @@ use super::ranking::Ranking;
 use crate::outbox::backoff::Backoff;
 use crate::outbox::connection::Connection;
 use crate::outbox::envelope::Envelope;
+use crate::outbox::give_up::is_mistake;
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
 use crate::outbox::store::Store;
@@ -104,10 +105,7 @@ impl<T: Message> Settings<T> {
             in_flight: usize::MAX,
             ranking: Ranking::new(),
             delays: Box::new(|| Box::new(Backoff::default().into_iter())),
-            give_up_on: Box::new(|error| {
-                use io::ErrorKind::{InvalidInput, Unsupported};
-                matches!(error.kind(), InvalidInput | Unsupported)
-            }),
+            give_up_on: Box::new(is_mistake),
             limits: Limits {
                 connect_timeout: Some(Duration::from_secs(10)),
                 ack_timeout: None,
