@@ -206,6 +206,14 @@ async fn a_full_store_makes_a_sender_wait() {
     );
 }
 
+fn assert_too_large(error: &OutboxError<bytes::Bytes>) {
+    let RefusedReason::NotStored(why) = error.reason() else {
+        panic!("{error}")
+    };
+    assert_eq!(why.kind(), io::ErrorKind::FileTooLarge);
+    assert!(why.to_string().contains("`disk_capacity`"), "{why}");
+}
+
 /// A message that never fits is refused, and does not stop the others.
 #[tokio::test]
 async fn a_message_larger_than_the_store_is_refused() {
@@ -213,12 +221,51 @@ async fn a_message_larger_than_the_store_is_refused() {
     let store = open(&directory.file(), TEN);
     let outbox = away().durable(store).spawn().unwrap();
     let error = within(outbox.send(vec![0; 700].into())).await.unwrap_err();
-    let RefusedReason::NotStored(why) = error.reason() else {
-        panic!("{error}")
-    };
-    assert_eq!(why.kind(), io::ErrorKind::QuotaExceeded);
+    assert_too_large(&error);
     drop(within(outbox.send(numbered(1))).await.unwrap());
     assert_eq!(left(outbox, &directory).await, [1]);
+}
+
+/// `DropOldest` dropped the whole store for it, and then refused it. `Wait` waited until the store was empty, and `Refuse`
+/// said that the outbox was full.
+#[tokio::test]
+async fn nothing_is_dropped_for_a_message_larger_than_the_store() {
+    for overflow in [
+        Overflow::DropOldest,
+        Overflow::DropNewest,
+        Overflow::Wait,
+        Overflow::Refuse,
+    ] {
+        let directory = Directory::new("paging-larger");
+        let (outbox, receipts) = full(&directory, overflow).await;
+        let error = within(outbox.send(vec![0; 700].into())).await.unwrap_err();
+        assert_too_large(&error);
+        assert_eq!(outbox.status().dropped, 0);
+        drop(receipts);
+        assert_eq!(left(outbox, &directory).await, (0..10).collect::<Vec<_>>());
+    }
+}
+
+/// Dead letters stay, whatever is delivered or dropped.
+#[tokio::test]
+async fn nothing_is_dropped_for_a_message_that_dead_letters_leave_no_room_for() {
+    let directory = Directory::new("paging-letters");
+    let mut store = open(&directory.file(), TEN);
+    store.append(&[(0, vec![0; 400].into())]).unwrap();
+    store.bury(0, "no such door").unwrap();
+    let outbox = away()
+        .overflow(Overflow::DropOldest)
+        .durable(store)
+        .spawn()
+        .unwrap();
+    for number in 1..=3 {
+        drop(within(outbox.send(numbered(number))).await.unwrap());
+    }
+    let error = within(outbox.send(vec![0; 200].into())).await.unwrap_err();
+    assert_too_large(&error);
+    // One that fits in the place of another is taken.
+    drop(within(outbox.send(numbered(4))).await.unwrap());
+    assert_eq!(left(outbox, &directory).await, [2, 3, 4]);
 }
 
 /// Messages with a limit expire although they are only in the store.

@@ -122,7 +122,9 @@ impl StoreOptions {
     /// The bytes that messages and dead letters may take, each with a head of 60 bytes. No limit by default.
     ///
     /// Beyond it, [`append`](crate::outbox::Store::append) fails with
-    /// [`StoreProblem::CapacityReached`](super::StoreProblem::CapacityReached). The file is larger than this, because pages
+    /// [`StoreProblem::CapacityReached`](super::StoreProblem::CapacityReached), or with
+    /// [`StoreProblem::LargerThanCapacity`](super::StoreProblem::LargerThanCapacity) for a single message that no delivery
+    /// makes room for. The file is larger than this, because pages
     /// are not always full, and because the file doubles when it grows.
     ///
     /// ```

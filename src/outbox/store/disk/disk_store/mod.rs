@@ -150,6 +150,8 @@ pub struct DiskStore {
     in_doubt: Vec<u64>,
     /// Bytes that were added and removed since the last compaction.
     churn: u64,
+    /// The size of the dead letters, with their heads; `None` until it is asked for.
+    dead_letter_bytes: Option<u64>,
     /// The file with its lock. Fields are dropped in order, so the lock is released last.
     file: Arc<StoreFile>,
 }
@@ -220,6 +222,7 @@ impl DiskStore {
             header: opened.header,
             in_doubt: Vec::new(),
             churn: u64::MAX,
+            dead_letter_bytes: None,
             file: opened.file,
         }
     }
