@@ -23,4 +23,5 @@ mod sockets;
 mod store_faults;
 mod unsendable;
 mod waiting;
+mod wakers;
 mod wire;

@@ -143,7 +143,8 @@ impl<T: Message> OutboxShared<T> {
             core.changed = false;
             let over = matches!(core.phase, Phase::Over(_));
             let status = core.status(Instant::now(), self.started);
-            self.status.send_replace(status.clone());
+            // The wakers of the receivers are foreign code and may panic.
+            call_foreign(|| drop(self.status.send_replace(status.clone())));
             (status, over)
         });
     }

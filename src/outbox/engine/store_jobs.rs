@@ -4,6 +4,7 @@
 //! never change places.
 
 use super::backlog::Page;
+use crate::observe::call_foreign;
 use crate::outbox::refused::OutboxError;
 use bytes::Bytes;
 use std::sync::mpsc::Sender;
@@ -69,6 +70,15 @@ pub(crate) struct Waiting<T> {
     pub(crate) has_receipt: bool,
     /// Tells the sender the outcome. Closed if the sender was dropped.
     pub(crate) stored: oneshot::Sender<Stored<T>>,
+}
+
+impl<T> Waiting<T> {
+    /// Answers the sender. Returns whether it still waits. Its waker is foreign code and may panic.
+    pub(crate) fn answer(self, stored: Stored<T>) -> bool {
+        let mut waits = true;
+        call_foreign(|| waits = self.stored.send(stored).is_ok());
+        waits
+    }
 }
 
 /// The sending half. When it is dropped, the writer does the remaining jobs, closes the store, and ends.

@@ -219,7 +219,7 @@ impl<T: Message> StoreWriter<T> {
                     shared.stored(&self.waiting);
                 }
                 for waiting in self.waiting.drain(..) {
-                    let _ = waiting.stored.send(Ok(()));
+                    waiting.answer(Ok(()));
                 }
             }
             Err(error) if error.kind() == ErrorKind::QuotaExceeded => self.append_singly(),
@@ -249,9 +249,7 @@ impl<T: Message> StoreWriter<T> {
         let refused = |message| OutboxError::new(message, reason.clone());
         // `None`: the end of the outbox or a limit of time has settled the message, and the receipt reports it.
         let message = shared.not_stored(&mut waiting);
-        let _ = waiting
-            .stored
-            .send(message.map_or(Ok(()), |message| Err(refused(message))));
+        waiting.answer(message.map_or(Ok(()), |message| Err(refused(message))));
     }
 
     /// Removes settled messages from the store. Returns whether all of them are removed.
