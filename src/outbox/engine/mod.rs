@@ -25,8 +25,7 @@
 //!
 //! Most of the user's code (encoders, decoders, wakers, destructors of messages, handlers) runs without the core's
 //! lock, because it may call the outbox. [`deferred::Deferred`] collects wakers and messages until the lock is released.
-//! Three things run under it, and must not call the outbox: `Clone` of a message, and for messages that come from
-//! the store `Message::size` and the function of the ids.
+//! Only `Clone` of a message runs under it, and must not call the outbox.
 
 mod accept;
 mod accept_times;
