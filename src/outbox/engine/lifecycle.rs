@@ -81,7 +81,10 @@ impl<T: Message> OutboxShared<T> {
             }
             core.phase = Phase::Open;
             core.reconnect = true;
+            // Now, and not when the task runs: `shutdown` takes `GaveUp` for the end.
+            core.link = Link::Connecting { attempt: 0 };
         }
+        self.publish();
         self.wake_task();
         true
     }
