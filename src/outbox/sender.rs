@@ -300,6 +300,9 @@ impl<T: Message> Outbox<T> {
     /// `shutdown(Duration::ZERO)` leaves everything to the next start. Concurrent and later calls report the
     /// same.
     ///
+    /// On a thread without a runtime, such as one that calls `futures::executor::block_on`, it uses the timer of the outbox's
+    /// runtime, which has to run on.
+    ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the outbox stays shut down, and continues to deliver until the deadline. Call

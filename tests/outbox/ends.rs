@@ -1,7 +1,8 @@
 //! How an outbox ends.
 
+use crate::memory_store::MemoryStore;
 use crate::support::within;
-use crate::wire::{by_reply, confirm_all, wire};
+use crate::wire::{Wire, by_reply, confirm_all, outbox, wire};
 use hangup::outbox::*;
 use std::io;
 use std::time::Duration;
@@ -39,4 +40,31 @@ async fn a_resumed_outbox_delivers_before_it_ends() {
     let report = outbox.shutdown(LONG).await;
     assert!(report.is_complete(), "{report:?}");
     assert_eq!(peer.await.unwrap(), ["1 a"]);
+}
+
+/// `shutdown` panicked there: "there is no reactor running".
+#[test]
+fn a_thread_without_a_runtime_may_use_and_end_it() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    for has_peer in [true, false] {
+        let (outbox, mut wire): (_, Wire) = runtime.block_on(async {
+            let (builder, wire) = outbox();
+            let store = MemoryStore::default();
+            (builder.durable(store).spawn().unwrap(), wire)
+        });
+        futures::executor::block_on(async {
+            let receipt = outbox.send("1 a".to_string()).await.unwrap();
+            if has_peer {
+                runtime.spawn(async move { confirm_all(wire.accept().await).await });
+                receipt.await.unwrap();
+            }
+            let report = outbox.shutdown(Duration::from_millis(10)).await;
+            assert_eq!(report.is_complete(), has_peer);
+            assert!(report.is_store_closed());
+        });
+    }
 }

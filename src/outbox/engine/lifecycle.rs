@@ -9,8 +9,10 @@ use crate::outbox::give_up::GiveUpReason;
 use crate::outbox::message::Message;
 use crate::outbox::shutdown::ShutdownReport;
 use crate::outbox::status::Link;
+use std::future::Future;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Timeout};
 
 /// How long a shutdown waits for the running call of the store, even if its own time is shorter.
 const STORE_CLOSES: Duration = Duration::from_secs(1);
@@ -108,7 +110,7 @@ impl<T: Message> OutboxShared<T> {
             (deadline, store)
         };
         let over = status.wait_for(|status| matches!(status.link, Link::Closed | Link::GaveUp(_)));
-        if tokio::time::timeout_at(deadline, over).await.is_err() {
+        if self.timeout_at(deadline, over).await.is_err() {
             // The task is blocked in the user's code, or nobody polls it.
             self.end(OutboxEnd::ShutDown);
         }
@@ -116,7 +118,7 @@ impl<T: Message> OutboxShared<T> {
             None => true,
             Some(mut ended) => {
                 let closes = deadline.max(began + STORE_CLOSES);
-                let closed = tokio::time::timeout_at(closes, ended.changed()).await;
+                let closed = self.timeout_at(closes, ended.changed()).await;
                 matches!(closed, Ok(Err(_)))
             }
         };
@@ -130,6 +132,12 @@ impl<T: Message> OutboxShared<T> {
             on_disk,
             store_closed,
         }
+    }
+
+    /// tokio's `timeout_at`. On a thread without a runtime it uses the timer of the outbox's runtime.
+    fn timeout_at<F: Future>(&self, at: Instant, future: F) -> Timeout<F> {
+        let _entered = Handle::try_current().is_err().then(|| self.runtime.enter());
+        tokio::time::timeout_at(at, future)
     }
 }
 

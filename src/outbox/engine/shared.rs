@@ -18,6 +18,7 @@ use bytes::Bytes;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -32,6 +33,8 @@ pub(crate) struct OutboxShared<T> {
     pub(super) status: watch::Sender<OutboxStatus>,
     /// When the outbox was made: zero of the buffer's clock.
     started: Instant,
+    /// The runtime in which the outbox was made, for the timers of a caller without one.
+    pub(super) runtime: Handle,
     pub(super) linger: Duration,
     /// A rough count of sends, for tokio's budget: see [`send`](Self::send).
     pub(crate) sent: AtomicUsize,
@@ -46,6 +49,7 @@ pub(crate) struct OutboxShared<T> {
 impl<T: Message> OutboxShared<T> {
     pub(crate) fn new(
         settings: &Settings<T>,
+        runtime: Handle,
         unsendable: OnUnsendable<T>,
         ranking: Ranking<T>,
         ids: Ids<T>,
@@ -66,6 +70,7 @@ impl<T: Message> OutboxShared<T> {
             overflow: settings.overflow,
             confirmed_by,
             started,
+            runtime,
             linger: settings.linger,
             sent: AtomicUsize::new(0),
             unsendable: Mutex::new(unsendable),
