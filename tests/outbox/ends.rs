@@ -1,10 +1,15 @@
-//! How an outbox ends.
+//! How an outbox ends: after it was resumed, without a runtime of the caller's, and with its task.
 
 use crate::memory_store::MemoryStore;
 use crate::support::within;
 use crate::wire::{Wire, by_reply, confirm_all, outbox, wire};
+use bytes::Bytes;
 use hangup::outbox::*;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio_util::codec::LinesCodec;
 
@@ -67,4 +72,69 @@ fn a_thread_without_a_runtime_may_use_and_end_it() {
             assert!(report.is_store_closed());
         });
     }
+}
+
+type Sending = Pin<Box<dyn Future<Output = Result<Receipt<String>, OutboxError<String>>> + Send>>;
+
+type Call = Box<dyn FnOnce() + Send>;
+
+/// A store that calls the test while it is being closed.
+struct Closing(Arc<Mutex<Option<Call>>>);
+
+impl Store for Closing {
+    fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+        Ok(Vec::new())
+    }
+
+    fn next_number(&mut self) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn append(&mut self, _: &[(u64, Bytes)]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&mut self, _: &[u64]) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let call = self.0.lock().unwrap().take();
+        if let Some(call) = call {
+            call();
+        }
+    }
+}
+
+/// The task was dropped, and its store was closing: a message of this moment counted as accepted, and nobody had stored it.
+#[tokio::test]
+async fn a_store_that_is_closing_is_given_no_message() {
+    let call = Arc::new(Mutex::new(None));
+    let (builder, _wire) = outbox();
+    let (outbox, task) = builder
+        .durable_nonblocking(Closing(call.clone()))
+        .build()
+        .unwrap();
+    let mut task = Box::pin(task);
+    assert!(futures::poll!(&mut task).is_pending());
+    let (sender, sent) = mpsc::channel();
+    let late: Call = Box::new(move || {
+        let mut sending: Sending = Box::pin(async move { outbox.send("1 a".to_string()).await });
+        let polled = sending
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        sender.send((polled, sending)).unwrap();
+    });
+    *call.lock().unwrap() = Some(late);
+    drop(task);
+    let (polled, sending) = sent.recv().unwrap();
+    let sent = match polled {
+        Poll::Ready(sent) => sent,
+        Poll::Pending => within(sending).await,
+    };
+    let error = sent.unwrap_err();
+    assert_eq!(*error.reason(), RefusedReason::TaskGone);
+    assert_eq!(error.message(), "1 a");
 }

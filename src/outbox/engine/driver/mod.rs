@@ -121,6 +121,8 @@ impl<T: Message> Driver<T> {
     /// Runs until the outbox ends.
     pub(crate) async fn run(mut self) {
         let mut housekeeping = Housekeeping::new(self.writer.take());
+        // Dropped before the housekeeping: no message may be accepted for a store that is being closed.
+        let _dropped = EndOnDrop(self.shared.clone());
         let end = loop {
             match self.once(&mut housekeeping).await {
                 Ok(()) => {}
@@ -279,6 +281,15 @@ impl<T: Message> Driver<T> {
 }
 
 /// Dropping the task before it has ended fails all receipts and senders with `TaskGone`.
+struct EndOnDrop<T: Message>(Arc<OutboxShared<T>>);
+
+impl<T: Message> Drop for EndOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.end(OutboxEnd::TaskGone);
+    }
+}
+
+/// For a task that was never polled.
 impl<T: Message> Drop for Driver<T> {
     fn drop(&mut self) {
         self.shared.end(OutboxEnd::TaskGone);
