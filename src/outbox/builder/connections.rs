@@ -13,7 +13,7 @@ impl<T: Message> Builder<T> {
     /// The delays start from the first one again after a healthy connection, see
     /// [`reset_backoff_after`](Self::reset_backoff_after). If the iterator ends, the outbox gives up. A delay below one
     /// millisecond counts as one millisecond. An attempt may come up to one millisecond early, because tokio's timer
-    /// counts in milliseconds.
+    /// counts in milliseconds. An iterator that panics is replaced by the default.
     ///
     /// ```
     /// use hangup::outbox::{Backoff, Outbox};

@@ -25,8 +25,10 @@ pub(crate) type Connect = Box<dyn FnMut() -> Connecting + Send>;
 pub(crate) type Encode<T> = Box<dyn FnMut(Envelope<T>, &mut BytesMut) -> io::Result<()> + Send>;
 /// Makes the encoder of the next connection.
 pub(crate) type NewEncoder<T> = Box<dyn FnMut() -> Encode<T> + Send>;
+/// The delays of a back-off.
+pub(crate) type Delays = Box<dyn Iterator<Item = Duration> + Send>;
 /// Starts the back-off anew.
-pub(crate) type NewDelays = Box<dyn FnMut() -> Box<dyn Iterator<Item = Duration> + Send> + Send>;
+pub(crate) type NewDelays = Box<dyn FnMut() -> Delays + Send>;
 /// The user's rule for errors that another attempt cannot change.
 pub(crate) type GiveUpOn = Box<dyn FnMut(&io::Error) -> bool + Send>;
 
