@@ -1,6 +1,8 @@
 //! The file of a store: who may open it, who may read it, and what happens when it goes away.
 
 use super::directory::Directory;
+#[cfg(unix)]
+use crate::support::alone;
 use bytes::Bytes;
 use hangup::outbox::{DiskStore, Fsync, Store, StoreOptions, StoreProblem};
 use std::fs;
@@ -108,6 +110,31 @@ fn a_file_that_goes_away_is_noticed() {
     ));
     // What was delivered can still be removed.
     store.remove(&[0]).unwrap();
+}
+
+/// A daemon that opened a relative path and then went to `/` was told that its file was removed, for each message.
+#[cfg(unix)]
+#[test]
+fn a_relative_path_outlives_a_change_of_the_working_directory() {
+    if !alone("file::a_relative_path_outlives_a_change_of_the_working_directory") {
+        return;
+    }
+    let directory = Directory::new("relative");
+    std::env::set_current_dir(&directory.0).unwrap();
+    let mut new = DiskStore::open("outbox", Fsync::Each).unwrap();
+    let mut opened = DiskStore::open("./second", Fsync::Each).unwrap();
+    drop(opened);
+    opened = DiskStore::open("./second", Fsync::Each).unwrap();
+    std::env::set_current_dir("/").unwrap();
+    for store in [&mut new, &mut opened] {
+        store.append(&one(0)).unwrap();
+    }
+    // It is still noticed when the file goes away.
+    fs::remove_file(directory.0.join("second")).unwrap();
+    assert!(matches!(
+        problem(opened.append(&one(1)).unwrap_err()),
+        StoreProblem::Removed
+    ));
 }
 
 #[test]

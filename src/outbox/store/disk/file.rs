@@ -72,7 +72,8 @@ impl LockedFile {
         match locked {
             Ok(()) => Ok(Self {
                 file,
-                path: path.to_owned(),
+                // Absolute, because the program may change its working directory.
+                path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
                 owner: process::id(),
             }),
             Err(TryLockError::WouldBlock) => Err(StoreProblem::InUse),

@@ -61,7 +61,9 @@ use std::sync::Arc;
 ///   is killed, the lock ends when its children have ended or executed another program.
 /// * A new file is readable and writable by its owner only ([`StoreOptions::mode`]).
 /// * If the file is removed, renamed or replaced while it is open, the next append fails with
-///   [`StoreProblem::Removed`] (on Unix; Windows does not remove an open file).
+///   [`StoreProblem::Removed`] (on Unix; Windows does not remove an open file). A relative path counts from the working
+///   directory at `open`, also if that changes later. A program that changes its root directory (`chroot(2)`) opens the store
+///   afterwards.
 /// * The file shrinks after messages were delivered ([`compact`](Self::compact)).
 /// * A new file is made under a temporary name in the same directory: a dot, the name, a random number, `.new`. A
 ///   crash at this moment leaves that file behind.
