@@ -42,6 +42,33 @@ fn a_new_file_is_its_owners() {
     assert_eq!(mode(shared), 0o640 & !umask());
 }
 
+/// A salvaged or converted file was readable by whoever had run the program, and by nobody else.
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_replaced_keeps_its_mode_and_its_owner() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    let directory = Directory::new("replaced");
+    let path = directory.file();
+    let mut store = DiskStore::open(&path, Fsync::Each).unwrap();
+    store.append(&one(0)).unwrap();
+    drop(store);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+    // Only the superuser may do so. For others it has their owner.
+    let _ = chown(&path, Some(1234), Some(4321));
+    let before = fs::metadata(&path).unwrap();
+    let mut damaged = fs::read(&path).unwrap();
+    damaged[4096..8192].fill(0);
+    fs::write(&path, damaged).unwrap();
+    drop(DiskStore::salvage(&path, Fsync::Each).unwrap());
+    let after = fs::metadata(&path).unwrap();
+    assert_ne!(before.ino(), after.ino());
+    assert_eq!(
+        (before.mode(), before.uid(), before.gid()),
+        (after.mode(), after.uid(), after.gid())
+    );
+}
+
 #[cfg(unix)]
 fn umask() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -199,6 +199,29 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
+    /// Gives the file the permissions and the owner of `old`, which it is to replace. Only the superuser may give a file to
+    /// another user. For others the owner stays.
+    #[cfg(unix)]
+    pub(super) fn resemble(&self, old: &Path) -> io::Result<()> {
+        use std::os::unix::fs::{MetadataExt, chown};
+
+        let old = fs::metadata(old)?;
+        let new = fs::metadata(&self.name)?;
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            match chown(&self.name, Some(old.uid()), Some(old.gid())) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                owned => owned?,
+            }
+        }
+        fs::set_permissions(&self.name, old.permissions())
+    }
+
+    /// Windows takes the permissions from the directory.
+    #[cfg(not(unix))]
+    pub(super) fn resemble(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Gives the file the name `path`. Fails if another file has that name.
     pub(super) fn publish(self, path: &Path) -> Result<(), StoreProblem> {
         match fs::hard_link(&self.name, path) {

@@ -65,7 +65,8 @@ impl StoreOptions {
     }
 
     /// The permissions of a new file (`chmod(2)`), before the umask. Default: `0600`, because messages may be
-    /// confidential. An existing file keeps its permissions. On Windows this has no effect.
+    /// confidential. An existing file keeps its permissions, also when it is [salvaged](Self::salvage) or converted from an
+    /// earlier format, and its owner as far as the program may set it (chown(2)). On Windows this has no effect.
     ///
     /// ```
     /// # #[cfg(unix)]
