@@ -139,6 +139,9 @@ impl Link {
             _ => None,
         };
         let error = taken.unwrap_or(error);
+        if let (Some(_), Some(socket)) = (error.raw_os_error(), self.socket()) {
+            socket.read_failed();
+        }
         self.failed(&error, DetectedBy::Read);
         error
     }

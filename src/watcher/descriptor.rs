@@ -15,6 +15,8 @@ pub(super) struct Descriptor {
     pub(super) error: Option<NonZeroI32>,
     /// What that error meant. The kernel reports an error once, and later calls must give the same answer.
     pub(super) verdict: Option<Event>,
+    /// A read has returned the socket's error. There is no second one for the next read.
+    pub(super) read_failed: bool,
     pub(super) acks: AckTracker,
     /// We reset the connection, so the kernel has nothing more to report.
     pub(super) reset: bool,
@@ -49,8 +51,8 @@ impl Descriptor {
     }
 
     fn store(&mut self, observation: &Observation) {
-        if observation.error.is_some() {
-            self.error = observation.error.and_then(NonZeroI32::new);
+        if let Some(error) = observation.error {
+            self.error = NonZeroI32::new(error).filter(|_| !self.read_failed);
             self.verdict = observation.event.clone();
         }
     }

@@ -95,6 +95,7 @@ impl Socket {
                 target,
                 error: None,
                 verdict: None,
+                read_failed: false,
                 acks: AckTracker::default(),
                 reset: false,
                 fin_delay: fin_delay.map(Box::new),
@@ -184,6 +185,14 @@ impl Socket {
         let error = io::Error::from_raw_os_error(code.get());
         // A broken pipe is a reset after a FIN, and after a FIN reads return EOF.
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
+    }
+
+    /// A read has returned the socket's error. Whoever examined the socket meanwhile, or does so later, may have concluded
+    /// from the missing error that the next read has to return one.
+    pub(crate) fn read_failed(&self) {
+        let mut descriptor = lock(&self.descriptor);
+        descriptor.read_failed = true;
+        descriptor.error = None;
     }
 
     /// Stores the error behind an end that a read or a write could not explain, if another call was given it, such as a
