@@ -139,6 +139,33 @@ fn a_file_that_goes_away_is_noticed() {
     store.remove(&[0]).unwrap();
 }
 
+/// The folder may not be searched any more, as after a daemon has given up its privileges: the file is open and in its place.
+/// But a folder that became a file has taken it away.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_closed_takes_no_file_away() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = Directory::new("closed");
+    let folder = directory.0.join("folder");
+    fs::create_dir(&folder).unwrap();
+    let mut store = DiskStore::open(folder.join("outbox"), Fsync::Each).unwrap();
+    let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0);
+    if fs::metadata(folder.join("outbox")).is_ok() {
+        println!("the superuser may search every folder");
+    }
+    let kept = store.append(&one(0));
+    mode(0o700);
+    kept.unwrap();
+    fs::rename(&folder, directory.0.join("elsewhere")).unwrap();
+    fs::write(&folder, "a file").unwrap();
+    assert!(matches!(
+        problem(store.append(&one(1)).unwrap_err()),
+        StoreProblem::Removed
+    ));
+}
+
 /// A daemon that opened a relative path and then went to `/` was told that its file was removed, for each message.
 #[cfg(unix)]
 #[test]

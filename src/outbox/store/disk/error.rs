@@ -202,7 +202,7 @@ impl fmt::Display for StoreProblem {
                 "outcome unknown: the message may be delivered after the next start ({cause})"
             ),
             Self::NotAStore => f.write_str(
-                "the file is not a store of an outbox: use another path, or remove the file to begin anew",
+                "the file is not a store of an outbox: use another path, or move the file away to begin anew",
             ),
             Self::OtherFormat => f.write_str(
                 "the store is in a format that this version does not know: deliver its messages with \

@@ -91,7 +91,7 @@ impl LockedFile {
         let _ = mode;
         loop {
             let mut name = OsString::from(".");
-            name.push(path.file_name().ok_or(StoreProblem::NotAStore)?);
+            name.push(path.file_name().ok_or_else(no_name)?);
             name.push(format!(".{:016x}.new", frame::random()));
             let name = path.with_file_name(name);
             match options.open(&name) {
@@ -264,6 +264,14 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
         File::open(parent)?.sync_all()?;
     }
     Ok(())
+}
+
+/// The path is empty, for example.
+fn no_name() -> StoreProblem {
+    StoreProblem::Io(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the path names no file: give the store a path with the name of a file",
+    ))
 }
 
 /// Why a new file cannot have the name `path`: a symbolic link to nothing has it, or the file of another process.

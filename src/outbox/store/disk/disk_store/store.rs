@@ -22,12 +22,7 @@ impl DiskStore {
             return Ok(());
         }
         self.writable()?;
-        self.file
-            .check_reachable()
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => StoreProblem::Removed,
-                _ => error.into(),
-            })?;
+        self.check_reachable()?;
         let more = batch
             .iter()
             .map(|(_, message)| (HEAD + message.len()) as u64)
@@ -60,6 +55,19 @@ impl DiskStore {
                 }
             }
             Err(failed) => Err(failed.problem),
+        }
+    }
+
+    /// Fails if the next start would not find the file.
+    fn check_reachable(&self) -> Outcome<()> {
+        match self.file.check_reachable() {
+            Ok(()) => Ok(()),
+            // The program may no longer search the folder. This does not mean that the file has gone.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            Err(error) => Err(match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => StoreProblem::Removed,
+                _ => error.into(),
+            }),
         }
     }
 
