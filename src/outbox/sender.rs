@@ -243,6 +243,9 @@ impl<T: Message> Outbox<T> {
     /// Connects now: ends the present connection or delay, if any, and starts the back-off anew. For a program
     /// that knows that the network has changed.
     ///
+    /// An attempt that is under way starts over. So call it once for a change of the network: called again and again within
+    /// the time that an attempt takes, it lets no attempt succeed.
+    ///
     /// It does nothing in an outbox that has ended, or has given up: see [`resume`](Self::resume).
     ///
     /// ```
