@@ -220,6 +220,8 @@ impl<T: Message> Outbox<T> {
     /// A channel that carries the state of the outbox: every change of the link immediately, and the counts at
     /// most ten times a second while they change.
     ///
+    /// While a receiver's [`Ref`](watch::Ref) is held, the channel gets no newer state. The outbox does not wait for it.
+    ///
     /// ```
     /// use hangup::outbox::{Link, Outbox};
     /// use tokio::net::TcpStream;

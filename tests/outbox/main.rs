@@ -21,6 +21,7 @@ mod replies;
 mod retries;
 mod room;
 mod sockets;
+mod status;
 mod store_faults;
 mod unsendable;
 mod waiting;

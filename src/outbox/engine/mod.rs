@@ -21,7 +21,10 @@
 //! 1. the user's `on_unsendable` handler (it may call the outbox);
 //! 2. the last reported values (`report`);
 //! 3. the core (`shared`);
-//! 4. the channel of the status.
+//! 4. the status that is to be published (`publisher`).
+//!
+//! The channel of the status has a lock too, and whoever holds a `Ref` of it may call the outbox. So none of the others is held
+//! while the status is published.
 //!
 //! Most of the user's code (encoders, decoders, wakers, destructors of messages, handlers) runs without the core's
 //! lock, because it may call the outbox. [`deferred::Deferred`] collects wakers and messages until the lock is released.
@@ -41,6 +44,7 @@ mod load;
 mod offer;
 pub(crate) mod on_unsendable;
 mod phase;
+mod publisher;
 mod ranking;
 mod receipts;
 mod report;
