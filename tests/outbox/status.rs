@@ -8,6 +8,10 @@ use tokio::runtime::Builder;
 
 /// A `match` over `borrow()` holds the channel. A send within it waited for the outbox, which waited for the end of the `match`.
 #[test]
+#[expect(
+    clippy::await_holding_invalid_type,
+    reason = "it is what the test is about"
+)]
 fn a_status_that_is_held_delays_nothing() {
     for mut runtime in [Builder::new_current_thread(), Builder::new_multi_thread()] {
         let runtime = runtime.enable_all().worker_threads(1).build().unwrap();
