@@ -7,6 +7,7 @@ mod support;
 
 mod acknowledged;
 mod addresses;
+mod ends;
 #[cfg(feature = "json")]
 mod json;
 mod limits;
@@ -20,7 +21,9 @@ mod replies;
 mod retries;
 mod room;
 mod sockets;
+mod status;
 mod store_faults;
 mod unsendable;
 mod waiting;
+mod wakers;
 mod wire;
