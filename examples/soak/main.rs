@@ -13,20 +13,16 @@
 #[macro_use]
 #[path = "../program/print.rs"]
 mod print;
-mod end;
 mod growth;
-mod kind;
-mod life;
-mod observers;
-mod peer;
+mod streams;
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use growth::Growth;
-use kind::Endpoints;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use streams::Endpoints;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
@@ -57,7 +53,7 @@ fn main() -> anyhow::Result<()> {
     let Ok(time) = Duration::try_from_secs_f64(args.minutes * 60.0) else {
         bail!("--minutes {} is no time", args.minutes);
     };
-    observers::hush_planned_panics();
+    streams::hush_planned_panics();
     let runtime = || {
         Builder::new_multi_thread()
             .worker_threads(2)
@@ -124,7 +120,7 @@ async fn phase(
             fastrand::Rng::with_seed(args.seed.wrapping_mul(0x9e37).wrapping_add(number));
         let task = async move {
             while !soak.over.load(Relaxed) {
-                life::live(&soak.endpoints, &there, &mut random).await?;
+                streams::live(&soak.endpoints, &there, &mut random).await?;
                 soak.streams.fetch_add(1, Relaxed);
             }
             anyhow::Ok(())
