@@ -1,7 +1,7 @@
 //! The ways in which a stream ends.
 
 use super::kind::Kind;
-use super::observers::LONGEST;
+use crate::waiting::LONGEST;
 use hangup::{CloseReason, HalfClose, MonitorConfig, StallPolicy};
 use std::time::Duration;
 

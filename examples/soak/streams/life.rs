@@ -2,8 +2,9 @@
 
 use super::end::End;
 use super::kind::{Endpoints, Kind, Ours};
-use super::observers::{LONGEST, Observers};
+use super::observers::Observers;
 use super::peer::Peer;
+use crate::waiting::LONGEST;
 use anyhow::{Context, ensure};
 use hangup::{CloseReason, Status};
 use std::time::Duration;
