@@ -6,7 +6,7 @@
 //! 2. the monitor of its connection reports how it has left;
 //! 3. the producer of an endless response ends with its client;
 //! 4. the server has counted all connections, and each use of a limit that a client has provoked, and no other;
-//! 5. no connection is left when all clients are gone.
+//! 5. when all clients are gone, no connection has to be aborted.
 
 mod client;
 mod leaving;

@@ -1,7 +1,7 @@
 //! The server, and the counts that it must have at its end.
 
 use super::pages::Pages;
-use crate::waiting::within;
+use crate::waiting::{LONGEST, within};
 use anyhow::{Context, ensure};
 use hangup::serve::{LimitReason, Summary, serve};
 use hangup::{MonitoredListener, StallPolicy};
@@ -52,6 +52,7 @@ impl Site {
             .head_timeout(SILENCE)
             .keep_alive_timeout(SILENCE)
             .stall_policy(StallPolicy::new(1, SILENCE))
+            .shutdown_timeout(LONGEST / 2)
             .graceful_shutdown(async { drop(stopped.await) });
         let served = tokio::spawn(server.into_future());
         Ok(Self {
