@@ -7,6 +7,7 @@ mod support;
 
 mod acknowledged;
 mod addresses;
+mod after_the_end;
 mod busy_runtime;
 #[cfg(feature = "json")]
 mod json;
