@@ -8,6 +8,8 @@ mod support;
 mod acknowledged;
 mod addresses;
 mod ends;
+mod after_the_end;
+mod busy_runtime;
 #[cfg(feature = "json")]
 mod json;
 mod limits;
