@@ -7,9 +7,9 @@ mod support;
 
 mod acknowledged;
 mod addresses;
-mod ends;
 mod after_the_end;
 mod busy_runtime;
+mod ends;
 #[cfg(feature = "json")]
 mod json;
 mod limits;
