@@ -19,7 +19,7 @@ impl MonitoredListener {
         retry.poll(
             cx,
             |cx| self.poll_accept(cx),
-            |error| (self.on_error)(error),
+            |error| self.report_accept_error(error),
         )
     }
 

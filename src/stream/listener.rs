@@ -2,6 +2,7 @@
 
 use super::connections::Connections;
 use super::inherited::Inherited;
+use crate::observe::call_foreign;
 use crate::policy::MonitorConfig;
 use std::fmt;
 use std::io;
@@ -154,9 +155,9 @@ impl MonitoredListener {
     }
 
     /// Calls the callback of [`on_accept_error`](Self::on_accept_error).
-    #[cfg(feature = "serve")]
     pub(crate) fn report_accept_error(&self, error: &io::Error) {
-        (self.on_error)(error);
+        // Foreign code, which may panic.
+        call_foreign(|| (self.on_error)(error));
     }
 
     /// Sets the values that the user has not set.

@@ -27,6 +27,7 @@ fn waits_for_a_descriptor() {
         let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
         let listener = listener.on_accept_error(move |error| {
             sender.send((error.raw_os_error(), error.kind())).unwrap();
+            panic!("what the callback does ends no listener");
         });
         // The watcher's own descriptors are there from the first connection on.
         let address = listener.local_addr().unwrap();

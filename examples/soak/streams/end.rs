@@ -1,7 +1,7 @@
 //! The ways in which a stream ends.
 
-use crate::kind::Kind;
-use crate::observers::LONGEST;
+use super::kind::Kind;
+use crate::waiting::LONGEST;
 use hangup::{CloseReason, HalfClose, MonitorConfig, StallPolicy};
 use std::time::Duration;
 

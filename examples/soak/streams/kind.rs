@@ -1,6 +1,6 @@
 //! The kinds of streams, and how one of each is made.
 
-use crate::peer::Peer;
+use super::peer::Peer;
 use hangup::{CloseReason, Monitor, MonitorConfig, MonitoredStream};
 use std::io;
 use std::net::SocketAddr;

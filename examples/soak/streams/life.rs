@@ -1,9 +1,10 @@
 //! The life of one stream: some traffic, an end, and what must be told of it.
 
-use crate::end::End;
-use crate::kind::{Endpoints, Kind, Ours};
-use crate::observers::{LONGEST, Observers};
-use crate::peer::Peer;
+use super::end::End;
+use super::kind::{Endpoints, Kind, Ours};
+use super::observers::Observers;
+use super::peer::Peer;
+use crate::waiting::LONGEST;
 use anyhow::{Context, ensure};
 use hangup::{CloseReason, Status};
 use std::time::Duration;

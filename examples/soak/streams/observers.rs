@@ -1,26 +1,14 @@
 //! Those who wait for the end of a stream, on another runtime than its own.
 
+use crate::waiting::{LONGEST, woken};
 use anyhow::{Context, bail, ensure};
 use hangup::{CloseReason, Monitor, Status};
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{self, Wake, Waker};
-use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
-
-/// After so long without a wake-up there comes none.
-pub(crate) const LONGEST: Duration = Duration::from_secs(30);
-
-/// Waits for `future`, which something else than our timer has to wake: `timeout` polls it once more, and would find what
-/// nobody was woken for.
-pub(crate) async fn woken<F: Future>(what: &'static str, future: F) -> anyhow::Result<F::Output> {
-    let began = Instant::now();
-    let output = timeout(LONGEST, future).await.context(what)?;
-    ensure!(began.elapsed() < LONGEST, "{what}: nobody woke it");
-    Ok(output)
-}
 
 /// What the panics of planned wakers say.
 const PLANNED: &str = "a planned panic";
