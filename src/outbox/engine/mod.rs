@@ -35,6 +35,7 @@ mod core;
 mod deferred;
 mod dequeue;
 mod driver;
+pub(crate) mod encode;
 mod enqueue;
 mod housekeeping;
 mod lifecycle;

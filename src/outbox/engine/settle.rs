@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::deferred::Deferred;
 use crate::outbox::message::Message;
+use crate::outbox::queue::block::Block;
 use crate::outbox::queue::buffer::{Buffer, Outcome, Settled};
 use crate::outbox::undelivered::UndeliveredReason;
 
@@ -86,6 +87,25 @@ impl<T: Message> Core<T> {
             self.room_changed(deferred);
         }
         confirmed
+    }
+
+    /// The fastest form of [`settle`](Self::settle), for confirmations without a store: confirms the oldest block, if all
+    /// of it was written before `position`. The caller drops the block without the lock.
+    pub(crate) fn confirm_block_below(
+        &mut self,
+        position: u64,
+        deferred: &mut Deferred<T>,
+    ) -> Option<Block<T>> {
+        let block = self.buffer.confirm_block_below(position)?;
+        if !self.receipts.is_empty() {
+            for (number, _) in block.held() {
+                deferred.wakers.extend(self.receipts.remove(&number));
+            }
+        }
+        self.alone.take_if(|number| *number < block.end());
+        self.counts.delivered += block.live as u64;
+        self.room_changed(deferred);
+        Some(block)
     }
 
     /// A faster form of [`settle`](Self::settle) for confirmations without a store, which is the usual case. It

@@ -78,6 +78,11 @@ impl<T> Slot<T> {
         }
     }
 
+    /// The number of the message. `first` is that of the block.
+    pub(crate) fn number(&self, first: u64) -> u64 {
+        first + u64::from(self.offset)
+    }
+
     pub(crate) fn is_best_effort(&self) -> bool {
         self.flags & BEST_EFFORT != 0
     }
@@ -180,6 +185,12 @@ impl<T> Block<T> {
             .iter()
             .filter(|slot| slot.message.is_some())
             .map(|slot| (self.first + u64::from(slot.offset), slot))
+    }
+
+    /// The total size of the messages.
+    pub(crate) fn bytes(&self) -> usize {
+        let held = self.slots.iter().filter(|slot| slot.message.is_some());
+        held.map(|slot| slot.size as usize).sum()
     }
 
     /// The id of the last slot; `u64::MAX` for an empty block.
