@@ -16,7 +16,7 @@
 //! [`WaitQueue`](crate::outbox::queue::wait_queue::WaitQueue).
 
 use super::deferred::Deferred;
-use super::offer::{Declined, Offer};
+use super::offer::Offer;
 use super::shared::OutboxShared;
 use super::store_jobs::{Stored, ToStore};
 use crate::outbox::message::{Importance, Message};
@@ -41,8 +41,10 @@ impl<T: Message> OutboxShared<T> {
         if self.is_durable() && !importance.is_best_effort() {
             return Err(OutboxError::new(message, RefusedReason::MustAwait));
         }
-        let offer = self.offer(message, importance, receipt)?;
-        Ok(self.try_accept(offer, false)?)
+        match self.offer(&message, importance, receipt) {
+            Some(mut offer) => self.try_accept(message, &mut offer),
+            None => Err(OutboxError::new(message, RefusedReason::TooLarge)),
+        }
     }
 
     /// `Outbox::send`. Returns the number of the accepted message.
@@ -66,15 +68,17 @@ impl<T: Message> OutboxShared<T> {
         if sent.is_multiple_of(8) {
             coop::consume_budget().await;
         }
-        let offer = self.offer(message, importance, receipt)?;
+        let Some(mut offer) = self.offer(&message, importance, receipt) else {
+            return Err(OutboxError::new(message, RefusedReason::TooLarge));
+        };
         match self.to_bytes {
             Some(to_bytes) if !importance.is_best_effort() => {
-                let record = to_bytes(&offer.message);
-                Box::pin(self.send_stored(offer, record)).await
+                let record = to_bytes(&message);
+                Box::pin(self.send_stored(message, offer, record)).await
             }
-            _ => match self.try_accept(offer, false) {
+            _ => match self.try_accept(message, &mut offer) {
                 Ok(number) => Ok(number),
-                Err(declined) => Box::pin(self.wait_if_full(declined)).await,
+                Err(declined) => Box::pin(self.wait_if_full(declined, offer)).await,
             },
         }
     }
@@ -82,16 +86,17 @@ impl<T: Message> OutboxShared<T> {
     /// Sends an important message, and waits until the store has written it.
     async fn send_stored(
         self: &Arc<Self>,
+        message: T,
         mut offer: Offer<T>,
         record: bytes::Bytes,
     ) -> Result<u64, OutboxError<T>> {
-        let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
-            ToStore::new(record, offer.terms.receipt);
-        offer.to_store = Some(Box::new(to_store));
         let has_receipt = offer.terms.receipt;
-        let number = match self.try_accept(offer, false) {
+        let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
+            ToStore::new(record, has_receipt);
+        offer.to_store = Some(Box::new(to_store));
+        let number = match self.try_accept(message, &mut offer) {
             Ok(number) => number,
-            Err(declined) => Box::pin(self.wait_if_full(declined)).await?,
+            Err(declined) => Box::pin(self.wait_if_full(declined, offer)).await?,
         };
         let mut unclaimed = Unclaimed {
             shared: self,
@@ -107,26 +112,34 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// Waits for room, if that is what the offer lacked and the overflow policy says so.
-    async fn wait_if_full(self: &Arc<Self>, declined: Declined<T>) -> Result<u64, OutboxError<T>> {
-        let waits = declined.offer.to_store.is_some() || self.overflow == Overflow::Wait;
-        match declined.reason {
-            RefusedReason::Full if waits => self.wait(declined.offer).await,
-            _ => Err(declined.into()),
+    /// Waits for room, if that is what the message lacked and the overflow policy says so.
+    async fn wait_if_full(
+        self: &Arc<Self>,
+        declined: OutboxError<T>,
+        offer: Offer<T>,
+    ) -> Result<u64, OutboxError<T>> {
+        let waits = offer.to_store.is_some() || self.overflow == Overflow::Wait;
+        match declined.reason() {
+            RefusedReason::Full if waits => self.wait(declined.into_message(), offer).await,
+            _ => Err(declined),
         }
     }
 
     /// Waits in the wait queue until the message is accepted.
-    async fn wait(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
+    async fn wait(
+        self: &Arc<Self>,
+        message: T,
+        mut offer: Offer<T>,
+    ) -> Result<u64, OutboxError<T>> {
         let to_store = offer.to_store.as_ref();
         let (for_store, size) = match to_store {
             Some(to_store) => (true, to_store.size()),
             None => (false, offer.terms.size as usize),
         };
         let waiting = Waiting::new(self, for_store, size);
-        let mut offer = Some(offer);
+        let mut message = Some(message);
         poll_fn(|cx| {
-            let Some(next) = offer.take() else {
+            let Some(next) = message.take() else {
                 return Poll::Pending;
             };
             let mut deferred = Deferred::new();
@@ -141,22 +154,19 @@ impl<T: Message> OutboxShared<T> {
                     .poll(waiting.ticket, room, || cx.waker().clone());
                 match core.phase.refused() {
                     None if !turn => {
-                        offer = Some(next);
+                        message = Some(next);
                         return Poll::Pending;
                     }
-                    _ => self.accept(&mut core, next, true, &mut deferred),
+                    _ => self.accept(&mut core, next, &mut offer, true, &mut deferred),
                 }
             };
             deferred.run();
             match accepted {
-                Err(Declined {
-                    offer: full,
-                    reason: RefusedReason::Full,
-                }) => {
-                    offer = Some(full);
+                Err(full) if *full.reason() == RefusedReason::Full => {
+                    message = Some(full.into_message());
                     Poll::Pending
                 }
-                accepted => Poll::Ready(accepted.map_err(OutboxError::from)),
+                accepted => Poll::Ready(accepted),
             }
         })
         .await
@@ -207,7 +217,7 @@ impl<T: Message> Drop for Waiting<'_, T> {
                 core.now = self.shared.nanos(Instant::now());
                 core.room_changed(&mut deferred);
                 // The task has to watch the new grants: see `pass_on`.
-                deferred.wakers.extend(core.task.waker.take());
+                deferred.wakers().extend(core.task.waker.take());
             }
         }
         deferred.run();

@@ -108,21 +108,22 @@ impl<T> Block<T> {
         }
     }
 
-    /// Adds a message whose number is at least `end`. Gives it back if it does not fit into this block.
-    pub(crate) fn push(&mut self, number: u64, message: T, terms: &Terms) -> Result<(), T> {
-        match u16::try_from(number - self.first) {
-            Ok(offset) if self.slots.len() < BLOCK => {
-                let len = self.slots.len();
-                if len == self.slots.capacity() {
-                    // `Vec` may double beyond what a block ever holds.
-                    self.slots.reserve_exact(len.clamp(1, BLOCK - len));
-                }
-                self.slots.push(Slot::new(message, terms, offset));
-                self.live += 1;
-                Ok(())
-            }
-            _ => Err(message),
+    /// Whether this number, which is at least `end`, has a place in this block.
+    pub(crate) fn takes(&self, number: u64) -> bool {
+        !self.is_full() && number - self.first <= u64::from(u16::MAX)
+    }
+
+    /// Adds a message under a number that the block [`takes`](Self::takes).
+    pub(crate) fn push(&mut self, number: u64, message: T, terms: &Terms) {
+        debug_assert!(self.takes(number));
+        let len = self.slots.len();
+        if len == self.slots.capacity() {
+            // `Vec` may double beyond what a block ever holds.
+            self.slots.reserve_exact(len.clamp(1, BLOCK - len));
         }
+        let offset = (number - self.first) as u16;
+        self.slots.push(Slot::new(message, terms, offset));
+        self.live += 1;
     }
 
     pub(crate) fn is_full(&self) -> bool {

@@ -215,11 +215,11 @@ fn gaps_in_the_numbers_take_no_memory() {
 fn a_split_block_keeps_within_its_slots() {
     let mut block = Block::new(0, false);
     for number in 0..60 {
-        block.push(number, number, &terms(number)).unwrap();
+        block.push(number, number, &terms(number));
     }
     let mut rest = block.split_off(10);
     for number in 60..74 {
-        rest.push(number, number, &terms(number)).unwrap();
+        rest.push(number, number, &terms(number));
     }
     assert!(rest.is_full());
     for block in [block, rest] {

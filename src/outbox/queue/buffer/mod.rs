@@ -257,16 +257,15 @@ impl<T> Buffer<T> {
     /// The block and the slot of a number.
     #[inline]
     fn locate(&self, number: u64) -> Option<(usize, usize)> {
-        let last = self.blocks.len().checked_sub(1)?;
         // Usually a receipt is dropped soon after its message came, and the oldest message is settled.
-        let place = if self.blocks[last].first() <= number {
-            last
-        } else if number < self.blocks[0].end() {
-            0
-        } else {
-            self.blocks.partition_point(|block| block.end() <= number)
+        let last = self.blocks.back()?;
+        if last.first() <= number {
+            return Some((self.blocks.len() - 1, last.index_of(number)?));
+        }
+        let place = match self.blocks.front() {
+            Some(first) if number < first.end() => 0,
+            _ => self.blocks.partition_point(|block| block.end() <= number),
         };
-        let index = self.blocks.get(place)?.index_of(number)?;
-        Some((place, index))
+        Some((place, self.blocks.get(place)?.index_of(number)?))
     }
 }

@@ -32,22 +32,18 @@ impl<T> Buffer<T> {
         }
         self.index(number, terms.id);
         self.earliest = self.earliest.min(terms.expires.unwrap_or(u64::MAX));
-        let mut after_gap = false;
-        let rejected = match self.blocks.back_mut() {
-            Some(block) => {
-                if block.live == 0 {
-                    block.renew(number);
-                }
-                after_gap = !block.is_full();
-                block.push(number, message, &terms).err()
+        match self.blocks.back_mut() {
+            Some(block) if block.live == 0 => {
+                block.renew(number);
+                block.push(number, message, &terms);
             }
-            None => Some(message),
-        };
-        if let Some(message) = rejected {
-            let mut block = Block::new(number, after_gap);
-            // A new block has room for its first number.
-            let _ = block.push(number, message, &terms);
-            self.blocks.push_back(block);
+            Some(block) if block.takes(number) => block.push(number, message, &terms),
+            last => {
+                let after_gap = last.is_some_and(|block| !block.is_full());
+                let mut block = Block::new(number, after_gap);
+                block.push(number, message, &terms);
+                self.blocks.push_back(block);
+            }
         }
         self.tail = number + 1;
         self.count(number, &terms);
@@ -92,19 +88,15 @@ impl<T> Buffer<T> {
         }
         self.index_between(place, number, terms.id);
         self.earliest = self.earliest.min(terms.expires.unwrap_or(u64::MAX));
-        let mut after_gap = false;
         let before = place.checked_sub(1).and_then(|it| self.blocks.get_mut(it));
-        let rejected = match before {
-            Some(block) => {
-                after_gap = !block.is_full();
-                block.push(number, message, &terms).err()
+        match before {
+            Some(block) if block.takes(number) => block.push(number, message, &terms),
+            before => {
+                let after_gap = before.is_some_and(|block| !block.is_full());
+                let mut block = Block::new(number, after_gap);
+                block.push(number, message, &terms);
+                self.blocks.insert(place, block);
             }
-            None => Some(message),
-        };
-        if let Some(message) = rejected {
-            let mut block = Block::new(number, after_gap);
-            let _ = block.push(number, message, &terms);
-            self.blocks.insert(place, block);
         }
         self.count(number, &terms);
     }
