@@ -80,7 +80,9 @@ impl<T: Message> Outbox<T> {
     /// # }
     /// ```
     pub async fn send(&self, message: T) -> Result<Receipt<T>, OutboxError<T>> {
-        self.send_with(message, Importance::Important).await
+        let important = Importance::Important;
+        let number = self.shared.send(message, important, true).await?;
+        Ok(Receipt::new(self.shared.clone(), number))
     }
 
     /// As [`send`](Self::send), with another [`Importance`].

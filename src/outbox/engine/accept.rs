@@ -12,37 +12,52 @@ use crate::outbox::queue::block::Terms;
 use crate::outbox::queue::buffer::Fit;
 use crate::outbox::refused::{OutboxError, RefusedReason};
 use crate::outbox::undelivered::UndeliveredReason;
+use std::sync::MutexGuard;
+use std::task::Waker;
 use tokio::time::Instant;
 
 impl<T: Message> OutboxShared<T> {
-    /// [`accept`](Self::accept) under the lock.
+    /// Accepts the message if there is room.
     #[inline]
-    pub(super) fn try_accept(
+    pub(super) fn try_accept(&self, message: T, offer: &mut Offer) -> Result<u64, OutboxError<T>> {
+        let mut core = self.lock();
+        if !core.is_free(offer.terms.size as usize) {
+            return self.try_accept_full(core, message, offer);
+        }
+        let (number, task) = self.hold(&mut core, message, offer);
+        drop(core);
+        if let Some(task) = task {
+            task.wake();
+        }
+        Ok(number)
+    }
+
+    /// The message cannot simply be accepted.
+    #[cold]
+    fn try_accept_full(
         &self,
+        mut core: MutexGuard<'_, Core<T>>,
         message: T,
-        offer: &mut Offer<T>,
+        offer: &mut Offer,
     ) -> Result<u64, OutboxError<T>> {
         let mut deferred = Deferred::new();
-        let accepted = self.accept(&mut self.lock(), message, offer, false, &mut deferred);
+        let accepted = self.accept(&mut core, message, offer, false, &mut deferred);
+        drop(core);
         deferred.run();
         accepted
     }
 
     /// Accepts the message if there is room. Waiting senders go first, unless it is this sender's turn (`in_turn`).
-    #[inline]
     pub(super) fn accept(
         &self,
         core: &mut Core<T>,
         message: T,
-        offer: &mut Offer<T>,
+        offer: &mut Offer,
         in_turn: bool,
         deferred: &mut Deferred<T>,
     ) -> Result<u64, OutboxError<T>> {
         if let Some(reason) = core.phase.refused() {
             return Err(OutboxError::new(message, reason));
-        }
-        if let Some(to_store) = offer.to_store.take() {
-            return self.accept_stored(core, message, offer, to_store, in_turn, deferred);
         }
         match core.fit(offer.terms.size as usize) {
             Fit::Now if in_turn || !core.waiters.is_contended() => {}
@@ -57,41 +72,64 @@ impl<T: Message> OutboxShared<T> {
                 }
             },
         }
-        self.read_terms(core, offer);
-        let number = core.buffer.push(message, offer.terms);
-        core.changed = true;
-        let expires = offer.terms.expires;
-        let wake =
-            core.task.wants_messages || expires.is_some_and(|expires| expires < core.task.armed);
-        if wake && let Some(waker) = core.task.waker.take() {
-            deferred.wakers().push(waker);
-        }
+        let (number, task) = self.hold(core, message, offer);
+        deferred.wakers().extend(task);
         Ok(number)
     }
 
+    /// Puts the message into the buffer. Returns its number, and the task if it has to be woken.
+    #[inline]
+    fn hold(&self, core: &mut Core<T>, message: T, offer: &mut Offer) -> (u64, Option<Waker>) {
+        self.read_terms(core, offer);
+        let number = core.buffer.push(message, offer.terms);
+        core.changed = true;
+        let armed = core.task.armed;
+        let expires = offer.terms.expires;
+        let wakes = core.task.wants_messages || expires.is_some_and(|expires| expires < armed);
+        (number, core.task.waker.take_if(|_| wakes))
+    }
+
+    /// [`accept_stored`](Self::accept_stored) under the lock.
+    pub(super) fn try_accept_stored(
+        &self,
+        message: T,
+        offer: &mut Offer,
+        to_store: &mut Option<ToStore<T>>,
+    ) -> Result<u64, OutboxError<T>> {
+        let mut deferred = Deferred::new();
+        let mut core = self.lock();
+        let accepted =
+            self.accept_stored(&mut core, message, offer, to_store, false, &mut deferred);
+        drop(core);
+        deferred.run();
+        accepted
+    }
+
     /// Accepts a message that goes to the store. It stays in memory too, if there is room and the backlog is empty.
-    #[cold]
-    fn accept_stored(
+    ///
+    /// It takes `to_store` when it accepts the message.
+    pub(super) fn accept_stored(
         &self,
         core: &mut Core<T>,
         message: T,
-        offer: &mut Offer<T>,
-        mut to_store: Box<ToStore<T>>,
+        offer: &mut Offer,
+        to_store: &mut Option<ToStore<T>>,
         in_turn: bool,
         deferred: &mut Deferred<T>,
     ) -> Result<u64, OutboxError<T>> {
-        let size = offer.terms.size as usize;
-        let fit = core.buffer.fit(size);
-        let waits = core.store_waiters.is_contended() && !in_turn;
-        let reason = match fit {
-            Fit::Never => Some(RefusedReason::TooLarge),
-            _ if waits || !fits(core.store_room(), to_store.size()) => Some(RefusedReason::Full),
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            offer.to_store = Some(to_store);
+        if let Some(reason) = core.phase.refused() {
             return Err(OutboxError::new(message, reason));
         }
+        let fit = core.buffer.fit(offer.terms.size as usize);
+        if fit == Fit::Never {
+            return Err(OutboxError::new(message, RefusedReason::TooLarge));
+        }
+        let waits = core.store_waiters.is_contended() && !in_turn;
+        let room = core.store_room();
+        let accepts = |to_store: &mut ToStore<T>| !waits && fits(room, to_store.size());
+        let Some(mut to_store) = to_store.take_if(accepts) else {
+            return Err(OutboxError::new(message, RefusedReason::Full));
+        };
         self.read_terms(core, offer);
         let number = if fit == Fit::Now && core.backlog.is_empty() {
             core.buffer.push(message, offer.terms)
@@ -111,7 +149,7 @@ impl<T: Message> OutboxShared<T> {
         core.changed = true;
         core.storing += 1;
         if let Some(store) = &core.store {
-            store.append(number, *to_store);
+            store.append(number, to_store);
             if store.on_task {
                 deferred.wakers().extend(core.task.waker.take());
             }
@@ -120,7 +158,8 @@ impl<T: Message> OutboxShared<T> {
     }
 
     /// Sets the terms that depend on the time and on the number.
-    fn read_terms(&self, core: &mut Core<T>, offer: &mut Offer<T>) {
+    #[inline]
+    fn read_terms(&self, core: &mut Core<T>, offer: &mut Offer) {
         if core.task.waker.is_some() || offer.limit.is_some() {
             core.now = self.nanos(Instant::now());
         }

@@ -135,6 +135,14 @@ impl<T: Message> Core<T> {
         }
     }
 
+    /// Whether a message of `size` bytes is accepted without further questions: the outbox is open, nobody waits, and the
+    /// message fits.
+    pub(crate) fn is_free(&self, size: usize) -> bool {
+        matches!(self.phase, Phase::Open)
+            && !self.waiters.is_contended()
+            && self.fit(size) == Fit::Now
+    }
+
     /// Whether a message of `size` bytes fits into memory, as far as memory accepts messages from senders.
     pub(crate) fn fit(&self, size: usize) -> Fit {
         match self.buffer.fit(size) {

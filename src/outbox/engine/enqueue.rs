@@ -77,8 +77,10 @@ impl<T: Message> OutboxShared<T> {
                 Box::pin(self.send_stored(message, offer, record)).await
             }
             _ => match self.try_accept(message, &mut offer) {
-                Ok(number) => Ok(number),
-                Err(declined) => Box::pin(self.wait_if_full(declined, offer)).await,
+                Err(full) if self.waits(&full) => {
+                    Box::pin(self.wait(full.into_message(), offer, None)).await
+                }
+                accepted => accepted,
             },
         }
     }
@@ -87,16 +89,19 @@ impl<T: Message> OutboxShared<T> {
     async fn send_stored(
         self: &Arc<Self>,
         message: T,
-        mut offer: Offer<T>,
+        mut offer: Offer,
         record: bytes::Bytes,
     ) -> Result<u64, OutboxError<T>> {
         let has_receipt = offer.terms.receipt;
         let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
             ToStore::new(record, has_receipt);
-        offer.to_store = Some(Box::new(to_store));
-        let number = match self.try_accept(message, &mut offer) {
-            Ok(number) => number,
-            Err(declined) => Box::pin(self.wait_if_full(declined, offer)).await?,
+        let mut to_store = Some(to_store);
+        let number = match self.try_accept_stored(message, &mut offer, &mut to_store) {
+            Err(full) if *full.reason() == RefusedReason::Full => {
+                let waiting = self.wait(full.into_message(), offer, to_store);
+                Box::pin(waiting).await?
+            }
+            accepted => accepted?,
         };
         let mut unclaimed = Unclaimed {
             shared: self,
@@ -112,27 +117,19 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// Waits for room, if that is what the message lacked and the overflow policy says so.
-    async fn wait_if_full(
-        self: &Arc<Self>,
-        declined: OutboxError<T>,
-        offer: Offer<T>,
-    ) -> Result<u64, OutboxError<T>> {
-        let waits = offer.to_store.is_some() || self.overflow == Overflow::Wait;
-        match declined.reason() {
-            RefusedReason::Full if waits => self.wait(declined.into_message(), offer).await,
-            _ => Err(declined),
-        }
+    /// Whether a message that was not accepted waits for room.
+    fn waits(&self, declined: &OutboxError<T>) -> bool {
+        self.overflow == Overflow::Wait && *declined.reason() == RefusedReason::Full
     }
 
     /// Waits in the wait queue until the message is accepted.
     async fn wait(
         self: &Arc<Self>,
         message: T,
-        mut offer: Offer<T>,
+        mut offer: Offer,
+        mut to_store: Option<ToStore<T>>,
     ) -> Result<u64, OutboxError<T>> {
-        let to_store = offer.to_store.as_ref();
-        let (for_store, size) = match to_store {
+        let (for_store, size) = match &to_store {
             Some(to_store) => (true, to_store.size()),
             None => (false, offer.terms.size as usize),
         };
@@ -156,6 +153,10 @@ impl<T: Message> OutboxShared<T> {
                     None if !turn => {
                         message = Some(next);
                         return Poll::Pending;
+                    }
+                    _ if for_store => {
+                        let (core, to_store) = (&mut core, &mut to_store);
+                        self.accept_stored(core, next, &mut offer, to_store, true, &mut deferred)
                     }
                     _ => self.accept(&mut core, next, &mut offer, true, &mut deferred),
                 }

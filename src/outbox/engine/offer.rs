@@ -1,19 +1,17 @@
 //! A message that a sender offers to the outbox.
 
 use super::shared::OutboxShared;
-use super::store_jobs::ToStore;
 use crate::outbox::confirm::Ids;
 use crate::outbox::message::{Importance, Message};
 use crate::outbox::queue::block::Terms;
 use std::time::Duration;
 
 /// What a sender offers with a message, before the outbox has accepted it.
-pub(super) struct Offer<T> {
+#[derive(Clone, Copy)]
+pub(super) struct Offer {
     pub(super) terms: Terms,
     /// How long the outbox may hold the message.
     pub(super) limit: Option<Duration>,
-    /// The record for the store. `accept` takes it when it accepts the message.
-    pub(super) to_store: Option<Box<ToStore<T>>>,
 }
 
 impl<T: Message> OutboxShared<T> {
@@ -48,11 +46,10 @@ impl<T: Message> OutboxShared<T> {
         message: &T,
         importance: Importance,
         receipt: bool,
-    ) -> Option<Offer<T>> {
+    ) -> Option<Offer> {
         Some(Offer {
             terms: self.terms(message, importance, receipt)?,
             limit: importance.limit(),
-            to_store: None,
         })
     }
 }

@@ -114,6 +114,7 @@ impl<T> Block<T> {
     }
 
     /// Adds a message under a number that the block [`takes`](Self::takes).
+    #[inline]
     pub(crate) fn push(&mut self, number: u64, message: T, terms: &Terms) {
         debug_assert!(self.takes(number));
         let len = self.slots.len();

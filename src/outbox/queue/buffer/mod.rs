@@ -234,8 +234,18 @@ impl<T> Buffer<T> {
 
     /// The receipt of the message was dropped.
     pub(crate) fn forget_receipt(&mut self, number: u64) {
-        if let Some((block, index)) = self.locate(number) {
-            self.blocks[block].slots[index].forget_receipt();
+        let block = match self.blocks.back_mut() {
+            // Usually it is the receipt of a new message.
+            Some(last) if last.first() <= number => Some(last),
+            _ => {
+                let place = self.blocks.partition_point(|block| block.end() <= number);
+                self.blocks.get_mut(place)
+            }
+        };
+        if let Some(block) = block
+            && let Some(index) = block.index_of(number)
+        {
+            block.slots[index].forget_receipt();
         }
     }
 

@@ -32,19 +32,19 @@ impl<T> Buffer<T> {
         }
         self.index(number, terms.id);
         self.earliest = self.earliest.min(terms.expires.unwrap_or(u64::MAX));
-        match self.blocks.back_mut() {
+        let place = match self.blocks.back_mut() {
             Some(block) if block.live == 0 => {
                 block.renew(number);
-                block.push(number, message, &terms);
+                self.blocks.len() - 1
             }
-            Some(block) if block.takes(number) => block.push(number, message, &terms),
+            Some(block) if block.takes(number) => self.blocks.len() - 1,
             last => {
                 let after_gap = last.is_some_and(|block| !block.is_full());
-                let mut block = Block::new(number, after_gap);
-                block.push(number, message, &terms);
-                self.blocks.push_back(block);
+                self.blocks.push_back(Block::new(number, after_gap));
+                self.blocks.len() - 1
             }
-        }
+        };
+        self.blocks[place].push(number, message, &terms);
         self.tail = number + 1;
         self.count(number, &terms);
     }
