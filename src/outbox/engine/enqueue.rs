@@ -77,10 +77,11 @@ impl<T: Message> OutboxShared<T> {
                 Box::pin(self.send_stored(message, offer, record)).await
             }
             _ => match self.try_accept(message, &mut offer) {
+                Ok(number) => Ok(number),
                 Err(full) if self.waits(&full) => {
                     Box::pin(self.wait(full.into_message(), offer, None)).await
                 }
-                accepted => accepted,
+                Err(error) => Err(error),
             },
         }
     }
