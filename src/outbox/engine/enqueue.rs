@@ -22,7 +22,8 @@ use super::store_jobs::{Stored, ToStore};
 use crate::outbox::message::{Importance, Message};
 use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{OutboxError, RefusedReason};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
@@ -60,30 +61,65 @@ impl<T: Message> OutboxShared<T> {
         importance: Importance,
         receipt: bool,
     ) -> Result<u64, OutboxError<T>> {
-        // A loop of sends must let other tasks run, the outbox's task among them. A send costs about a tenth of
-        // what usually consumes a unit of tokio's budget, so only every eighth send consumes one.
+        self.let_others_run().await;
+        match self.send_now(message, importance, receipt) {
+            Ok(number) => Ok(number),
+            Err(unsent) => self.send_later(unsent).await,
+        }
+    }
+
+    /// Lets other tasks run between the sends of a loop, the outbox's task among them.
+    #[inline]
+    pub(crate) async fn let_others_run(&self) {
+        // A send costs about a tenth of what usually consumes a unit of tokio's budget, so only every eighth send
+        // consumes one.
         let sent = self.sent.load(Relaxed);
         // Not atomic: two concurrent senders may count as one, which is harmless.
         self.sent.store(sent.wrapping_add(1), Relaxed);
         if sent.is_multiple_of(8) {
             coop::consume_budget().await;
         }
+    }
+
+    /// The first part of [`send`](Self::send): accepts the message if nothing has to be awaited.
+    #[inline]
+    pub(crate) fn send_now(
+        &self,
+        message: T,
+        importance: Importance,
+        receipt: bool,
+    ) -> Result<u64, Box<Unsent<T>>> {
         let Some(mut offer) = self.offer(&message, importance, receipt) else {
-            return Err(OutboxError::new(message, RefusedReason::TooLarge));
+            let error = OutboxError::new(message, RefusedReason::TooLarge);
+            return Err(Box::new(Unsent::Refused(error)));
         };
-        match self.to_bytes {
-            Some(to_bytes) if !importance.is_best_effort() => {
-                let record = to_bytes(&message);
-                Box::pin(self.send_stored(message, offer, record)).await
-            }
-            _ => match self.try_accept(message, &mut offer) {
-                Ok(number) => Ok(number),
-                Err(full) if self.waits(&full) => {
-                    Box::pin(self.wait(full.into_message(), offer, None)).await
-                }
-                Err(error) => Err(error),
-            },
+        if self.is_durable() && !importance.is_best_effort() {
+            return Err(Box::new(Unsent::ForStore(message, offer)));
         }
+        match self.try_accept(message, &mut offer) {
+            Ok(number) => Ok(number),
+            Err(error) => Err(Box::new(match error.reason() {
+                RefusedReason::Full if self.overflow == Overflow::Wait => {
+                    Unsent::Full(error.into_message(), offer)
+                }
+                _ => Unsent::Refused(error),
+            })),
+        }
+    }
+
+    /// The second part of [`send`](Self::send).
+    #[cold]
+    pub(crate) fn send_later(
+        self: &Arc<Self>,
+        unsent: Box<Unsent<T>>,
+    ) -> Pin<Box<impl Future<Output = Result<u64, OutboxError<T>>>>> {
+        Box::pin(async {
+            match *unsent {
+                Unsent::Refused(error) => Err(error),
+                Unsent::Full(message, offer) => self.wait(message, offer, None).await,
+                Unsent::ForStore(message, offer) => self.send_stored(message, offer).await,
+            }
+        })
     }
 
     /// Sends an important message, and waits until the store has written it.
@@ -91,9 +127,12 @@ impl<T: Message> OutboxShared<T> {
         self: &Arc<Self>,
         message: T,
         mut offer: Offer,
-        record: bytes::Bytes,
     ) -> Result<u64, OutboxError<T>> {
+        let Some(to_bytes) = self.to_bytes else {
+            return self.wait(message, offer, None).await;
+        };
         let has_receipt = offer.terms.receipt;
+        let record = to_bytes(&message);
         let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
             ToStore::new(record, has_receipt);
         let mut to_store = Some(to_store);
@@ -116,11 +155,6 @@ impl<T: Message> OutboxShared<T> {
             // The receipt reports which.
             Err(_) => Ok(number),
         }
-    }
-
-    /// Whether a message that was not accepted waits for room.
-    fn waits(&self, declined: &OutboxError<T>) -> bool {
-        self.overflow == Overflow::Wait && *declined.reason() == RefusedReason::Full
     }
 
     /// Waits in the wait queue until the message is accepted.
@@ -173,6 +207,16 @@ impl<T: Message> OutboxShared<T> {
         })
         .await
     }
+}
+
+/// A message that is not accepted yet.
+pub(crate) enum Unsent<T> {
+    /// It will not be.
+    Refused(OutboxError<T>),
+    /// It waits for room.
+    Full(T, Offer),
+    /// The store has to write it.
+    ForStore(T, Offer),
 }
 
 /// A message that is being stored, and whose receipt does not exist yet. If the sender is dropped, this forgets the

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What a sender offers with a message, before the outbox has accepted it.
 #[derive(Clone, Copy)]
-pub(super) struct Offer {
+pub(crate) struct Offer {
     pub(super) terms: Terms,
     /// How long the outbox may hold the message.
     pub(super) limit: Option<Duration>,
