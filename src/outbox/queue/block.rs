@@ -113,18 +113,24 @@ impl<T> Block<T> {
         !self.is_full() && number - self.first <= u64::from(u16::MAX)
     }
 
-    /// Adds a message under a number that the block [`takes`](Self::takes).
-    #[inline]
+    /// Adds a message under a number that the block [`takes`](Self::takes). It is inlined so that the slot is built in its
+    /// place.
+    #[inline(always)]
     pub(crate) fn push(&mut self, number: u64, message: T, terms: &Terms) {
         debug_assert!(self.takes(number));
-        let len = self.slots.len();
-        if len == self.slots.capacity() {
-            // `Vec` may double beyond what a block ever holds.
-            self.slots.reserve_exact(len.clamp(1, BLOCK - len));
+        if self.slots.len() == self.slots.capacity() {
+            self.grow();
         }
         let offset = (number - self.first) as u16;
         self.slots.push(Slot::new(message, terms, offset));
         self.live += 1;
+    }
+
+    /// Makes room for more slots. `Vec` itself may double beyond what a block ever holds.
+    #[cold]
+    fn grow(&mut self) {
+        let len = self.slots.len();
+        self.slots.reserve_exact(len.clamp(1, BLOCK - len));
     }
 
     pub(crate) fn is_full(&self) -> bool {
