@@ -234,7 +234,7 @@ impl Pair {
                 let written = self.held.iter().filter_map(|held| held.position);
                 let before = written.map(|position| position + 1).nth(pick.into());
                 let before = before.unwrap_or(0);
-                let by_block = self.steps % 2 == 0;
+                let by_block = self.steps.is_multiple_of(2);
                 self.name();
                 self.both(
                     Outcome::Confirmed,
