@@ -22,6 +22,7 @@ use super::store_jobs::{Stored, ToStore};
 use crate::outbox::message::{Importance, Message};
 use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{OutboxError, RefusedReason};
+use bytes::Bytes;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -81,7 +82,8 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// The first part of [`send`](Self::send): accepts the message if nothing has to be awaited.
+    /// The first part of [`send`](Self::send): accepts the message if nothing has to be awaited. Otherwise the message comes
+    /// back in a box, so that the usual result is small enough for registers.
     #[inline]
     pub(crate) fn send_now(
         &self,
@@ -93,8 +95,10 @@ impl<T: Message> OutboxShared<T> {
             let error = OutboxError::new(message, RefusedReason::TooLarge);
             return Err(Box::new(Unsent::Refused(error)));
         };
-        if self.is_durable() && !importance.is_best_effort() {
-            return Err(Box::new(Unsent::ForStore(message, offer)));
+        if let Some(to_bytes) = self.to_bytes
+            && !importance.is_best_effort()
+        {
+            return Err(Box::new(Unsent::ForStore(message, offer, to_bytes)));
         }
         match self.try_accept(message, &mut offer) {
             Ok(number) => Ok(number),
@@ -117,7 +121,10 @@ impl<T: Message> OutboxShared<T> {
             match *unsent {
                 Unsent::Refused(error) => Err(error),
                 Unsent::Full(message, offer) => self.wait(message, offer, None).await,
-                Unsent::ForStore(message, offer) => self.send_stored(message, offer).await,
+                Unsent::ForStore(message, offer, to_bytes) => {
+                    let record = to_bytes(&message);
+                    self.send_stored(message, offer, record).await
+                }
             }
         })
     }
@@ -127,12 +134,9 @@ impl<T: Message> OutboxShared<T> {
         self: &Arc<Self>,
         message: T,
         mut offer: Offer,
+        record: Bytes,
     ) -> Result<u64, OutboxError<T>> {
-        let Some(to_bytes) = self.to_bytes else {
-            return self.wait(message, offer, None).await;
-        };
         let has_receipt = offer.terms.receipt;
-        let record = to_bytes(&message);
         let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
             ToStore::new(record, has_receipt);
         let mut to_store = Some(to_store);
@@ -215,8 +219,8 @@ pub(crate) enum Unsent<T> {
     Refused(OutboxError<T>),
     /// It waits for room.
     Full(T, Offer),
-    /// The store has to write it.
-    ForStore(T, Offer),
+    /// The store has to write its record first.
+    ForStore(T, Offer, fn(&T) -> Bytes),
 }
 
 /// A message that is being stored, and whose receipt does not exist yet. If the sender is dropped, this forgets the
