@@ -1,5 +1,6 @@
 //! What the process has in use.
 
+use crate::counts::Done;
 use anyhow::{Context, ensure};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -46,8 +47,8 @@ impl Growth {
         Use::now().map(Self)
     }
 
-    /// Fails if more is in use after `streams` more streams.
-    pub(crate) async fn end(self, streams: u64) -> anyhow::Result<()> {
+    /// Fails if more is in use after all that was done meanwhile.
+    pub(crate) async fn end(self, done: Done) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
             let (then, now) = (self.0, Use::now()?);
@@ -55,7 +56,7 @@ impl Growth {
             let fine = now.descriptors <= then.descriptors && grown <= SLACK;
             if fine || began.elapsed() > SETTLES {
                 say!(
-                    "in use before and after {streams} streams: {} and {} descriptors, {} and {} KiB",
+                    "in use before and after {done}: {} and {} descriptors, {} and {} KiB",
                     then.descriptors,
                     now.descriptors,
                     then.heap >> 10,

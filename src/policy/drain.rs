@@ -4,11 +4,28 @@
 //!
 //! The clock runs while a write, a flush or a shutdown is pending, and stands still in between. So a peer gains nothing
 //! by taking one byte, after which the write is pending again. After a whole window without a pending call, a new window
-//! starts. What the peer has taken is read twelve times in a window, and compared with the reading twelve readings ago.
+//! starts. What the peer has taken is read twelve times in a window, and compared with the reading twelve readings ago,
+//! which is a window ago or longer.
 //! So each window of that length counts, wherever it begins, and a peer that stops is detected within a window and a
 //! twelfth.
+//!
+//! # Late readings
+//!
+//! A reading is late if it comes a twelfth of a window, or more, after its time. Either the runtime is busy, or the program
+//! has dropped the call and makes another one. Both look the same from here. Nobody but the caller writes to the stream, so
+//! the readings themselves tell what a late one is worth:
+//!
+//! * **Bytes were accepted since the last reading.** The peer may have made room long before we came to use it. The
+//!   reading does not count. After a whole window, a new one starts.
+//! * **Nothing was accepted.** There was no room all the time, whether or not somebody waited for it. The reading counts
+//!   once, however late it is, if the last one was of this kind too. A single one does not count: the runtime may not have
+//!   learned of the room yet, and a call that was dropped once has nobody waiting.
+//!
+//! So a peer that takes nothing is detected after a bounded number of readings, and a peer that takes what it gets is not
+//! blamed for a busy runtime.
 
 use super::stall_policy::{LOOKS, StallPolicy};
+use std::mem::replace;
 use std::time::Instant;
 
 /// The kind of a call that waits for the peer.
@@ -75,12 +92,16 @@ pub(super) struct Drain {
 
 #[derive(Debug)]
 struct Window {
-    /// The last readings; the `n`th is at `n % LOOKS`.
-    marks: [Reading; LOOKS as usize],
-    /// The number of readings so far.
+    /// The last readings that counted, and their times; the `n`th is at `n % LOOKS`.
+    marks: [(Instant, Reading); LOOKS as usize],
+    /// The number of readings that counted so far.
     looks: usize,
     /// When the next one is due.
     next: Instant,
+    /// What had been accepted at the last reading, whether or not it counted.
+    accepted: u64,
+    /// The last reading was late, and nothing had been accepted since the one before.
+    is_late_and_still: bool,
     /// The call that is pending, or was pending last.
     step: Step,
     /// Since when nothing is pending.
@@ -102,45 +123,24 @@ impl Drain {
         now: Instant,
         read: impl FnOnce() -> Reading,
     ) -> Verdict {
-        let (bytes, length) = (self.policy.bytes(), self.policy.window());
-        let slice = self.policy.slice();
-        let running = self.window.as_mut().and_then(|window| {
-            window.step = step;
-            if let Some(paused) = window.paused.take() {
-                let pause = now.saturating_duration_since(paused);
-                window.next += pause.min(length);
-                if pause >= length {
-                    return None;
+        let policy = self.policy;
+        let running = self.window.as_mut();
+        let running = running.and_then(|window| window.resume(now, &policy).then_some(window));
+        let reading = match running {
+            None => read(),
+            Some(window) => {
+                window.step = step;
+                if now < window.next {
+                    return Verdict::Until(window.next);
                 }
+                let reading = read();
+                if let Some(verdict) = window.judge(now, reading, &policy) {
+                    return verdict;
+                }
+                reading
             }
-            // The last call was dropped while it was pending. This one starts a new window.
-            (now.saturating_duration_since(window.next) < length).then_some(window)
-        });
-        let Some(window) = running else {
-            let window = self.window.insert(Window {
-                marks: [read(); LOOKS as usize],
-                looks: 1,
-                next: now + slice,
-                step,
-                paused: None,
-            });
-            return Verdict::Until(window.next);
         };
-        if now < window.next {
-            return Verdict::Until(window.next);
-        }
-        let reading = read();
-        let mark = &mut window.marks[window.looks % LOOKS as usize];
-        if window.looks >= LOOKS as usize && reading.since(*mark) < bytes {
-            return Verdict::Stalled;
-        }
-        *mark = reading;
-        window.looks += 1;
-        // A late reading makes its own slice longer, and no other slice shorter.
-        window.next += slice;
-        if window.next <= now {
-            window.next = now + slice;
-        }
+        let window = self.window.insert(Window::new(step, now, reading, &policy));
         Verdict::Until(window.next)
     }
 
@@ -154,9 +154,68 @@ impl Drain {
     }
 }
 
+impl Window {
+    /// Begins with the first reading.
+    fn new(step: Step, now: Instant, reading: Reading, policy: &StallPolicy) -> Self {
+        Self {
+            marks: [(now, reading); LOOKS as usize],
+            looks: 1,
+            next: now + policy.slice(),
+            accepted: reading.taken,
+            is_late_and_still: false,
+            step,
+            paused: None,
+        }
+    }
+
+    /// A call is pending: ends the pause before it. `false` if a new window has to start.
+    fn resume(&mut self, now: Instant, policy: &StallPolicy) -> bool {
+        let Some(paused) = self.paused.take() else {
+            return true;
+        };
+        let pause = now.saturating_duration_since(paused);
+        self.next += pause.min(policy.window());
+        pause < policy.window()
+    }
+
+    /// Takes a reading that is due. `None` if a new window has to start.
+    fn judge(&mut self, now: Instant, reading: Reading, policy: &StallPolicy) -> Option<Verdict> {
+        let (slice, length) = (policy.slice(), policy.window());
+        let late_by = now.saturating_duration_since(self.next);
+        let is_late = late_by >= slice;
+        let is_still = replace(&mut self.accepted, reading.taken) == reading.taken;
+        let was_late_and_still = replace(&mut self.is_late_and_still, is_late && is_still);
+        if !is_still && late_by >= length {
+            return None;
+        }
+        // A late reading makes its own slice longer, and no other slice shorter.
+        self.next += slice;
+        if self.next <= now {
+            self.next = now + slice;
+        }
+        if is_late && !(is_still && was_late_and_still) {
+            return Some(Verdict::Until(self.next));
+        }
+        let mark = &mut self.marks[self.looks % LOOKS as usize];
+        let (then, taken_then) = *mark;
+        if self.looks >= LOOKS as usize && reading.since(taken_then) < policy.bytes() {
+            // A reading that was somewhat late is not a whole window ago yet.
+            if now.saturating_duration_since(then) >= length {
+                return Some(Verdict::Stalled);
+            }
+            self.next = then + length;
+            return Some(Verdict::Until(self.next));
+        }
+        *mark = (now, reading);
+        self.looks += 1;
+        Some(Verdict::Until(self.next))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::time::Duration;
 
     /// A Unix socket's queue: messages of 100 bytes, each in 768 bytes of memory. The writer is woken when a quarter is
@@ -221,5 +280,110 @@ mod tests {
         assert!((9..40).all(|messages| !is_stalled(looks, messages)));
         assert!(is_stalled(13, 0));
         assert!(is_stalled(30, 1));
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const WINDOW: Duration = Duration::from_secs(LOOKS as u64);
+
+    /// The number of readings until a peer that takes nothing is detected. Each one is due, and then so much late.
+    fn readings_until_stalled(mut late_by: impl FnMut() -> Duration) -> Option<usize> {
+        let mut drain = Drain::new(StallPolicy::new(10_000, WINDOW));
+        let mut now = Instant::now();
+        (1..100).find(|_| match drain.pending(Step::Write, now, || 64.into()) {
+            Verdict::Stalled => true,
+            Verdict::Until(next) => {
+                now = next + late_by();
+                false
+            }
+        })
+    }
+
+    /// On a machine without a free processor, a stream with a window of 24 ms was still open after 30 s. Each reading
+    /// that came later than a window began a new one, as if the call before it had been dropped.
+    #[test]
+    fn a_peer_that_takes_nothing_is_detected_by_a_runtime_that_is_always_late() {
+        assert_eq!(readings_until_stalled(|| Duration::ZERO), Some(13));
+        // The first late reading does not count.
+        for late_by in [SECOND, WINDOW / 2, WINDOW, 2 * WINDOW, 1000 * WINDOW] {
+            assert_eq!(readings_until_stalled(|| late_by), Some(14), "{late_by:?}");
+        }
+        // Every eighth reading is late.
+        let mut readings = 0;
+        let mut often = || {
+            readings += 1;
+            2 * WINDOW * u32::from(readings % 8 == 0)
+        };
+        assert_eq!(readings_until_stalled(&mut often), Some(14));
+    }
+
+    /// A call is dropped while it is pending. Nobody waits for a long time, and then another call is pending.
+    #[test]
+    fn the_time_without_a_call_does_not_count() {
+        let mut drain = Drain::new(StallPolicy::new(10_000, WINDOW));
+        let mut now = Instant::now();
+        let mut look = |pause: Duration, taken: u64| {
+            now += pause;
+            drain.pending(Step::Write, now, || taken.into())
+        };
+        for _ in 0..8 {
+            assert!(matches!(look(SECOND, 64), Verdict::Until(_)));
+        }
+        assert!(matches!(look(100 * WINDOW, 64), Verdict::Until(_)));
+        for _ in 0..4 {
+            assert!(matches!(look(SECOND, 64), Verdict::Until(_)));
+        }
+        assert_eq!(look(SECOND, 64), Verdict::Stalled);
+    }
+
+    /// What the peer took while nobody waited is in its favour, however little fitted into the buffer.
+    #[test]
+    fn a_peer_that_took_everything_meanwhile_has_a_new_window() {
+        let mut drain = Drain::new(StallPolicy::new(10_000, WINDOW));
+        let mut now = Instant::now();
+        let mut look = |pause: Duration, taken: u64| {
+            now += pause;
+            drain.pending(Step::Write, now, || taken.into())
+        };
+        for _ in 0..12 {
+            assert!(matches!(look(SECOND, 64), Verdict::Until(_)));
+        }
+        // The call found room, and the next one is pending at the same time.
+        assert!(matches!(look(2 * WINDOW, 128), Verdict::Until(_)));
+        for _ in 0..11 {
+            assert!(matches!(look(SECOND, 128), Verdict::Until(_)));
+        }
+        assert_eq!(look(SECOND, 128), Verdict::Stalled);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+
+        /// The peer takes 10 000 bytes in a window, as long as the buffer holds some. The writer is polled at any time, and
+        /// fills the buffer. After a late wake-up it may not know of the room before it is polled again.
+        #[test]
+        fn a_busy_runtime_makes_no_peer_look_stalled(
+            capacity in 900_u64..100_000,
+            polls in proptest::collection::vec(
+                (prop_oneof![9 => 0..2000_u64, 1 => 0..30_000_u64], any::<bool>()),
+                if cfg!(miri) { 40 } else { 400 },
+            ),
+        ) {
+            let mut drain = Drain::new(StallPolicy::new(10_000, WINDOW));
+            let (mut now, mut accepted, mut room) = (Instant::now(), capacity, 0);
+            let mut is_stale = false;
+            for (milliseconds, stale) in polls {
+                let pause = Duration::from_millis(milliseconds);
+                now += pause;
+                room = capacity.min(room + (pause.as_secs_f64() * 10_000.0 / 12.0).ceil() as u64);
+                is_stale = !is_stale && stale && pause >= 2 * SECOND;
+                if room > 0 && !is_stale {
+                    accepted += room;
+                    room = 0;
+                    drain.done(Step::Write, now);
+                }
+                let verdict = drain.pending(Step::Write, now, || accepted.into());
+                prop_assert_ne!(verdict, Verdict::Stalled);
+            }
+        }
     }
 }

@@ -18,8 +18,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// reset comes, the peer's kernel answers keepalive, and one byte now and then satisfies a time limit on single
 /// writes. So the policy is a rate: the peer must take at least `bytes` in each `window`, or everything that the
 /// kernel held for it at the start of the window if that was less. A stream that falls below the rate closes with
-/// [`CloseReason::Stalled`](crate::CloseReason::Stalled), at most a window and a tenth after the peer has stopped,
-/// unless the runtime is busy for longer.
+/// [`CloseReason::Stalled`](crate::CloseReason::Stalled), at most a window and a tenth after the peer has stopped. On a
+/// busy runtime it is later: the policy needs thirteen to twenty-six polls of the task that waits for the peer, and no peer
+/// is stalled because the runtime was late.
 ///
 /// # How to choose the numbers
 ///
@@ -96,7 +97,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// not held against the peer.
 ///
 /// On other systems, for Unix sockets and for streams without a socket, it counts while a write, a flush or a shutdown is
-/// pending.
+/// pending. The time between a pending call that is dropped and the next call does not count. But a program that gives up
+/// again and again, and each time finds that the peer has taken nothing since, closes the stream at the thirteenth to
+/// twenty-sixth time.
 ///
 /// | stream | what counts as taken | when |
 /// |---|---|---|

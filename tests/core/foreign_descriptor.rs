@@ -4,7 +4,7 @@
 //! by a wrapped stream that drops its socket. `abort` then reset an innocent connection that had got the number,
 //! and a probe reported that connection's disconnect as the stream's and took its error away.
 
-use crate::support::{Pair, Peer, Tcp4, soon};
+use crate::support::{Pair, Peer, Tcp4, soon, watched};
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, Status};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -139,4 +139,129 @@ async fn a_stream_drops_its_socket_at_the_end() {
     let (mut innocent, mut theirs) = innocent(raw);
     stream.monitor().abort();
     works(&mut innocent, &mut theirs).await;
+}
+
+/// The end of a stream leaves its entry in the watcher to the close of its descriptor. A duplicate keeps the file open, and
+/// so the entry; and a duplicate of the duplicate gets the number of the stream, under which the file was never watched
+/// again.
+#[tokio::test]
+async fn a_duplicate_gets_the_number_of_a_dropped_stream() {
+    let (ours, peer) = Tcp4::pair();
+    let ours = at(ours, 900);
+    let raw = ours.as_raw_fd();
+    let duplicate = rustix::io::fcntl_dupfd_cloexec(&ours, 950).unwrap();
+    drop(MonitoredStream::new(ours).unwrap());
+    let again = rustix::io::fcntl_dupfd_cloexec(&duplicate, raw).unwrap();
+    assert_eq!(again.as_raw_fd(), raw, "the number is free");
+    let again = TcpStream::from_std(std::net::TcpStream::from(again)).unwrap();
+    let stream = MonitoredStream::new(again).unwrap();
+    assert_eq!(stream.monitor().probe(), Status::Open);
+    drop(peer);
+    let reason = soon("the close", stream.closed()).await;
+    assert_eq!(reason, CloseReason::PeerClosed);
+}
+
+/// The news of a file that a duplicate keeps open is nobody's, although another connection has got the number.
+#[tokio::test]
+async fn a_duplicate_outlives_the_stream() {
+    let (ours, peer) = Tcp4::pair();
+    let ours = at(ours, 1000);
+    let raw = ours.as_raw_fd();
+    let duplicate = rustix::io::fcntl_dupfd_cloexec(&ours, 1050).unwrap();
+    let mut duplicate = std::net::TcpStream::from(duplicate);
+    let stream = MonitoredStream::new(ours).unwrap();
+    let monitor = stream.monitor();
+    drop(stream);
+    let (innocent, theirs) = innocent(raw);
+    let innocent = MonitoredStream::new(innocent).unwrap();
+    let (steady, steady_peer) = watched::<Tcp4>();
+    drop(peer);
+    duplicate.set_nonblocking(false).unwrap();
+    assert_eq!(duplicate.read(&mut [0]).unwrap(), 0);
+    // The watcher has had its turn.
+    drop(steady_peer);
+    soon("another close", steady.closed()).await;
+    assert_eq!(monitor.close_reason(), Some(CloseReason::Dropped));
+    assert_eq!(innocent.monitor().status(), Status::Open);
+    drop(theirs);
+    let reason = soon("the close", innocent.closed()).await;
+    assert_eq!(reason, CloseReason::PeerClosed);
+}
+
+/// Each way to the wrapped stream makes the number one that may come to mean something else.
+#[tokio::test]
+async fn it_is_taken_out_of_a_pinned_stream_or_a_transport() {
+    let (ours, _peer) = Tcp4::pair();
+    let mut stream = MonitoredStream::new(at(ours, 1100)).unwrap();
+    let raw = stream.as_raw_fd();
+    let (spare, _spare_peer) = Tcp4::pair();
+    drop(std::mem::replace(
+        Pin::new(&mut stream).get_pin_mut().get_mut(),
+        spare,
+    ));
+    let (mut innocent_one, mut theirs) = innocent(raw);
+    stream.abort();
+    works(&mut innocent_one, &mut theirs).await;
+
+    let (ours, _peer) = Tcp4::pair();
+    let stream = MonitoredStream::new(at(ours, 1200)).unwrap();
+    let raw = stream.as_raw_fd();
+    let monitor = stream.monitor();
+    let (spare, _spare_peer) = Tcp4::pair();
+    let layered = stream.layer(async |mut transport| {
+        drop(std::mem::replace(transport.get_mut(), spare));
+        Ok(transport)
+    });
+    let stream = layered.await.unwrap();
+    let (mut innocent, mut theirs) = innocent(raw);
+    monitor.abort();
+    works(&mut innocent, &mut theirs).await;
+    drop(stream);
+    works(&mut innocent, &mut theirs).await;
+}
+
+/// A stream that is taken out stays open, and the watcher gives it up: another one may watch it.
+#[tokio::test]
+async fn it_is_watched_again_after_into_inner() {
+    let (ours, peer) = Tcp4::pair();
+    let mut ours = at(ours, 1300);
+    for _ in 0..3 {
+        let stream = MonitoredStream::new(ours).unwrap();
+        let monitor = stream.monitor();
+        ours = stream.into_inner();
+        assert_eq!(monitor.close_reason(), Some(CloseReason::Dropped));
+    }
+    let stream = MonitoredStream::new(ours).unwrap();
+    drop(peer);
+    let reason = soon("the close", stream.closed()).await;
+    assert_eq!(reason, CloseReason::PeerClosed);
+}
+
+/// Safe code makes a `TcpStream` of a pipe, and of a socket of another kind.
+#[tokio::test]
+async fn a_type_proves_no_kind() {
+    let (reader, writer) = io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    let pipe = std::net::TcpStream::from(std::os::fd::OwnedFd::from(writer));
+    let pipe = TcpStream::from_std(pipe).unwrap();
+    let stream = MonitoredStream::new(pipe).unwrap();
+    assert_eq!(stream.monitor().probe(), Status::Open);
+    drop(reader);
+    let reason = soon("the close", stream.closed()).await;
+    assert_eq!(reason, CloseReason::PeerClosed);
+
+    let (ours, peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let ours = std::net::TcpStream::from(std::os::fd::OwnedFd::from(ours));
+    let stream = MonitoredStream::new(TcpStream::from_std(ours).unwrap()).unwrap();
+    drop(peer);
+    let reason = soon("the close", stream.closed()).await;
+    assert_eq!(reason, CloseReason::PeerClosed);
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listener = std::net::TcpStream::from(std::os::fd::OwnedFd::from(listener));
+    let error = MonitoredStream::new(TcpStream::from_std(listener).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("a listener"), "{error}");
 }

@@ -219,6 +219,19 @@ async fn a_write_that_was_given_up() {
     assert!(began.elapsed() <= WINDOW + LOOK);
 }
 
+/// On a busy machine each poll came later than a window, and each one began a new window.
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_is_always_late() {
+    let (mut stream, _peer) = memory();
+    let waker = Waker::noop();
+    assert_eq!(assert_ready_ok!(write(&mut stream, waker, 64)), 64);
+    for poll in 1..=13 {
+        assert_pending!(write(&mut stream, waker, 1), "{poll}");
+        advance(2 * WINDOW).await;
+    }
+    assert_stalled(write(&mut stream, waker, 1));
+}
+
 /// A program flushes while another's write is pending: that has nothing to do, and ends no window.
 #[tokio::test(start_paused = true)]
 async fn a_flush_between() {

@@ -25,7 +25,12 @@ mod mqtt;
 mod proxy;
 #[cfg(feature = "outbox")]
 mod robot;
-#[cfg(feature = "ring")]
+#[cfg(all(
+    feature = "axum",
+    feature = "outbox",
+    feature = "ring",
+    feature = "serve"
+))]
 mod soak;
 #[cfg(feature = "tls")]
 mod tls_server;

@@ -5,9 +5,10 @@ use std::process::Command;
 
 #[cfg(target_os = "linux")]
 #[test]
-fn some_thousand_streams_of_all_kinds() {
+fn some_seconds_of_streams_clients_and_outboxes() {
     let mut command = Command::new(binary("soak"));
-    command.args(["--minutes", "0.05", "--at-once", "8"]);
+    command.args(["--minutes", "0.05", "--streams", "16"]);
+    command.args(["--clients", "4", "--outboxes", "2"]);
     let (status, lines) = Example::start(&mut command).end();
     assert!(status.success(), "{lines:#?}");
     let last = lines.last().unwrap();

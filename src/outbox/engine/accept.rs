@@ -5,6 +5,7 @@ use super::deferred::Deferred;
 use super::offer::Offer;
 use super::shared::OutboxShared;
 use super::store_jobs::ToStore;
+use crate::observe::call_foreign;
 use crate::outbox::confirm::Ids;
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
@@ -27,7 +28,8 @@ impl<T: Message> OutboxShared<T> {
         let (number, task) = self.hold(&mut core, message, offer);
         drop(core);
         if let Some(task) = task {
-            task.wake();
+            // A waker is foreign code and may panic.
+            call_foreign(|| task.wake());
         }
         Ok(number)
     }
@@ -177,14 +179,12 @@ impl<T: Message> OutboxShared<T> {
 
 /// Drops messages until the offered one fits. Returns `false` if the offered message has to be dropped instead.
 fn make_room<T: Message>(core: &mut Core<T>, terms: &Terms, deferred: &mut Deferred<T>) -> bool {
+    let size = terms.size as usize;
     // The messages on disk come first. Dropping messages from memory would not help this one.
-    if !core.backlog.is_empty() {
+    if !core.backlog.is_empty() || !core.buffer.can_make_room(size, terms.priority) {
         return false;
     }
-    while core.buffer.fit(terms.size as usize) == Fit::Later {
-        if core.buffer.outranks(terms.priority) {
-            return false;
-        }
+    while core.buffer.fit(size) == Fit::Later {
         core.settle(deferred, None, |buffer, mut settle| {
             buffer.evict(&mut settle);
         });

@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::deferred::{Deferred, Lists};
+use super::phase::Phase;
 use crate::outbox::message::Message;
 use crate::outbox::queue::block::Block;
 use crate::outbox::queue::buffer::{Buffer, Outcome, Settled};
@@ -18,13 +19,16 @@ pub(crate) struct Refusal {
 impl<T: Message> Core<T> {
     /// Runs `change`, which settles messages of the buffer, and updates everything that depends on them: receipts,
     /// counts, the store, and waiting senders. Messages with the outcome `Refused` get the reason of `refusal`. Returns
-    /// how many messages were confirmed.
+    /// how many messages were confirmed. Does nothing once the outbox has ended: a shutdown has returned the messages.
     pub(crate) fn settle(
         &mut self,
         deferred: &mut Deferred<T>,
         refusal: Option<&Refusal>,
         change: impl FnOnce(&mut Buffer<T>, &mut dyn FnMut(Settled<T>)),
     ) -> u64 {
+        if matches!(self.phase, Phase::Over(_)) {
+            return 0;
+        }
         let Self {
             buffer,
             failed,
@@ -96,6 +100,9 @@ impl<T: Message> Core<T> {
         position: u64,
         deferred: &mut Deferred<T>,
     ) -> Option<Block<T>> {
+        if matches!(self.phase, Phase::Over(_)) {
+            return None;
+        }
         let block = self.buffer.confirm_block_below(position)?;
         if !self.receipts.is_empty() {
             for (number, _) in block.held() {
@@ -116,6 +123,9 @@ impl<T: Message> Core<T> {
         most: u64,
         deferred: &mut Deferred<T>,
     ) -> bool {
+        if matches!(self.phase, Phase::Over(_)) {
+            return false;
+        }
         let before = self.buffer.len();
         let first = self.buffer.first_position().unwrap_or(position);
         let limit = position.min(first.saturating_add(most));

@@ -27,6 +27,7 @@ use crate::outbox::message::Message;
 use crate::outbox::processed::Processed;
 use crate::outbox::queue::ack_marks::AckMarks;
 use crate::outbox::queue::buffer::Taken;
+use crate::outbox::user_code;
 use crate::state::Closed;
 use bytes::BytesMut;
 use std::future::{Future, poll_fn};
@@ -34,7 +35,7 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep};
 
 /// The largest batch, in bytes: a few writes, and small compared with the buffer of a socket.
 pub(crate) const BATCH: usize = 64 * 1024;
@@ -42,7 +43,7 @@ pub(crate) const BATCH: usize = 64 * 1024;
 /// How many reads, or batches, a turn may take before other tasks run.
 const TURN: usize = 32;
 
-/// After this many bytes the kernel is asked immediately. The answer takes three system calls, a small cost for this
+/// After this many bytes the kernel is asked immediately. The answer takes up to three system calls, a small cost for this
 /// number of bytes.
 const LOOK_AFTER: usize = 4 * BATCH;
 
@@ -52,8 +53,14 @@ const FIRST_LOOK: Duration = Duration::from_millis(1);
 /// Consecutive unknown results before giving up; a single one may be a race.
 const UNKNOWN: u32 = 4;
 
+/// How long the timer of [`Session::check_silence`] runs: tokio's timers count milliseconds.
+const ASK: Duration = Duration::from_millis(1);
+
 /// How long the shutdown of the stream may take after the last message.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What panicked, in the error of a connection whose stream did. `connect` may return any stream.
+const STREAM: &str = "the stream";
 
 /// The state of one connection.
 pub(crate) struct Session<'a, T: Message> {
@@ -90,6 +97,8 @@ pub(crate) struct Session<'a, T: Message> {
     pub(crate) any_written: bool,
     /// When a message was last written or confirmed, while messages are unconfirmed. `ack_timeout` counts from here.
     idle_since: Option<Instant>,
+    /// `Some` while `ack_timeout` has passed, and the runtime may not have asked the system for replies since.
+    overdue: Option<Pin<Box<Sleep>>>,
     /// The position in the stream at which the present batch begins, and, once it is encoded, ends.
     position: u64,
     /// Which messages end at which position.
@@ -140,6 +149,7 @@ impl<'a, T: Message> Session<'a, T> {
             confirmed: false,
             any_written: false,
             idle_since: None,
+            overdue: None,
             position,
             marks: AckMarks::default(),
             marked: position,
@@ -168,7 +178,11 @@ impl<'a, T: Message> Session<'a, T> {
         let end = poll_fn(|cx| self.poll(housekeeping, cx)).await;
         match end {
             SessionEnd::Interrupted(Interrupt::Drained) => {
-                let shutdown = poll_fn(|cx| self.parts.stream.as_mut().poll_shutdown(cx));
+                let shutdown = poll_fn(|cx| {
+                    let stream = self.parts.stream.as_mut();
+                    let shutdown = user_code::guard(STREAM, || Ok(stream.poll_shutdown(cx)));
+                    shutdown.unwrap_or_else(|error| Poll::Ready(Err(error)))
+                });
                 let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, shutdown).await;
             }
             SessionEnd::Lost(_) | SessionEnd::Interrupted(Interrupt::Reconnect) => {
@@ -189,6 +203,7 @@ impl<'a, T: Message> Session<'a, T> {
             Ok(more) => {
                 let wants_messages = self.output.is_empty() && !self.flush;
                 let silent = self.idle_since.zip(self.limits.ack_timeout);
+                let silent = silent.filter(|_| self.overdue.is_none());
                 let silent = silent.and_then(|(since, limit)| since.checked_add(limit));
                 let at = [self.look, silent].into_iter().flatten().min();
                 let (shared, deferred) = (self.shared, &mut self.deferred);
@@ -214,28 +229,49 @@ impl<'a, T: Message> Session<'a, T> {
         if let Poll::Ready(reason) = Pin::new(&mut self.closed).poll(cx) {
             return Err(reason.into());
         }
+        // Before the read: see `check_silence`.
+        let overdue = self.overdue.as_mut();
+        let has_asked = overdue.is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
         let mut more = self.read(cx, TURN)?;
         more |= self.write(cx)?;
         self.look_now()?;
-        self.check_silence()?;
+        self.check_silence(has_asked, cx)?;
         Ok(more)
     }
 
     /// Fails if the peer has confirmed nothing for too long.
-    fn check_silence(&mut self) -> io::Result<()> {
-        let (Some(since), Some(limit)) = (self.idle_since, self.limits.ack_timeout) else {
+    ///
+    /// A busy runtime polls this task before it has asked the system for events. Then a reply may have arrived long ago,
+    /// and the read does not find it. A timer fires only after the runtime has asked, so one more timer decides. `has_asked`
+    /// says that it fired before the last read.
+    fn check_silence(&mut self, has_asked: bool, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(limit) = self.silent_for() else {
+            self.overdue = None;
             return Ok(());
         };
-        if since.elapsed() < limit {
-            return Ok(());
+        if has_asked {
+            return Err(io::Error::new(ErrorKind::TimedOut, AckTimeout(limit)));
+        }
+        let timer = self.overdue.get_or_insert_with(|| Box::pin(sleep(ASK)));
+        if timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    /// The limit, if nothing was written or confirmed for longer than that.
+    fn silent_for(&mut self) -> Option<Duration> {
+        let limit = self.limits.ack_timeout?;
+        if self.idle_since?.elapsed() < limit {
+            return None;
         }
         // The buffer may hold nothing, because the message has expired, while its write is still blocked.
         let is_written = self.output.is_empty() && !self.flush;
         if is_written && self.shared.written() == 0 {
             self.idle_since = None;
-            return Ok(());
+            return None;
         }
-        Err(io::Error::new(ErrorKind::TimedOut, AckTimeout(limit)))
+        Some(limit)
     }
 
     /// A message was confirmed or rejected.
