@@ -5,6 +5,7 @@
 //! nothing.
 
 mod compare;
+mod count;
 #[cfg(feature = "durable")]
 mod durable;
 mod memory;
@@ -22,6 +23,9 @@ const TIME: Duration = Duration::from_secs(6);
 const OVERHEAD: f64 = 64.0;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    if let Some(count) = count::wanted() {
+        return count::send(count);
+    }
     let thorough = std::env::args().any(|argument| argument == "--bench");
     let time = if thorough { TIME } else { Duration::ZERO };
     if !thorough {

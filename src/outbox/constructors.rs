@@ -1,7 +1,8 @@
 //! The constructors of an outbox.
 
-use super::builder::{self, Builder};
+use super::builder::Builder;
 use super::connection::Connection;
+use super::engine::encode::{Plain, WithEnvelope};
 use super::envelope::Envelope;
 use super::message::Message;
 use super::sender::Outbox;
@@ -45,7 +46,7 @@ impl<T: Message> Outbox<T> {
         E: Encoder<T> + Send + 'static,
         E::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Builder::new(connect, move || builder::encode(encoder()))
+        Builder::new(connect, move || Box::new(Plain(encoder())))
     }
 
     /// As [`builder`](Self::builder), with an encoder that sees the [`Envelope`]: the message's number and
@@ -97,6 +98,6 @@ impl<T: Message> Outbox<T> {
         E: Encoder<Envelope<T>> + Send + 'static,
         E::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Builder::new(connect, move || builder::encode_envelope(encoder()))
+        Builder::new(connect, move || Box::new(WithEnvelope(encoder())))
     }
 }

@@ -80,7 +80,12 @@ impl<T: Message> Outbox<T> {
     /// # }
     /// ```
     pub async fn send(&self, message: T) -> Result<Receipt<T>, OutboxError<T>> {
-        self.send_with(message, Importance::Important).await
+        // Not by `send_with`: a future in a future moves the message once more.
+        self.shared.let_others_run().await;
+        match self.shared.send_now(message, Importance::Important, true) {
+            Ok(number) => Ok(self.receipt(number)),
+            Err(unsent) => Ok(self.receipt(self.shared.send_later(unsent).await?)),
+        }
     }
 
     /// As [`send`](Self::send), with another [`Importance`].
@@ -115,8 +120,11 @@ impl<T: Message> Outbox<T> {
         message: T,
         importance: Importance,
     ) -> Result<Receipt<T>, OutboxError<T>> {
-        let number = self.shared.send(message, importance, true).await?;
-        Ok(Receipt::new(self.shared.clone(), number))
+        self.shared.let_others_run().await;
+        match self.shared.send_now(message, importance, true) {
+            Ok(number) => Ok(self.receipt(number)),
+            Err(unsent) => Ok(self.receipt(self.shared.send_later(unsent).await?)),
+        }
     }
 
     /// Sends an important message if there is room now.
@@ -173,7 +181,11 @@ impl<T: Message> Outbox<T> {
         importance: Importance,
     ) -> Result<Receipt<T>, OutboxError<T>> {
         let number = self.shared.try_send(message, importance, true)?;
-        Ok(Receipt::new(self.shared.clone(), number))
+        Ok(self.receipt(number))
+    }
+
+    fn receipt(&self, number: u64) -> Receipt<T> {
+        Receipt::new(self.shared.clone(), number)
     }
 
     /// A [`Sink`](futures_sink::Sink) of important messages into this outbox, without receipts.

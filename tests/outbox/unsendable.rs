@@ -123,6 +123,28 @@ async fn the_receipt_tells_why() {
     good.await.unwrap();
 }
 
+/// Many messages are encoded at once. What the encoder wrote of a refused one does not go out with the others.
+#[tokio::test(start_paused = true)]
+async fn a_refused_message_leaves_no_bytes_between_the_others() {
+    let letters = Letters::default();
+    let (outbox, mut wire) = fragile(&MemoryStore::default(), &letters, UnsendableAction::Keep);
+    let lines = [
+        "1 good", "2 refuse", "3 good", "4 refuse", "5 refuse", "6 good",
+    ];
+    let ttl = LONG;
+    for line in lines {
+        let importance = Importance::BestEffort { ttl };
+        drop(outbox.try_send_with(line.to_string(), importance).unwrap());
+    }
+    let mut peer = wire.accept().await;
+    for good in ["1 good", "3 good", "6 good"] {
+        assert_eq!(line(&mut peer).await, good);
+    }
+    let letters = std::mem::take(&mut *letters.lock().unwrap());
+    let refused: Vec<u64> = letters.iter().map(|&(number, _)| number).collect();
+    assert_eq!(refused, [1, 3, 4]);
+}
+
 /// A store on disk keeps it as a dead letter, which the next outbox does not send.
 #[cfg(feature = "durable")]
 #[tokio::test]

@@ -9,17 +9,13 @@ mod queue;
 use crate::outbox::confirm::Confirm;
 use crate::outbox::connection::Connection;
 use crate::outbox::engine;
-use crate::outbox::engine::settings::{Encode, Settings};
-use crate::outbox::envelope::Envelope;
+use crate::outbox::engine::encode::Encode;
+use crate::outbox::engine::settings::Settings;
 use crate::outbox::message::Message;
 use crate::outbox::sender::Outbox;
-use crate::outbox::user_code;
-use bytes::BytesMut;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use tokio_util::codec::Encoder;
 
 /// The configuration of an [`Outbox`], see [`Outbox::builder`].
 ///
@@ -130,7 +126,7 @@ pub struct Builder<T: Message> {
 impl<T: Message> Builder<T> {
     pub(crate) fn new<F, R, C>(
         mut connect: F,
-        encoder: impl FnMut() -> Encode<T> + Send + 'static,
+        encoder: impl FnMut() -> Box<dyn Encode<T>> + Send + 'static,
     ) -> Self
     where
         F: FnMut() -> R + Send + 'static,
@@ -266,32 +262,6 @@ impl<T: Message> Builder<T> {
         let (shared, driver) = engine::start(self.settings, self.confirm)?;
         Ok((Outbox::new(shared), driver.run()))
     }
-}
-
-/// Makes the encoder of a connection, which sees the message alone.
-pub(crate) fn encode<T, E>(mut encoder: E) -> Encode<T>
-where
-    E: Encoder<T> + Send + 'static,
-    E::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    Box::new(move |envelope: Envelope<T>, bytes: &mut BytesMut| {
-        encoder
-            .encode(envelope.message, bytes)
-            .map_err(|error| user_code::io_error(error.into()))
-    })
-}
-
-/// Makes the encoder of a connection, which sees the envelope.
-pub(crate) fn encode_envelope<T, E>(mut encoder: E) -> Encode<T>
-where
-    E: Encoder<Envelope<T>> + Send + 'static,
-    E::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    Box::new(move |envelope: Envelope<T>, bytes: &mut BytesMut| {
-        encoder
-            .encode(envelope, bytes)
-            .map_err(|error| user_code::io_error(error.into()))
-    })
 }
 
 impl<T: Message> fmt::Debug for Builder<T> {

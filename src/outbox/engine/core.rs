@@ -6,7 +6,7 @@ use super::phase::{OutboxEnd, Phase};
 use super::store_jobs::StoreJobs;
 use crate::outbox::give_up::GiveUpReason;
 use crate::outbox::message::Message;
-use crate::outbox::queue::buffer::{Budget, Buffer};
+use crate::outbox::queue::buffer::{Budget, Buffer, Fit};
 use crate::outbox::queue::wait_queue::WaitQueue;
 use crate::outbox::status::{Link, OutboxStatus};
 use crate::outbox::undelivered::UndeliveredReason;
@@ -120,12 +120,11 @@ impl<T: Message> Core<T> {
     pub(crate) fn room_changed(&mut self, deferred: &mut Deferred<T>) {
         self.changed = true;
         if !self.waiters.is_empty() {
-            self.waiters
-                .grant(self.room(), self.now, &mut deferred.wakers);
+            self.waiters.grant(self.room(), self.now, deferred.wakers());
         }
         if !self.store_waiters.is_empty() {
             self.store_waiters
-                .grant(self.store_room(), self.now, &mut deferred.wakers);
+                .grant(self.store_room(), self.now, deferred.wakers());
         }
     }
 
@@ -136,6 +135,22 @@ impl<T: Message> Core<T> {
             self.buffer.room()
         } else {
             self.buffer.half_room()
+        }
+    }
+
+    /// Whether a message of `size` bytes is accepted without further questions: the outbox is open, nobody waits, and the
+    /// message fits.
+    pub(crate) fn is_free(&self, size: usize) -> bool {
+        matches!(self.phase, Phase::Open)
+            && !self.waiters.is_contended()
+            && self.fit(size) == Fit::Now
+    }
+
+    /// Whether a message of `size` bytes fits into memory, as far as memory accepts messages from senders.
+    pub(crate) fn fit(&self, size: usize) -> Fit {
+        match self.buffer.fit(size) {
+            Fit::Now if !fits(self.room(), size) => Fit::Later,
+            fit => fit,
         }
     }
 
@@ -220,11 +235,11 @@ impl<T: Message> Core<T> {
         let mut receipts: Vec<_> = self.receipts.drain().collect();
         receipts.sort_unstable_by_key(|&(number, _)| number);
         let wakers = receipts.into_iter().map(|(_, waker)| waker);
-        deferred.wakers.extend(wakers);
-        self.waiters.wake_all(&mut deferred.wakers);
-        self.store_waiters.wake_all(&mut deferred.wakers);
-        deferred.wakers.extend(self.task.waker.take());
-        deferred.wakers.append(&mut self.ends);
+        deferred.wakers().extend(wakers);
+        self.waiters.wake_all(deferred.wakers());
+        self.store_waiters.wake_all(deferred.wakers());
+        deferred.wakers().extend(self.task.waker.take());
+        deferred.wakers().append(&mut self.ends);
     }
 
     /// Drops the remaining messages. Those with a receipt move to `failed`.
@@ -235,14 +250,14 @@ impl<T: Message> Core<T> {
         let (failed, receipts) = (&mut self.failed, &mut self.receipts);
         self.buffer.clear(|number, message, receipt| {
             if receipt {
-                deferred.wakers.extend(receipts.remove(&number));
+                deferred.wakers().extend(receipts.remove(&number));
                 failed.insert(number, (message, reason.clone()));
             } else {
-                deferred.messages.push(message);
+                deferred.messages().push(message);
             }
         });
         for (number, message) in self.backlog.receipts.drain() {
-            deferred.wakers.extend(receipts.remove(&number));
+            deferred.wakers().extend(receipts.remove(&number));
             failed.insert(number, (message, reason.clone()));
         }
     }
@@ -269,4 +284,9 @@ impl<T: Message> Core<T> {
             connects: self.counts.connects,
         }
     }
+}
+
+/// Whether a message of this size fits into this room.
+pub(super) fn fits((bytes, count): (usize, usize), size: usize) -> bool {
+    size <= bytes && count > 0
 }

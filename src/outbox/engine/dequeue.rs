@@ -25,16 +25,19 @@ impl<T: Message> OutboxShared<T> {
             let mut core = self.lock();
             self.read_clock(&mut core);
             let before = core.counts.delivered;
+            let mut block = None;
             let more = if self.is_durable() {
                 core.settle(deferred, None, |buffer, mut settle| {
                     buffer.confirm_below(position, &mut settle);
                 });
                 false
             } else {
-                core.confirm_below(position, HOLD, deferred)
+                block = core.confirm_block_below(position, deferred);
+                block.is_some() || core.confirm_below(position, HOLD, deferred)
             };
             any |= core.counts.delivered > before;
             drop(core);
+            drop(block);
             deferred.run();
             if !more {
                 return any;
@@ -47,24 +50,26 @@ impl<T: Message> OutboxShared<T> {
         let mut core = self.lock();
         self.read_clock(&mut core);
         let held = core.buffer.len();
-        for reply in replies {
-            let refusal = match reply {
-                Processed::Rejected(_, why) => Some(Refusal {
+        let rejects = |reply: &Processed| matches!(reply, Processed::Rejected(..));
+        // Each rejection has a reason of its own. Other replies are applied together.
+        for replies in replies.chunk_by(|one, next| !rejects(one) && !rejects(next)) {
+            let refusal = match replies {
+                [Processed::Rejected(_, why)] => Some(Refusal {
                     reason: UndeliveredReason::Rejected(why.clone()),
                     bury: false,
                 }),
                 _ => None,
             };
-            core.settle(
-                deferred,
-                refusal.as_ref(),
-                |buffer, mut settle| match *reply {
-                    Processed::One(id) => buffer.confirm_id(id, &mut settle),
-                    Processed::UpTo(id) => buffer.confirm_up_to(id, &mut settle),
-                    Processed::Oldest(count) => buffer.confirm_oldest(count, &mut settle),
-                    Processed::Rejected(id, _) => buffer.refuse_id(id, &mut settle),
-                },
-            );
+            core.settle(deferred, refusal.as_ref(), |buffer, mut settle| {
+                for reply in replies {
+                    match *reply {
+                        Processed::One(id) => buffer.confirm_id(id, &mut settle),
+                        Processed::UpTo(id) => buffer.confirm_up_to(id, &mut settle),
+                        Processed::Oldest(count) => buffer.confirm_oldest(count, &mut settle),
+                        Processed::Rejected(id, _) => buffer.refuse_id(id, &mut settle),
+                    }
+                }
+            });
         }
         let any = core.buffer.len() < held;
         drop(core);
@@ -79,36 +84,33 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// Takes the next messages to write, up to about `bytes`. Returns whether there are any.
+    /// Takes the next messages to write, up to about `bytes` and [`HOLD_BYTES`]. Returns their size, or 0 if there are
+    /// none.
     pub(crate) fn take(
         &self,
         bytes: usize,
-        batch: &mut Vec<Taken<T>>,
+        now: Instant,
+        messages: &mut Vec<Taken<T>>,
         deferred: &mut Deferred<T>,
-    ) -> bool {
-        let now = self.nanos(Instant::now());
-        let mut taken = 0;
-        while taken < bytes {
-            let before = batch.len();
-            let mut core = self.lock();
-            if !core.has_more() {
-                break;
-            }
-            core.now = now;
-            core.task.waker = None;
-            let mut again = 0;
-            let budget = core.budget(HOLD_BYTES.min(bytes));
-            core.settle(deferred, None, |buffer, mut settle| {
-                again = buffer.take(budget, now, batch, &mut settle);
-            });
-            core.counts.resent += again;
-            core.changed = true;
-            drop(core);
-            deferred.run();
-            let sizes = batch[before..].iter().map(|taken| taken.message.size());
-            taken += sizes.sum::<usize>().max(1);
+    ) -> usize {
+        let now = self.nanos(now);
+        let mut core = self.lock();
+        if !core.has_more() {
+            return 0;
         }
-        !batch.is_empty()
+        core.now = now;
+        core.task.waker = None;
+        let mut again = 0;
+        let budget = core.budget(HOLD_BYTES.min(bytes));
+        core.settle(deferred, None, |buffer, mut settle| {
+            again = buffer.take(budget, now, messages, &mut settle);
+        });
+        core.counts.resent += again;
+        core.changed = true;
+        drop(core);
+        deferred.run();
+        let sizes = messages.iter().map(|taken| taken.message.size().max(1));
+        sizes.sum()
     }
 
     /// A copy of a message that the buffer holds.

@@ -16,13 +16,15 @@
 //! [`WaitQueue`](crate::outbox::queue::wait_queue::WaitQueue).
 
 use super::deferred::Deferred;
-use super::offer::{Declined, Offer};
+use super::offer::Offer;
 use super::shared::OutboxShared;
 use super::store_jobs::{Stored, ToStore};
 use crate::outbox::message::{Importance, Message};
 use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{OutboxError, RefusedReason};
-use std::future::poll_fn;
+use bytes::Bytes;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
@@ -41,8 +43,10 @@ impl<T: Message> OutboxShared<T> {
         if self.is_durable() && !importance.is_best_effort() {
             return Err(OutboxError::new(message, RefusedReason::MustAwait));
         }
-        let offer = self.offer(message, importance, receipt)?;
-        Ok(self.try_accept(offer, false)?)
+        match self.offer(&message, importance, receipt) {
+            Some(mut offer) => self.try_accept(message, &mut offer),
+            None => Err(OutboxError::new(message, RefusedReason::TooLarge)),
+        }
     }
 
     /// `Outbox::send`. Returns the number of the accepted message.
@@ -58,40 +62,90 @@ impl<T: Message> OutboxShared<T> {
         importance: Importance,
         receipt: bool,
     ) -> Result<u64, OutboxError<T>> {
-        // A loop of sends must let other tasks run, the outbox's task among them. A send costs about a tenth of
-        // what usually consumes a unit of tokio's budget, so only every eighth send consumes one.
+        self.let_others_run().await;
+        match self.send_now(message, importance, receipt) {
+            Ok(number) => Ok(number),
+            Err(unsent) => self.send_later(unsent).await,
+        }
+    }
+
+    /// Lets other tasks run between the sends of a loop, the outbox's task among them.
+    #[inline]
+    pub(crate) async fn let_others_run(&self) {
+        // A send costs about a tenth of what usually consumes a unit of tokio's budget, so only every eighth send
+        // consumes one.
         let sent = self.sent.load(Relaxed);
         // Not atomic: two concurrent senders may count as one, which is harmless.
         self.sent.store(sent.wrapping_add(1), Relaxed);
         if sent.is_multiple_of(8) {
             coop::consume_budget().await;
         }
-        let offer = self.offer(message, importance, receipt)?;
-        match self.to_bytes {
-            Some(to_bytes) if !importance.is_best_effort() => {
-                let record = to_bytes(&offer.message);
-                Box::pin(self.send_stored(offer, record)).await
-            }
-            _ => match self.try_accept(offer, false) {
-                Ok(number) => Ok(number),
-                Err(declined) => Box::pin(self.wait_if_full(declined)).await,
-            },
+    }
+
+    /// The first part of [`send`](Self::send): accepts the message if nothing has to be awaited. Otherwise the message comes
+    /// back in a box, so that the usual result is small enough for registers.
+    #[inline]
+    pub(crate) fn send_now(
+        &self,
+        message: T,
+        importance: Importance,
+        receipt: bool,
+    ) -> Result<u64, Box<Unsent<T>>> {
+        let Some(mut offer) = self.offer(&message, importance, receipt) else {
+            let error = OutboxError::new(message, RefusedReason::TooLarge);
+            return Err(Box::new(Unsent::Refused(error)));
+        };
+        if let Some(to_bytes) = self.to_bytes
+            && !importance.is_best_effort()
+        {
+            return Err(Box::new(Unsent::ForStore(message, offer, to_bytes)));
         }
+        match self.try_accept(message, &mut offer) {
+            Ok(number) => Ok(number),
+            Err(error) => Err(Box::new(match error.reason() {
+                RefusedReason::Full if self.overflow == Overflow::Wait => {
+                    Unsent::Full(error.into_message(), offer)
+                }
+                _ => Unsent::Refused(error),
+            })),
+        }
+    }
+
+    /// The second part of [`send`](Self::send).
+    #[cold]
+    pub(crate) fn send_later(
+        self: &Arc<Self>,
+        unsent: Box<Unsent<T>>,
+    ) -> Pin<Box<impl Future<Output = Result<u64, OutboxError<T>>>>> {
+        Box::pin(async {
+            match *unsent {
+                Unsent::Refused(error) => Err(error),
+                Unsent::Full(message, offer) => self.wait(message, offer, None).await,
+                Unsent::ForStore(message, offer, to_bytes) => {
+                    let record = to_bytes(&message);
+                    self.send_stored(message, offer, record).await
+                }
+            }
+        })
     }
 
     /// Sends an important message, and waits until the store has written it.
     async fn send_stored(
         self: &Arc<Self>,
-        mut offer: Offer<T>,
-        record: bytes::Bytes,
+        message: T,
+        mut offer: Offer,
+        record: Bytes,
     ) -> Result<u64, OutboxError<T>> {
-        let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
-            ToStore::new(record, offer.terms.receipt);
-        offer.to_store = Some(Box::new(to_store));
         let has_receipt = offer.terms.receipt;
-        let number = match self.try_accept(offer, false) {
-            Ok(number) => number,
-            Err(declined) => Box::pin(self.wait_if_full(declined)).await?,
+        let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
+            ToStore::new(record, has_receipt);
+        let mut to_store = Some(to_store);
+        let number = match self.try_accept_stored(message, &mut offer, &mut to_store) {
+            Err(full) if *full.reason() == RefusedReason::Full => {
+                let waiting = self.wait(full.into_message(), offer, to_store);
+                Box::pin(waiting).await?
+            }
+            accepted => accepted?,
         };
         let mut unclaimed = Unclaimed {
             shared: self,
@@ -107,26 +161,21 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// Waits for room, if that is what the offer lacked and the overflow policy says so.
-    async fn wait_if_full(self: &Arc<Self>, declined: Declined<T>) -> Result<u64, OutboxError<T>> {
-        let waits = declined.offer.to_store.is_some() || self.overflow == Overflow::Wait;
-        match declined.reason {
-            RefusedReason::Full if waits => self.wait(declined.offer).await,
-            _ => Err(declined.into()),
-        }
-    }
-
     /// Waits in the wait queue until the message is accepted.
-    async fn wait(self: &Arc<Self>, offer: Offer<T>) -> Result<u64, OutboxError<T>> {
-        let to_store = offer.to_store.as_ref();
-        let (for_store, size) = match to_store {
+    async fn wait(
+        self: &Arc<Self>,
+        message: T,
+        mut offer: Offer,
+        mut to_store: Option<ToStore<T>>,
+    ) -> Result<u64, OutboxError<T>> {
+        let (for_store, size) = match &to_store {
             Some(to_store) => (true, to_store.size()),
             None => (false, offer.terms.size as usize),
         };
         let waiting = Waiting::new(self, for_store, size);
-        let mut offer = Some(offer);
+        let mut message = Some(message);
         poll_fn(|cx| {
-            let Some(next) = offer.take() else {
+            let Some(next) = message.take() else {
                 return Poll::Pending;
             };
             let mut deferred = Deferred::new();
@@ -141,26 +190,37 @@ impl<T: Message> OutboxShared<T> {
                     .poll(waiting.ticket, room, || cx.waker().clone());
                 match core.phase.refused() {
                     None if !turn => {
-                        offer = Some(next);
+                        message = Some(next);
                         return Poll::Pending;
                     }
-                    _ => self.accept(&mut core, next, true, &mut deferred),
+                    _ if for_store => {
+                        let (core, to_store) = (&mut core, &mut to_store);
+                        self.accept_stored(core, next, &mut offer, to_store, true, &mut deferred)
+                    }
+                    _ => self.accept(&mut core, next, &mut offer, true, &mut deferred),
                 }
             };
             deferred.run();
             match accepted {
-                Err(Declined {
-                    offer: full,
-                    reason: RefusedReason::Full,
-                }) => {
-                    offer = Some(full);
+                Err(full) if *full.reason() == RefusedReason::Full => {
+                    message = Some(full.into_message());
                     Poll::Pending
                 }
-                accepted => Poll::Ready(accepted.map_err(OutboxError::from)),
+                accepted => Poll::Ready(accepted),
             }
         })
         .await
     }
+}
+
+/// A message that is not accepted yet.
+pub(crate) enum Unsent<T> {
+    /// It will not be.
+    Refused(OutboxError<T>),
+    /// It waits for room.
+    Full(T, Offer),
+    /// The store has to write its record first.
+    ForStore(T, Offer, fn(&T) -> Bytes),
 }
 
 /// A message that is being stored, and whose receipt does not exist yet. If the sender is dropped, this forgets the
@@ -207,7 +267,7 @@ impl<T: Message> Drop for Waiting<'_, T> {
                 core.now = self.shared.nanos(Instant::now());
                 core.room_changed(&mut deferred);
                 // The task has to watch the new grants: see `pass_on`.
-                deferred.wakers.extend(core.task.waker.take());
+                deferred.wakers().extend(core.task.waker.take());
             }
         }
         deferred.run();

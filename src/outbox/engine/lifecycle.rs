@@ -168,7 +168,7 @@ fn drain<T: Message>(core: &mut Core<T>, within: Duration, deferred: &mut Deferr
         }
         Phase::Over(_) => return,
     };
-    deferred.wakers.extend(core.task.waker.take());
-    core.waiters.wake_all(&mut deferred.wakers);
-    core.store_waiters.wake_all(&mut deferred.wakers);
+    deferred.wakers().extend(core.task.waker.take());
+    core.waiters.wake_all(deferred.wakers());
+    core.store_waiters.wake_all(deferred.wakers());
 }

@@ -39,7 +39,7 @@ impl<T: Message> OutboxShared<T> {
             let mut core = self.lock();
             let now = self.nanos(Instant::now());
             core.backlog.not_loaded(now);
-            deferred.wakers.extend(core.task.waker.take());
+            deferred.wakers().extend(core.task.waker.take());
         }
         deferred.run();
     }
@@ -95,7 +95,7 @@ impl<T: Message> OutboxShared<T> {
                 core.backlog.loaded(from, needs);
             }
             core.room_changed(&mut deferred);
-            deferred.wakers.extend(core.task.waker.take());
+            deferred.wakers().extend(core.task.waker.take());
         }
         deferred.run();
         undecodable
@@ -127,7 +127,7 @@ impl<T: Message> OutboxShared<T> {
                 store.remove(vec![number]);
             }
             if let Some(message) = receipt {
-                deferred.wakers.extend(core.receipts.remove(&number));
+                deferred.wakers().extend(core.receipts.remove(&number));
                 core.failed
                     .insert(number, (message, UndeliveredReason::Expired));
             }
@@ -136,7 +136,7 @@ impl<T: Message> OutboxShared<T> {
         terms.since = accepted.unwrap_or(now);
         terms.expires = expires;
         terms.receipt = receipt.is_some();
-        deferred.messages.extend(receipt);
+        deferred.messages().extend(receipt);
         if matches!(self.ids, Ids::Numbers) {
             terms.id = number;
         }
@@ -160,7 +160,7 @@ impl<T: Message> OutboxShared<T> {
         core.changed = true;
         if let Some(message) = receipt {
             let reason = UndeliveredReason::DecodeFailed(error.to_string().into());
-            deferred.wakers.extend(core.receipts.remove(&number));
+            deferred.wakers().extend(core.receipts.remove(&number));
             core.failed.insert(number, (message, reason));
         }
     }
@@ -175,7 +175,7 @@ impl<T: Message> OutboxShared<T> {
             core.counts.dropped += 1;
             core.changed = true;
             if let Some(message) = receipt {
-                deferred.wakers.extend(core.receipts.remove(&number));
+                deferred.wakers().extend(core.receipts.remove(&number));
                 core.failed
                     .insert(number, (message, UndeliveredReason::Overflowed));
             }

@@ -37,6 +37,7 @@ mod core;
 mod deferred;
 mod dequeue;
 mod driver;
+pub(crate) mod encode;
 mod enqueue;
 mod housekeeping;
 mod lifecycle;

@@ -1,33 +1,17 @@
 //! A message that a sender offers to the outbox.
 
 use super::shared::OutboxShared;
-use super::store_jobs::ToStore;
 use crate::outbox::confirm::Ids;
 use crate::outbox::message::{Importance, Message};
 use crate::outbox::queue::block::Terms;
-use crate::outbox::refused::{OutboxError, RefusedReason};
+use std::time::Duration;
 
-/// A message that a sender offers, before the outbox has accepted it.
-pub(super) struct Offer<T> {
-    pub(super) message: T,
+/// What a sender offers with a message, before the outbox has accepted it.
+#[derive(Clone, Copy)]
+pub(crate) struct Offer {
     pub(super) terms: Terms,
-    pub(super) importance: Importance,
-    /// The record for the store. `accept` takes it when it accepts the message.
-    ///
-    /// In a box, because most offers have none, and an offer is moved several times.
-    pub(super) to_store: Option<Box<ToStore<T>>>,
-}
-
-/// An offer that was not accepted, and why. The offer is kept so that it can be made again.
-pub(super) struct Declined<T> {
-    pub(super) offer: Offer<T>,
-    pub(super) reason: RefusedReason,
-}
-
-impl<T> From<Declined<T>> for OutboxError<T> {
-    fn from(declined: Declined<T>) -> Self {
-        Self::new(declined.offer.message, declined.reason)
-    }
+    /// How long the outbox may hold the message.
+    pub(super) limit: Option<Duration>,
 }
 
 impl<T: Message> OutboxShared<T> {
@@ -54,21 +38,18 @@ impl<T: Message> OutboxShared<T> {
         })
     }
 
-    /// Prepares a message. Calls the user's `Message::size` and the id function, without the lock.
+    /// Prepares a message. Calls the user's `Message::size` and the id function, without the lock. `None` if the message
+    /// is too large.
+    #[inline]
     pub(super) fn offer(
         &self,
-        message: T,
+        message: &T,
         importance: Importance,
         receipt: bool,
-    ) -> Result<Offer<T>, OutboxError<T>> {
-        match self.terms(&message, importance, receipt) {
-            Some(terms) => Ok(Offer {
-                message,
-                terms,
-                importance,
-                to_store: None,
-            }),
-            None => Err(OutboxError::new(message, RefusedReason::TooLarge)),
-        }
+    ) -> Option<Offer> {
+        Some(Offer {
+            terms: self.terms(message, importance, receipt)?,
+            limit: importance.limit(),
+        })
     }
 }

@@ -1,16 +1,16 @@
 //! The values that a builder collects.
 
+use super::encode::Encode;
 use super::on_unsendable::OnUnsendable;
 use super::ranking::Ranking;
 use crate::outbox::backoff::Backoff;
 use crate::outbox::connection::Connection;
-use crate::outbox::envelope::Envelope;
 use crate::outbox::give_up::is_mistake;
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
 use crate::outbox::store::Store;
 use crate::policy::MonitorConfig;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -21,10 +21,8 @@ use std::time::Duration;
 pub(crate) type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
 /// The user's `connect`.
 pub(crate) type Connect = Box<dyn FnMut() -> Connecting + Send>;
-/// The encoder of one connection.
-pub(crate) type Encode<T> = Box<dyn FnMut(Envelope<T>, &mut BytesMut) -> io::Result<()> + Send>;
 /// Makes the encoder of the next connection.
-pub(crate) type NewEncoder<T> = Box<dyn FnMut() -> Encode<T> + Send>;
+pub(crate) type NewEncoder<T> = Box<dyn FnMut() -> Box<dyn Encode<T>> + Send>;
 /// The delays of a back-off.
 pub(crate) type Delays = Box<dyn Iterator<Item = Duration> + Send>;
 /// Starts the back-off anew.

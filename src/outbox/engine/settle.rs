@@ -1,9 +1,10 @@
 //! How messages leave the core: confirmed, dropped or refused.
 
 use super::core::Core;
-use super::deferred::Deferred;
+use super::deferred::{Deferred, Lists};
 use super::phase::Phase;
 use crate::outbox::message::Message;
+use crate::outbox::queue::block::Block;
 use crate::outbox::queue::buffer::{Buffer, Outcome, Settled};
 use crate::outbox::undelivered::UndeliveredReason;
 
@@ -73,13 +74,13 @@ impl<T: Message> Core<T> {
                 *alone = None;
             }
             if settled.receipt && !receipts.is_empty() {
-                deferred.wakers.extend(receipts.remove(&settled.number));
+                deferred.wakers().extend(receipts.remove(&settled.number));
             }
             match reason {
                 Some(reason) if settled.receipt => {
                     failed.insert(settled.number, (settled.message, reason));
                 }
-                _ => deferred.messages.push(settled.message),
+                _ => deferred.messages().push(settled.message),
             }
         });
         let confirmed = counts.delivered - before;
@@ -90,6 +91,28 @@ impl<T: Message> Core<T> {
             self.room_changed(deferred);
         }
         confirmed
+    }
+
+    /// The fastest form of [`settle`](Self::settle), for confirmations without a store: confirms the oldest block, if all
+    /// of it was written before `position`. The caller drops the block without the lock.
+    pub(crate) fn confirm_block_below(
+        &mut self,
+        position: u64,
+        deferred: &mut Deferred<T>,
+    ) -> Option<Block<T>> {
+        if matches!(self.phase, Phase::Over(_)) {
+            return None;
+        }
+        let block = self.buffer.confirm_block_below(position)?;
+        if !self.receipts.is_empty() {
+            for (number, _) in block.held() {
+                deferred.wakers().extend(self.receipts.remove(&number));
+            }
+        }
+        self.alone.take_if(|number| *number < block.end());
+        self.counts.delivered += block.live as u64;
+        self.room_changed(deferred);
+        Some(block)
     }
 
     /// A faster form of [`settle`](Self::settle) for confirmations without a store, which is the usual case. It
@@ -106,12 +129,12 @@ impl<T: Message> Core<T> {
         let before = self.buffer.len();
         let first = self.buffer.first_position().unwrap_or(position);
         let limit = position.min(first.saturating_add(most));
-        let (messages, woken) = (&mut deferred.messages, &mut deferred.wakers);
+        let Lists { messages, wakers } = deferred.lists();
         let (receipts, alone) = (&mut self.receipts, &mut self.alone);
         self.buffer
             .confirm_below(limit, &mut |settled: Settled<T>| {
                 if settled.receipt && !receipts.is_empty() {
-                    woken.extend(receipts.remove(&settled.number));
+                    wakers.extend(receipts.remove(&settled.number));
                 }
                 if *alone == Some(settled.number) {
                     *alone = None;
@@ -130,7 +153,7 @@ impl<T: Message> Core<T> {
     pub(crate) fn overflowed(&mut self, number: u64, message: T, deferred: &mut Deferred<T>) {
         self.counts.dropped += 1;
         self.changed = true;
-        deferred.wakers.extend(self.receipts.remove(&number));
+        deferred.wakers().extend(self.receipts.remove(&number));
         self.failed
             .insert(number, (message, UndeliveredReason::Overflowed));
     }

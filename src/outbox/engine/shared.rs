@@ -33,7 +33,7 @@ pub(crate) struct OutboxShared<T> {
     pub(super) confirmed_by: ConfirmedBy,
     pub(super) publisher: Publisher,
     /// When the outbox was made: zero of the buffer's clock.
-    started: Instant,
+    pub(super) started: Instant,
     /// The runtime in which the outbox was made, for the timers of a caller without one.
     pub(super) runtime: Handle,
     pub(super) linger: Duration,
@@ -107,11 +107,6 @@ impl<T: Message> OutboxShared<T> {
     /// The instant at which the buffer's clock shows `nanos`; `None` if it is too far away.
     pub(crate) fn time(&self, nanos: u64) -> Option<Instant> {
         self.started.checked_add(Duration::from_nanos(nanos))
-    }
-
-    /// As [`time`](Self::time), for a time that the clock has already shown.
-    pub(crate) fn instant(&self, nanos: u64) -> Instant {
-        self.time(nanos).unwrap_or(self.started)
     }
 
     /// A receiver of the status, with the present value in it.

@@ -28,7 +28,7 @@ impl<T: Message> OutboxShared<T> {
             }
             core.room_changed(&mut deferred);
             let wakes = core.task.wants_messages || !core.backlog.is_empty();
-            deferred.wakers.extend(core.task.waker.take_if(|_| wakes));
+            deferred.wakers().extend(core.task.waker.take_if(|_| wakes));
         }
         deferred.run();
     }
@@ -43,7 +43,7 @@ impl<T: Message> OutboxShared<T> {
             core.stored = waiting.number + 1;
             if message.is_some() {
                 let copy = core.backlog.not_stored(waiting.number, waiting.size);
-                deferred.messages.extend(copy);
+                deferred.messages().extend(copy);
             } else {
                 core.buffer
                     .refuse(waiting.number, &mut |settled: Settled<T>| {
@@ -52,7 +52,7 @@ impl<T: Message> OutboxShared<T> {
             }
             core.room_changed(&mut deferred);
             // A draining outbox may be empty now.
-            deferred.wakers.extend(core.task.waker.take());
+            deferred.wakers().extend(core.task.waker.take());
         }
         deferred.run();
         message
@@ -75,7 +75,7 @@ impl<T: Message> OutboxShared<T> {
             core.settle(&mut deferred, None, |buffer, mut settle| {
                 evicted = buffer.evict_important(limit, written_too, &mut settle);
             });
-            deferred.wakers.extend(core.task.waker.take());
+            deferred.wakers().extend(core.task.waker.take());
         }
         deferred.run();
         evicted

@@ -78,6 +78,11 @@ impl<T> Slot<T> {
         }
     }
 
+    /// The number of the message. `first` is that of the block.
+    pub(crate) fn number(&self, first: u64) -> u64 {
+        first + u64::from(self.offset)
+    }
+
     pub(crate) fn is_best_effort(&self) -> bool {
         self.flags & BEST_EFFORT != 0
     }
@@ -103,21 +108,29 @@ impl<T> Block<T> {
         }
     }
 
-    /// Adds a message whose number is at least `end`. Gives it back if it does not fit into this block.
-    pub(crate) fn push(&mut self, number: u64, message: T, terms: &Terms) -> Result<(), T> {
-        match u16::try_from(number - self.first) {
-            Ok(offset) if self.slots.len() < BLOCK => {
-                let len = self.slots.len();
-                if len == self.slots.capacity() {
-                    // `Vec` may double beyond what a block ever holds.
-                    self.slots.reserve_exact(len.clamp(1, BLOCK - len));
-                }
-                self.slots.push(Slot::new(message, terms, offset));
-                self.live += 1;
-                Ok(())
-            }
-            _ => Err(message),
+    /// Whether this number, which is at least `end`, has a place in this block.
+    pub(crate) fn takes(&self, number: u64) -> bool {
+        !self.is_full() && number - self.first <= u64::from(u16::MAX)
+    }
+
+    /// Adds a message under a number that the block [`takes`](Self::takes). It is inlined so that the slot is built in its
+    /// place.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, number: u64, message: T, terms: &Terms) {
+        debug_assert!(self.takes(number));
+        if self.slots.len() == self.slots.capacity() {
+            self.grow();
         }
+        let offset = (number - self.first) as u16;
+        self.slots.push(Slot::new(message, terms, offset));
+        self.live += 1;
+    }
+
+    /// Makes room for more slots. `Vec` itself may double beyond what a block ever holds.
+    #[cold]
+    fn grow(&mut self) {
+        let len = self.slots.len();
+        self.slots.reserve_exact(len.clamp(1, BLOCK - len));
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -180,6 +193,12 @@ impl<T> Block<T> {
             .iter()
             .filter(|slot| slot.message.is_some())
             .map(|slot| (self.first + u64::from(slot.offset), slot))
+    }
+
+    /// The total size of the messages.
+    pub(crate) fn bytes(&self) -> usize {
+        let held = self.slots.iter().filter(|slot| slot.message.is_some());
+        held.map(|slot| slot.size as usize).sum()
     }
 
     /// The id of the last slot; `u64::MAX` for an empty block.

@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use queue::ack_marks::AckMarks;
 use queue::block::{BLOCK, Block, Slot, Terms};
-use queue::buffer::Buffer;
+use queue::buffer::{Budget, Buffer};
 use queue::wait_queue::WaitQueue;
 
 /// Those of an important message.
@@ -215,11 +215,11 @@ fn gaps_in_the_numbers_take_no_memory() {
 fn a_split_block_keeps_within_its_slots() {
     let mut block = Block::new(0, false);
     for number in 0..60 {
-        block.push(number, number, &terms(number)).unwrap();
+        block.push(number, number, &terms(number));
     }
     let mut rest = block.split_off(10);
     for number in 60..74 {
-        rest.push(number, number, &terms(number)).unwrap();
+        rest.push(number, number, &terms(number));
     }
     assert!(rest.is_full());
     for block in [block, rest] {
@@ -229,4 +229,29 @@ fn a_split_block_keeps_within_its_slots() {
             block.slots.capacity()
         );
     }
+}
+
+/// A confirmation may be late. Messages that are to be written again are not confirmed as a whole block: they count as
+/// unwritten.
+#[test]
+fn a_block_that_is_to_be_written_again_is_not_confirmed_at_once() {
+    let mut buffer = Buffer::new(usize::MAX, usize::MAX);
+    let count = BLOCK as u64;
+    for number in 0..=count {
+        buffer.push(number, terms(number));
+    }
+    let budget = Budget {
+        bytes: usize::MAX,
+        in_flight: usize::MAX,
+        below: u64::MAX,
+        alone: None,
+    };
+    buffer.take(budget, 0, &mut Vec::new(), &mut |_| {});
+    buffer.rewind(&mut |_| {});
+    assert!(buffer.confirm_block_below(count).is_none());
+    buffer.take(budget, 0, &mut Vec::new(), &mut |_| {});
+    assert!(buffer.confirm_block_below(count - 1).is_none());
+    let block = buffer.confirm_block_below(count).unwrap();
+    assert_eq!((block.live, block.end()), (BLOCK, count));
+    assert_eq!((buffer.len(), buffer.written()), (1, 1));
 }

@@ -234,11 +234,17 @@ impl Pair {
                 let written = self.held.iter().filter_map(|held| held.position);
                 let before = written.map(|position| position + 1).nth(pick.into());
                 let before = before.unwrap_or(0);
+                let by_block = self.steps.is_multiple_of(2);
                 self.name();
                 self.both(
                     Outcome::Confirmed,
                     |held| held.position.is_some_and(|position| position < before),
-                    |buffer, settle| buffer.confirm_below(before, settle),
+                    |buffer, settle| {
+                        if by_block {
+                            confirm_blocks(buffer, before, settle);
+                        }
+                        buffer.confirm_below(before, settle);
+                    },
                 );
             }
             Operation::One(pick) => {
@@ -761,6 +767,21 @@ impl Pair {
         if step == 1 {
             let all = held.iter().map(|held| (held.number, &held.message));
             assert!(self.buffer.iter().eq(all));
+        }
+    }
+}
+
+/// Confirms whole blocks.
+fn confirm_blocks(buffer: &mut Buffer<u64>, before: u64, settle: &mut dyn FnMut(Settled<u64>)) {
+    while let Some(block) = buffer.confirm_block_below(before) {
+        for (number, slot) in block.held() {
+            settle(Settled {
+                number,
+                message: slot.message.unwrap(),
+                outcome: Outcome::Confirmed,
+                best_effort: slot.is_best_effort(),
+                receipt: slot.has_receipt(),
+            });
         }
     }
 }

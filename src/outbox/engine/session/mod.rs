@@ -17,8 +17,9 @@ pub(crate) use end::{SessionEnd, is_ack_timeout};
 
 use self::end::AckTimeout;
 use super::deferred::Deferred;
+use super::encode::Encode;
 use super::housekeeping::{Housekeeping, Interrupt};
-use super::settings::{Encode, Limits};
+use super::settings::Limits;
 use super::shared::OutboxShared;
 use crate::outbox::confirm::Replies;
 use crate::outbox::connection::Parts;
@@ -67,7 +68,7 @@ pub(crate) struct Session<'a, T: Message> {
     parts: Parts,
     /// Resolves when the connection closes.
     closed: Closed,
-    encode: Encode<T>,
+    encode: Box<dyn Encode<T>>,
     /// Reads the peer's replies. `None` if the peer's TCP confirms.
     replies: Option<&'a mut dyn Replies>,
     limits: &'a Limits,
@@ -81,7 +82,7 @@ pub(crate) struct Session<'a, T: Message> {
     end: u64,
     /// The batch is written to the stream, and not flushed yet.
     flush: bool,
-    /// The messages of a batch while they are encoded. The allocation is reused.
+    /// Messages while they are encoded. The allocation is reused.
     taken: Vec<Taken<T>>,
     /// An incomplete reply.
     input: BytesMut,
@@ -121,7 +122,7 @@ impl<'a, T: Message> Session<'a, T> {
     pub(crate) fn new(
         shared: &'a OutboxShared<T>,
         parts: Parts,
-        encode: Encode<T>,
+        encode: Box<dyn Encode<T>>,
         replies: Option<&'a mut dyn Replies>,
         limits: &'a Limits,
         batch: usize,

@@ -2,10 +2,9 @@
 
 use super::acknowledged::GRAIN;
 use super::{BATCH, FIRST_LOOK, STREAM, Session, TURN};
+use crate::outbox::engine::encode::{Batch, Begun};
 use crate::outbox::engine::settle::Refusal;
-use crate::outbox::envelope::Envelope;
 use crate::outbox::message::Message;
-use crate::outbox::queue::buffer::Taken;
 use crate::outbox::undelivered::UndeliveredReason;
 use crate::outbox::unsendable::{Unsendable, UnsendableReason};
 use crate::outbox::user_code;
@@ -71,60 +70,60 @@ impl<T: Message> Session<'_, T> {
         }
         self.output.clear();
         self.length = 0;
-        let (batch, deferred) = (self.batch, &mut self.deferred);
-        if !self.shared.take(batch, &mut self.taken, deferred) {
-            return Ok(false);
+        let now = Instant::now();
+        let mut room = self.batch;
+        let mut messages = std::mem::take(&mut self.taken);
+        let mut encoded = Ok(());
+        while room > 0 && encoded.is_ok() {
+            let taken = self
+                .shared
+                .take(room, now, &mut messages, &mut self.deferred);
+            if taken == 0 {
+                break;
+            }
+            self.any_written = true;
+            self.flush = true;
+            room = room.saturating_sub(taken);
+            encoded = self.encode(Batch::new(messages.drain(..), self.shared.started));
         }
-        self.any_written = true;
-        self.flush = true;
-        let mut taken = std::mem::take(&mut self.taken);
-        let encoded = taken.drain(..).try_for_each(|taken| self.encode(taken));
-        self.taken = taken;
-        self.mark(self.end, 0);
+        self.taken = messages;
+        if self.flush {
+            self.mark(self.end, 0);
+        }
         self.position += self.output.len() as u64;
         self.length = self.output.len();
         self.unseen += self.length;
-        encoded.map(|()| true)
+        encoded.map(|()| self.flush)
     }
 
-    /// Appends a message to the batch. A message that the encoder refuses is set aside.
-    fn encode(&mut self, taken: Taken<T>) -> io::Result<()> {
-        let Taken {
-            number,
-            position,
-            attempt,
-            since,
-            message,
-        } = taken;
-        let length = self.output.len();
-        let envelope = Envelope {
-            number,
-            attempt: attempt.into(),
-            first_sent: self.shared.instant(since),
-            message,
-        };
-        let (encode, output) = (&mut self.encode, &mut self.output);
-        let mut returned = false;
-        let encoded = user_code::guard("the encoder", || {
-            let encoded = encode(envelope, output);
-            returned = true;
-            encoded
-        });
-        if let Err(error) = encoded {
-            self.output.truncate(length);
-            self.set_aside(number, &error);
-            if !returned {
-                // After a panic the encoder may be in any state: the next connection gets a new one.
-                return Err(error);
+    /// Appends messages to the batch. Those that the encoder refuses are set aside.
+    fn encode(&mut self, mut batch: Batch<'_, T>) -> io::Result<()> {
+        let grain = GRAIN.min(self.batch);
+        while !batch.is_empty() {
+            let until = self.output.len() + grain;
+            let (encode, output) = (&mut self.encode, &mut self.output);
+            let encoded = user_code::guard("the encoder", || {
+                Ok(encode.encode(&mut batch, output, until))
+            });
+            match encoded {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => self.set_aside(batch.last(), &error),
+                Err(panic) => {
+                    self.set_aside(batch.last(), &panic);
+                    // The encoder may be in any state: the next connection gets a new one.
+                    return Err(panic);
+                }
             }
+            self.end = batch.last().position + 1;
+            self.mark(self.end, grain);
         }
-        self.end = position + 1;
-        self.mark(self.end, GRAIN.min(self.batch));
         Ok(())
     }
 
     /// Sets aside a message on which the encoder failed.
-    fn set_aside(&mut self, number: u64, error: &io::Error) {
+    fn set_aside(&mut self, failed: Begun, error: &io::Error) {
+        self.output.truncate(failed.start);
+        let number = failed.number;
         // The encoder has consumed one copy. The buffer has another, unless a sender made room by dropping it.
         let Some(message) = self.shared.held(number) else {
             return;

@@ -3,6 +3,7 @@
 //! Confirmations of numbers and ids also cover messages that were written on an earlier connection (below `fresh`): a
 //! reply may arrive late. A count covers only the present connection, because the peer counts from its start.
 
+use super::super::block::Block;
 use super::{Buffer, Ids, Outcome, Settled};
 
 impl<T> Buffer<T> {
@@ -23,6 +24,23 @@ impl<T> Buffer<T> {
             }
             self.settle_at(0, block.head, Outcome::Confirmed, settle);
         }
+    }
+
+    /// Confirms the oldest block, if all of its messages were written on this connection before this position: a faster
+    /// form of [`confirm_below`](Self::confirm_below). The caller drops the messages.
+    pub(crate) fn confirm_block_below(&mut self, position: u64) -> Option<Block<T>> {
+        let limit = position.min(self.cursor);
+        let block = self.blocks.front()?;
+        let is_plain = self.order.is_none() && matches!(self.ids, Ids::Growing(_));
+        if !is_plain || block.live == 0 || block.end() > limit {
+            return None;
+        }
+        self.peer_names();
+        let block = self.blocks.pop_front()?;
+        self.len -= block.live;
+        self.written -= block.live;
+        self.bytes -= block.bytes();
+        Some(block)
     }
 
     /// Confirms the `count` messages that were written first on this connection. Messages that were dropped since then

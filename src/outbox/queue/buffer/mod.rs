@@ -234,8 +234,18 @@ impl<T> Buffer<T> {
 
     /// The receipt of the message was dropped.
     pub(crate) fn forget_receipt(&mut self, number: u64) {
-        if let Some((block, index)) = self.locate(number) {
-            self.blocks[block].slots[index].forget_receipt();
+        let block = match self.blocks.back_mut() {
+            // Usually it is the receipt of a new message.
+            Some(last) if last.first() <= number => Some(last),
+            _ => {
+                let place = self.blocks.partition_point(|block| block.end() <= number);
+                self.blocks.get_mut(place)
+            }
+        };
+        if let Some(block) = block
+            && let Some(index) = block.index_of(number)
+        {
+            block.slots[index].forget_receipt();
         }
     }
 
@@ -257,16 +267,15 @@ impl<T> Buffer<T> {
     /// The block and the slot of a number.
     #[inline]
     fn locate(&self, number: u64) -> Option<(usize, usize)> {
-        let last = self.blocks.len().checked_sub(1)?;
         // Usually a receipt is dropped soon after its message came, and the oldest message is settled.
-        let place = if self.blocks[last].first() <= number {
-            last
-        } else if number < self.blocks[0].end() {
-            0
-        } else {
-            self.blocks.partition_point(|block| block.end() <= number)
+        let last = self.blocks.back()?;
+        if last.first() <= number {
+            return Some((self.blocks.len() - 1, last.index_of(number)?));
+        }
+        let place = match self.blocks.front() {
+            Some(first) if number < first.end() => 0,
+            _ => self.blocks.partition_point(|block| block.end() <= number),
         };
-        let index = self.blocks.get(place)?.index_of(number)?;
-        Some((place, index))
+        Some((place, self.blocks.get(place)?.index_of(number)?))
     }
 }

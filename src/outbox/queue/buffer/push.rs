@@ -32,23 +32,19 @@ impl<T> Buffer<T> {
         }
         self.index(number, terms.id);
         self.earliest = self.earliest.min(terms.expires.unwrap_or(u64::MAX));
-        let mut after_gap = false;
-        let rejected = match self.blocks.back_mut() {
-            Some(block) => {
-                if block.live == 0 {
-                    block.renew(number);
-                }
-                after_gap = !block.is_full();
-                block.push(number, message, &terms).err()
+        let place = match self.blocks.back_mut() {
+            Some(block) if block.live == 0 => {
+                block.renew(number);
+                self.blocks.len() - 1
             }
-            None => Some(message),
+            Some(block) if block.takes(number) => self.blocks.len() - 1,
+            last => {
+                let after_gap = last.is_some_and(|block| !block.is_full());
+                self.blocks.push_back(Block::new(number, after_gap));
+                self.blocks.len() - 1
+            }
         };
-        if let Some(message) = rejected {
-            let mut block = Block::new(number, after_gap);
-            // A new block has room for its first number.
-            let _ = block.push(number, message, &terms);
-            self.blocks.push_back(block);
-        }
+        self.blocks[place].push(number, message, &terms);
         self.tail = number + 1;
         self.count(number, &terms);
     }
@@ -92,19 +88,15 @@ impl<T> Buffer<T> {
         }
         self.index_between(place, number, terms.id);
         self.earliest = self.earliest.min(terms.expires.unwrap_or(u64::MAX));
-        let mut after_gap = false;
         let before = place.checked_sub(1).and_then(|it| self.blocks.get_mut(it));
-        let rejected = match before {
-            Some(block) => {
-                after_gap = !block.is_full();
-                block.push(number, message, &terms).err()
+        match before {
+            Some(block) if block.takes(number) => block.push(number, message, &terms),
+            before => {
+                let after_gap = before.is_some_and(|block| !block.is_full());
+                let mut block = Block::new(number, after_gap);
+                block.push(number, message, &terms);
+                self.blocks.insert(place, block);
             }
-            None => Some(message),
-        };
-        if let Some(message) = rejected {
-            let mut block = Block::new(number, after_gap);
-            let _ = block.push(number, message, &terms);
-            self.blocks.insert(place, block);
         }
         self.count(number, &terms);
     }

@@ -85,13 +85,13 @@ impl<T> Buffer<T> {
         let limit = budget.limit().min(self.tail);
         let start = self.block_from(self.cursor);
         'blocks: for block in self.blocks.range_mut(start..) {
+            let first = block.first();
             let skip = block.index_from(self.cursor).max(block.head);
-            for index in skip..block.slots.len() {
-                let number = block.number(index);
+            for slot in &mut block.slots[skip..] {
+                let number = slot.number(first);
                 if number >= limit || room == 0 || self.written >= budget.in_flight {
                     break 'blocks;
                 }
-                let slot = &mut block.slots[index];
                 let Some(message) = &slot.message else {
                     self.cursor = number + 1;
                     continue;
