@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -146,9 +147,9 @@ impl Board {
         state.ended.truncate(KEPT);
         drop(state);
         self.changed();
-        // The callback is foreign code, so it runs without the lock.
+        // The callback is foreign code, so it runs without the lock. It may panic, in a drop while another panic unwinds.
         if let Some(on_ended) = &self.on_ended {
-            on_ended(&ended);
+            let _ = catch_unwind(AssertUnwindSafe(|| on_ended(&ended)));
         }
     }
 

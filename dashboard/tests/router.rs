@@ -4,10 +4,13 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::connect_info::MockConnectInfo;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{Request, Response, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use hangup_dashboard::{Dashboard, Token};
+use hangup::axum::Peer;
+use hangup_dashboard::{Dashboard, Token, record};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -174,4 +177,22 @@ fn a_weak_token_is_refused() {
     }
     assert_ne!(Token::random().as_str(), Token::random().as_str());
     assert_eq!(format!("{:?}", Token::random()), "Token(…)");
+}
+
+/// The callback runs in the drop of a body. A second panic there, of a callback that prints to a closed pipe for example,
+/// ended the program.
+#[tokio::test]
+async fn a_callback_that_panics_harms_no_response() {
+    let dashboard = Dashboard::builder()
+        .on_ended(|_| panic!("the callback of the test"))
+        .build();
+    let stream = hangup::MonitoredStream::unwatched(tokio::io::duplex(64).0);
+    let peer: Peer = Peer::new(stream.monitor(), "192.0.2.1:50000".parse().unwrap());
+    let app = app(&dashboard)
+        .layer(from_fn_with_state(dashboard.clone(), record))
+        .layer(MockConnectInfo(peer));
+    for _ in 0..2 {
+        let response = ask(&app, "/", &[]).await;
+        assert_eq!(text(response).await, "the application");
+    }
 }

@@ -7,6 +7,9 @@
 //!
 //! poem serves any stream, and tells its handlers nothing of it but the addresses (3.1). So each connection has a server of
 //! its own, whose data is the monitor.
+//!
+//! Where a client leaves with nothing unread behind it, hyper, on which poem is built, may drop the handler first. Then the code
+//! after the work does not run. The monitor also sees the client that leaves behind a second request.
 
 use hangup::{Monitor, MonitoredListener, MonitoredStream};
 use poem::error::InternalServerError;
@@ -57,9 +60,9 @@ async fn main() -> io::Result<()> {
     println!("listening on {}", listener.local_addr()?);
     let routes = Arc::new(Route::new().at("/", get(report)));
     loop {
-        let (stream, _) = listener.accept_retrying().await;
+        let (stream, client) = listener.accept_retrying().await;
         let (monitor, closed) = (stream.monitor(), stream.closed());
-        let over = async { drop(closed.await) };
+        let over = async move { println!("{client}: gone: {}", closed.await) };
         let server = Server::new_with_acceptor(Once(Some(stream)));
         tokio::spawn(server.run_with_graceful_shutdown(routes.clone().data(monitor), over, None));
     }

@@ -64,6 +64,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?
         .config(proxy.config.clone())
+        .nodelay(true)
         .on_accept_error(accept_errors::print_changes());
     say!(
         "{} to {} (Ctrl-C ends it)",
@@ -148,16 +149,16 @@ impl Proxy {
 
     async fn pass(&self, mut client: Stream, address: SocketAddr) -> Ended {
         self.track(address, &client);
-        client.get_ref().set_nodelay(true)?;
         // A client that leaves meanwhile may have sent something to be delivered.
         let server = tokio::select! {
             server = timeout(CONNECT, TcpStream::connect(&*self.target)) => server??,
             () = self.end.cancelled() => return Err(CloseReason::Dropped.into()),
         };
         server.set_nodelay(true)?;
-        let peer = server.peer_addr()?;
         let mut server = MonitoredStream::with_config(server, &self.config)?;
-        self.track(peer, &server);
+        if self.dashboard.is_some() {
+            self.track(server.peer_addr()?, &server);
+        }
         let passing = async {
             copy_bidirectional(&mut client, &mut server).await;
             see_off(client.close_reason(), &mut server).await;

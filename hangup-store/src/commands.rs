@@ -3,7 +3,7 @@
 use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreOptions};
 use std::error::Error;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -100,23 +100,40 @@ pub(crate) fn dead_letters(file: &Path, out: &mut impl Write) -> Result<()> {
 
 pub(crate) fn export(file: &Path, directory: &Path, out: &mut impl Write) -> Result<()> {
     let mut store = read(file)?;
-    fs::create_dir_all(directory)?;
+    private_directory(directory)?;
     if fs::read_dir(directory)?.next().is_some() {
         return Err(format!("{}: the directory is not empty", directory.display()).into());
     }
     let mut messages = 0;
     for_each(&mut store, 0, |number, message| {
-        fs::write(directory.join(format!("{number}.message")), message)?;
+        private_file(&directory.join(format!("{number}.message")), message)?;
         messages += 1;
         Ok(true)
     })?;
     let letters = store.dead_letters()?;
     for letter in &letters {
         let name = format!("{}.dead-letter", letter.number());
-        fs::write(directory.join(name), letter.message())?;
+        private_file(&directory.join(name), letter.message())?;
     }
     writeln!(out, "{messages} messages, {} dead letters", letters.len())?;
     Ok(())
+}
+
+/// Makes a directory of its owner's, if there is none.
+fn private_directory(directory: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(directory)
+}
+
+/// Writes a file of its owner's, as the store is: messages may be confidential.
+fn private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(bytes)
 }
 
 pub(crate) fn salvage(file: &Path, out: &mut impl Write) -> Result<()> {

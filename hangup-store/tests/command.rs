@@ -121,6 +121,22 @@ fn it_exports_each_message_into_a_file() {
     assert!(error.contains("not empty"), "{error}");
 }
 
+/// The store is its owner's, and its messages were exported for everybody: 0644.
+#[cfg(unix)]
+#[test]
+fn what_it_exports_is_its_owners() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let example = Example::new("private");
+    let directory = example.0.join("exported");
+    said(example.run("export", &[directory.to_str().unwrap()]));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    for name in ["10.message", "12.dead-letter"] {
+        assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
+    }
+}
+
 #[test]
 fn a_store_in_use_and_a_missing_one_are_refused() {
     let example = Example::new("in-use");

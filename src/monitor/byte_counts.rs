@@ -4,7 +4,8 @@ use super::handle::Monitor;
 use crate::state::Transfer;
 
 impl Monitor {
-    /// How many bytes the stream has carried. It makes three system calls to learn what was acknowledged.
+    /// How many bytes the stream has carried. It makes up to three system calls to learn what was acknowledged, and none if
+    /// all of it is known to be.
     ///
     /// ```
     /// use hangup::MonitoredStream;

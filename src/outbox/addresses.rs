@@ -1,5 +1,6 @@
 //! Several addresses, tried in turn.
 
+use super::give_up::{is_mistake, is_resolution};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -14,10 +15,10 @@ type Attempt<C> = Pin<Box<dyn Future<Output = io::Result<C>> + Send>>;
 /// Makes a `connect` for [`Outbox::builder`](super::Outbox::builder) that tries several addresses in turn, each for at
 /// most `within`, until one of them connects.
 ///
-/// Each call begins with the address after the one that connected last. So a server that accepts connections and closes
+/// Each call begins with the address after the one that was tried last. So a server that accepts connections and closes
 /// them does not keep the outbox from the other addresses.
-/// [`Builder::connect_timeout`](super::Builder::connect_timeout) limits the whole call: set it to more than `within`
-/// times the number of addresses.
+/// [`Builder::connect_timeout`](super::Builder::connect_timeout) limits the whole call. If it ends the call early, the next
+/// call continues with the next address. To try all addresses in each call, set it to more than `within` times their number.
 ///
 /// # Errors
 ///
@@ -67,12 +68,11 @@ where
             let mut errors = Vec::new();
             for place in (begin..begin + count).map(|place| place % count) {
                 let address = &addresses[place];
+                // Stored before the attempt, because the future may be dropped while it waits.
+                first.store((place + 1) % count, Relaxed);
                 let attempt = tokio::time::timeout(within, connect(address.clone()));
                 let error = match attempt.await {
-                    Ok(Ok(connected)) => {
-                        first.store((place + 1) % count, Relaxed);
-                        return Ok(connected);
-                    }
+                    Ok(Ok(connected)) => return Ok(connected),
                     Ok(Err(error)) => error,
                     Err(_) => {
                         let what = format!("no connection within {within:?}");
@@ -140,12 +140,14 @@ impl AddressErrors {
 
     /// The kind of the first temporary error, or else of the first error.
     fn kind(&self) -> io::ErrorKind {
-        use io::ErrorKind::{InvalidInput, Unsupported};
-        let mut kinds = self.errors.iter().map(|(_, error)| error.kind());
-        let first = kinds.clone().next().unwrap_or(InvalidInput);
-        kinds
-            .find(|kind| !matches!(kind, InvalidInput | Unsupported))
-            .unwrap_or(first)
+        let mut errors = self.errors.iter().map(|(_, error)| error);
+        let first = errors.clone().next();
+        match errors.find(|error| !is_mistake(error)) {
+            // Its own kind would mean a mistake.
+            Some(error) if is_resolution(error) => io::ErrorKind::HostUnreachable,
+            Some(error) => error.kind(),
+            None => first.map_or(io::ErrorKind::InvalidInput, io::Error::kind),
+        }
     }
 }
 

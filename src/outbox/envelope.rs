@@ -38,7 +38,7 @@ pub struct Envelope<T> {
     /// them that tells one run of the program from the next.
     pub number: u64,
     /// 1 when the message is written for the first time in this outbox, 2 when it is written again. Stays at
-    /// 65 535.
+    /// 255.
     pub attempt: u32,
     /// When [`send`](super::Outbox::send) accepted the message, by tokio's clock. It is the same in each attempt. For a
     /// message that was only in the store it may be a little too early, see [`OutboxStatus::oldest`](super::OutboxStatus::oldest),

@@ -41,6 +41,22 @@ pub struct GiveUpReason {
     message: Arc<str>,
 }
 
+/// Whether an error of `connect` means a mistake in the program: the default of
+/// [`Builder::give_up_on`](super::Builder::give_up_on).
+///
+/// tokio's error for a name, or a list, without an address has the kind `InvalidInput`. Its next look-up may find one.
+pub(crate) fn is_mistake(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    ) && !is_resolution(error)
+}
+
+/// Whether a look-up found nothing.
+pub(crate) fn is_resolution(error: &io::Error) -> bool {
+    crate::errors::classify(error) == ErrorClass::Resolution
+}
+
 impl GiveUpReason {
     pub(crate) fn new(error: &io::Error) -> Self {
         Self {

@@ -62,7 +62,7 @@ impl<T: Serialize> Json<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn new(value: T) -> io::Result<Self> {
-        let json = serde_json::to_vec(&value)?.into();
+        let json = on_one_line(serde_json::to_vec(&value)?.into());
         Ok(Self {
             value: Arc::new(value),
             json,
@@ -121,9 +121,25 @@ impl<T: DeserializeOwned> Record for Json<T> {
     fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
         Ok(Self {
             value: Arc::new(serde_json::from_slice(&bytes)?),
-            json: bytes,
+            json: on_one_line(bytes),
         })
     }
+}
+
+/// Replaces line breaks, which JSON has only between its tokens, by spaces.
+///
+/// serde_json writes none. They come from a record that another type or program has stored, and from a value that carries
+/// JSON of its own, such as serde_json's `RawValue`.
+fn on_one_line(json: Bytes) -> Bytes {
+    let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    if !json.iter().any(is_break) {
+        return json;
+    }
+    let mut line = Vec::from(json);
+    for byte in line.iter_mut().filter(|byte| is_break(byte)) {
+        *byte = b' ';
+    }
+    line.into()
 }
 
 /// Writes each [`Json`] message as a line: the format of NDJSON and JSON Lines. The JSON itself has no line feed.

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// A message of an outbox: it has a size, and it can be cloned.
 ///
 /// The outbox keeps the message until it is confirmed, and passes a clone to the encoder for each attempt. `Clone`
-/// should be cheap: clones of [`Bytes`] and `Arc<..>` share their bytes, while a `Vec` copies them. `clone` and `size`
-/// must not call the outbox, because they may run under its lock. A `clone` that panics ends the outbox: all receipts
+/// should be cheap: clones of [`Bytes`] and `Arc<..>` share their bytes, while a `Vec` copies them. `clone`
+/// must not call the outbox, because it may run under its lock. A `clone` that panics ends the outbox: all receipts
 /// resolve to [`TaskGone`](super::UndeliveredReason::TaskGone), and a store keeps the messages.
 ///
 /// ```

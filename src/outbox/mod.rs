@@ -370,6 +370,7 @@
 //! |---|---|
 //! | each queued message, besides its own size | about 33, or 60 if the ids do not grow (measured: `cargo bench --features outbox --bench outbox`) |
 //! | the batch that is being written | 64 KiB, or one message if that is larger |
+//! | an undelivered message whose receipt is held and was not polled since | its size, beyond the capacity |
 //! | an incomplete reply | at most [`Builder::max_reply`]; the decoder must limit what it keeps itself |
 //! | a `DiskStore` | about 8 MiB |
 //!

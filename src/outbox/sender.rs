@@ -220,6 +220,8 @@ impl<T: Message> Outbox<T> {
     /// A channel that carries the state of the outbox: every change of the link immediately, and the counts at
     /// most ten times a second while they change.
     ///
+    /// While a receiver's [`Ref`](watch::Ref) is held, the channel gets no newer state. The outbox does not wait for it.
+    ///
     /// ```
     /// use hangup::outbox::{Link, Outbox};
     /// use tokio::net::TcpStream;
@@ -242,6 +244,9 @@ impl<T: Message> Outbox<T> {
 
     /// Connects now: ends the present connection or delay, if any, and starts the back-off anew. For a program
     /// that knows that the network has changed.
+    ///
+    /// An attempt that is under way starts over. So call it once for a change of the network: called again and again within
+    /// the time that an attempt takes, it lets no attempt succeed.
     ///
     /// It does nothing in an outbox that has ended, or has given up: see [`resume`](Self::resume).
     ///
@@ -299,6 +304,9 @@ impl<T: Message> Outbox<T> {
     /// The report carries the messages that were not delivered. In a durable outbox they stay in the store:
     /// `shutdown(Duration::ZERO)` leaves everything to the next start. Concurrent and later calls report the
     /// same.
+    ///
+    /// On a thread without a runtime, such as one that calls `futures::executor::block_on`, it uses the timer of the outbox's
+    /// runtime, which has to run on.
     ///
     /// # Cancel safety
     ///

@@ -125,7 +125,7 @@ impl<T> Error for UndeliveredError<T> {}
 ///
 /// | reason | may have arrived | the outbox tries again |
 /// |---|---|---|
-/// | `Expired` | no | no |
+/// | `Expired`, `DecodeFailed` | no | no |
 /// | `EncodeFailed` | only if an earlier attempt was written | no |
 /// | `Unconfirmed`, `TooManyAttempts`, `Overflowed` | yes | no |
 /// | `Rejected` | yes, and the peer refused it | no |
@@ -158,6 +158,10 @@ pub enum UndeliveredReason {
     /// The encoder returned this error for it, or panicked. See
     /// [`Unsendable`](super::Unsendable).
     EncodeFailed(Arc<str>),
+    /// The message was only in the store of a durable outbox, and its record cannot be decoded:
+    /// [`Record::from_bytes`](super::Record::from_bytes) returned this error, or panicked. See
+    /// [`Unsendable`](super::Unsendable).
+    DecodeFailed(Arc<str>),
     /// The peer refused it with these words, see [`Processed::Rejected`](super::Processed::Rejected).
     Rejected(Arc<str>),
     /// This many connections ended while it was the only unconfirmed message, see
@@ -180,6 +184,7 @@ impl fmt::Display for UndeliveredReason {
             Self::Expired => f.write_str("its time ran out"),
             Self::Unconfirmed => f.write_str("it was written and not confirmed in time"),
             Self::EncodeFailed(why) => write!(f, "the encoder failed: {why}"),
+            Self::DecodeFailed(why) => write!(f, "its record cannot be decoded: {why}"),
             Self::Rejected(why) => write!(f, "the peer rejected it: {why}"),
             Self::TooManyAttempts(attempts) => {
                 write!(f, "{attempts} connections ended while it was being sent")

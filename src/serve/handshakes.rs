@@ -5,6 +5,7 @@
 //! their handshake.
 
 use crate::monitor::Monitor;
+use crate::observe::call_foreign;
 use crate::state::sync::{Mutex, lock};
 use crate::tls::{FailedHandshake, HandshakeSettings, OnFailedHandshake};
 use std::collections::BTreeMap;
@@ -94,7 +95,9 @@ impl Place {
             return error;
         };
         let kind = error.kind();
-        lock(failed)(FailedHandshake::new(peer, error, monitor));
+        let handshake = FailedHandshake::new(peer, error, monitor);
+        // Foreign code, which may panic.
+        call_foreign(|| lock(failed)(handshake));
         kind.into()
     }
 }

@@ -1,6 +1,7 @@
 //! Reports the use of a limit to the program's callback, the log and the metrics.
 
 use super::{LimitEvent, LimitReason};
+use crate::observe::call_foreign;
 use crate::state::sync::{Mutex, lock};
 use std::collections::HashMap;
 use std::fmt;
@@ -31,14 +32,15 @@ impl Report {
     /// A limit was reached: counts it, calls the program's handler, and logs a warning if one is due.
     pub(super) fn limit(&self, reason: LimitReason, peer: Option<SocketAddr>) {
         let unlogged = self.count(reason);
+        // The recorder, the subscriber and the callback are foreign code and may panic. The server's loop is a caller.
         #[cfg(feature = "metrics")]
-        crate::observe::metrics::limit(reason.name());
+        call_foreign(|| crate::observe::metrics::limit(reason.name()));
         #[cfg(feature = "tracing")]
-        log(reason, peer, unlogged);
+        call_foreign(|| log(reason, peer, unlogged));
         #[cfg(not(feature = "tracing"))]
         let _ = unlogged;
         if let Some(on_limit) = &self.on_limit {
-            on_limit(&LimitEvent { reason, peer });
+            call_foreign(|| on_limit(&LimitEvent { reason, peer }));
         }
     }
 

@@ -82,6 +82,13 @@ impl<T> KeyedList<T> {
         Some(value)
     }
 
+    /// All the keys and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.places
+            .iter()
+            .filter_map(|(key, value)| Some((*key, value.as_ref()?)))
+    }
+
     /// All the values, without their keys.
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
         self.places.into_iter().filter_map(|(_, value)| value)

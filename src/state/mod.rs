@@ -35,5 +35,7 @@ pub use counters::Transfer;
 pub(crate) use event::{DetectedBy, Event};
 pub use half_close::HalfClose;
 pub(crate) use keyed_list::{Key, KeyedList};
+#[cfg(feature = "outbox")]
+pub(crate) use publish::publish_by;
 pub(crate) use shared::SharedState;
 pub use status::Status;

@@ -68,6 +68,11 @@ impl SharedState {
         (self.counters.read() as u32) << 1 | 1
     }
 
+    /// Whether no event changes anything any more: the stream has closed, and refuses writes.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_closed() && self.lock().state.refuses_writes()
+    }
+
     /// Why a write is refused, if it is. `reads_fin` says whether a reader is about to read the FIN that closed the
     /// stream. It is called only if this matters (invariant 10).
     pub(crate) fn refusal(&self, reads_fin: impl FnOnce() -> bool) -> Option<CloseReason> {

@@ -34,12 +34,27 @@ struct Work {
     idle: usize,
 }
 
-type Publication = (watch::Sender<Status>, Status);
+enum Publication {
+    Status(watch::Sender<Status>, Status),
+    /// What another channel is to be given.
+    #[cfg(feature = "outbox")]
+    Other(Box<dyn FnOnce() + Send>),
+}
 
 /// Publishes `status`, unless the channel already has a later one by then.
 pub(crate) fn publish(channel: watch::Sender<Status>, status: Status) {
+    submit(Publication::Status(channel, status));
+}
+
+/// Calls `publish`, which may wait for the holder of a [`Ref`](watch::Ref).
+#[cfg(feature = "outbox")]
+pub(crate) fn publish_by(publish: impl FnOnce() + Send + 'static) {
+    submit(Publication::Other(Box::new(publish)));
+}
+
+fn submit(publication: Publication) {
     let mut work = lock(&WORK);
-    work.waiting.push_back((channel, status));
+    work.waiting.push_back(publication);
     let enough = work.idle >= work.waiting.len() || work.threads >= THREADS;
     work.threads += usize::from(!enough);
     drop(work);
@@ -89,9 +104,13 @@ fn run() {
 }
 
 /// Publishes one status. Blocks while a receiver holds the channel, and catches panics of the receivers' wakers.
-fn advance((channel, status): Publication) {
-    call_foreign(|| {
-        channel.send_if_modified(|published| published.advance(status));
+fn advance(publication: Publication) {
+    call_foreign(|| match publication {
+        Publication::Status(channel, status) => {
+            channel.send_if_modified(|published| published.advance(status));
+        }
+        #[cfg(feature = "outbox")]
+        Publication::Other(publish) => publish(),
     });
 }
 

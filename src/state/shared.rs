@@ -203,9 +203,16 @@ impl SharedState {
     fn catch_up(&self, mut cell: MutexGuard<'_, Cell>, last: Option<Deferred>) {
         self.flags.fetch_and(!DEFERRED, Ordering::AcqRel);
         let extras = cell.extras.as_mut();
-        let deferred = extras.map(|extras| mem::take(&mut extras.deferred));
+        let deferred = extras.map_or_else(Vec::new, |extras| mem::take(&mut extras.deferred));
+        // Mostly there is one event and nothing else, and then nothing is allocated.
+        let last = match last {
+            Some(Deferred::Event(event, by)) if deferred.is_empty() => {
+                return self.settle(cell, [(event, by)]);
+            }
+            last => last,
+        };
         let (mut events, mut wakers) = (Vec::new(), Vec::new());
-        for deferred in deferred.into_iter().flatten().chain(last) {
+        for deferred in deferred.into_iter().chain(last) {
             match deferred {
                 Deferred::Event(event, by) => events.push((event, by)),
                 Deferred::Wake(waker) => wakers.push(waker),

@@ -1,6 +1,7 @@
 //! Accepting connections.
 
 use super::accept_retry::AcceptRetry;
+use super::inherited::Turn;
 use super::listener::MonitoredListener;
 use super::monitored_stream::MonitoredStream;
 use std::future::poll_fn;
@@ -18,7 +19,7 @@ impl MonitoredListener {
         retry.poll(
             cx,
             |cx| self.poll_accept(cx),
-            |error| (self.on_error)(error),
+            |error| self.report_accept_error(error),
         )
     }
 
@@ -48,15 +49,19 @@ impl MonitoredListener {
     /// # }
     /// ```
     pub async fn accept(&self) -> io::Result<(MonitoredStream<TcpStream>, SocketAddr)> {
+        let turn = self.inherited().turn();
         let (io, address) = self.listener.accept().await?;
-        Ok((self.wrap(io)?, address))
+        Ok((self.wrap(io, turn)?, address))
     }
 
-    fn wrap(&self, io: TcpStream) -> io::Result<MonitoredStream<TcpStream>> {
-        if let Some(nodelay) = self.nodelay {
+    fn wrap(&self, io: TcpStream, turn: Turn) -> io::Result<MonitoredStream<TcpStream>> {
+        let known = self.inherited().known(turn);
+        if let Some(nodelay) = self.nodelay
+            && !known.is_configured()
+        {
             io.set_nodelay(nodelay)?;
         }
-        let stream = MonitoredStream::with_config(io, &self.config)?;
+        let stream = MonitoredStream::wrap_known(io, known, &self.config)?;
         if let Some(connections) = self.connections.get() {
             connections.add(&stream.monitor());
         }
@@ -122,7 +127,8 @@ impl MonitoredListener {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(MonitoredStream<TcpStream>, SocketAddr)>> {
+        let turn = self.inherited().turn();
         let (io, address) = ready!(self.listener.poll_accept(cx))?;
-        Poll::Ready(self.wrap(io).map(|stream| (stream, address)))
+        Poll::Ready(self.wrap(io, turn).map(|stream| (stream, address)))
     }
 }

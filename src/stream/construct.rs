@@ -6,7 +6,7 @@ use super::monitored_stream::MonitoredStream;
 use super::wrap_error::WrapError;
 use crate::monitor::Monitor;
 use crate::policy::{MonitorConfig, ReadAhead};
-use crate::watcher::{Registration, Socket, Watchable};
+use crate::watcher::{Known, Registration, Socket, Watchable};
 use rustix::fd::BorrowedFd;
 use socket2::SockRef;
 use std::io;
@@ -62,19 +62,20 @@ impl<S> MonitoredStream<S> {
 
     pub(super) fn wrap<By>(
         io: S,
+        known: Known,
         config: &MonitorConfig,
         ahead: Option<Box<ReadAhead<S>>>,
     ) -> Result<Self, WrapError<S>>
     where
         S: Watchable<By>,
     {
-        match Self::watch(&io, config) {
+        match Self::watch(&io, known, config) {
             Ok(link) => Ok(Self { link, ahead, io }),
             Err(error) => Err(WrapError::new(error, io)),
         }
     }
 
-    fn watch<By>(io: &S, config: &MonitorConfig) -> io::Result<Link>
+    fn watch<By>(io: &S, known: Known, config: &MonitorConfig) -> io::Result<Link>
     where
         S: Watchable<By>,
     {
@@ -83,16 +84,17 @@ impl<S> MonitoredStream<S> {
         let fin_delay = config.new_fin_delay()?;
         let half_close = HalfCloseTimer::new(config.policy())?;
         let descriptor = io.descriptor();
-        let shared = Arc::new(Socket::new(descriptor, config.policy(), fin_delay)?);
+        let socket = Socket::new(descriptor, known, config.policy(), fin_delay)?;
+        let shared = Arc::new(socket);
         // The watcher defers its observations until the lifecycle has begun.
         let call = shared.enter();
         let registration = Registration::new(descriptor, &shared)?;
-        if let Some(timers) = timers.filter(|_| shared.can_vanish()) {
-            timers.arm(descriptor)?;
-            #[cfg(windows)]
-            shared.limit_retransmission(timers.patience());
-        }
-        if shared.can_vanish() {
+        if shared.can_vanish() && !known.is_configured() {
+            if let Some(timers) = timers {
+                timers.arm(descriptor)?;
+                #[cfg(windows)]
+                shared.limit_retransmission(timers.patience());
+            }
             config.limit_unsent(descriptor)?;
         }
         begin_lifecycle(&shared, Some(descriptor));

@@ -30,6 +30,13 @@ impl Link {
         Some(&self.shared).filter(|socket| socket.is_watched())
     }
 
+    /// Called before code outside of the stream gets `&mut` of the wrapped stream, or the wrapped stream itself.
+    pub(super) fn share_descriptor(&self) {
+        if let Some(socket) = self.socket() {
+            socket.share_descriptor();
+        }
+    }
+
     /// Moves unread input to the side buffer, if the configuration asks for it: a FIN may be behind it.
     #[inline]
     pub(super) fn before_write<S>(
@@ -191,7 +198,9 @@ impl Drop for Link {
         if let (Some(stall), Some(socket)) = (&self.stall, self.socket()) {
             socket.bound_orphan(stall.window());
         }
-        self.registration = None;
+        if let Some(registration) = self.registration.take() {
+            registration.close();
+        }
         self.shared.apply(Event::Dropped, DetectedBy::Us);
         #[cfg(feature = "metrics")]
         crate::observe::call_foreign(|| {

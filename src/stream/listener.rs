@@ -1,6 +1,8 @@
 //! A listener whose connections are monitored.
 
 use super::connections::Connections;
+use super::inherited::Inherited;
+use crate::observe::call_foreign;
 use crate::policy::MonitorConfig;
 use std::fmt;
 use std::io;
@@ -32,6 +34,10 @@ pub struct MonitoredListener {
     pub(super) on_error: Box<OnError>,
     /// Created on first use.
     pub(super) connections: OnceLock<Connections>,
+    /// Whether nobody else accepts from the socket: it was created here.
+    pub(super) is_ours: bool,
+    /// Found out before the first connection is accepted.
+    pub(super) inherited: OnceLock<Inherited>,
 }
 
 // As a `TcpListener`: the callback is shared, and may not be left in the middle of a change.
@@ -42,6 +48,10 @@ type OnError = dyn Fn(&io::Error) + Send + Sync;
 
 impl MonitoredListener {
     /// Binds to `address`, as [`TcpListener::bind`] does.
+    ///
+    /// On Linux the listener itself gets the options of [`config`](Self::config) and [`nodelay`](Self::nodelay) when it is
+    /// first asked for a connection, because connections inherit them: this takes fewer system calls for each. A listener
+    /// of [`from_listener`](Self::from_listener) is not changed.
     ///
     /// # Errors
     ///
@@ -58,7 +68,9 @@ impl MonitoredListener {
     /// # }
     /// ```
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self::from_listener(TcpListener::bind(address).await?))
+        let mut listener = Self::from_listener(TcpListener::bind(address).await?);
+        listener.is_ours = true;
+        Ok(listener)
     }
 
     /// Takes connections from `listener`.
@@ -82,6 +94,8 @@ impl MonitoredListener {
             nodelay: None,
             on_error: Box::new(|_| {}),
             connections: OnceLock::new(),
+            is_ours: false,
+            inherited: OnceLock::new(),
         }
     }
 
@@ -110,6 +124,7 @@ impl MonitoredListener {
     /// ```
     #[must_use]
     pub fn config(mut self, config: MonitorConfig) -> Self {
+        self.undo();
         self.config = config;
         self
     }
@@ -134,22 +149,38 @@ impl MonitoredListener {
     /// ```
     #[must_use]
     pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.undo();
         self.nodelay = Some(nodelay);
         self
     }
 
     /// Calls the callback of [`on_accept_error`](Self::on_accept_error).
-    #[cfg(feature = "serve")]
     pub(crate) fn report_accept_error(&self, error: &io::Error) {
-        (self.on_error)(error);
+        // Foreign code, which may panic.
+        call_foreign(|| (self.on_error)(error));
     }
 
     /// Sets the values that the user has not set.
     #[cfg(feature = "serve")]
     pub(crate) fn or(mut self, config: &MonitorConfig, nodelay: bool) -> Self {
+        self.undo();
         self.config.or(config);
         self.nodelay.get_or_insert(nodelay);
         self
+    }
+
+    /// What the connections inherit.
+    pub(super) fn inherited(&self) -> &Inherited {
+        self.inherited.get_or_init(|| {
+            Inherited::new(&self.listener, self.is_ours, &self.config, self.nodelay)
+        })
+    }
+
+    /// Takes back what the listener was given for the connections of the present configuration.
+    fn undo(&mut self) {
+        if let Some(inherited) = self.inherited.take() {
+            inherited.undo(&self.listener);
+        }
     }
 
     #[cfg(feature = "tls")]
@@ -255,7 +286,8 @@ impl MonitoredListener {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn into_inner(self) -> TcpListener {
+    pub fn into_inner(mut self) -> TcpListener {
+        self.undo();
         self.listener
     }
 }

@@ -262,6 +262,7 @@ impl<S> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn get_mut(&mut self) -> &mut S {
+        self.link.share_descriptor();
         &mut self.io
     }
 
@@ -280,7 +281,9 @@ impl<S> MonitoredStream<S> {
     /// # }
     /// ```
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
-        self.project().io
+        let this = self.project();
+        this.link.share_descriptor();
+        this.io
     }
 
     /// Returns the wrapped stream. It stays open, and is no longer watched.
@@ -303,7 +306,9 @@ impl<S> MonitoredStream<S> {
     /// assert_eq!(io.read_u8().await.unwrap(), b'!');
     /// # }
     /// ```
-    pub fn into_inner(self) -> S {
+    pub fn into_inner(mut self) -> S {
+        // The descriptor stays open, so the watcher has to give it up.
+        self.link.registration = None;
         self.io
     }
 
@@ -313,6 +318,7 @@ impl<S> MonitoredStream<S> {
     }
 
     pub(crate) fn into_parts(self) -> (Link, Option<Box<ReadAhead<S>>>, S) {
+        self.link.share_descriptor();
         (self.link, self.ahead, self.io)
     }
 

@@ -114,7 +114,7 @@ impl Link {
         if let Some(socket) = self.socket()
             && !self.shared.status().is_closed()
         {
-            socket.explain_end();
+            socket.explain_end_of_input();
         }
         match self.taken_error() {
             Some(error) => {
@@ -139,6 +139,9 @@ impl Link {
             _ => None,
         };
         let error = taken.unwrap_or(error);
+        if let (Some(_), Some(socket)) = (error.raw_os_error(), self.socket()) {
+            socket.read_failed();
+        }
         self.failed(&error, DetectedBy::Read);
         error
     }

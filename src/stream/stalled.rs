@@ -24,9 +24,18 @@ pub(super) async fn attend(socket: Arc<Socket>, mut closed: Closed, attendance: 
     let mut quiet_at = None;
     loop {
         let accepted = socket.counters.accepted();
+        // As far as is known nothing is owed, so this look may be the last one. A write that comes meanwhile begins another
+        // task, which goes on in the place of this one.
+        let may_end = window.is_none() && (!again || quiet_at == Some(accepted));
+        if may_end {
+            is_attended.store(false, Release);
+        }
         let Some(owed) = socket.owed_bytes() else {
             return;
         };
+        if may_end && (owed == 0 || is_attended.swap(true, AcqRel)) {
+            return;
+        }
         if owed > 0 {
             quiet_at = None;
             let drained = socket.drained();
@@ -45,11 +54,7 @@ pub(super) async fn attend(socket: Arc<Socket>, mut closed: Closed, attendance: 
             window = None;
             quiet_at = Some(accepted);
         } else {
-            is_attended.store(false, Release);
-            // A write that came meanwhile found the flag up.
-            if socket.owed_bytes() == Some(0) || is_attended.swap(true, AcqRel) {
-                return;
-            }
+            // Another look, with which it may end.
             window = None;
             continue;
         }

@@ -3,7 +3,7 @@
 use super::monitored_stream::MonitoredStream;
 use super::wrap_error::WrapError;
 use crate::policy::{MonitorConfig, ReadAhead};
-use crate::watcher::Watchable;
+use crate::watcher::{Known, Watchable};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -34,7 +34,7 @@ impl<S> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
-        Self::wrap(io, &MonitorConfig::default(), None)
+        Self::wrap(io, Known::of::<S>(), &MonitorConfig::default(), None)
     }
 }
 
@@ -65,10 +65,22 @@ impl<S: AsyncRead> MonitoredStream<S> {
     where
         S: Watchable<By>,
     {
+        Self::wrap_known(io, Known::of::<S>(), config)
+    }
+
+    /// As [`try_with_config`](Self::try_with_config), for a stream of whose descriptor something is known.
+    pub(super) fn wrap_known<By>(
+        io: S,
+        known: Known,
+        config: &MonitorConfig,
+    ) -> Result<Self, WrapError<S>>
+    where
+        S: Watchable<By>,
+    {
         let (limit, looks) = (config.read_ahead_limit(), config.is_fin_delayed());
         let ahead =
             (limit.is_some() || looks).then(|| Box::new(ReadAhead::new(limit.unwrap_or(0), looks)));
-        Self::wrap(io, config, ahead)
+        Self::wrap(io, known, config, ahead)
     }
 }
 
@@ -106,6 +118,6 @@ impl<S: AsyncWrite> MonitoredStream<S> {
             );
             return Err(WrapError::new(error, io));
         }
-        Self::wrap(io, config, None)
+        Self::wrap(io, Known::of::<S>(), config, None)
     }
 }

@@ -4,6 +4,7 @@ use super::ServerStream;
 use super::failed_handshake::FailedHandshake;
 use super::handshake::{Handshake, within};
 use super::listener::TlsListener;
+use crate::observe::call_foreign;
 use crate::stream::{AcceptRetry, MonitoredListener, MonitoredStream};
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -178,7 +179,9 @@ impl TlsListener {
             Ok(stream) => Some((stream, peer)),
             Err(error) => {
                 if let Some(failed) = &mut self.failed {
-                    failed(FailedHandshake::new(peer, error, &monitor));
+                    let handshake = FailedHandshake::new(peer, error, &monitor);
+                    // Foreign code, which may panic.
+                    call_foreign(|| failed(handshake));
                 }
                 None
             }

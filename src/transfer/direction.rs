@@ -1,7 +1,9 @@
 //! One direction of a copy between two streams.
 
+use super::spare_buffer;
 use crate::stream::MonitoredStream;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,6 +17,8 @@ enum End {
 
 /// One of the two directions.
 pub(super) struct Direction {
+    size: usize,
+    /// Empty while the direction holds no data and waits for some.
     buffer: Box<[u8]>,
     /// `buffer[start..end]` is read and not accepted yet.
     start: usize,
@@ -28,13 +32,18 @@ pub(super) struct Direction {
 impl Direction {
     pub(super) fn new(size: usize) -> Self {
         Self {
-            buffer: vec![0; size].into(),
+            size,
+            buffer: Box::default(),
             start: 0,
             end: 0,
             unflushed: false,
             input: None,
             done: false,
         }
+    }
+
+    fn put_buffer_back(&mut self) {
+        spare_buffer::put_back(mem::take(&mut self.buffer));
     }
 
     /// Copies as far as possible without waiting.
@@ -75,10 +84,11 @@ impl Direction {
         X: AsyncRead + Unpin,
         Y: AsyncWrite + Unpin,
     {
-        if self.input.is_none() && self.end < self.buffer.len() {
+        if self.input.is_none() && self.end < self.size {
             let filled = self.fill(cx, from);
             // While the read is pending, the data of earlier reads can be written.
             if filled.is_pending() && self.start == self.end {
+                self.put_buffer_back();
                 if self.unflushed {
                     ready!(to.poll_flush(cx))?;
                     self.unflushed = false;
@@ -115,6 +125,9 @@ impl Direction {
         cx: &mut Context<'_>,
         from: &mut MonitoredStream<X>,
     ) -> Poll<()> {
+        if self.buffer.is_empty() {
+            self.buffer = spare_buffer::take(self.size);
+        }
         let mut room = ReadBuf::new(&mut self.buffer[self.end..]);
         match ready!(Pin::new(from).poll_read(cx, &mut room)) {
             Ok(()) if room.filled().is_empty() => self.input = Some(End::Fin),
@@ -123,5 +136,11 @@ impl Direction {
             Err(_) => self.input = Some(End::Error),
         }
         Poll::Ready(())
+    }
+}
+
+impl Drop for Direction {
+    fn drop(&mut self) {
+        self.put_buffer_back();
     }
 }

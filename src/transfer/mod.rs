@@ -26,6 +26,7 @@ mod finish;
 pub(crate) mod page_cache;
 #[cfg(any(unix, windows))]
 mod send_file;
+mod spare_buffer;
 mod stand_still;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 mod zero_copy;

@@ -23,6 +23,43 @@ pub(super) struct AckTracker {
 /// How often the counts are compared again if a call changes them meanwhile.
 const LOOKS: usize = 8;
 
+/// What the stream had counted when a question to the kernel began.
+#[derive(Debug)]
+pub(super) struct Moment {
+    accepted: u64,
+    /// The stream has counted all bytes that the kernel has accepted.
+    is_exact: bool,
+    /// A call is under way that gives the kernel nothing.
+    is_in_read: bool,
+}
+
+impl Moment {
+    /// Before a question that may come at any time. During a call the kernel may have accepted bytes that the stream has not
+    /// counted yet.
+    pub(super) fn between_calls(shared: &SharedState) -> Self {
+        Self {
+            accepted: shared.counters.accepted(),
+            is_exact: !shared.is_busy(),
+            is_in_read: false,
+        }
+    }
+
+    /// Before a question of a read. No other call is under way meanwhile.
+    pub(super) fn in_read(shared: &SharedState) -> Self {
+        Self {
+            accepted: shared.counters.accepted(),
+            is_exact: true,
+            is_in_read: true,
+        }
+    }
+
+    /// After the answer: whether no call has changed the counts since the moment.
+    fn still_holds(&self, shared: &SharedState) -> bool {
+        let is_busy = shared.is_busy() && !self.is_in_read;
+        self.is_exact && !is_busy && self.accepted == shared.counters.accepted()
+    }
+}
+
 impl AckTracker {
     /// The number now. After the descriptor was detached, or while the system cannot report it, the last known number.
     pub(super) fn acknowledged(
@@ -86,6 +123,30 @@ impl AckTracker {
         self.is_known.then_some(known)
     }
 
+    /// Takes a number from the answer to another question, which began at `moment`.
+    pub(super) fn note(&mut self, moment: &Moment, backlog: Backlog, shared: &SharedState) {
+        if moment.accepted > 0
+            && self.agreed != Some(false)
+            && let Some(told) = self.compare(moment, backlog, shared)
+        {
+            self.acknowledged = self.acknowledged.max(told);
+            self.is_known = true;
+        }
+    }
+
+    /// The acknowledged bytes by `backlog`, if the two counts agree, or have agreed.
+    fn compare(&mut self, moment: &Moment, backlog: Backlog, shared: &SharedState) -> Option<u64> {
+        let accepted = moment.accepted;
+        if moment.still_holds(shared) {
+            // A pipe does not count the bytes that have passed through it.
+            let agrees = |written| written == accepted || written == accepted + 1;
+            self.agreed = Some(backlog.written.is_none_or(agrees));
+        }
+        // Bytes that the stream has not counted yet are the last ones, so this is never too many.
+        let told = accepted.saturating_sub(backlog.unacknowledged);
+        (self.agreed == Some(true)).then_some(told)
+    }
+
     /// Asks the kernel, and checks that its counts and the stream's belong to the same moment. `None` if they do not: then the
     /// last known number counts.
     fn measure(
@@ -98,28 +159,17 @@ impl AckTracker {
             if self.agreed == Some(false) {
                 return None;
             }
-            let accepted = shared.counters.accepted();
-            // During a call the kernel may have accepted bytes that the stream has not counted yet.
-            let mut between_calls = !shared.is_busy();
-            let Some(Backlog {
-                written,
-                unacknowledged,
-            }) = backlog()
-            else {
+            let moment = Moment::between_calls(shared);
+            let accepted = moment.accepted;
+            let Some(backlog) = backlog() else {
                 // Acknowledgements arrived between any two of the system calls. If the counts are known to agree,
                 // one call is enough: a FIN that is counted as a byte makes the number too small, never too large.
                 let agreed = self.agreed == Some(true);
                 return agreed.then(|| Some(accepted.saturating_sub(owed()?)))?;
             };
-            between_calls &= !shared.is_busy() && accepted == shared.counters.accepted();
-            if between_calls {
-                // A pipe does not count the bytes that have passed through it.
-                let agrees = |written| written == accepted || written == accepted + 1;
-                self.agreed = Some(written.is_none_or(agrees));
-            }
-            if self.agreed == Some(true) {
-                // Bytes that the stream has not counted yet are the last ones, so this is never too many.
-                return Some(accepted.saturating_sub(unacknowledged));
+            let told = self.compare(&moment, backlog, shared);
+            if told.is_some() {
+                return told;
             }
         }
         None
@@ -154,7 +204,7 @@ mod tests {
         assert_eq!(acks.agreed, Some(false));
     }
 
-    /// Each question takes three system calls, and at the end of a connection there are several.
+    /// Each question takes up to three system calls, and at the end of a connection there are several.
     #[test]
     fn what_is_acknowledged_is_not_asked_for_again() {
         let shared = SharedState::new(HalfClose::Close);
@@ -175,6 +225,44 @@ mod tests {
         shared.counters.add_accepted(10);
         assert_eq!(acks.update(&shared, backlog(110, 10), || None), Some(100));
         assert_eq!(acks.update(&shared, backlog(110, 0), || None), Some(110));
+    }
+
+    /// The answer to another question counts as one to its own.
+    #[test]
+    fn a_number_in_passing_saves_a_question() {
+        let shared = SharedState::new(HalfClose::Close);
+        let mut acks = AckTracker::default();
+        let note = |acks: &mut AckTracker, moment: Moment, written| {
+            let backlog = Backlog {
+                written: Some(written),
+                unacknowledged: 0,
+            };
+            acks.note(&moment, backlog, &shared);
+        };
+        // Nothing is compared before anything was accepted.
+        note(&mut acks, Moment::between_calls(&shared), 7);
+        assert_eq!(acks.agreed, None);
+        shared.counters.add_accepted(100);
+        // A call is under way, and may have given the kernel more than the stream has counted.
+        let call = shared.enter();
+        note(&mut acks, Moment::between_calls(&shared), 150);
+        assert_eq!(acks.agreed, None);
+        // The call is a read, which gives the kernel nothing.
+        note(&mut acks, Moment::in_read(&shared), 100);
+        drop(call);
+        let unasked = || unreachable!("it is known");
+        assert_eq!(acks.update(&shared, unasked, || unreachable!()), Some(100));
+        // The stream has counted more since the question began.
+        let before = Moment::between_calls(&shared);
+        shared.counters.add_accepted(10);
+        note(&mut acks, before, 110);
+        assert_eq!(acks.agreed, Some(true));
+        assert_eq!(acks.acknowledged, 100);
+        // Bytes bypassed the stream.
+        note(&mut acks, Moment::between_calls(&shared), 120);
+        assert_eq!(acks.agreed, Some(false));
+        note(&mut acks, Moment::between_calls(&shared), 110);
+        assert_eq!(acks.agreed, Some(false));
     }
 
     /// Before the two counts have been compared, the number is unknown.

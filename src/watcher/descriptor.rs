@@ -1,6 +1,6 @@
 //! The descriptor of one stream, and what the kernel has said about it.
 
-use super::ack::AckTracker;
+use super::ack::{AckTracker, Moment};
 use super::sys::{Observation, Target};
 use crate::policy::{DelayStep, FinDelay};
 use crate::state::{Event, SharedState};
@@ -15,6 +15,8 @@ pub(super) struct Descriptor {
     pub(super) error: Option<NonZeroI32>,
     /// What that error meant. The kernel reports an error once, and later calls must give the same answer.
     pub(super) verdict: Option<Event>,
+    /// A read has returned the socket's error. There is no second one for the next read.
+    pub(super) read_failed: bool,
     pub(super) acks: AckTracker,
     /// We reset the connection, so the kernel has nothing more to report.
     pub(super) reset: bool,
@@ -26,32 +28,37 @@ impl Descriptor {
     /// The kernel's answer, or the stored one if it reported an error before. The error is stored before the lock is
     /// released. A read that finds EOF instead of the error asks for it under the same lock, so it cannot ask too
     /// early.
-    pub(super) fn look(&mut self) -> Option<Event> {
+    pub(super) fn look(&mut self, shared: &SharedState) -> Option<Event> {
         if self.verdict.is_some() {
             return self.verdict.clone();
         }
         if self.reset {
             return None;
         }
-        let observation = self.target?.examine();
-        self.store(&observation);
+        let target = self.target?;
+        let moment = Moment::between_calls(shared);
+        let observation = target.examine();
+        self.store(&observation, &moment, shared);
         observation.event
     }
 
-    /// As [`look`](Self::look), for a connection that a read or a write found to be over.
-    pub(super) fn explain_end(&mut self) {
+    /// As [`look`](Self::look), for a connection that a read or a write found to be over. The call is at its `moment`.
+    pub(super) fn explain_end(&mut self, moment: &Moment, shared: &SharedState) {
         if self.verdict.is_none()
             && !self.reset
             && let Some(target) = self.target
         {
-            self.store(&target.unexplained_end());
+            self.store(&target.unexplained_end(), moment, shared);
         }
     }
 
-    fn store(&mut self, observation: &Observation) {
-        if observation.error.is_some() {
-            self.error = observation.error.and_then(NonZeroI32::new);
+    fn store(&mut self, observation: &Observation, moment: &Moment, shared: &SharedState) {
+        if let Some(error) = observation.error {
+            self.error = NonZeroI32::new(error).filter(|_| !self.read_failed);
             self.verdict = observation.event.clone();
+        }
+        if let Some(backlog) = observation.backlog {
+            self.acks.note(moment, backlog, shared);
         }
     }
 

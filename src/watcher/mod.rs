@@ -53,4 +53,5 @@ mod watchable;
 pub(crate) use borrowed::BorrowedRegistration;
 pub(crate) use registry::Registration;
 pub(crate) use socket::Socket;
+pub(crate) use sys::Known;
 pub use watchable::{ByDescriptor, Watchable};

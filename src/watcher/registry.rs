@@ -5,10 +5,10 @@
 //! so that no future waits forever.
 
 use super::socket::Socket;
-use super::sys::{BATCH, Notifier};
+use super::sys::{BATCH, Notifier, Raw, Target};
 use crate::state::sync::lock;
 use crate::state::{DetectedBy, Event, Key, KeyedList};
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsRawFd, BorrowedFd};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -38,20 +38,44 @@ pub(crate) struct Registration {
 impl Registration {
     /// Registers `fd`, the descriptor of `socket`, with the watcher of the current runtime.
     pub(crate) fn new(fd: BorrowedFd<'_>, socket: &Arc<Socket>) -> io::Result<Self> {
-        Self::added(socket, |notifier, token| notifier.add(fd, token))
+        Self::added(socket, |watcher, key| {
+            let is_watched = || watcher.watches(fd.as_raw_fd(), key);
+            watcher.notifier.add(fd, key.to_bits(), is_watched)
+        })
     }
 
     /// Registers `epoll`, which holds the borrowed descriptor of `socket`.
     #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
     pub(super) fn of_epoll(epoll: BorrowedFd<'_>, socket: &Arc<Socket>) -> io::Result<Self> {
-        Self::added(socket, |notifier, token| notifier.add_epoll(epoll, token))
+        Self::added(socket, |watcher, key| {
+            watcher.notifier.add_epoll(epoll, key.to_bits())
+        })
+    }
+
+    /// Ends the registration of a stream that is about to close its descriptor.
+    ///
+    /// If nothing else can close the descriptor, the close removes it from the notifier. A duplicate of the descriptor keeps
+    /// the entry until it is closed too. Until then each news of the file wakes the watcher once, for a key that nobody has.
+    pub(crate) fn close(self) {
+        self.detach(|target| !target.is_exclusive() && target.is_same());
+    }
+
+    /// Gives the descriptor up, and takes it out of the notifier if `is_removed` says so.
+    fn detach(&self, is_removed: impl FnOnce(Target) -> bool) {
+        self.socket.detach(|target| {
+            if is_removed(target) {
+                self.watcher
+                    .notifier
+                    .remove(target.raw(), self.key.to_bits());
+            }
+        });
     }
 
     /// Enters the socket into the table, and `add`s it to the notifier under the key of its entry. If a step fails, the steps
     /// before it are undone.
     fn added(
         socket: &Arc<Socket>,
-        add: impl FnOnce(&Notifier, u64) -> io::Result<()>,
+        add: impl FnOnce(&Watcher, Key) -> io::Result<()>,
     ) -> io::Result<Self> {
         let watcher = Watcher::current()?;
         let key = match lock(&watcher.sockets).as_mut() {
@@ -64,7 +88,7 @@ impl Registration {
             socket: socket.clone(),
             key,
         };
-        match add(&registration.watcher.notifier, key.to_bits()) {
+        match add(&registration.watcher, key) {
             Ok(()) => Ok(registration),
             Err(error) => {
                 // The number may now belong to another registration, so it stays in the notifier.
@@ -81,13 +105,7 @@ impl RefUnwindSafe for Registration {}
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.socket.detach(|target| {
-            if target.is_same() {
-                self.watcher
-                    .notifier
-                    .remove(target.raw(), self.key.to_bits());
-            }
-        });
+        self.detach(Target::is_same);
         let socket = lock(&self.watcher.sockets)
             .as_mut()
             .and_then(|sockets| sockets.remove(self.key));
@@ -135,6 +153,21 @@ impl Watcher {
             let _ = end.watcher.run().await;
         });
         Ok(made)
+    }
+
+    /// Whether a stream other than that of `own` has the descriptor `raw`.
+    fn watches(&self, raw: Raw, own: Key) -> bool {
+        let sockets: Vec<_> = match lock(&self.sockets).as_ref() {
+            Some(sockets) => sockets
+                .iter()
+                .map(|(key, socket)| (key, socket.clone()))
+                .collect(),
+            None => Vec::new(),
+        };
+        // Outside of the table's lock, because each has a lock of its own.
+        sockets
+            .iter()
+            .any(|(key, socket)| *key != own && socket.has_descriptor(raw))
     }
 
     /// Examines each socket that the notifier names.

@@ -4,12 +4,15 @@
 
 use crate::support::{alone, soon};
 use futures::FutureExt;
-use hangup::MonitoredListener;
+use hangup::{MonitorConfig, MonitoredListener};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use socket2::SockRef;
 use std::fs::File;
 use std::io::ErrorKind;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::sleep;
 
 /// There is no descriptor for a connection. It waits, the error is told, and the next try takes it.
 #[test]
@@ -24,6 +27,7 @@ fn waits_for_a_descriptor() {
         let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
         let listener = listener.on_accept_error(move |error| {
             sender.send((error.raw_os_error(), error.kind())).unwrap();
+            panic!("what the callback does ends no listener");
         });
         // The watcher's own descriptors are there from the first connection on.
         let address = listener.local_addr().unwrap();
@@ -50,4 +54,81 @@ fn waits_for_a_descriptor() {
         let (_stream, peer) = soon("the connection", accept).await;
         assert_eq!(peer, client.local_addr().unwrap());
     });
+}
+
+/// The options of a stream: `TCP_NODELAY`, `TCP_USER_TIMEOUT`, keepalive, and the limit of unsent bytes.
+#[cfg(target_os = "linux")]
+fn options(stream: &impl std::os::fd::AsFd) -> (bool, Option<Duration>, Option<[u64; 3]>, u32) {
+    let socket = SockRef::from(stream);
+    let keepalive = socket.keepalive().unwrap().then(|| {
+        let time = socket.tcp_keepalive_time().unwrap().as_secs();
+        let interval = socket.tcp_keepalive_interval().unwrap().as_secs();
+        [
+            time,
+            interval,
+            socket.tcp_keepalive_retries().unwrap().into(),
+        ]
+    });
+    (
+        socket.tcp_nodelay().unwrap(),
+        socket.tcp_user_timeout().unwrap(),
+        keepalive,
+        socket.tcp_notsent_lowat().unwrap(),
+    )
+}
+
+/// A listener's options are those of the connections that are completed from then on. Those that waited in its queue, and
+/// those of the first second, have the same.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn every_connection_has_the_options() {
+    let within = Duration::from_secs(64);
+    let config = MonitorConfig::new()
+        .dead_peer_timeout(within)
+        .unsent_limit(12_345);
+    let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    own.set_nonblocking(true).unwrap();
+    let own = tokio::net::TcpListener::from_std(own).unwrap();
+    for listener in [
+        MonitoredListener::bind("127.0.0.1:0").await.unwrap(),
+        MonitoredListener::from_listener(own),
+    ] {
+        let address = listener.local_addr().unwrap();
+        let listener = listener.config(config.clone()).nodelay(true);
+        let connect = || std::net::TcpStream::connect(address).unwrap();
+        let mut clients: Vec<_> = (0..3).map(|_| connect()).collect();
+        let expected = (
+            true,
+            Some(Duration::from_secs(48)),
+            Some([24, 6, 4]),
+            12_345,
+        );
+        for round in 0..6 {
+            let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+            assert_eq!(options(&stream), expected, "round {round}");
+            if round == 2 {
+                sleep(Duration::from_millis(1200)).await;
+            }
+            if round >= 2 {
+                clients.push(connect());
+            }
+        }
+        // Nothing of it stays for another configuration, or for another owner of the listener.
+        let (_stream, _) = soon("a connection", listener.accept()).await.unwrap();
+        let listener = listener.config(MonitorConfig::new()).nodelay(false);
+        let none = (false, None, None, 0);
+        for _ in 0..2 {
+            clients.push(connect());
+            let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+            assert_eq!(options(&stream), none);
+            sleep(Duration::from_millis(1200)).await;
+        }
+        let listener = listener.nodelay(true);
+        clients.push(connect());
+        soon("a connection", listener.accept()).await.unwrap();
+        let listener = listener.into_inner();
+        clients.push(connect());
+        let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+        assert_eq!(options(&stream), none);
+    }
 }

@@ -4,7 +4,9 @@
 //! `SO_ERROR`, so its end was never reported either.
 
 use crate::support::{DEADLINE, reason, soon};
-use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, StallPolicy, Status};
+use hangup::{
+    CloseReason, HalfClose, MonitorConfig, MonitoredListener, MonitoredStream, StallPolicy, Status,
+};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -59,6 +61,43 @@ async fn mptcp_close() {
     assert_eq!(stream.monitor().probe(), Status::Open);
     drop(peer);
     assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
+}
+
+/// A listener is asked once for the kind of all its connections.
+#[tokio::test]
+async fn mptcp_of_a_listener() {
+    let socket = || Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::from(MPTCP)));
+    let Ok(listener) = socket() else {
+        println!("skipped: this kernel has no MPTCP");
+        return;
+    };
+    let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(8).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(listener.into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = MonitoredListener::from_listener(listener);
+    for round in 0..4 {
+        let connecting = tokio::task::spawn_blocking(move || {
+            if round % 2 == 0 {
+                let peer = socket().unwrap();
+                peer.connect(&address.into()).unwrap();
+                std::net::TcpStream::from(peer)
+            } else {
+                // Without the option of MPTCP the connection falls back to TCP.
+                std::net::TcpStream::connect(address).unwrap()
+            }
+        });
+        let (mut stream, _) = soon("the connection", listener.accept()).await.unwrap();
+        let mut peer = connecting.await.unwrap();
+        peer.write_all(b"hi").unwrap();
+        let mut first = [0; 2];
+        let read = stream.read_exact(&mut first);
+        soon("the first bytes", read).await.unwrap();
+        drop(peer);
+        assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
+    }
 }
 
 #[tokio::test]

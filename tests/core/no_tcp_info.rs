@@ -125,3 +125,20 @@ fn a_blocked_writer() {
         assert_eq!(reason(&monitor).await, CloseReason::Reset);
     });
 }
+
+/// A listener tells what its connections are, and here it cannot.
+#[test]
+fn a_connection_of_a_listener() {
+    sandboxed(|| async {
+        let listener = hangup::MonitoredListener::bind("127.0.0.1:0")
+            .await
+            .unwrap();
+        let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        peer.write_all(b"unread").unwrap();
+        stream.write_all(b"1").await.unwrap();
+        assert_eq!(stream.monitor().transfer().acknowledged, None);
+        drop(peer);
+        assert_eq!(reason(&stream.monitor()).await, CloseReason::Reset);
+    });
+}

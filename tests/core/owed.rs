@@ -138,3 +138,18 @@ async fn what_a_drop_leaves_behind() {
     .await;
     drop(peer);
 }
+
+/// The policy's timer is for a socket that is closed. One that is taken out is the caller's, and lives on.
+#[tokio::test]
+async fn what_is_taken_out_gets_no_timer() {
+    let (ours, _peer) = Tcp4::pair();
+    let policy = stall(1, Duration::from_secs(60));
+    let mut ours = MonitoredStream::with_config(ours, &policy).unwrap();
+    let filling = ours.write_all(&[0; 64 << 20]);
+    timeout(Duration::from_millis(300), filling)
+        .await
+        .unwrap_err();
+    let bare = ours.into_inner();
+    let timer = socket2::SockRef::from(&bare).tcp_user_timeout().unwrap();
+    assert_eq!(timer, None);
+}

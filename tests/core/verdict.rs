@@ -21,10 +21,25 @@ use tokio::net::TcpStream;
 
 type Peer4 = std::net::TcpStream;
 
-/// A stream that is probed from another thread in the middle of each write.
+/// A stream that is probed from another thread in the middle of each write, and of each read that fails.
 struct Probed {
     io: TcpStream,
     monitor: Arc<Mutex<Option<Monitor>>>,
+}
+
+impl Probed {
+    fn monitored(io: TcpStream) -> MonitoredStream<Self> {
+        let cell = Arc::new(Mutex::new(None));
+        let monitor = cell.clone();
+        let stream = MonitoredStream::new(Self { io, monitor }).unwrap();
+        *cell.lock().unwrap() = Some(stream.monitor());
+        stream
+    }
+
+    fn probe(&self) {
+        let monitor = self.monitor.lock().unwrap().clone().unwrap();
+        thread::spawn(move || monitor.probe()).join().unwrap();
+    }
 }
 
 impl AsFd for Probed {
@@ -45,7 +60,11 @@ impl AsyncRead for Probed {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        if let Poll::Ready(Err(_)) = polled {
+            self.probe();
+        }
+        polled
     }
 }
 
@@ -55,8 +74,7 @@ impl AsyncWrite for Probed {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let monitor = self.monitor.lock().unwrap().clone().unwrap();
-        thread::spawn(move || monitor.probe()).join().unwrap();
+        self.probe();
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
@@ -73,15 +91,27 @@ impl AsyncWrite for Probed {
 #[tokio::test]
 async fn a_write_behind_a_probe_returns_the_stored_error() {
     let (io, peer) = Tcp4::pair();
-    let cell = Arc::new(Mutex::new(None));
-    let monitor = cell.clone();
-    let mut ours = MonitoredStream::new(Probed { io, monitor }).unwrap();
-    *cell.lock().unwrap() = Some(ours.monitor());
+    let mut ours = Probed::monitored(io);
     ours.get_ref().io.writable().await.unwrap();
     peer.reset();
     until(&ours, PollFlags::HUP);
     let error = ours.write(b"x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+}
+
+/// The read takes the socket's error, and the probe then finds a connection that is closed without one. It must not conclude
+/// that the next read has to return it.
+#[tokio::test]
+async fn a_probe_behind_a_read_adds_no_second_error() {
+    let (io, peer) = Tcp4::pair();
+    let mut ours = Probed::monitored(io);
+    ours.get_ref().io.writable().await.unwrap();
+    peer.reset();
+    until(&ours, PollFlags::HUP);
+    let error = ours.read(&mut [0]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
+    assert_eq!(ours.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
 }
 

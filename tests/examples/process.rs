@@ -29,6 +29,8 @@ const FEATURES: &[&str] = &[
     "outbox",
     #[cfg(feature = "ring")]
     "ring",
+    #[cfg(feature = "serve")]
+    "serve",
     #[cfg(feature = "test-util")]
     "test-util",
     #[cfg(feature = "tls")]
@@ -37,9 +39,27 @@ const FEATURES: &[&str] = &[
     "tls12",
     #[cfg(feature = "tonic")]
     "tonic",
+    #[cfg(feature = "tower")]
+    "tower",
     #[cfg(feature = "tracing")]
     "tracing",
 ];
+
+/// With a feature less, `binary` builds the library and all examples a second time.
+#[test]
+fn the_list_of_features_is_complete() {
+    let manifest = include_str!("../../Cargo.toml");
+    let features = manifest.split_once("\n[features]\n").unwrap().1;
+    let features = features.split("\n[").next().unwrap();
+    for line in features.lines() {
+        if let Some((name, _)) = line.split_once(" = [")
+            && name != "default"
+        {
+            let source = include_str!("process.rs");
+            assert!(source.contains(&format!("    \"{name}\",\n")), "{name}");
+        }
+    }
+}
 
 /// The path of an example's binary, of the profile that this test was built with.
 ///

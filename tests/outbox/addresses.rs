@@ -78,3 +78,46 @@ async fn it_gives_up_only_if_all_addresses_are_wrong() {
     let retries = link([wrong, ErrorKind::ConnectionRefused]).await;
     assert!(matches!(retries, Link::Retrying { .. }), "{retries:?}");
 }
+
+/// The limit of the whole call was over before the last address was tried, and each call began with the first one: the last
+/// one was never reached.
+#[tokio::test(start_paused = true)]
+async fn an_address_behind_the_limit_of_the_call_is_reached() {
+    let tried = Arc::new(Mutex::new(Vec::new()));
+    let notes = tried.clone();
+    let mut connect = connect_in_turn(["hole", "pit", "c"], 6 * SECOND, move |address| {
+        notes.lock().unwrap().push(address);
+        async move {
+            match address {
+                "c" => Ok(tokio::io::duplex(1).0),
+                _ => pending().await,
+            }
+        }
+    });
+    // As `connect_timeout` does.
+    let first = tokio::time::timeout(10 * SECOND, connect()).await;
+    assert!(first.is_err());
+    let second = tokio::time::timeout(10 * SECOND, connect()).await;
+    second.unwrap().unwrap();
+    assert_eq!(*tried.lock().unwrap(), ["hole", "pit", "c"]);
+}
+
+/// A name without an address, or a service without an instance, is no mistake of the program: there may be one later.
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_finds_nothing_is_tried_again() {
+    async fn none() -> io::Result<TcpStream> {
+        TcpStream::connect(&[][..]).await
+    }
+    assert_eq!(none().await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    let in_turn = connect_in_turn(["a", "b"], SECOND, |_| none());
+    for outbox in [
+        Outbox::<String>::builder(none, LinesCodec::new),
+        Outbox::<String>::builder(in_turn, LinesCodec::new),
+    ] {
+        let outbox = outbox.spawn().unwrap();
+        let mut states = outbox.subscribe();
+        let tried = |status: &OutboxStatus| !matches!(status.link, Link::Connecting { .. });
+        let link = states.wait_for(tried).await.unwrap().link.clone();
+        assert!(matches!(link, Link::Retrying { .. }), "{link:?}");
+    }
+}

@@ -143,3 +143,32 @@ async fn values_that_cannot_work_are_refused() {
         assert!(error.to_string().contains(name), "{name}: {error}");
     }
 }
+
+/// A large message of low priority: the small ones of its priority were dropped for it, and then it was dropped itself, because
+/// all others were more urgent.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_dropped_for_a_message_that_is_dropped() {
+    let (builder, _wire) = outbox();
+    let outbox = builder
+        .capacity(30, 10)
+        .overflow(Overflow::DropOldest)
+        .ordering_key(|message: &String| message.clone())
+        .priority(|message: &String| u8::from(message.contains("urgent")))
+        .spawn()
+        .unwrap();
+    let mut kept = Vec::new();
+    for message in ["1 small", "2 urgent", "3 urgent"] {
+        kept.push(outbox.try_send(message.to_string()).unwrap());
+    }
+    let dropped = outbox.try_send("4 large, and in vain".to_string()).unwrap();
+    let error = dropped.await.unwrap_err();
+    assert_eq!(*error.reason(), UndeliveredReason::Overflowed);
+    assert_eq!((outbox.status().queued, outbox.status().dropped), (3, 1));
+    // One that needs the room of the small one gets it.
+    kept.push(outbox.try_send("5 next".to_string()).unwrap());
+    kept.push(outbox.try_send("6 urgent".to_string()).unwrap());
+    let error = kept.remove(0).await.unwrap_err();
+    assert_eq!(*error.reason(), UndeliveredReason::Overflowed);
+    assert_eq!(error.message(), "1 small");
+    drop(kept);
+}

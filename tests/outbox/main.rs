@@ -9,6 +9,7 @@ mod acknowledged;
 mod addresses;
 mod after_the_end;
 mod busy_runtime;
+mod ends;
 #[cfg(feature = "json")]
 mod json;
 mod limits;
@@ -22,7 +23,9 @@ mod replies;
 mod retries;
 mod room;
 mod sockets;
+mod status;
 mod store_faults;
 mod unsendable;
 mod waiting;
+mod wakers;
 mod wire;

@@ -217,4 +217,10 @@ async fn an_envelope_counts_the_attempts_and_keeps_the_number() {
     peer.send(format!("ok {}", second.number())).await.unwrap();
     second.await.unwrap();
     assert_eq!(outbox.status().queued, 1);
+    drop(peer);
+    for attempt in 5..=260 {
+        let mut peer = wire.accept().await;
+        let expected = format!("{} {} a", first.number(), attempt.min(255));
+        assert_eq!(line(&mut peer).await, expected);
+    }
 }

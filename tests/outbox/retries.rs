@@ -6,8 +6,10 @@ use hangup::MonitoredStream;
 use hangup::outbox::*;
 use std::future::pending;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::codec::LinesCodec;
 
@@ -285,4 +287,87 @@ async fn a_message_without_a_connection_is_published() {
         "{:?}",
         sent.elapsed()
     );
+}
+
+/// A stream of the program's own. What it does is told by the number of its connection.
+struct Panics {
+    stream: DuplexStream,
+    number: u32,
+}
+
+impl AsyncRead for Panics {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        assert!(self.number != 0, "the stream of the test, in a read");
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Panics {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        assert!(self.number != 1, "the stream of the test, in a write");
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        assert!(self.number != 2, "the stream of the test, in a flush");
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        panic!("the stream of the test, in a shutdown");
+    }
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        assert!(self.number != 1, "the stream of the test, in its drop");
+    }
+}
+
+/// A panic of the stream, or of the back-off, ended the outbox.
+#[tokio::test(start_paused = true)]
+async fn a_stream_or_a_back_off_that_panics_costs_a_connection() {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let mut number = 0;
+    let connect = move || {
+        let (near, far) = tokio::io::duplex(1024);
+        sender.send(far).unwrap();
+        let stream = Panics {
+            stream: near,
+            number,
+        };
+        number += 1;
+        std::future::ready(Ok::<_, io::Error>(MonitoredStream::unwatched(stream)))
+    };
+    let delays = [Duration::from_millis(1)]
+        .into_iter()
+        .chain(std::iter::from_fn(|| panic!("the back-off of the test")));
+    let outbox = Outbox::builder(connect, LinesCodec::new)
+        .confirm(crate::wire::by_reply())
+        .backoff(delays)
+        .spawn()
+        .unwrap();
+    let receipt = outbox.send("1 a".to_string()).await.unwrap();
+    let peer = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        while let Some(stream) = receiver.recv().await {
+            let lines = tokio_util::codec::Framed::new(stream, LinesCodec::new());
+            seen.extend(confirm_all(lines).await);
+        }
+        seen
+    });
+    receipt.await.unwrap();
+    assert_eq!(outbox.status().connects, 4);
+    assert!(outbox.shutdown(Duration::from_secs(60)).await.is_complete());
+    drop(outbox);
+    // The third connection had carried it before its flush.
+    assert_eq!(peer.await.unwrap(), ["1 a", "1 a"]);
 }

@@ -146,3 +146,49 @@ async fn a_shutdown_does_not_wait_for_the_disk() {
     let last = outbox.shutdown(LONG).await;
     assert!(last.is_store_closed());
 }
+
+/// Has room for one message, and panics when that one is removed.
+#[derive(Default)]
+struct Fragile(Vec<(u64, Bytes)>);
+
+impl Store for Fragile {
+    fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+        Ok(self.0.clone())
+    }
+
+    fn next_number(&mut self) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
+        if !self.0.is_empty() {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        self.0.extend(batch.iter().cloned());
+        Ok(())
+    }
+
+    fn remove(&mut self, _: &[u64]) -> io::Result<()> {
+        panic!("the store of the test");
+    }
+}
+
+/// A sender that waited for room in it waited forever.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_room_in_a_store_that_is_gone() {
+    let (builder, mut wire) = outbox();
+    let outbox = builder
+        .durable_nonblocking(Fragile::default())
+        .spawn()
+        .unwrap();
+    let first = outbox.send("1 a".to_string()).await.unwrap();
+    let mut waits = tokio_test::task::spawn(outbox.send("2 b".to_string()));
+    tokio_test::assert_pending!(waits.poll());
+    tokio::spawn(async move { confirm_all(wire.accept().await).await });
+    first.await.unwrap();
+    let error = tokio::time::timeout(LONG, waits)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(error.to_string().contains("panicked"), "{error}");
+}

@@ -1,14 +1,16 @@
 //! Messages that cannot be sent do not stop the others.
 
 use crate::memory_store::MemoryStore;
-use crate::wire::{Wire, by_reply, confirm_all, line, outbox, wire};
-use bytes::BytesMut;
+use crate::support::within;
+use crate::wire::{Wire, by_reply, confirm_all, first_word, line, meaning, outbox, wire};
+use bytes::{Bytes, BytesMut};
 use futures::SinkExt;
 use hangup::outbox::*;
+use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio_util::codec::Encoder;
+use tokio_util::codec::{Encoder, LinesCodec};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -186,7 +188,7 @@ async fn a_message_on_which_the_peer_closes_is_set_aside() {
                     poisoned += 1;
                     break;
                 }
-                let reply = format!("ok {}", crate::wire::first_word(&message));
+                let reply = format!("ok {}", first_word(&message));
                 seen.push(message);
                 if peer.send(reply).await.is_err() {
                     break;
@@ -239,7 +241,7 @@ async fn a_suspect_goes_alone_before_urgent_messages() {
     for expected in ["4 2 9", "1 1 0"] {
         let message = line(&mut peer).await;
         assert_eq!(message, expected);
-        let reply = format!("ok {}", crate::wire::first_word(&message));
+        let reply = format!("ok {}", first_word(&message));
         peer.send(reply).await.unwrap();
     }
     for _ in 0..2 {
@@ -258,7 +260,7 @@ async fn a_suspect_goes_alone_before_urgent_messages() {
     for expected in ["6 2 9", "3 1 5", "5 3 0"] {
         let message = line(&mut peer).await;
         assert_eq!(message, expected);
-        let reply = format!("ok {}", crate::wire::first_word(&message));
+        let reply = format!("ok {}", first_word(&message));
         peer.send(reply).await.unwrap();
     }
     for (receipt, id) in receipts.into_iter().zip(1..) {
@@ -294,4 +296,113 @@ async fn a_message_is_not_blamed_for_the_network() {
     assert_eq!(line(&mut peer).await, "1 a");
     peer.send("ok 1").await.unwrap();
     receipt.await.unwrap();
+}
+
+/// A message whose record cannot always be read back.
+#[derive(Debug, Clone)]
+struct Odd(&'static str);
+
+impl AsRef<str> for Odd {
+    fn as_ref(&self) -> &str {
+        self.0
+    }
+}
+
+impl Message for Odd {
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Record for Odd {
+    fn to_bytes(&self) -> Bytes {
+        self.0.into()
+    }
+
+    fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        match &*bytes {
+            b"third" => Ok(Self("third")),
+            _ => Err("of another version".into()),
+        }
+    }
+}
+
+/// The receipt of a message that was only in the store, and came back undecodable, resolved to "delivered".
+#[tokio::test(start_paused = true)]
+async fn the_receipt_of_a_record_that_cannot_be_decoded_tells_so() {
+    let store = MemoryStore::default();
+    let (connect, mut wire) = wire();
+    let ok = |reply: String| (reply == "ok").then_some(Processed::Oldest(1));
+    let outbox = Outbox::builder(connect, LinesCodec::new)
+        .confirm(Confirm::by_number(LinesCodec::new, ok))
+        .capacity(100, 1)
+        .durable_nonblocking(store.clone())
+        .spawn()
+        .unwrap();
+    let mut receipts = Vec::new();
+    for message in ["first", "second", "third"] {
+        receipts.push(outbox.send(Odd(message)).await.unwrap());
+    }
+    assert_eq!(outbox.status().on_disk, 2);
+    let mut peer = wire.accept().await;
+    for expected in ["first", "third"] {
+        assert_eq!(line(&mut peer).await, expected);
+        peer.send("ok").await.unwrap();
+    }
+    let second = receipts.remove(1).await.unwrap_err();
+    let why = UndeliveredReason::DecodeFailed("of another version".into());
+    assert_eq!((second.reason(), second.message().0), (&why, "second"));
+    for receipt in receipts {
+        receipt.await.unwrap();
+    }
+    let status = outbox.status();
+    assert_eq!(
+        (status.delivered, status.unsendable, status.dropped),
+        (2, 1, 1)
+    );
+}
+
+/// The functions that tell an id, a key and a priority ran under the outbox's lock for messages that came from the store: one
+/// that asked the outbox waited for itself.
+#[tokio::test]
+async fn the_functions_of_a_message_may_ask_the_outbox() {
+    let store = MemoryStore::default();
+    let outbox: Arc<Mutex<Option<Outbox<String>>>> = Arc::default();
+    let asked = outbox.clone();
+    let ask = move || asked.lock().unwrap().as_ref().map(Outbox::status);
+    let (connect, mut wire) = wire();
+    let (by_id, by_key, by_priority) = (ask.clone(), ask.clone(), ask);
+    let confirm = Confirm::by_peer(
+        move |message: &String| {
+            by_id();
+            first_word(message).parse().unwrap()
+        },
+        LinesCodec::new,
+        |reply: String| meaning(&reply),
+    );
+    let built = Outbox::builder(connect, LinesCodec::new)
+        .confirm(confirm)
+        .capacity(100, 1)
+        .ordering_key(move |message: &String| {
+            by_key();
+            message.clone()
+        })
+        .priority(move |_: &String| {
+            by_priority();
+            1
+        })
+        .durable(store)
+        .spawn()
+        .unwrap();
+    *outbox.lock().unwrap() = Some(built.clone());
+    for message in ["1 a", "2 b", "3 c"] {
+        drop(within(built.send(message.to_string())).await.unwrap());
+    }
+    let peer = tokio::spawn(async move { confirm_all(wire.accept().await).await });
+    let mut states = built.subscribe();
+    let all = states.wait_for(|status| status.delivered == 3);
+    drop(within(all).await.unwrap());
+    drop(outbox.lock().unwrap().take());
+    assert!(within(built.shutdown(LONG)).await.is_complete());
+    assert_eq!(peer.await.unwrap(), ["1 a", "2 b", "3 c"]);
 }

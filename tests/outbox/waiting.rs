@@ -1,9 +1,18 @@
 //! Senders that wait for room, and the one among them that is not polled.
 
+use crate::memory_store::MemoryStore;
 use crate::wire::{confirm_all, outbox};
+use bytes::Bytes;
+use hangup::outbox::{Outbox, Store};
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Waker};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
 use tokio_test::{assert_pending, task};
+use tokio_util::codec::LinesCodec;
 
 /// A `send` that is pinned and not polled held the turn of all others for ever.
 #[tokio::test(start_paused = true)]
@@ -96,4 +105,60 @@ async fn a_grant_that_is_dropped_goes_to_the_next_sender() {
     drop(next.await.unwrap());
     assert!(outbox.shutdown(Duration::from_secs(10)).await.is_complete());
     assert_eq!(peer.await.unwrap(), ["0 full", "2 next"]);
+}
+
+/// A store that calls the test while it writes.
+struct Writing(MemoryStore, Arc<Mutex<Option<Call>>>);
+
+type Call = Box<dyn FnOnce() + Send>;
+
+impl Store for Writing {
+    fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+        self.0.recover()
+    }
+
+    fn next_number(&mut self) -> io::Result<u64> {
+        self.0.next_number()
+    }
+
+    fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
+        let call = self.1.lock().unwrap().take();
+        if let Some(call) = call {
+            call();
+        }
+        self.0.append(batch)
+    }
+
+    fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
+        self.0.remove(numbers)
+    }
+}
+
+/// A message that came while the outbox's task wrote to its store was left behind until something else woke the task: the
+/// sender waited for a timer, or forever.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_while_the_store_writes_is_written_next() {
+    let call = Arc::new(Mutex::new(None));
+    let store = Writing(MemoryStore::default(), call.clone());
+    // Without a connection nothing else wakes the task.
+    let connect = std::future::pending::<io::Result<TcpStream>>;
+    let outbox = Outbox::builder(connect, LinesCodec::new)
+        .durable_nonblocking(store)
+        .spawn()
+        .unwrap();
+    // The first status is published at once, which is another turn of the task.
+    drop(outbox.send("0 z".to_string()).await.unwrap());
+    let (sender, sent) = mpsc::channel();
+    let other = outbox.clone();
+    let second: Call = Box::new(move || {
+        let mut sending = Box::pin(async move { other.send("2 b".to_string()).await.map(drop) });
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(sending.as_mut().poll(&mut context).is_pending());
+        sender.send(sending).unwrap();
+    });
+    *call.lock().unwrap() = Some(second);
+    let began = Instant::now();
+    drop(outbox.send("1 a".to_string()).await.unwrap());
+    sent.recv().unwrap().await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
 }

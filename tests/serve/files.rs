@@ -263,6 +263,29 @@ async fn compressed_files() {
     assert_eq!(gone.status, 404);
 }
 
+/// A build gives all files one time. Two codings of one length had one strong tag, and a cache took one for the other.
+#[tokio::test]
+async fn codings_of_one_time_and_length_differ() {
+    let folder = site("codings");
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
+    for name in ["page.css", "page.css.br", "page.css.gz"] {
+        let path = folder.path.join(name);
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(time).unwrap();
+    }
+    let server = site_server(&folder).await;
+    let mut client = Client::connect(server.address).await;
+    let br = client
+        .get_with("/page.css", "Accept-Encoding: br\r\n")
+        .await;
+    let tag = br.field("etag").unwrap();
+    for (coding, status) in [("gzip", 200), ("br", 304)] {
+        let fields = format!("Accept-Encoding: {coding}\r\nIf-None-Match: {tag}\r\n");
+        let response = client.get_with("/page.css", &fields).await;
+        assert_eq!(response.status, status, "{coding}");
+    }
+}
+
 /// Paths: what is there, what is not, and where a directory is redirected to.
 #[tokio::test]
 async fn paths() {

@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use hangup::serve::{Connection, LimitReason, serve};
-use hangup::{CloseReason, Monitor, StallPolicy};
+use hangup::{CloseReason, Monitor, MonitoredListener, StallPolicy};
 use std::future::IntoFuture;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -281,10 +281,32 @@ async fn small_writes_leave_at_once_and_dead_peers_are_found() {
 
 #[tokio::test]
 async fn a_time_that_no_connection_could_be_given() {
-    let listener = hangup::MonitoredListener::bind("127.0.0.1:0")
-        .await
-        .unwrap();
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
     let server = serve(listener, hello()).dead_peer_timeout(Duration::from_secs(1));
     let error = soon("the refusal", server.into_future()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+/// A callback that printed to a closed pipe ended the server: it ran in the loop that accepts.
+#[tokio::test]
+async fn a_callback_that_panics_ends_nobody() {
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = serve(listener, hello())
+        .max_connections(1)
+        .on_limit(|_| panic!("the callback of the test"))
+        .shutdown_timeout(Duration::from_millis(1))
+        .graceful_shutdown(async { drop(stopped.await) });
+    let server = tokio::spawn(server.into_future());
+    let silent = Client::connect(address).await;
+    let mut client = Client::connect(address).await;
+    assert_eq!(client.get("/").await.text(), "hello");
+    assert_eq!(silent.ended().await, b"");
+    stop.send(()).unwrap();
+    let summary = soon("the end of the server", server)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(summary.limits(), [(LimitReason::Connections, 1)]);
 }

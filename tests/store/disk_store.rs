@@ -147,6 +147,10 @@ fn what_cannot_be_opened_says_its_path() {
         "{error}"
     );
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
+    // As of a variable that is not set. It was "not a store", and was to be removed.
+    let error = DiskStore::open("", Fsync::Each).unwrap_err();
+    assert!(error.to_string().starts_with("the path names no file"));
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::InvalidInput);
 }
 
 /// A file in which messages 50 to 199 are kept, 10 to a commit; closed, or as a crash leaves it.

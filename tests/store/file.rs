@@ -1,6 +1,8 @@
 //! The file of a store: who may open it, who may read it, and what happens when it goes away.
 
 use super::directory::Directory;
+#[cfg(unix)]
+use crate::support::alone;
 use bytes::Bytes;
 use hangup::outbox::{DiskStore, Fsync, Store, StoreOptions, StoreProblem};
 use std::fs;
@@ -38,6 +40,33 @@ fn a_new_file_is_its_owners() {
     // A file that is there keeps its mode.
     drop(DiskStore::open(&shared, Fsync::Each).unwrap());
     assert_eq!(mode(shared), 0o640 & !umask());
+}
+
+/// A salvaged or converted file was readable by whoever had run the program, and by nobody else.
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_replaced_keeps_its_mode_and_its_owner() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    let directory = Directory::new("replaced");
+    let path = directory.file();
+    let mut store = DiskStore::open(&path, Fsync::Each).unwrap();
+    store.append(&one(0)).unwrap();
+    drop(store);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+    // Only the superuser may do so. For others it has their owner.
+    let _ = chown(&path, Some(1234), Some(4321));
+    let before = fs::metadata(&path).unwrap();
+    let mut damaged = fs::read(&path).unwrap();
+    damaged[4096..8192].fill(0);
+    fs::write(&path, damaged).unwrap();
+    drop(DiskStore::salvage(&path, Fsync::Each).unwrap());
+    let after = fs::metadata(&path).unwrap();
+    assert_ne!(before.ino(), after.ino());
+    assert_eq!(
+        (before.mode(), before.uid(), before.gid()),
+        (after.mode(), after.uid(), after.gid())
+    );
 }
 
 #[cfg(unix)]
@@ -108,6 +137,58 @@ fn a_file_that_goes_away_is_noticed() {
     ));
     // What was delivered can still be removed.
     store.remove(&[0]).unwrap();
+}
+
+/// The folder may not be searched any more, as after a daemon has given up its privileges: the file is open and in its place.
+/// But a folder that became a file has taken it away.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_closed_takes_no_file_away() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = Directory::new("closed");
+    let folder = directory.0.join("folder");
+    fs::create_dir(&folder).unwrap();
+    let mut store = DiskStore::open(folder.join("outbox"), Fsync::Each).unwrap();
+    let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0);
+    if fs::metadata(folder.join("outbox")).is_ok() {
+        println!("the superuser may search every folder");
+    }
+    let kept = store.append(&one(0));
+    mode(0o700);
+    kept.unwrap();
+    fs::rename(&folder, directory.0.join("elsewhere")).unwrap();
+    fs::write(&folder, "a file").unwrap();
+    assert!(matches!(
+        problem(store.append(&one(1)).unwrap_err()),
+        StoreProblem::Removed
+    ));
+}
+
+/// A daemon that opened a relative path and then went to `/` was told that its file was removed, for each message.
+#[cfg(unix)]
+#[test]
+fn a_relative_path_outlives_a_change_of_the_working_directory() {
+    if !alone("file::a_relative_path_outlives_a_change_of_the_working_directory") {
+        return;
+    }
+    let directory = Directory::new("relative");
+    std::env::set_current_dir(&directory.0).unwrap();
+    let mut new = DiskStore::open("outbox", Fsync::Each).unwrap();
+    let mut opened = DiskStore::open("./second", Fsync::Each).unwrap();
+    drop(opened);
+    opened = DiskStore::open("./second", Fsync::Each).unwrap();
+    std::env::set_current_dir("/").unwrap();
+    for store in [&mut new, &mut opened] {
+        store.append(&one(0)).unwrap();
+    }
+    // It is still noticed when the file goes away.
+    fs::remove_file(directory.0.join("second")).unwrap();
+    assert!(matches!(
+        problem(opened.append(&one(1)).unwrap_err()),
+        StoreProblem::Removed
+    ));
 }
 
 #[test]

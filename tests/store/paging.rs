@@ -4,13 +4,17 @@
 use super::behind_outbox::{accept, next, number, numbered, to};
 use super::directory::Directory;
 use crate::support::{listener, within};
+use bytes::BytesMut;
 use futures::SinkExt;
+use hangup::MonitoredStream;
 use hangup::outbox::*;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio_util::codec::LengthDelimitedCodec;
+use tokio::sync::Notify;
+use tokio_util::codec::{Encoder, LengthDelimitedCodec};
 
 /// A message of eight bytes takes 68 in the store: there is room for ten.
 const TEN: u64 = 680;
@@ -27,7 +31,7 @@ fn away() -> Builder<bytes::Bytes> {
         .confirm(Confirm::by_peer(
             |message: &bytes::Bytes| number(message),
             LengthDelimitedCodec::new,
-            |reply: bytes::BytesMut| Some(Processed::One(number(reply))),
+            |reply: BytesMut| Some(Processed::One(number(reply))),
         ))
         .backoff([Duration::from_secs(3600); 10])
 }
@@ -206,6 +210,14 @@ async fn a_full_store_makes_a_sender_wait() {
     );
 }
 
+fn assert_too_large(error: &OutboxError<bytes::Bytes>) {
+    let RefusedReason::NotStored(why) = error.reason() else {
+        panic!("{error}")
+    };
+    assert_eq!(why.kind(), io::ErrorKind::FileTooLarge);
+    assert!(why.to_string().contains("`disk_capacity`"), "{why}");
+}
+
 /// A message that never fits is refused, and does not stop the others.
 #[tokio::test]
 async fn a_message_larger_than_the_store_is_refused() {
@@ -213,12 +225,93 @@ async fn a_message_larger_than_the_store_is_refused() {
     let store = open(&directory.file(), TEN);
     let outbox = away().durable(store).spawn().unwrap();
     let error = within(outbox.send(vec![0; 700].into())).await.unwrap_err();
-    let RefusedReason::NotStored(why) = error.reason() else {
-        panic!("{error}")
-    };
-    assert_eq!(why.kind(), io::ErrorKind::QuotaExceeded);
+    assert_too_large(&error);
     drop(within(outbox.send(numbered(1))).await.unwrap());
     assert_eq!(left(outbox, &directory).await, [1]);
+}
+
+/// `DropOldest` dropped the whole store for it, and then refused it. `Wait` waited until the store was empty, and `Refuse`
+/// said that the outbox was full.
+#[tokio::test]
+async fn nothing_is_dropped_for_a_message_larger_than_the_store() {
+    for overflow in [
+        Overflow::DropOldest,
+        Overflow::DropNewest,
+        Overflow::Wait,
+        Overflow::Refuse,
+    ] {
+        let directory = Directory::new("paging-larger");
+        let (outbox, receipts) = full(&directory, overflow).await;
+        let error = within(outbox.send(vec![0; 700].into())).await.unwrap_err();
+        assert_too_large(&error);
+        assert_eq!(outbox.status().dropped, 0);
+        drop(receipts);
+        assert_eq!(left(outbox, &directory).await, (0..10).collect::<Vec<_>>());
+    }
+}
+
+/// Dead letters stay, whatever is delivered or dropped.
+#[tokio::test]
+async fn nothing_is_dropped_for_a_message_that_dead_letters_leave_no_room_for() {
+    let directory = Directory::new("paging-letters");
+    let mut store = open(&directory.file(), TEN);
+    store.append(&[(0, vec![0; 400].into())]).unwrap();
+    store.bury(0, "no such door").unwrap();
+    let outbox = away()
+        .overflow(Overflow::DropOldest)
+        .durable(store)
+        .spawn()
+        .unwrap();
+    for number in 1..=3 {
+        drop(within(outbox.send(numbered(number))).await.unwrap());
+    }
+    let error = within(outbox.send(vec![0; 200].into())).await.unwrap_err();
+    assert_too_large(&error);
+    // One that fits in the place of another is taken.
+    drop(within(outbox.send(numbered(4))).await.unwrap());
+    assert_eq!(left(outbox, &directory).await, [2, 3, 4]);
+}
+
+/// Refuses every message.
+struct Refuses;
+
+impl Encoder<bytes::Bytes> for Refuses {
+    type Error = io::Error;
+
+    fn encode(&mut self, _: bytes::Bytes, _: &mut BytesMut) -> io::Result<()> {
+        Err(io::Error::other("not in this protocol"))
+    }
+}
+
+/// A sender waited for room in a store whose only message became a dead letter: no delivery was to come, and it waited
+/// forever.
+#[tokio::test]
+async fn nobody_waits_for_the_room_of_a_dead_letter() {
+    let directory = Directory::new("paging-buried");
+    let gate = Arc::new(Notify::new());
+    let gated = gate.clone();
+    let (peer, _peers) = tokio::sync::mpsc::unbounded_channel();
+    let connect = move || {
+        let (gate, peer) = (gated.clone(), peer.clone());
+        async move {
+            gate.notified().await;
+            let (near, far) = tokio::io::duplex(1024);
+            peer.send(far).unwrap();
+            Ok::<_, io::Error>(MonitoredStream::unwatched(near))
+        }
+    };
+    let outbox = Outbox::builder(connect, || Refuses)
+        .confirm(Confirm::by_number(LengthDelimitedCodec::new, |_| None))
+        .durable(open(&directory.file(), 100))
+        .spawn()
+        .unwrap();
+    let first = within(outbox.send(numbered(0))).await.unwrap();
+    let mut waits = Box::pin(outbox.send(numbered(1)));
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut waits).await;
+    assert!(early.is_err());
+    gate.notify_one();
+    assert_too_large(&within(waits).await.unwrap_err());
+    assert!(within(first).await.is_err());
 }
 
 /// Messages with a limit expire although they are only in the store.

@@ -39,7 +39,10 @@ async fn listening() -> Listening {
     let (tell, failed) = unbounded_channel();
     let listener = TlsListener::new(listener, acceptor)
         .handshake_timeout(DEADLINE)
-        .on_failed_handshake(move |failed| tell.send(failed).unwrap());
+        .on_failed_handshake(move |failed| {
+            tell.send(failed).unwrap();
+            panic!("what the callback does ends no listener");
+        });
     Listening {
         address: listener.local_addr().unwrap(),
         listener,

@@ -65,12 +65,14 @@ impl Crowd {
                 .processes
                 .last_mut()
                 .ok_or(io::ErrorKind::BrokenPipe)?;
-            let input = process.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
             for accepted in 0..wanted {
                 if is_a_pause(accepted) {
+                    let input = process.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
                     input.write_all(b"go on\n")?;
                 }
-                let (stream, _) = listener.accept()?;
+                let (stream, _) = listener
+                    .accept()
+                    .map_err(|error| missing(process, wanted - accepted, &error))?;
                 set_socket_linger(&stream, Some(Duration::ZERO))?;
                 streams.push(stream);
             }
@@ -107,6 +109,18 @@ impl Drop for Crowd {
             let _ = process.wait();
         }
     }
+}
+
+/// The error of a process that has not opened all of its connections. What it has printed stands above.
+fn missing(process: &mut Child, connections: usize, error: &io::Error) -> io::Error {
+    let state = match process.try_wait() {
+        Ok(Some(status)) => format!("has ended with {status}"),
+        Ok(None) => format!("runs, and opened none for {DEADLINE:?}"),
+        Err(error) => error.to_string(),
+    };
+    io::Error::other(format!(
+        "{connections} connections are missing ({error}): the process of their other ends {state}"
+    ))
 }
 
 /// The other end: connects, waits for a line, closes everything, and prints when that began.

@@ -13,7 +13,7 @@ impl<T: Message> Builder<T> {
     /// The delays start from the first one again after a healthy connection, see
     /// [`reset_backoff_after`](Self::reset_backoff_after). If the iterator ends, the outbox gives up. A delay below one
     /// millisecond counts as one millisecond. An attempt may come up to one millisecond early, because tokio's timer
-    /// counts in milliseconds.
+    /// counts in milliseconds. An iterator that panics is replaced by the default.
     ///
     /// ```
     /// use hangup::outbox::{Backoff, Outbox};
@@ -71,7 +71,7 @@ impl<T: Message> Builder<T> {
 
     /// On which errors the outbox gives up instead of connecting again. Default: errors of the kinds
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`Unsupported`](io::ErrorKind::Unsupported), which mean a
-    /// mistake in the program.
+    /// mistake in the program. A look-up that finds no address has the kind `InvalidInput` too, and is tried again.
     ///
     /// `rule` is called with each error of `connect` and with each error that ends a connection. It should return `false`
     /// for every temporary error: a refused or unreachable address, an address that does not exist yet, a rejection by

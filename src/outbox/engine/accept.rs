@@ -48,11 +48,11 @@ impl<T: Message> OutboxShared<T> {
                     return Ok(drop_newest(core, offer, deferred));
                 }
                 Overflow::DropNewest => return Ok(drop_newest(core, offer, deferred)),
+                Overflow::DropOldest if !core.buffer.can_make_room(size, offer.terms.priority) => {
+                    return Ok(drop_newest(core, offer, deferred));
+                }
                 Overflow::DropOldest => {
                     while core.buffer.fit(size) == Fit::Later {
-                        if core.buffer.outranks(offer.terms.priority) {
-                            return Ok(drop_newest(core, offer, deferred));
-                        }
                         core.settle(deferred, None, |buffer, mut settle| {
                             buffer.evict(&mut settle);
                         });

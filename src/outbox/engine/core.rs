@@ -50,6 +50,8 @@ pub(crate) struct Core<T> {
     pub(crate) handles: usize,
     /// The channel to the store's writer; `None` without a store, and after the end.
     pub(crate) store: Option<StoreJobs<T>>,
+    /// Wakers of the calls of `shutdown` that wait for the end.
+    pub(crate) ends: Vec<Waker>,
     /// Closes when the store is closed.
     pub(crate) ended: Option<watch::Receiver<()>>,
     /// Messages on their way to the store.
@@ -103,6 +105,7 @@ impl<T: Message> Core<T> {
             backlog: Backlog::new(),
             handles: 0,
             store: None,
+            ends: Vec::new(),
             ended: None,
             storing: 0,
             stored: 0,
@@ -221,6 +224,7 @@ impl<T: Message> Core<T> {
         self.waiters.wake_all(&mut deferred.wakers);
         self.store_waiters.wake_all(&mut deferred.wakers);
         deferred.wakers.extend(self.task.waker.take());
+        deferred.wakers.append(&mut self.ends);
     }
 
     /// Drops the remaining messages. Those with a receipt move to `failed`.

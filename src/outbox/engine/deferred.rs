@@ -1,5 +1,6 @@
 //! Work that waits until the core's lock is released.
 
+use crate::observe::call_foreign;
 use std::task::Waker;
 
 /// Work for after the lock is released: messages to drop and tasks to wake. Both run the user's code, which may call
@@ -28,7 +29,8 @@ impl<T> Deferred<T> {
 
     fn run_all(&mut self) {
         for waker in self.wakers.drain(..) {
-            waker.wake();
+            // A waker is foreign code and may panic.
+            call_foreign(|| waker.wake());
         }
         self.messages.clear();
         self.messages.shrink_to(1024);

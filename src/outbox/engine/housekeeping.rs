@@ -85,6 +85,10 @@ impl<T: Message> Housekeeping<T> {
             if let Some(interrupt) = interrupt(&mut core, now) {
                 return Poll::Ready(interrupt);
             }
+            // A message may have come while the writer worked, when no waker was set yet.
+            if { core.store.as_ref() }.is_some_and(|store| store.on_task && store.take_any()) {
+                continue;
+            }
             let now_nanos = core.now;
             let Core {
                 backlog,

@@ -9,8 +9,11 @@ use crate::outbox::give_up::GiveUpReason;
 use crate::outbox::message::Message;
 use crate::outbox::shutdown::ShutdownReport;
 use crate::outbox::status::Link;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Timeout};
 
 /// How long a shutdown waits for the running call of the store, even if its own time is shorter.
 const STORE_CLOSES: Duration = Duration::from_secs(1);
@@ -81,7 +84,10 @@ impl<T: Message> OutboxShared<T> {
             }
             core.phase = Phase::Open;
             core.reconnect = true;
+            // Now, and not when the task runs: it has not given up any more.
+            core.link = Link::Connecting { attempt: 0 };
         }
+        self.publish();
         self.wake_task();
         true
     }
@@ -90,7 +96,6 @@ impl<T: Message> OutboxShared<T> {
     /// waits for the store to close.
     pub(crate) async fn shutdown(&self, within: Duration) -> ShutdownReport<T> {
         let began = Instant::now();
-        let mut status = self.status.subscribe();
         let (deadline, store) = {
             let mut deferred = Deferred::new();
             let mut core = self.lock();
@@ -104,8 +109,7 @@ impl<T: Message> OutboxShared<T> {
             deferred.run();
             (deadline, store)
         };
-        let over = status.wait_for(|status| matches!(status.link, Link::Closed | Link::GaveUp(_)));
-        if tokio::time::timeout_at(deadline, over).await.is_err() {
+        if self.timeout_at(deadline, self.over()).await.is_err() {
             // The task is blocked in the user's code, or nobody polls it.
             self.end(OutboxEnd::ShutDown);
         }
@@ -113,7 +117,7 @@ impl<T: Message> OutboxShared<T> {
             None => true,
             Some(mut ended) => {
                 let closes = deadline.max(began + STORE_CLOSES);
-                let closed = tokio::time::timeout_at(closes, ended.changed()).await;
+                let closed = self.timeout_at(closes, ended.changed()).await;
                 matches!(closed, Ok(Err(_)))
             }
         };
@@ -127,6 +131,27 @@ impl<T: Message> OutboxShared<T> {
             on_disk,
             store_closed,
         }
+    }
+
+    /// Waits for the end of the outbox.
+    async fn over(&self) {
+        poll_fn(|cx| {
+            let mut core = self.lock();
+            if matches!(core.phase, Phase::Over(_)) {
+                return Poll::Ready(());
+            }
+            if !core.ends.iter().any(|waker| waker.will_wake(cx.waker())) {
+                core.ends.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// tokio's `timeout_at`. On a thread without a runtime it uses the timer of the outbox's runtime.
+    fn timeout_at<F: Future>(&self, at: Instant, future: F) -> Timeout<F> {
+        let _entered = Handle::try_current().is_err().then(|| self.runtime.enter());
+        tokio::time::timeout_at(at, future)
     }
 }
 

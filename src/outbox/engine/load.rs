@@ -6,12 +6,16 @@ use super::deferred::Deferred;
 use super::shared::OutboxShared;
 use crate::outbox::confirm::Ids;
 use crate::outbox::message::{Importance, Message};
+use crate::outbox::queue::block::Terms;
 use crate::outbox::queue::buffer::Fit;
 use crate::outbox::undelivered::UndeliveredReason;
 use crate::outbox::user_code;
 use bytes::Bytes;
 use std::io;
 use tokio::time::Instant;
+
+/// Why a message is not taken in whose size no `u32` can say.
+const TOO_LARGE: &str = "the message is larger than 4 GiB";
 
 /// A record that `Record::from_bytes` refused, or panicked on.
 pub(crate) struct Undecodable {
@@ -52,7 +56,19 @@ impl<T: Message> OutboxShared<T> {
             let decoded = user_code::guard("`Record::from_bytes`", || {
                 let from_bytes = self.from_bytes.ok_or(io::ErrorKind::Unsupported)?;
                 let message = from_bytes(record.clone()).map_err(user_code::io_error)?;
-                self.take_in(&mut self.lock(), number, message, size, &mut deferred)
+                let terms = self.terms(&message, Importance::Important, false);
+                let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, TOO_LARGE);
+                Ok((message, terms.ok_or_else(too_large)?))
+            });
+            let decoded = decoded.map(|(message, terms)| {
+                self.take_in(
+                    &mut self.lock(),
+                    number,
+                    message,
+                    terms,
+                    size,
+                    &mut deferred,
+                )
             });
             match decoded {
                 Ok(Taken::Yes) => {}
@@ -61,10 +77,7 @@ impl<T: Message> OutboxShared<T> {
                     break;
                 }
                 Err(error) => {
-                    let mut core = self.lock();
-                    let _ = core.backlog.remove(number, size);
-                    core.counts.unsendable += 1;
-                    drop(core);
+                    self.not_decoded(number, size, &error, &mut deferred);
                     undecodable.push(Undecodable {
                         number,
                         record,
@@ -94,19 +107,16 @@ impl<T: Message> OutboxShared<T> {
         core: &mut Core<T>,
         number: u64,
         message: T,
+        mut terms: Terms,
         record: usize,
         deferred: &mut Deferred<T>,
-    ) -> io::Result<Taken> {
-        let Some(mut terms) = self.terms(&message, Importance::Important, false) else {
-            let what = "the message is larger than 4 GiB";
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
-        };
+    ) -> Taken {
         let size = terms.size as usize;
         match core.buffer.fit(size) {
             // An earlier outbox with a larger capacity accepted it, so it must be delivered here too.
             Fit::Now | Fit::Never => {}
             Fit::Later if core.buffer.is_empty() => {}
-            Fit::Later => return Ok(Taken::NoRoom(size)),
+            Fit::Later => return Taken::NoRoom(size),
         }
         let now = self.nanos(Instant::now());
         let accepted = core.backlog.accepted(number);
@@ -121,7 +131,7 @@ impl<T: Message> OutboxShared<T> {
                 core.failed
                     .insert(number, (message, UndeliveredReason::Expired));
             }
-            return Ok(Taken::Yes);
+            return Taken::Yes;
         }
         terms.since = accepted.unwrap_or(now);
         terms.expires = expires;
@@ -132,7 +142,27 @@ impl<T: Message> OutboxShared<T> {
         }
         core.buffer.insert_at(number, message, terms);
         core.changed = true;
-        Ok(Taken::Yes)
+        Taken::Yes
+    }
+
+    /// A record cannot be decoded: its receipt, if there is one, reports this.
+    fn not_decoded(
+        &self,
+        number: u64,
+        record: usize,
+        error: &io::Error,
+        deferred: &mut Deferred<T>,
+    ) {
+        let mut core = self.lock();
+        let (receipt, _) = core.backlog.remove(number, record);
+        core.counts.dropped += 1;
+        core.counts.unsendable += 1;
+        core.changed = true;
+        if let Some(message) = receipt {
+            let reason = UndeliveredReason::DecodeFailed(error.to_string().into());
+            deferred.wakers.extend(core.receipts.remove(&number));
+            core.failed.insert(number, (message, reason));
+        }
     }
 
     /// Records that the store drops the oldest message of the backlog to make room.

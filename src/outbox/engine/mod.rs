@@ -21,12 +21,14 @@
 //! 1. the user's `on_unsendable` handler (it may call the outbox);
 //! 2. the last reported values (`report`);
 //! 3. the core (`shared`);
-//! 4. the channel of the status.
+//! 4. the status that is to be published (`publisher`).
+//!
+//! The channel of the status has a lock too, and whoever holds a `Ref` of it may call the outbox. So none of the others is held
+//! while the status is published.
 //!
 //! Most of the user's code (encoders, decoders, wakers, destructors of messages, handlers) runs without the core's
 //! lock, because it may call the outbox. [`deferred::Deferred`] collects wakers and messages until the lock is released.
-//! Three things run under it, and must not call the outbox: `Clone` of a message, and for messages that come from
-//! the store `Message::size` and the function of the ids.
+//! Only `Clone` of a message runs under it, and must not call the outbox.
 
 mod accept;
 mod accept_times;
@@ -42,6 +44,7 @@ mod load;
 mod offer;
 pub(crate) mod on_unsendable;
 mod phase;
+mod publisher;
 mod ranking;
 mod receipts;
 mod report;

@@ -5,6 +5,7 @@ use super::ranking::Ranking;
 use crate::outbox::backoff::Backoff;
 use crate::outbox::connection::Connection;
 use crate::outbox::envelope::Envelope;
+use crate::outbox::give_up::is_mistake;
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
 use crate::outbox::store::Store;
@@ -24,8 +25,10 @@ pub(crate) type Connect = Box<dyn FnMut() -> Connecting + Send>;
 pub(crate) type Encode<T> = Box<dyn FnMut(Envelope<T>, &mut BytesMut) -> io::Result<()> + Send>;
 /// Makes the encoder of the next connection.
 pub(crate) type NewEncoder<T> = Box<dyn FnMut() -> Encode<T> + Send>;
+/// The delays of a back-off.
+pub(crate) type Delays = Box<dyn Iterator<Item = Duration> + Send>;
 /// Starts the back-off anew.
-pub(crate) type NewDelays = Box<dyn FnMut() -> Box<dyn Iterator<Item = Duration> + Send> + Send>;
+pub(crate) type NewDelays = Box<dyn FnMut() -> Delays + Send>;
 /// The user's rule for errors that another attempt cannot change.
 pub(crate) type GiveUpOn = Box<dyn FnMut(&io::Error) -> bool + Send>;
 
@@ -104,10 +107,7 @@ impl<T: Message> Settings<T> {
             in_flight: usize::MAX,
             ranking: Ranking::new(),
             delays: Box::new(|| Box::new(Backoff::default().into_iter())),
-            give_up_on: Box::new(|error| {
-                use io::ErrorKind::{InvalidInput, Unsupported};
-                matches!(error.kind(), InvalidInput | Unsupported)
-            }),
+            give_up_on: Box::new(is_mistake),
             limits: Limits {
                 connect_timeout: Some(Duration::from_secs(10)),
                 ack_timeout: None,

@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::on_unsendable::OnUnsendable;
 use super::phase::Phase;
+use super::publisher::Publisher;
 use super::ranking::Ranking;
 use super::report::{OutboxReport, WANTS_STATUS};
 use super::settings::{FromBytes, Settings};
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -29,9 +31,11 @@ pub(crate) struct OutboxShared<T> {
     pub(crate) ranking: Ranking<T>,
     pub(crate) overflow: Overflow,
     pub(super) confirmed_by: ConfirmedBy,
-    pub(super) status: watch::Sender<OutboxStatus>,
+    pub(super) publisher: Publisher,
     /// When the outbox was made: zero of the buffer's clock.
     started: Instant,
+    /// The runtime in which the outbox was made, for the timers of a caller without one.
+    pub(super) runtime: Handle,
     pub(super) linger: Duration,
     /// A rough count of sends, for tokio's budget: see [`send`](Self::send).
     pub(crate) sent: AtomicUsize,
@@ -46,6 +50,7 @@ pub(crate) struct OutboxShared<T> {
 impl<T: Message> OutboxShared<T> {
     pub(crate) fn new(
         settings: &Settings<T>,
+        runtime: Handle,
         unsendable: OnUnsendable<T>,
         ranking: Ranking<T>,
         ids: Ids<T>,
@@ -59,13 +64,14 @@ impl<T: Message> OutboxShared<T> {
         let core = Core::new(buffer, settings.in_flight);
         let durable = settings.durable.as_ref();
         Self {
-            status: watch::Sender::new(core.status(started, started)),
+            publisher: Publisher::new(core.status(started, started)),
             core: Mutex::new(core),
             ids,
             ranking,
             overflow: settings.overflow,
             confirmed_by,
             started,
+            runtime,
             linger: settings.linger,
             sent: AtomicUsize::new(0),
             unsendable: Mutex::new(unsendable),
@@ -110,7 +116,7 @@ impl<T: Message> OutboxShared<T> {
 
     /// A receiver of the status, with the present value in it.
     pub(crate) fn subscribe(&self) -> watch::Receiver<OutboxStatus> {
-        let receiver = self.status.subscribe();
+        let receiver = self.publisher.subscribe();
         self.publish();
         // The task publishes nothing while there is no receiver.
         self.wake_task();
@@ -132,20 +138,21 @@ impl<T: Message> OutboxShared<T> {
 
     /// Whether anybody gets the status: a subscriber, or metrics.
     pub(crate) fn is_watched(&self) -> bool {
-        WANTS_STATUS || self.status.receiver_count() > 0
+        WANTS_STATUS || self.publisher.has_receivers()
     }
 
     /// Sends the present status to subscribers and metrics.
     pub(crate) fn publish(&self) {
         self.report.status(|| {
-            // Sent under the lock, so that an older status never follows a newer one.
+            // Noted under the lock, so that an older status never follows a newer one.
             let mut core = self.lock();
             core.changed = false;
             let over = matches!(core.phase, Phase::Over(_));
             let status = core.status(Instant::now(), self.started);
-            self.status.send_replace(status.clone());
+            self.publisher.note(status.clone());
             (status, over)
         });
+        self.publisher.publish();
     }
 
     /// Records and publishes a new state of the connection.

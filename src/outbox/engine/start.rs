@@ -23,14 +23,14 @@ pub(crate) fn start<T: Message>(
     mut settings: Settings<T>,
     confirm: Confirm<T>,
 ) -> io::Result<(Arc<OutboxShared<T>>, Driver<T>)> {
-    timer::runtime("an outbox")?;
+    let runtime = timer::runtime("an outbox")?;
     settings.check()?;
     let confirmed_by = confirm.confirmed_by();
     let (ids, replies) = confirm.into_parts();
     let ranking = std::mem::replace(&mut settings.ranking, Ranking::new());
     let unsendable = settings.unsendable.take();
     let unsendable = unsendable.unwrap_or(OnUnsendable(Box::new(|_| UnsendableAction::Keep)));
-    let shared = OutboxShared::new(&settings, unsendable, ranking, ids, confirmed_by);
+    let shared = OutboxShared::new(&settings, runtime, unsendable, ranking, ids, confirmed_by);
     let shared = Arc::new(shared);
     let durable = settings.durable.take();
     let writer = match durable {

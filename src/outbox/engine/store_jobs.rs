@@ -4,8 +4,10 @@
 //! never change places.
 
 use super::backlog::Page;
+use crate::observe::call_foreign;
 use crate::outbox::refused::OutboxError;
 use bytes::Bytes;
+use std::cell::Cell;
 use std::sync::mpsc::Sender;
 use tokio::sync::{oneshot, watch};
 
@@ -71,12 +73,23 @@ pub(crate) struct Waiting<T> {
     pub(crate) stored: oneshot::Sender<Stored<T>>,
 }
 
+impl<T> Waiting<T> {
+    /// Answers the sender. Returns whether it still waits. Its waker is foreign code and may panic.
+    pub(crate) fn answer(self, stored: Stored<T>) -> bool {
+        let mut waits = true;
+        call_foreign(|| waits = self.stored.send(stored).is_ok());
+        waits
+    }
+}
+
 /// The sending half. When it is dropped, the writer does the remaining jobs, closes the store, and ends.
 pub(crate) struct StoreJobs<T> {
     jobs: Sender<Job<T>>,
     ended: watch::Receiver<()>,
     /// The outbox's task does the jobs, so it has to be woken for them.
     pub(crate) on_task: bool,
+    /// Jobs were sent since [`take_any`](Self::take_any).
+    any: Cell<bool>,
 }
 
 impl<T> StoreJobs<T> {
@@ -85,28 +98,39 @@ impl<T> StoreJobs<T> {
             jobs,
             ended,
             on_task,
+            any: Cell::new(false),
         }
+    }
+
+    /// Whether jobs were sent since the last call.
+    pub(crate) fn take_any(&self) -> bool {
+        self.any.take()
+    }
+
+    fn send(&self, job: Job<T>) {
+        self.any.set(true);
+        let _ = self.jobs.send(job);
     }
 
     /// Stores a message. The numbers must grow from call to call.
     pub(crate) fn append(&self, number: u64, to_store: ToStore<T>) {
         // If the writer is gone, the job is dropped, and with it the channel that the sender waits on.
-        let _ = self.jobs.send(Job::Append { number, to_store });
+        self.send(Job::Append { number, to_store });
     }
 
     /// Reads a page of the backlog.
     pub(crate) fn load(&self, page: Page) {
-        let _ = self.jobs.send(Job::Load(page));
+        self.send(Job::Load(page));
     }
 
     /// Removes messages that are settled.
     pub(crate) fn remove(&self, numbers: Vec<u64>) {
-        let _ = self.jobs.send(Job::Remove(numbers));
+        self.send(Job::Remove(numbers));
     }
 
     /// Makes a message a dead letter.
     pub(crate) fn bury(&self, number: u64, reason: String) {
-        let _ = self.jobs.send(Job::Bury(number, reason));
+        self.send(Job::Bury(number, reason));
     }
 
     /// A channel that closes when all jobs are done and the store is dropped.

@@ -67,6 +67,10 @@ impl Asked {
     ) -> Response<FileBody> {
         let length = opened.metadata.len();
         let version = Version::of(&opened.metadata);
+        let version = match coding {
+            Some(coding) => version.coded(coding.name),
+            None => version,
+        };
         let instead = conditions::instead(&self.headers, &version);
         let wanted =
             match self.method == Method::GET && conditions::allow_range(&self.headers, &version) {

@@ -33,6 +33,14 @@ impl Version {
         }
     }
 
+    /// The version of a file that was compressed in this way. Another file of the same time and length may have another
+    /// coding.
+    pub(super) fn coded(mut self, coding: &str) -> Self {
+        self.tag.pop();
+        self.tag.extend(["-", coding, "\""]);
+        self
+    }
+
     pub(super) fn tag(&self) -> &str {
         &self.tag
     }

@@ -3,9 +3,9 @@
 
 mod sent_bytes;
 
-use super::ack::AckTracker;
+use super::ack::{AckTracker, Moment};
 use super::descriptor::Descriptor;
-use super::sys::Target;
+use super::sys::{Known, Raw, Target};
 use crate::policy::{DelayStep, FinDelay};
 use crate::state::sync::lock;
 use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState};
@@ -45,17 +45,18 @@ impl Wake for Reset {
 }
 
 impl Socket {
-    /// Determines the kind of `fd`.
+    /// Determines the kind of `fd`, as far as it is not `known`.
     ///
     /// # Errors
     ///
     /// [`Unsupported`](io::ErrorKind::Unsupported) for a descriptor that never reports the end of its peer.
     pub(crate) fn new(
         fd: BorrowedFd<'_>,
+        known: Known,
         half_close: HalfClose,
         fin_delay: Option<FinDelay>,
     ) -> io::Result<Self> {
-        let target = Target::new(fd)?;
+        let target = Target::new(fd, known)?;
         Ok(Self::with_target(Some(target), half_close, fin_delay))
     }
 
@@ -95,6 +96,7 @@ impl Socket {
                 target,
                 error: None,
                 verdict: None,
+                read_failed: false,
                 acks: AckTracker::default(),
                 reset: false,
                 fin_delay: fin_delay.map(Box::new),
@@ -116,8 +118,12 @@ impl Socket {
 
     /// Asks the kernel for the state of the socket, and reports any event.
     pub(crate) fn examine(self: &Arc<Self>, by: DetectedBy) {
+        // No event changes it any more. An error that stays in the socket is for the next call of the stream.
+        if self.is_settled() {
+            return;
+        }
         let mut descriptor = lock(&self.descriptor);
-        if let Some(event) = descriptor.look() {
+        if let Some(event) = descriptor.look(&self.state) {
             self.report(descriptor, event, by);
         }
     }
@@ -129,7 +135,7 @@ impl Socket {
         let Some(target) = descriptor.target else {
             return false;
         };
-        descriptor.explain_end();
+        descriptor.explain_end(&Moment::between_calls(&self.state), &self.state);
         let event = descriptor
             .verdict
             .get_or_insert_with(|| target.broken_pipe())
@@ -186,10 +192,25 @@ impl Socket {
         (error.kind() != ErrorKind::BrokenPipe).then_some(error)
     }
 
+    /// A read has returned the socket's error. Whoever examined the socket meanwhile, or does so later, may have concluded
+    /// from the missing error that the next read has to return one.
+    pub(crate) fn read_failed(&self) {
+        let mut descriptor = lock(&self.descriptor);
+        descriptor.read_failed = true;
+        descriptor.error = None;
+    }
+
     /// Stores the error behind an end that a read or a write could not explain, if another call was given it, such as a
     /// sendfile(2) that has sent a part. [`take_error`](Self::take_error) returns it then.
     pub(crate) fn explain_end(&self) {
-        lock(&self.descriptor).explain_end();
+        let moment = Moment::between_calls(&self.state);
+        lock(&self.descriptor).explain_end(&moment, &self.state);
+    }
+
+    /// As [`explain_end`](Self::explain_end), for an EOF, in the read that has found it.
+    pub(crate) fn explain_end_of_input(&self) {
+        let moment = Moment::in_read(&self.state);
+        lock(&self.descriptor).explain_end(&moment, &self.state);
     }
 
     /// The meaning of an EPIPE from a write. If `examine` has taken the socket's error, the kernel returns EPIPE
@@ -217,6 +238,19 @@ impl Socket {
         if let Some(target) = lock(&self.descriptor).target {
             target.shut_down();
         }
+    }
+
+    /// Called before code outside of the stream can close the descriptor, or exchange the file that its number names.
+    pub(crate) fn share_descriptor(&self) {
+        if let Some(target) = &mut lock(&self.descriptor).target {
+            target.share();
+        }
+    }
+
+    /// Whether the number of the descriptor is `raw`.
+    pub(super) fn has_descriptor(&self, raw: Raw) -> bool {
+        let target = lock(&self.descriptor).target;
+        target.is_some_and(|target| target.raw() == raw)
     }
 
     /// Detaches the descriptor, and passes it to `last` for a last use. Nothing uses it afterwards.
@@ -265,7 +299,9 @@ mod tests {
     #[test]
     fn a_detached_socket_is_not_asked_about() {
         let (ours, peer) = UnixStream::pair().unwrap();
-        let new = || Arc::new(Socket::new(ours.as_fd(), HalfClose::Close, None).unwrap());
+        let new = || {
+            Arc::new(Socket::new(ours.as_fd(), Known::default(), HalfClose::Close, None).unwrap())
+        };
         let (socket, another) = (new(), new());
         drop(peer);
         let mut last = None;

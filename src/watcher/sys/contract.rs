@@ -16,6 +16,8 @@ pub(in crate::watcher) struct Observation {
     pub(in crate::watcher) event: Option<Event>,
     /// The socket's error, if the question took it out of the socket.
     pub(in crate::watcher) error: Option<i32>,
+    /// What the same answer says of the bytes that were sent, if it does.
+    pub(in crate::watcher) backlog: Option<Backlog>,
 }
 
 /// How many bytes a descriptor was given to send since it was created.
@@ -31,7 +33,7 @@ impl From<Event> for Observation {
     fn from(event: Event) -> Self {
         Self {
             event: Some(event),
-            error: None,
+            ..Self::default()
         }
     }
 }

@@ -29,6 +29,9 @@ const NOW: Timespec = Timespec {
     tv_nsec: 0,
 };
 
+/// Errors and hang-ups are reported without being asked for.
+const FLAGS: EventFlags = EventFlags::RDHUP.union(EventFlags::ET);
+
 /// The watcher's epoll.
 #[derive(Debug)]
 pub(in crate::watcher) struct Notifier {
@@ -44,9 +47,23 @@ impl Notifier {
 
     /// Watches a descriptor. Errors and hang-ups are reported without being asked for (`EPOLLERR`, `EPOLLHUP`, epoll_ctl(2)),
     /// and input is not: unread data does not wake the watcher. Edge-triggered, so each news is told once.
-    pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        let flags = EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(&self.epoll, fd, EventData::new_u64(token), flags).map_err(|error| {
+    ///
+    /// A stream leaves its entry to the close of its descriptor, and the file may live on under a duplicate. If that gets the
+    /// number of the closed one, the epoll has an entry for the two of them, although no stream has the descriptor
+    /// (`is_watched`).
+    pub(in crate::watcher) fn add(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: u64,
+        is_watched: impl FnOnce() -> bool,
+    ) -> io::Result<()> {
+        let data = EventData::new_u64(token);
+        let added = match epoll::add(&self.epoll, fd, data, FLAGS) {
+            // It reports events that happened before, too (`ep_modify` in fs/eventpoll.c).
+            Err(Errno::EXIST) if !is_watched() => epoll::modify(&self.epoll, fd, data, FLAGS),
+            added => added,
+        };
+        added.map_err(|error| {
             let why = match error {
                 Errno::PERM => "epoll does not support its kind",
                 Errno::EXIST => "another MonitoredStream of this runtime watches it already",

@@ -44,7 +44,12 @@ impl Notifier {
     }
 
     /// Watches a descriptor. `EV_CLEAR` makes it edge-triggered (kqueue(2)).
-    pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+    pub(in crate::watcher) fn add(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: u64,
+        _: impl FnOnce() -> bool,
+    ) -> io::Result<()> {
         let raw = fd.as_raw_fd();
         let mut tokens = lock(&self.tokens);
         // If safe code closed the descriptor of another stream, the kernel has removed it, and the number may be reused.

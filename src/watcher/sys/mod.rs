@@ -10,10 +10,11 @@
 //! `Notifier`, one per runtime:
 //!
 //! * `new() -> io::Result<Notifier>`: called within a runtime.
-//! * `add(&self, Raw, u64) -> io::Result<()>`: watches a descriptor under a token. It also reports events that
-//!   happened before.
+//! * `add(&self, Raw, u64, impl FnOnce() -> bool) -> io::Result<()>`: watches a descriptor under a token. It also reports
+//!   events that happened before. The function says whether another stream has the descriptor; only one that does may be
+//!   refused for it.
 //! * `remove(&self, Raw, u64)`: called once for each descriptor that was added, with its token, while it is
-//!   open. After it returns the descriptor may be closed.
+//!   open. After it returns the descriptor may be closed. Not called where the close does it (`is_exclusive`).
 //! * `wait(&self, &mut Vec<u64>) -> io::Result<()>`: adds the tokens of descriptors that may have something to
 //!   report. Cancel safe. Called by the watcher's task alone; `add` and `remove` come from any thread meanwhile.
 //!
@@ -24,8 +25,8 @@
 //!
 //! | method | returns or does |
 //! |---|---|
-//! | `new(BorrowedFd) -> io::Result<Target>` | determines the kind; refuses, with an explanation, what never reports the end of a peer |
-//! | `examine() -> Observation` | the state of the descriptor; the only call, beside `unexplained_end`, that may consume `SO_ERROR`, which it returns |
+//! | `new(BorrowedFd, Known) -> io::Result<Target>` | determines the kind, where it is not known; refuses, with an explanation, what never reports the end of a peer |
+//! | `examine() -> Observation` | the state of the descriptor, and its backlog where that costs nothing more; the only call, beside `unexplained_end`, that may consume `SO_ERROR`, which it returns |
 //! | `unexplained_end() -> Observation` | the error behind an end of file or a broken pipe, if another call was given it |
 //! | `broken_pipe() -> Event` | the meaning of `EPIPE` from a write |
 //! | `drained(u64) -> u64`, `backlog(bool) -> Option<Backlog>` | how much the peer has taken, if the system reports it |
@@ -38,6 +39,8 @@
 //! | `reset()` | resets the connection, now or when it is closed |
 //! | `reset_wakes() -> bool` | whether `reset` wakes waiting reads |
 //! | `is_same() -> bool` | whether the number still names the registered file |
+//! | `is_exclusive() -> bool` | whether only the stream can close the descriptor, and the close removes it from the notifier |
+//! | `share()` | called before other code can close it or exchange its file |
 //! | `can_vanish() -> bool` | whether timers make sense for this kind |
 //!
 //! Linux alone has `Target::borrowed` and `Notifier::add_epoll`, for descriptors that another library owns
@@ -86,5 +89,6 @@ cfg_if::cfg_if! {
     }
 }
 
-pub(super) use contract::{BATCH, Backlog, Observation};
+pub(super) use contract::{BATCH, Backlog, Observation, Raw};
+pub(crate) use query::Known;
 pub(super) use query::Target;

@@ -59,7 +59,12 @@ impl Notifier {
         })
     }
 
-    pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+    pub(in crate::watcher) fn add(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: u64,
+        _: impl FnOnce() -> bool,
+    ) -> io::Result<()> {
         let raw = fd.as_raw_fd();
         lock(&self.shared.sockets).insert(token, raw);
         self.ticker.unpark();

@@ -35,10 +35,15 @@ impl Notifier {
         }
     }
 
-    pub(in crate::watcher) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+    pub(in crate::watcher) fn add(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: u64,
+        is_watched: impl FnOnce() -> bool,
+    ) -> io::Result<()> {
         match self {
             Self::Afd(notifier) => notifier.add(fd, token),
-            Self::Tick(notifier) => notifier.add(fd, token),
+            Self::Tick(notifier) => notifier.add(fd, token, is_watched),
         }
     }
 
@@ -72,7 +77,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (ours, _) = listener.accept().unwrap();
-        notifier.add(ours.as_fd(), 7).unwrap();
+        notifier.add(ours.as_fd(), 7, || false).unwrap();
         drop(peer);
         let mut tokens = Vec::new();
         let told = notifier.wait(&mut tokens);

@@ -278,13 +278,10 @@ impl Pair {
                 let waiting = waiting.min_by_key(|held| (held.urgency, held.number));
                 let written = self.held.iter().min_by_key(|held| held.position);
                 let evicted = waiting.or(written).cloned();
+                self.check_making_room();
                 let Some(evicted) = evicted else {
-                    assert!(!self.buffer.outranks(0));
                     return self.buffer.evict(&mut |_| panic!("nothing is held"));
                 };
-                for priority in 0..4 {
-                    assert_eq!(self.buffer.outranks(priority), evicted.urgency > priority);
-                }
                 self.drop_unanswered(&evicted);
                 self.both(
                     Outcome::Overflowed,
@@ -667,6 +664,26 @@ impl Pair {
                 let overtakes = position.is_some() && (last.is_none() || position < last);
                 assert!(!overtakes, "{held:?}");
                 last = position;
+            }
+        }
+    }
+
+    /// For which messages evictions make room before they reach a more urgent message.
+    fn check_making_room(&self) {
+        let mut victims: Vec<&Held> = self.held.iter().collect();
+        victims.sort_by_key(|held| match held.position {
+            None => (false, u64::from(held.urgency), held.number),
+            Some(position) => (true, position, 0),
+        });
+        for size in [0, 1, 40, 200, self.max_bytes] {
+            for priority in 0..4 {
+                let may_go = |held: &&&Held| !self.with_priorities || held.urgency <= priority;
+                let going = victims.iter().take_while(may_go).count();
+                let staying = &victims[going..];
+                let bytes: usize = staying.iter().map(|held| held.terms.size as usize).sum();
+                let fits = size <= self.max_bytes.saturating_sub(bytes) && bytes <= self.max_bytes;
+                let expected = fits && staying.len() < self.max_len;
+                assert_eq!(self.buffer.can_make_room(size, priority), expected);
             }
         }
     }

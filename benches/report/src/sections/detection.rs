@@ -100,7 +100,7 @@ fn plot(times: &[Times]) -> Result<String> {
     }
     let ends =
         [0.001, 0.999].map(|quantile| times.iter().map(move |times| times.microseconds(quantile)));
-    let [low, high] = ends.map(|values| Spread::of(values));
+    let [low, high] = ends.map(Spread::of);
     let x = Axis {
         name: "microseconds from the peer's close()",
         range: low.low * 0.8..high.high * 1.3,

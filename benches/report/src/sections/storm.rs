@@ -9,11 +9,13 @@ use crate::{Result, crowd};
 use hangup::MonitoredStream;
 use rustix::event::epoll;
 use rustix::event::epoll::{CreateFlags, EventData, EventFlags};
+use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -27,18 +29,60 @@ const LIMIT: Duration = Duration::from_secs(75);
 const IDLE: Duration = Duration::from_millis(50);
 
 /// Who waits for the closes.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Watcher {
     BareLoop,
+    /// A task for each connection, which awaits this.
+    Tasks(Awaited, Flavour),
+}
+
+#[derive(Clone, Copy)]
+enum Awaited {
+    /// The end of the input of tokio's stream.
+    Read,
+    /// `closed()`.
+    Closed,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Flavour {
     CurrentThread,
     MultiThread,
 }
 
-const WATCHERS: [(Watcher, &str); 3] = [
-    (Watcher::BareLoop, "bare epoll loop"),
-    (Watcher::CurrentThread, "hangup, current-thread"),
-    (Watcher::MultiThread, "hangup, multi-thread, 2"),
+const WATCHERS: [(Watcher, &str, &str); 5] = [
+    (Watcher::BareLoop, "bare epoll loop", ""),
+    (
+        Watcher::Tasks(Awaited::Read, Flavour::CurrentThread),
+        "read loop, current-thread",
+        "read-loop.current-thread",
+    ),
+    (
+        Watcher::Tasks(Awaited::Closed, Flavour::CurrentThread),
+        "hangup, current-thread",
+        "current-thread",
+    ),
+    (
+        Watcher::Tasks(Awaited::Read, Flavour::MultiThread),
+        "read loop, multi-thread, 2",
+        "read-loop.multi-thread",
+    ),
+    (
+        Watcher::Tasks(Awaited::Closed, Flavour::MultiThread),
+        "hangup, multi-thread, 2",
+        "multi-thread",
+    ),
 ];
+
+impl Watcher {
+    /// Whether it can be kept from running by one thread.
+    fn has_one_thread(self) -> bool {
+        !matches!(self, Self::Tasks(_, Flavour::MultiThread))
+    }
+}
+
+/// The rounds of each watcher.
+type Rounds = [Vec<Vec<u64>>; WATCHERS.len()];
 
 /// Whether the watcher may run while the peers close, or not before all have.
 #[derive(Clone, Copy)]
@@ -50,13 +94,12 @@ enum When {
 pub(crate) fn measure() -> Result<Measured> {
     crowd::raise_limit();
     let count = CONNECTIONS.min(limit());
-    let mut rounds: [Vec<Vec<u64>>; 3] = Default::default();
-    let mut afterwards: [Vec<Vec<u64>>; 3] = Default::default();
+    let mut rounds = Rounds::default();
+    let mut afterwards = Rounds::default();
     for _ in turns(ROUNDS, LIMIT) {
-        for (number, (watcher, _)) in WATCHERS.into_iter().enumerate() {
+        for (number, (watcher, _, _)) in WATCHERS.into_iter().enumerate() {
             rounds[number].push(storm(watcher, When::Meanwhile, count)?);
-            // A runtime of two threads cannot be kept from running by one of them.
-            if watcher != Watcher::MultiThread {
+            if watcher.has_one_thread() {
                 afterwards[number].push(storm(watcher, When::Afterwards, count)?);
             }
         }
@@ -64,14 +107,14 @@ pub(crate) fn measure() -> Result<Measured> {
     let mut measured = Measured::default();
     measured.paragraph(format_args!(
         "Another process closes {count} connections, one right after the other. The bare loop is `epoll_wait(2)` for\n\
-         `EPOLLRDHUP` in one thread, and closes each socket; with `hangup` one task for each connection awaits `closed()`,\n\
-         and drops its stream. The time from before the first close until the last one is told, in milliseconds, {}\n\
+         `EPOLLRDHUP` in one thread, and closes each socket. The others have one task for each connection, which drops its\n\
+         stream: the read loop reads a bare tokio stream, and with `hangup` the task awaits `closed()`. The time from before the first close until the last one is told, in milliseconds, {}\n\
          rounds in turn. In the last columns no watcher may run before all are closed, and the time counts from then: this\n\
          is the work alone, which includes a question to the kernel for each socket, and a wake-up of each task.",
         rounds[0].len()
     ));
     let mut rows = Vec::new();
-    for (number, (watcher, name)) in WATCHERS.into_iter().enumerate() {
+    for (number, (_, name, figure)) in WATCHERS.into_iter().enumerate() {
         let last = Spread::of(lasts(&rounds[number]));
         let ratio = Spread::of_ratios(&lasts(&rounds[number]), &lasts(&rounds[0]));
         let mut row = [
@@ -81,21 +124,16 @@ pub(crate) fn measure() -> Result<Measured> {
             "–".into(),
             "–".into(),
         ];
-        let flavour = match watcher {
-            Watcher::BareLoop => None,
-            Watcher::CurrentThread => Some("current-thread"),
-            Watcher::MultiThread => Some("multi-thread"),
-        };
-        if let Some(flavour) = flavour {
-            measured.spread(flavour, ratio, 2);
+        if !figure.is_empty() {
+            measured.spread(figure, ratio, 2);
         }
         if !afterwards[number].is_empty() {
             let last = Spread::of(lasts(&afterwards[number]));
             let ratio = Spread::of_ratios(&lasts(&afterwards[number]), &lasts(&afterwards[0]));
             row[3] = format!("{last:.0}");
             row[4] = format!("{ratio:.2}");
-            if let Some(flavour) = flavour {
-                measured.spread(&format!("afterwards.{flavour}"), ratio, 2);
+            if !figure.is_empty() {
+                measured.spread(&format!("afterwards.{figure}"), ratio, 2);
             }
         }
         rows.push(row);
@@ -131,18 +169,21 @@ fn storm(watcher: Watcher, when: When, count: usize) -> Result<Vec<u64>> {
     let (crowd, streams) = Crowd::connect(count)?;
     let (began, mut told) = match watcher {
         Watcher::BareLoop => bare_loop(crowd, streams, when)?,
-        Watcher::CurrentThread => tasks(
-            &Builder::new_current_thread().enable_all().build()?,
-            crowd,
-            streams,
-            when,
-        )?,
-        Watcher::MultiThread => {
-            let runtime = Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()?;
-            tasks(&runtime, crowd, streams, when)?
+        Watcher::Tasks(awaited, flavour) => {
+            let runtime = match flavour {
+                Flavour::CurrentThread => Builder::new_current_thread().enable_all().build()?,
+                Flavour::MultiThread => Builder::new_multi_thread()
+                    .worker_threads(2)
+                    .enable_all()
+                    .build()?,
+            };
+            match awaited {
+                Awaited::Read => tasks(&runtime, crowd, streams, when, Ok, read)?,
+                Awaited::Closed => {
+                    let wrap = MonitoredStream::new;
+                    tasks(&runtime, crowd, streams, when, wrap, closed)?
+                }
+            }
         }
     };
     if told.len() != count {
@@ -195,27 +236,46 @@ fn bare_loop(mut crowd: Crowd, streams: Vec<TcpStream>, when: When) -> Result<(u
     Ok((began, told))
 }
 
-fn tasks(
+/// When the input ended.
+async fn read(mut stream: tokio::net::TcpStream) -> u64 {
+    // An error ends it too.
+    let _ = stream.read(&mut [0; 64]).await;
+    let told = now();
+    drop(stream);
+    told
+}
+
+/// When the close was told.
+async fn closed(stream: MonitoredStream<tokio::net::TcpStream>) -> u64 {
+    stream.closed().await;
+    let told = now();
+    drop(stream);
+    told
+}
+
+/// A task for each connection.
+fn tasks<S, Told>(
     runtime: &Runtime,
     mut crowd: Crowd,
     streams: Vec<TcpStream>,
     when: When,
-) -> Result<(u64, Vec<u64>)> {
+    wrap: impl Fn(tokio::net::TcpStream) -> io::Result<S>,
+    told: impl Fn(S) -> Told,
+) -> Result<(u64, Vec<u64>)>
+where
+    Told: Future<Output = u64> + Send + 'static,
+{
     let count = streams.len();
     let waiting = Arc::new(AtomicUsize::new(0));
     runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for stream in streams {
             stream.set_nonblocking(true)?;
-            let stream = MonitoredStream::new(tokio::net::TcpStream::from_std(stream)?)?;
+            let told = told(wrap(tokio::net::TcpStream::from_std(stream)?)?);
             let waiting = waiting.clone();
             tasks.spawn(async move {
-                let closed = stream.closed();
                 waiting.fetch_add(1, Relaxed);
-                closed.await;
-                let told = now();
-                drop(stream);
-                told
+                told.await
             });
         }
         while waiting.load(Relaxed) < count {
@@ -246,10 +306,10 @@ fn wait(time: Duration) {
 }
 
 /// The round of each watcher whose last one is the median.
-fn plot(rounds: &[Vec<Vec<u64>>; 3], count: usize) -> Result<String> {
+fn plot(rounds: &Rounds, count: usize) -> Result<String> {
     let mut series = Vec::new();
     let mut longest = 0.0_f64;
-    for (number, ((_, name), rounds)) in WATCHERS.into_iter().zip(rounds).enumerate() {
+    for ((watcher, name, _), rounds) in WATCHERS.into_iter().zip(rounds) {
         let mut rounds: Vec<_> = rounds.iter().collect();
         rounds.sort_by_key(|round| round.last().copied());
         let round = rounds[rounds.len() / 2];
@@ -265,8 +325,12 @@ fn plot(rounds: &[Vec<Vec<u64>>; 3], count: usize) -> Result<String> {
             name: name.to_owned(),
             points,
             whiskers: Vec::new(),
-            dashed: number == 2,
-            colour: number.min(1),
+            dashed: !watcher.has_one_thread(),
+            colour: match watcher {
+                Watcher::BareLoop => 0,
+                Watcher::Tasks(Awaited::Closed, _) => 1,
+                Watcher::Tasks(Awaited::Read, _) => 2,
+            },
         });
     }
     let x = Axis {

@@ -20,10 +20,11 @@ use super::deferred::Deferred;
 use super::housekeeping::{Housekeeping, Interrupt};
 use super::phase::OutboxEnd;
 use super::session::{BATCH, Session, SessionEnd};
-use super::settings::{Connect, GiveUpOn, Limits, NewDelays, NewEncoder, Settings};
+use super::settings::{Connect, Delays, GiveUpOn, Limits, NewDelays, NewEncoder, Settings};
 use super::shared::OutboxShared;
 use super::store_writer::StoreWriter;
 use crate::errors::CloseReason;
+use crate::outbox::backoff::Backoff;
 use crate::outbox::confirm::Replies;
 use crate::outbox::connection::Parts;
 use crate::outbox::give_up::GiveUpReason;
@@ -49,6 +50,13 @@ const TIMER: Duration = Duration::from_millis(1);
 /// The longest delay. An iterator of the user may mean "never" by a longer one, and `Instant` would overflow.
 const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 
+/// What panicked, in an error that nobody sees.
+const BACKOFF: &str = "the back-off";
+
+fn default_delays() -> Delays {
+    Box::new(Backoff::default().into_iter())
+}
+
 /// The task's state across connections. Its [`run`](Self::run) is the future that `Builder::build` returns.
 pub(crate) struct Driver<T: Message> {
     shared: Arc<OutboxShared<T>>,
@@ -58,7 +66,7 @@ pub(crate) struct Driver<T: Message> {
     monitor_config: MonitorConfig,
     give_up_on: GiveUpOn,
     new_delays: NewDelays,
-    delays: Box<dyn Iterator<Item = Duration> + Send>,
+    delays: Delays,
     limits: Limits,
     writer: Option<StoreWriter<T>>,
     /// Attempts since the last healthy connection: see `Link::Retrying`.
@@ -121,6 +129,8 @@ impl<T: Message> Driver<T> {
     /// Runs until the outbox ends.
     pub(crate) async fn run(mut self) {
         let mut housekeeping = Housekeeping::new(self.writer.take());
+        // Dropped before the housekeeping: no message may be accepted for a store that is being closed.
+        let _dropped = EndOnDrop(self.shared.clone());
         let end = loop {
             match self.once(&mut housekeeping).await {
                 Ok(()) => {}
@@ -163,7 +173,7 @@ impl<T: Message> Driver<T> {
         if user_code::guard("`give_up_on`", || Ok(rule(&error))).unwrap_or(false) {
             return Err(Stop::GiveUp(why()));
         }
-        let Some(delay) = self.delays.next() else {
+        let Some(delay) = self.next_delay() else {
             return Err(Stop::GiveUp(why()));
         };
         let now = Instant::now();
@@ -190,8 +200,20 @@ impl<T: Message> Driver<T> {
 
     /// Starts the back-off anew.
     fn start_anew(&mut self) {
-        self.delays = (self.new_delays)();
+        let new = &mut self.new_delays;
+        let delays = user_code::guard(BACKOFF, || Ok(new()));
+        self.delays = delays.unwrap_or_else(|_| default_delays());
         self.attempt = 0;
+    }
+
+    /// The delay before the next attempt; `None` if the back-off has ended. A back-off that panics is replaced by the
+    /// default.
+    fn next_delay(&mut self) -> Option<Duration> {
+        let delays = &mut self.delays;
+        user_code::guard(BACKOFF, || Ok(delays.next())).unwrap_or_else(|_| {
+            self.delays = default_delays();
+            self.delays.next()
+        })
     }
 
     /// Uses one connection until it ends. Returns `None` if a handle asked for another one.
@@ -235,7 +257,11 @@ impl<T: Message> Driver<T> {
             (false, true) if by_tcp => (self.batch / 4).max(1),
             _ => session.batch,
         };
-        drop(session);
+        // The destructors of the stream and of the encoder may panic too.
+        let _ = user_code::guard("the stream", || {
+            drop(session);
+            Ok(())
+        });
         let first = self.shared.lock().buffer.first_written();
         self.shared.rewind(&mut self.deferred);
         if healthy || began.elapsed() >= self.limits.reset_backoff_after {
@@ -279,6 +305,15 @@ impl<T: Message> Driver<T> {
 }
 
 /// Dropping the task before it has ended fails all receipts and senders with `TaskGone`.
+struct EndOnDrop<T: Message>(Arc<OutboxShared<T>>);
+
+impl<T: Message> Drop for EndOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.end(OutboxEnd::TaskGone);
+    }
+}
+
+/// For a task that was never polled.
 impl<T: Message> Drop for Driver<T> {
     fn drop(&mut self) {
         self.shared.end(OutboxEnd::TaskGone);

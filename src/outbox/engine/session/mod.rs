@@ -26,6 +26,7 @@ use crate::outbox::message::Message;
 use crate::outbox::processed::Processed;
 use crate::outbox::queue::ack_marks::AckMarks;
 use crate::outbox::queue::buffer::Taken;
+use crate::outbox::user_code;
 use crate::state::Closed;
 use bytes::BytesMut;
 use std::future::{Future, poll_fn};
@@ -41,7 +42,7 @@ pub(crate) const BATCH: usize = 64 * 1024;
 /// How many reads, or batches, a turn may take before other tasks run.
 const TURN: usize = 32;
 
-/// After this many bytes the kernel is asked immediately. The answer takes three system calls, a small cost for this
+/// After this many bytes the kernel is asked immediately. The answer takes up to three system calls, a small cost for this
 /// number of bytes.
 const LOOK_AFTER: usize = 4 * BATCH;
 
@@ -56,6 +57,9 @@ const ASK: Duration = Duration::from_millis(1);
 
 /// How long the shutdown of the stream may take after the last message.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What panicked, in the error of a connection whose stream did. `connect` may return any stream.
+const STREAM: &str = "the stream";
 
 /// The state of one connection.
 pub(crate) struct Session<'a, T: Message> {
@@ -173,7 +177,11 @@ impl<'a, T: Message> Session<'a, T> {
         let end = poll_fn(|cx| self.poll(housekeeping, cx)).await;
         match end {
             SessionEnd::Interrupted(Interrupt::Drained) => {
-                let shutdown = poll_fn(|cx| self.parts.stream.as_mut().poll_shutdown(cx));
+                let shutdown = poll_fn(|cx| {
+                    let stream = self.parts.stream.as_mut();
+                    let shutdown = user_code::guard(STREAM, || Ok(stream.poll_shutdown(cx)));
+                    shutdown.unwrap_or_else(|error| Poll::Ready(Err(error)))
+                });
                 let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, shutdown).await;
             }
             SessionEnd::Lost(_) | SessionEnd::Interrupted(Interrupt::Reconnect) => {

@@ -1,8 +1,9 @@
 //! Reads and applies the peer's replies, including those that arrive before the end of the connection.
 
-use super::Session;
+use super::{STREAM, Session};
 use crate::errors::CloseReason;
 use crate::outbox::message::Message;
+use crate::outbox::user_code;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
@@ -28,7 +29,8 @@ impl<T: Message> Session<'_, T> {
             }
             let mut room = [MaybeUninit::uninit(); READ];
             let mut room = ReadBuf::uninit(&mut room);
-            match self.parts.stream.as_mut().poll_read(cx, &mut room) {
+            let stream = self.parts.stream.as_mut();
+            match user_code::guard(STREAM, || Ok(stream.poll_read(cx, &mut room)))? {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => continue,
                 Poll::Ready(read) => read?,

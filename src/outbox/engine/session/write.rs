@@ -1,7 +1,7 @@
 //! Encodes and writes batches of messages.
 
 use super::acknowledged::GRAIN;
-use super::{BATCH, FIRST_LOOK, Session, TURN};
+use super::{BATCH, FIRST_LOOK, STREAM, Session, TURN};
 use crate::outbox::engine::settle::Refusal;
 use crate::outbox::envelope::Envelope;
 use crate::outbox::message::Message;
@@ -23,8 +23,8 @@ impl<T: Message> Session<'_, T> {
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         for _ in 0..TURN {
             while !self.output.is_empty() {
-                let written = self.parts.stream.as_mut().poll_write(cx, &self.output);
-                match written {
+                let (stream, output) = (self.parts.stream.as_mut(), &self.output);
+                match user_code::guard(STREAM, || Ok(stream.poll_write(cx, output)))? {
                     Poll::Pending => return Ok(false),
                     Poll::Ready(Ok(0)) => return Err(ErrorKind::WriteZero.into()),
                     Poll::Ready(Ok(written)) => {
@@ -36,7 +36,8 @@ impl<T: Message> Session<'_, T> {
                 }
             }
             if self.flush {
-                match self.parts.stream.as_mut().poll_flush(cx) {
+                let stream = self.parts.stream.as_mut();
+                match user_code::guard(STREAM, || Ok(stream.poll_flush(cx)))? {
                     Poll::Pending => return Ok(false),
                     Poll::Ready(flushed) => flushed?,
                 }

@@ -153,19 +153,32 @@ impl<T: Message> StoreWriter<T> {
             if let Some(page) = self.page.take() {
                 self.load(page);
             }
+            let any_buried = !self.buried.is_empty();
             for (number, reason) in std::mem::take(&mut self.buried) {
                 // If it fails, the next outbox on this store tries the message again.
                 let _ = call(&mut self.store, |store| store.bury(number, &reason));
+            }
+            if any_buried {
+                // No removal follows, and a dead letter stays: what waits for room may fit no longer.
+                self.append_waiting();
             }
             if empty {
                 break;
             }
         }
-        if self.due.is_some_and(|due| due <= now) && self.remove(now) && self.is_full {
-            self.is_full = false;
-            self.append();
+        if self.due.is_some_and(|due| due <= now) {
+            self.remove(now);
+            // Also after a failure: a store that is gone never has room.
+            self.append_waiting();
         }
         self.due
+    }
+
+    /// Tries the messages once more for which the store had no room.
+    fn append_waiting(&mut self) {
+        if std::mem::take(&mut self.is_full) {
+            self.append();
+        }
     }
 
     /// Adds a job to the pending work.
@@ -206,7 +219,7 @@ impl<T: Message> StoreWriter<T> {
                     shared.stored(&self.waiting);
                 }
                 for waiting in self.waiting.drain(..) {
-                    let _ = waiting.stored.send(Ok(()));
+                    waiting.answer(Ok(()));
                 }
             }
             Err(error) if error.kind() == ErrorKind::QuotaExceeded => self.append_singly(),
@@ -236,9 +249,7 @@ impl<T: Message> StoreWriter<T> {
         let refused = |message| OutboxError::new(message, reason.clone());
         // `None`: the end of the outbox or a limit of time has settled the message, and the receipt reports it.
         let message = shared.not_stored(&mut waiting);
-        let _ = waiting
-            .stored
-            .send(message.map_or(Ok(()), |message| Err(refused(message))));
+        waiting.answer(message.map_or(Ok(()), |message| Err(refused(message))));
     }
 
     /// Removes settled messages from the store. Returns whether all of them are removed.
@@ -269,9 +280,8 @@ impl<T: Message> Drop for StoreWriter<T> {
     fn drop(&mut self) {
         let now = Instant::now();
         self.step(now);
-        if self.remove(now) && std::mem::take(&mut self.is_full) {
-            self.append();
-        }
+        self.remove(now);
+        self.append_waiting();
         // Messages that still have no room are refused.
         for waiting in std::mem::take(&mut self.waiting) {
             self.refuse(waiting, &RefusedReason::ShutDown);

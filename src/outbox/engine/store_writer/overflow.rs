@@ -33,7 +33,7 @@ impl<T: Message> StoreWriter<T> {
                     if let Some(shared) = self.shared.upgrade() {
                         shared.stored(std::slice::from_ref(&next));
                     }
-                    let _ = next.stored.send(Ok(()));
+                    next.answer(Ok(()));
                 }
                 Err(error) if error.kind() == ErrorKind::QuotaExceeded => {
                     if !self.overflow(next, &record, &error, &mut waiting, &mut batch) {
@@ -117,9 +117,10 @@ impl<T: Message> StoreWriter<T> {
         if let Some(message) = message.filter(|_| next.has_receipt) {
             shared.overflowed(next.number, message);
         }
-        if next.stored.send(Ok(())).is_err() {
+        let number = next.number;
+        if !next.answer(Ok(())) {
             // The sender was dropped before it could return the receipt.
-            shared.forget_receipt(next.number);
+            shared.forget_receipt(number);
         }
     }
 }

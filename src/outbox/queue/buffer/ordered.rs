@@ -116,12 +116,27 @@ impl<T> Buffer<T> {
         waiting.or_else(|| first_written(order).map(|(_, number)| number))
     }
 
-    /// Whether the next message that `evict` would drop is more urgent than this priority.
-    pub(crate) fn outranks(&self, priority: u8) -> bool {
-        self.order.as_deref().is_some_and(|order| {
-            let victim = self.victim_in_order(order);
-            victim.is_some_and(|victim| order.urgency(victim) > priority)
-        })
+    /// Whether `evict` makes room for a message of this size before it drops one that is more urgent than this priority.
+    pub(crate) fn can_make_room(&self, size: usize, priority: u8) -> bool {
+        let Some(order) = self.order.as_deref() else {
+            return size <= self.max_bytes;
+        };
+        let (mut bytes, mut len) = (self.bytes, self.len);
+        let written = order.written().map(|(_, number)| number);
+        let mut victims = order.least_urgent().chain(written);
+        while len >= self.max_len || bytes.saturating_add(size) > self.max_bytes {
+            let victim = victims.next().and_then(|number| self.locate(number));
+            let Some((place, index)) = victim else {
+                return false;
+            };
+            let block = &self.blocks[place];
+            if order.urgency(block.number(index)) > priority {
+                return false;
+            }
+            bytes -= block.slots[index].size as usize;
+            len -= 1;
+        }
+        true
     }
 
     /// Whether a message was ever written.

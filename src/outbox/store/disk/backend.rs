@@ -113,7 +113,8 @@ pub trait StorageBackend: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](io::ErrorKind::NotFound) if the name of the bytes now belongs to another object, or to none.
+    /// [`NotFound`](io::ErrorKind::NotFound) if the name of the bytes now belongs to another object, or to none;
+    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the program may not look, which the store ignores.
     fn check_reachable(&self) -> io::Result<()> {
         Ok(())
     }

@@ -41,6 +41,7 @@ pub struct StoreError {
 /// | problem | was the file changed? | what to do |
 /// |---|---|---|
 /// | `Full`, `CapacityReached` | no | make room, or wait for deliveries |
+/// | `LargerThanCapacity` | no | set a larger `disk_capacity`, or remove dead letters |
 /// | `InUse` | no | stop the other process |
 /// | `Damaged` | no | [salvage](super::DiskStore::salvage) it, or restore a copy |
 /// | `Removed` | no | put the file back, or restart |
@@ -68,6 +69,9 @@ pub enum StoreProblem {
     /// The messages would take more than
     /// [`StoreOptions::disk_capacity`](super::StoreOptions::disk_capacity).
     CapacityReached,
+    /// The message would take more than [`StoreOptions::disk_capacity`](super::StoreOptions::disk_capacity) also in a store
+    /// without any other message. Dead letters stay until they are removed, so they count.
+    LargerThanCapacity,
     /// The file is locked: by another process, by another [`DiskStore`](super::DiskStore) of this process, or by a forked
     /// child, which inherits the lock.
     InUse,
@@ -177,6 +181,10 @@ impl fmt::Display for StoreProblem {
                 "the store has reached its capacity: wait until messages are delivered, or set a larger \
                  `disk_capacity`",
             ),
+            Self::LargerThanCapacity => f.write_str(
+                "the message does not fit into the store's `disk_capacity`, beside its dead letters, even after every \
+                 delivery: set a larger one, remove dead letters, or send the message in parts",
+            ),
             Self::InUse => f.write_str(
                 "the store is in use: end the other process, or give this one a file of its own",
             ),
@@ -194,7 +202,7 @@ impl fmt::Display for StoreProblem {
                 "outcome unknown: the message may be delivered after the next start ({cause})"
             ),
             Self::NotAStore => f.write_str(
-                "the file is not a store of an outbox: use another path, or remove the file to begin anew",
+                "the file is not a store of an outbox: use another path, or move the file away to begin anew",
             ),
             Self::OtherFormat => f.write_str(
                 "the store is in a format that this version does not know: deliver its messages with \
@@ -228,7 +236,7 @@ impl StoreProblem {
             Self::OutcomeUnknown { cause } => cause.kind(),
             Self::OtherFormat => io::ErrorKind::Unsupported,
             Self::ReadOnly => io::ErrorKind::ReadOnlyFilesystem,
-            Self::TooLarge => io::ErrorKind::FileTooLarge,
+            Self::TooLarge | Self::LargerThanCapacity => io::ErrorKind::FileTooLarge,
             Self::NumberTooLarge => io::ErrorKind::InvalidInput,
             Self::Io(error) => error.kind(),
         }

@@ -72,7 +72,8 @@ impl LockedFile {
         match locked {
             Ok(()) => Ok(Self {
                 file,
-                path: path.to_owned(),
+                // Absolute, because the program may change its working directory.
+                path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
                 owner: process::id(),
             }),
             Err(TryLockError::WouldBlock) => Err(StoreProblem::InUse),
@@ -90,7 +91,7 @@ impl LockedFile {
         let _ = mode;
         loop {
             let mut name = OsString::from(".");
-            name.push(path.file_name().ok_or(StoreProblem::NotAStore)?);
+            name.push(path.file_name().ok_or_else(no_name)?);
             name.push(format!(".{:016x}.new", frame::random()));
             let name = path.with_file_name(name);
             match options.open(&name) {
@@ -198,6 +199,29 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
+    /// Gives the file the permissions and the owner of `old`, which it is to replace. Only the superuser may give a file to
+    /// another user. For others the owner stays.
+    #[cfg(unix)]
+    pub(super) fn resemble(&self, old: &Path) -> io::Result<()> {
+        use std::os::unix::fs::{MetadataExt, chown};
+
+        let old = fs::metadata(old)?;
+        let new = fs::metadata(&self.name)?;
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            match chown(&self.name, Some(old.uid()), Some(old.gid())) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                owned => owned?,
+            }
+        }
+        fs::set_permissions(&self.name, old.permissions())
+    }
+
+    /// Windows takes the permissions from the directory.
+    #[cfg(not(unix))]
+    pub(super) fn resemble(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Gives the file the name `path`. Fails if another file has that name.
     pub(super) fn publish(self, path: &Path) -> Result<(), StoreProblem> {
         match fs::hard_link(&self.name, path) {
@@ -240,6 +264,14 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
         File::open(parent)?.sync_all()?;
     }
     Ok(())
+}
+
+/// The path is empty, for example.
+fn no_name() -> StoreProblem {
+    StoreProblem::Io(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the path names no file: give the store a path with the name of a file",
+    ))
 }
 
 /// Why a new file cannot have the name `path`: a symbolic link to nothing has it, or the file of another process.

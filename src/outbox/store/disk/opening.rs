@@ -135,6 +135,7 @@ fn convert(file: &Arc<StoreFile>, path: &Path, options: &StoreOptions) -> Outcom
     }
     let path = &file::resolve(path)?;
     let (mut new, temporary) = create(path, options)?;
+    temporary.resemble(path)?;
     let mut batch = Batch::new(&mut new);
     let mut failed = Ok(());
     legacy.messages(|number, message| {
@@ -171,6 +172,7 @@ pub(super) fn salvage_file(path: &Path, options: &StoreOptions) -> Outcome<(Open
     let intact = IntactFrames::find_any(&damaged, format)?;
     let path = &file::resolve(path)?;
     let (mut new, temporary) = create(path, options)?;
+    temporary.resemble(path)?;
     let mut batch = Batch::new(&mut new);
     let (mut messages, mut dead_letters) = (0, 0);
     for (&number, &place) in &intact.places {

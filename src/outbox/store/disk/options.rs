@@ -65,7 +65,8 @@ impl StoreOptions {
     }
 
     /// The permissions of a new file (`chmod(2)`), before the umask. Default: `0600`, because messages may be
-    /// confidential. An existing file keeps its permissions. On Windows this has no effect.
+    /// confidential. An existing file keeps its permissions, also when it is [salvaged](Self::salvage) or converted from an
+    /// earlier format, and its owner as far as the program may set it (chown(2)). On Windows this has no effect.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -122,7 +123,9 @@ impl StoreOptions {
     /// The bytes that messages and dead letters may take, each with a head of 60 bytes. No limit by default.
     ///
     /// Beyond it, [`append`](crate::outbox::Store::append) fails with
-    /// [`StoreProblem::CapacityReached`](super::StoreProblem::CapacityReached). The file is larger than this, because pages
+    /// [`StoreProblem::CapacityReached`](super::StoreProblem::CapacityReached), or with
+    /// [`StoreProblem::LargerThanCapacity`](super::StoreProblem::LargerThanCapacity) for a single message that no delivery
+    /// makes room for. The file is larger than this, because pages
     /// are not always full, and because the file doubles when it grows.
     ///
     /// ```

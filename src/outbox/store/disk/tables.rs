@@ -13,7 +13,10 @@ use super::error::{Outcome, StoreProblem};
 use super::frame::{self, LIMIT};
 use super::region::Region;
 use bytes::Bytes;
-use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+    WriteTransaction,
+};
 use std::ops::ControlFlow;
 
 /// The messages by their numbers, and [`Counts`] after them. A commit writes the page of the newest messages in any
@@ -130,6 +133,16 @@ impl Tables {
         each: impl FnMut(u64, Bytes) -> ControlFlow<()>,
     ) -> Outcome<()> {
         self.read(DEAD_LETTERS, from, each)
+    }
+
+    /// The size of the dead letters, with their heads.
+    pub(super) fn dead_letter_bytes(&self) -> Outcome<u64> {
+        let table = self.database.begin_read()?.open_table(DEAD_LETTERS)?;
+        let mut bytes = 0;
+        for row in table.iter()? {
+            bytes += row?.1.value().len() as u64;
+        }
+        Ok(bytes)
     }
 
     fn read(

@@ -3,7 +3,7 @@
 use super::super::{tick, windows as sys};
 use crate::errors::CloseReason;
 use crate::state::{Closed, HalfClose};
-use crate::watcher::{Registration, Socket};
+use crate::watcher::{Known, Registration, Socket};
 use rustix::fd::{AsFd, AsRawFd};
 use std::fs::File;
 use std::io::Write;
@@ -27,7 +27,8 @@ struct Stream {
 
 impl Stream {
     fn new(socket: TcpStream) -> Self {
-        let shared = Arc::new(Socket::new(socket.as_fd(), HalfClose::Close, None).unwrap());
+        let socket_of = Socket::new(socket.as_fd(), Known::default(), HalfClose::Close, None);
+        let shared = Arc::new(socket_of.unwrap());
         Self {
             _registration: Registration::new(socket.as_fd(), &shared).unwrap(),
             _socket: socket,
@@ -81,7 +82,7 @@ async fn reports(notifier: &sys::Notifier) -> Duration {
     let (mut took, mut tokens) = (Vec::new(), Vec::new());
     for token in 0..LOOKS {
         let (ours, peer) = pair();
-        notifier.add(ours.as_fd(), token).unwrap();
+        notifier.add(ours.as_fd(), token, || false).unwrap();
         // The time between two closes is not in step with a tick.
         tokio::time::sleep(Duration::from_millis(token % 7)).await;
         let left = leave(peer);

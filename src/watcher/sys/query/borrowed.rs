@@ -63,7 +63,10 @@ pub(super) fn examine(descriptor: Descriptor, epoll: RawFd, kind: Kind) -> Obser
         // A writer learns of the end of the last reader by POLLERR (poll(2)).
         Kind::Pipe => Some(Event::HungUp),
     };
-    Observation { event, error: None }
+    Observation {
+        event,
+        ..Observation::default()
+    }
 }
 
 /// The event for the state of the connection; `None` if the state is not known.

@@ -41,10 +41,7 @@ pub(in crate::watcher) fn examine(raw: Raw) -> Observation {
         libc::ECONNRESET => Event::Reset { after_fin: false },
         code => Event::Failed(CloseReason::from(&io::Error::from_raw_os_error(code))),
     };
-    Observation {
-        event: Some(event),
-        error: None,
-    }
+    event.into()
 }
 
 const EOF: i64 = libc::EV_EOF as i64;

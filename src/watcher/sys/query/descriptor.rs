@@ -6,6 +6,9 @@
 //! call another thread may still exchange the file. Only a duplicate of the descriptor would prevent that, and it would
 //! keep the connection open.
 //!
+//! A socket type of tokio's closes its descriptor only when it is dropped. As long as no code has got `&mut` of it, the
+//! number cannot name another file, and nothing is compared: see [`Known`](super::known::Known).
+//!
 //! Each call here is sound for any number: the kernel answers EBADF for one without a file, and writes only
 //! through the pointers that it is given.
 
@@ -16,9 +19,11 @@ use crate::errors::CloseReason;
 use crate::state::Event;
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
+use std::num::NonZeroU64;
 
 /// The option, and the type of its message (include/uapi/linux/tcp.h).
 const TCP_INQ: i32 = 36;
+const TCP_ZEROCOPY_RECEIVE: i32 = 35;
 
 /// Whether the next byte to read is behind the urgent one (tcp(7); `asm/sockios.h`).
 const SIOCATMARK: libc::Ioctl = if cfg!(any(
@@ -42,27 +47,43 @@ enum Urgent {
     Unknown,
 }
 
+/// The number of an inode, which is never zero (`get_next_ino` in fs/inode.c).
+pub(super) fn inode(number: impl Into<u64>) -> Option<NonZeroU64> {
+    NonZeroU64::new(number.into())
+}
+
 /// The number of a descriptor, and the file that it named when it was registered.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::watcher) struct Descriptor {
     pub(super) raw: Raw,
-    /// No other open socket or pipe has the same (sockfs and pipefs number them one by one).
-    pub(super) inode: u64,
+    /// No other open socket or pipe has the same (sockfs and pipefs number them one by one). `None` while the number
+    /// cannot name another file.
+    pub(super) inode: Option<NonZeroU64>,
 }
 
 impl Descriptor {
     /// Whether the number still names the file that was registered.
     pub(super) fn is_same(self) -> bool {
+        self.inode.is_none() || self.inode == self.present_inode()
+    }
+
+    /// Notes which file the number names, because from now on it may come to name another one.
+    pub(super) fn note_inode(&mut self) {
+        if self.inode.is_none() {
+            // A number that the system does not tell is not that of any file.
+            self.inode = self.present_inode().or(Some(NonZeroU64::MAX));
+        }
+    }
+
+    fn present_inode(self) -> Option<NonZeroU64> {
         let mut stat = MaybeUninit::<libc::stat>::uninit();
         // SAFETY: the pointer is to room for the structure.
         if unsafe { libc::fstat(self.raw, stat.as_mut_ptr()) } != 0 {
-            return false;
+            return None;
         }
         // SAFETY: the kernel has filled in the structure.
         let stat = unsafe { stat.assume_init() };
-        #[allow(clippy::useless_conversion)] // narrower on some 32-bit targets
-        let inode: u64 = stat.st_ino.into();
-        inode == self.inode
+        inode(stat.st_ino)
     }
 
     /// An option of `N` bytes; `None` where the socket does not have it, or the kernel fills in fewer.
@@ -134,12 +155,14 @@ impl Descriptor {
             _ => Event::Failed(CloseReason::from(&io::Error::from_raw_os_error(errno))),
         };
         Some(Observation {
-            event: Some(event),
             error: Some(errno),
+            ..event.into()
         })
     }
 
     /// Whether the peer's FIN had arrived on a TCP connection that is closed now; `None` if the system does not report it.
+    ///
+    /// If nothing is unread, one question shows it: see [`is_input_over`](Self::is_input_over).
     ///
     /// The hint of `TCP_INQ` (Linux 4.18) counts unread bytes and the FIN (`tcp_inq_hint` in net/ipv4/tcp.c).
     /// `FIONREAD` counts unread bytes alone (tcp(7)), and only those before an urgent byte. The hint comes with a message
@@ -147,6 +170,9 @@ impl Descriptor {
     pub(super) fn has_received_fin(self) -> Option<bool> {
         if !self.is_same() {
             return None;
+        }
+        if let Some(is_over) = self.is_input_over() {
+            return Some(is_over);
         }
         match self.peek_urgent() {
             Urgent::None => {}
@@ -169,6 +195,38 @@ impl Descriptor {
             Some(0) => Some(false),
             Some(1) => Some(true),
             _ => None,
+        }
+    }
+
+    /// Whether the peer's FIN has arrived, if nothing is unread before it and no place of an urgent byte; `None` if the
+    /// system does not report it.
+    ///
+    /// `TCP_ZEROCOPY_RECEIVE` (Linux 4.18) without room for anything: it takes nothing, and tells how many bytes are unread.
+    /// If there are none, it fails with EIO after a FIN (`tcp_zerocopy_receive` in net/ipv4/tcp.c). From a page of unread
+    /// bytes on it fails with EINVAL.
+    fn is_input_over(self) -> Option<bool> {
+        // `address`, `length`, and `recv_skip_hint` of `struct tcp_zerocopy_receive`.
+        let mut room = [0_u32; 4];
+        let mut length = size_of_val(&room) as libc::socklen_t;
+        // SAFETY: the two pointers are to live numbers and to their length. The kernel writes nothing to the address of
+        // zero, where no socket is mapped.
+        let done = unsafe {
+            libc::getsockopt(
+                self.raw,
+                libc::IPPROTO_TCP,
+                TCP_ZEROCOPY_RECEIVE,
+                room.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let [_, _, _, unread] = room;
+        match done {
+            0 if unread == 0 && length as usize == size_of_val(&room) => Some(false),
+            0 => None,
+            _ => match io::Error::last_os_error().raw_os_error() {
+                Some(libc::EIO) => Some(true),
+                _ => None,
+            },
         }
     }
 

@@ -1,8 +1,9 @@
 //! Linux: what a descriptor is, and which file answers for its kind.
 
 use super::super::contract::{Backlog, Observation, Raw};
-use super::descriptor::Descriptor;
+use super::descriptor::{Descriptor, inode};
 use super::kind::Kind;
+use super::known::Known;
 use super::{borrowed, mptcp, pipe, socket, tcp, unix};
 use crate::policy::Reading;
 use crate::state::Event;
@@ -28,16 +29,24 @@ pub(in crate::watcher) struct Target {
 }
 
 impl Target {
-    /// Determines the kind of `fd`. Refuses descriptors that never report the end of a peer.
-    pub(in crate::watcher) fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let stat = fstat(fd)?;
-        #[allow(clippy::useless_conversion)] // narrower on some 32-bit targets
-        let descriptor = Descriptor {
+    /// Determines the kind of `fd`, unless it is `known`. Refuses descriptors that never report the end of a peer.
+    pub(in crate::watcher) fn new(fd: BorrowedFd<'_>, known: Known) -> io::Result<Self> {
+        let mut descriptor = Descriptor {
             raw: fd.as_raw_fd(),
-            inode: stat.st_ino.into(),
+            inode: None,
         };
+        let kind = match known.kind() {
+            None if known.is_exclusive() => kind_of_socket(descriptor)?,
+            kind => kind,
+        };
+        if let Some(kind) = kind {
+            let held = Held::Owned(kind);
+            return Ok(Self { descriptor, held });
+        }
+        let stat = fstat(fd)?;
+        descriptor.inode = inode(stat.st_ino);
         let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Socket => socket_kind(descriptor)?,
+            FileType::Socket => socket_kind(descriptor, descriptor.int(libc::SO_PROTOCOL))?,
             FileType::Fifo if fcntl_getfl(fd)?.contains(OFlags::PATH) => {
                 return Err(not_open());
             }
@@ -59,7 +68,7 @@ impl Target {
 
     /// Like [`new`](Self::new), for a descriptor of another owner. The target may be used while the epoll is open.
     pub(in crate::watcher) fn borrowed(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Self)> {
-        let Self { descriptor, held } = Self::new(fd)?;
+        let Self { descriptor, held } = Self::new(fd, Known::default())?;
         let epoll = borrowed::hold(fd)?;
         // The kind was determined for this file, so the epoll must hold the same one.
         if !descriptor.is_same() {
@@ -89,6 +98,16 @@ impl Target {
             Held::Owned(_) => self.descriptor.is_same(),
             Held::Borrowed { .. } => true,
         }
+    }
+
+    /// Whether nothing but the stream can close the descriptor, so that closing it removes it from the epoll.
+    pub(in crate::watcher) fn is_exclusive(self) -> bool {
+        matches!(self.held, Held::Owned(_)) && self.descriptor.inode.is_none()
+    }
+
+    /// From now on, code outside of the stream may exchange the file that the number names.
+    pub(in crate::watcher) fn share(&mut self) {
+        self.descriptor.note_inode();
     }
 
     /// Whether the peer may be on another machine, so that it can vanish without a FIN or a reset.
@@ -281,10 +300,19 @@ impl Held {
     }
 }
 
+/// Which kind of socket it is; `None` for what is no socket. A type does not prove it: safe code makes a `TcpStream` of any
+/// descriptor. Only sockets have a protocol.
+fn kind_of_socket(descriptor: Descriptor) -> io::Result<Option<Kind>> {
+    match descriptor.int(libc::SO_PROTOCOL) {
+        None => Ok(None),
+        protocol => socket_kind(descriptor, protocol).map(Some),
+    }
+}
+
 /// Which kind of socket it is. A listener and a datagram socket are errors, because neither has a connection that could end.
-fn socket_kind(descriptor: Descriptor) -> io::Result<Kind> {
+fn socket_kind(descriptor: Descriptor, protocol: Option<i32>) -> io::Result<Kind> {
     // The protocol first: it is TCP for most sockets, and then one other question is enough.
-    let kind = match descriptor.int(libc::SO_PROTOCOL) {
+    let kind = match protocol {
         Some(libc::IPPROTO_TCP) => match tcp::state_and_control_bytes(descriptor) {
             Some((tcp::LISTEN, _)) => return Err(listener()),
             Some((_, control_bytes)) => {

@@ -18,12 +18,14 @@ cfg_if::cfg_if! {
         mod borrowed;
         mod descriptor;
         mod kind;
+        mod known;
         mod linux;
         mod mptcp;
         mod pipe;
         mod socket;
         mod tcp;
         mod unix;
+        pub(crate) use known::Known;
         pub(in crate::watcher) use linux::Target;
     } else if #[cfg(all(
         any(
@@ -39,20 +41,29 @@ cfg_if::cfg_if! {
         #[path = "bsd.rs"]
         mod examine;
         mod ended;
+        #[path = "nothing_known.rs"]
+        mod known;
         mod portable;
+        pub(crate) use known::Known;
         pub(in crate::watcher) use portable::Target;
     } else if #[cfg(windows)] {
         #[path = "windows.rs"]
         mod examine;
         mod ended;
+        #[path = "nothing_known.rs"]
+        mod known;
         mod portable;
+        pub(crate) use known::Known;
         pub(in crate::watcher) use examine::poll_fd;
         pub(in crate::watcher) use portable::Target;
     } else {
         #[path = "poll.rs"]
         mod examine;
         mod ended;
+        #[path = "nothing_known.rs"]
+        mod known;
         mod portable;
+        pub(crate) use known::Known;
         pub(in crate::watcher) use examine::poll_fd;
         pub(in crate::watcher) use portable::Target;
     }

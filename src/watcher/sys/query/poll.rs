@@ -65,7 +65,7 @@ fn failed(error: Errno) -> Observation {
         _ => Event::Failed(CloseReason::from(&error)),
     };
     Observation {
-        event: Some(event),
         error: error.raw_os_error(),
+        ..event.into()
     }
 }

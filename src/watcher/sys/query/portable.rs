@@ -5,6 +5,7 @@
 use super::super::contract::{Backlog, Observation, Raw, explain};
 use super::ended::{ended_without_error, reset_at_close};
 use super::examine::examine;
+use super::known::Known;
 use crate::policy::Reading;
 use crate::state::Event;
 use rustix::fd::{AsRawFd, BorrowedFd};
@@ -23,7 +24,7 @@ pub(in crate::watcher) struct Target {
 
 impl Target {
     /// Determines the kind of `fd`. Refuses descriptors that never report the end of a peer.
-    pub(in crate::watcher) fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(in crate::watcher) fn new(fd: BorrowedFd<'_>, _: Known) -> io::Result<Self> {
         let address = getsockname(fd).map_err(|error| match error {
             Errno::NOTSOCK => io::Error::new(
                 ErrorKind::InvalidInput,
@@ -51,6 +52,13 @@ impl Target {
     pub(in crate::watcher) fn raw(self) -> Raw {
         self.raw
     }
+
+    /// Always `false`, so that a descriptor is always removed from the notifier before its close.
+    pub(in crate::watcher) fn is_exclusive(self) -> bool {
+        false
+    }
+
+    pub(in crate::watcher) fn share(&mut self) {}
 
     /// Always `true`: this system offers no way to recognize a reused number.
     pub(in crate::watcher) fn is_same(self) -> bool {

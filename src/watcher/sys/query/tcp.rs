@@ -19,6 +19,7 @@ use super::descriptor::Descriptor;
 use crate::state::Event;
 
 // The states of include/net/tcp_states.h that matter here.
+const ESTABLISHED: u8 = 1;
 const SYN_SENT: u8 = 2;
 const FIN_WAIT1: u8 = 4;
 const FIN_WAIT2: u8 = 5;
@@ -38,36 +39,63 @@ pub(super) fn state(descriptor: Descriptor) -> Option<u8> {
     (state != 0).then_some(state)
 }
 
+/// The state, and the whole structure where the system has it, mostly from one system call.
+fn ask(descriptor: Descriptor) -> Option<(u8, Option<Info>)> {
+    let info: Option<Info> = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO);
+    match info {
+        Some(info) => (info[0] != 0).then_some((info[0], Some(info))),
+        None => state(descriptor).map(|state| (state, None)),
+    }
+}
+
 /// The state of the connection as an event. `before` is [`control_bytes_in`] at the registration.
 pub(super) fn examine(descriptor: Descriptor, before: Option<u8>) -> Observation {
-    match state(descriptor) {
-        Some(CLOSE) => match descriptor.take_error() {
-            Some(error) => error,
-            None if descriptor.is_same() => closed_without_error(descriptor, before),
-            None => Observation::default(),
-        },
+    let Some((state, info)) = ask(descriptor) else {
+        return Observation::default();
+    };
+    let observation = match state {
+        CLOSE => return closed(descriptor, before, info.as_ref()),
         // Only these states follow the peer's FIN (RFC 9293, section 3.3.2). In the last two our FIN came first.
-        Some(CLOSE_WAIT | LAST_ACK) => descriptor.report(Event::Fin),
-        Some(CLOSING | TIME_WAIT) => descriptor.report(Event::BothFinished),
+        CLOSE_WAIT | LAST_ACK => descriptor.report(Event::Fin),
+        CLOSING | TIME_WAIT => descriptor.report(Event::BothFinished),
         // On a healthy connection, a shutdown of our own receiving side raises RDHUP, and the error queue (time
         // stamps, zero-copy notices) raises ERR.
         _ => Observation::default(),
+    };
+    Observation {
+        backlog: info.as_ref().and_then(empty_backlog),
+        ..observation
+    }
+}
+
+/// The event of a connection in the state CLOSE, in which nothing changes any more.
+fn closed(descriptor: Descriptor, before: Option<u8>, info: Option<&Info>) -> Observation {
+    match descriptor.take_error() {
+        Some(error) => error,
+        None if descriptor.is_same() => closed_without_error(descriptor, before, info),
+        None => Observation::default(),
     }
 }
 
 /// The event of a closed connection without an error. Either it ended in order, or another call was given the error: a
 /// call of the program, or a sendfile(2), which drops the error if it has sent a part. It ended in order if both FINs came
 /// and ours was acknowledged, because such a connection is not reset.
-fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Observation {
-    let acknowledged = is_fin_acknowledged(descriptor, before);
+fn closed_without_error(
+    descriptor: Descriptor,
+    before: Option<u8>,
+    info: Option<&Info>,
+) -> Observation {
+    let acknowledged = info
+        .zip(before)
+        .map(|(info, before)| has_more(info, before));
     match (descriptor.has_received_fin(), acknowledged) {
         (Some(false), _) => Observation {
-            event: Some(Event::Reset { after_fin: false }),
             // Stored for the next read, which the kernel would not give the error again.
             error: Some(libc::ECONNRESET),
+            ..Event::Reset { after_fin: false }.into()
         },
         (Some(true) | None, Some(true)) => Event::BothFinished.into(),
-        (Some(true), Some(false)) if is_fin_outstanding(descriptor, before) => {
+        (Some(true), Some(false)) if info.is_some_and(|info| is_fin_outstanding(info, before)) => {
             Event::Reset { after_fin: true }.into()
         }
         // A reset after the FIN, or an orderly end: the counts do not tell whether our FIN was acknowledged.
@@ -78,18 +106,26 @@ fn closed_without_error(descriptor: Descriptor, before: Option<u8>) -> Observati
 
 /// The event of a closed connection whose end a read or a write could not explain.
 pub(super) fn unexplained_end(descriptor: Descriptor, before: Option<u8>) -> Observation {
-    match state(descriptor) {
-        Some(CLOSE) => examine(descriptor, before),
-        _ => Observation::default(),
+    match ask(descriptor) {
+        Some((CLOSE, info)) => closed(descriptor, before, info.as_ref()),
+        Some((_, info)) => Observation {
+            backlog: info.as_ref().and_then(empty_backlog),
+            ..Observation::default()
+        },
+        None => Observation::default(),
     }
 }
 
 /// Whether the peer has acknowledged our FIN; `None` if the system does not report it.
 pub(super) fn is_fin_acknowledged(descriptor: Descriptor, before: Option<u8>) -> Option<bool> {
     let info = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO)?;
-    let before = u64::from(before?);
+    Some(has_more(&info, before?))
+}
+
+/// Whether more control bytes are acknowledged than at the registration: our FIN.
+fn has_more(info: &Info, before: u8) -> bool {
     // Our FIN comes behind all data, so it is not acknowledged while data is in flight.
-    Some(control_bytes_in(&info).is_some_and(|now| now > before))
+    control_bytes_in(info).is_some_and(|now| now > before.into())
 }
 
 /// Whether the peer has acknowledged all data, and our FIN not. `false` if the counts do not tell.
@@ -97,33 +133,37 @@ pub(super) fn is_fin_acknowledged(descriptor: Descriptor, before: Option<u8>) ->
 /// They do not after a retransmission. Nor do they after a segment that the interface refused, because the link was down
 /// or its queue full: that segment is counted as sent each time (`__tcp_transmit_skb` in net/ipv4/tcp_output.c). Then more
 /// data was sent than is acknowledged.
-fn is_fin_outstanding(descriptor: Descriptor, before: Option<u8>) -> bool {
-    let info: Option<Info> = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO);
-    info.is_some_and(|info| {
-        number_in(&info, RETRANSMITTED) == Some(0)
-            && control_bytes_in(&info) == before.map(u64::from)
-    })
+fn is_fin_outstanding(info: &Info, before: Option<u8>) -> bool {
+    number_in(info, RETRANSMITTED) == Some(0) && control_bytes_in(info) == before.map(u64::from)
 }
 
 /// The state, and [`control_bytes_in`] once the connection is established, from one system call, for the registration.
 pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Option<u64>)> {
-    match descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO) {
-        Some(info) if info[0] != 0 => {
-            // Our SYN is not acknowledged yet, and will be.
-            let syn = u64::from(info[0] == SYN_SENT);
-            let control_bytes = control_bytes_in(&info).map(|bytes| bytes + syn);
-            Some((info[0], control_bytes))
-        }
-        Some(_) => None,
-        None => state(descriptor).map(|state| (state, None)),
+    let (state, info) = ask(descriptor)?;
+    // Our SYN is not acknowledged yet, and will be.
+    let syn = u64::from(state == SYN_SENT);
+    let control_bytes = info.as_ref().and_then(control_bytes_in);
+    Some((state, control_bytes.map(|bytes| bytes + syn)))
+}
+
+/// How many connections wait to be accepted by a listener, from the structure in which connections tell their state. A
+/// listener has this number in the place of `tcpi_unacked` (`tcp_get_info` in net/ipv4/tcp.c).
+pub(super) fn waiting(listener: Descriptor) -> Option<u64> {
+    match ask(listener)? {
+        (LISTEN, Some(info)) => info[IN_FLIGHT..]
+            .first_chunk()
+            .map(|bytes| u32::from_ne_bytes(*bytes).into()),
+        _ => None,
     }
 }
 
 /// The part of `struct tcp_info` (include/uapi/linux/tcp.h) that [`control_bytes_in`] needs.
 type Info = [u8; 216];
 
-// Offsets in `Info`: `tcpi_bytes_acked`, `tcpi_bytes_sent` and `tcpi_bytes_retrans`.
+// Offsets in `Info`: `tcpi_unacked`, `tcpi_bytes_acked`, `tcpi_notsent_bytes`, `tcpi_bytes_sent` and `tcpi_bytes_retrans`.
+const IN_FLIGHT: usize = 24;
 const ACKNOWLEDGED: usize = 120;
+const UNSENT: usize = 144;
 const SENT: usize = 200;
 const RETRANSMITTED: usize = 208;
 
@@ -146,9 +186,39 @@ pub(super) fn drained(descriptor: Descriptor) -> Option<u64> {
     acknowledged(descriptor).map(|(_, acknowledged)| acknowledged)
 }
 
+/// The backlog of a connection of which no segment is in flight and nothing waits to be sent, in a state in which the
+/// kernel counts both: at the end of a connection it drops the queue, and the numbers are zero (`tcp_write_queue_purge` in
+/// net/ipv4/tcp.c). Our FIN counts as a segment (`tcpi_unacked`) and as a byte (`tcpi_notsent_bytes`). All numbers are those
+/// of one moment: `tcp_get_info` holds the lock of the socket.
+fn empty_backlog(info: &Info) -> Option<Backlog> {
+    let fin = match info[0] {
+        ESTABLISHED | CLOSE_WAIT => 0,
+        // Our FIN is acknowledged.
+        FIN_WAIT2 => 1,
+        _ => return None,
+    };
+    let is_empty = |offset: usize| info[offset..].first_chunk() == Some(&[0; 4]);
+    if !is_empty(IN_FLIGHT) || !is_empty(UNSENT) {
+        return None;
+    }
+    Some(Backlog {
+        written: Some(number_in(info, ACKNOWLEDGED)?.checked_sub(fin)?),
+        unacknowledged: 0,
+    })
+}
+
 /// How many bytes the socket was given to send, and how many of them are not acknowledged.
+///
+/// One system call if that is none, and else at least three.
 pub(super) fn backlog(descriptor: Descriptor, shut_down: bool) -> Option<Backlog> {
-    let mut before = acknowledged(descriptor)?;
+    let info: Option<Info> = descriptor.option(libc::IPPROTO_TCP, libc::TCP_INFO);
+    let mut before = match &info {
+        Some(info) => match empty_backlog(info) {
+            None => (info[0], number_in(info, ACKNOWLEDGED)?),
+            backlog => return backlog,
+        },
+        None => acknowledged(descriptor)?,
+    };
     for _ in 0..8 {
         // Everything from the oldest unacknowledged byte on (`SIOCOUTQ`, tcp(7)).
         let unacknowledged = descriptor.queued(libc::TIOCOUTQ)?;

@@ -61,7 +61,9 @@ use std::sync::Arc;
 ///   is killed, the lock ends when its children have ended or executed another program.
 /// * A new file is readable and writable by its owner only ([`StoreOptions::mode`]).
 /// * If the file is removed, renamed or replaced while it is open, the next append fails with
-///   [`StoreProblem::Removed`] (on Unix; Windows does not remove an open file).
+///   [`StoreProblem::Removed`] (on Unix; Windows does not remove an open file). A relative path counts from the working
+///   directory at `open`, also if that changes later. A program that changes its root directory (`chroot(2)`) opens the store
+///   afterwards.
 /// * The file shrinks after messages were delivered ([`compact`](Self::compact)).
 /// * A new file is made under a temporary name in the same directory: a dot, the name, a random number, `.new`. A
 ///   crash at this moment leaves that file behind.
@@ -150,6 +152,8 @@ pub struct DiskStore {
     in_doubt: Vec<u64>,
     /// Bytes that were added and removed since the last compaction.
     churn: u64,
+    /// The size of the dead letters, with their heads; `None` until it is asked for.
+    dead_letter_bytes: Option<u64>,
     /// The file with its lock. Fields are dropped in order, so the lock is released last.
     file: Arc<StoreFile>,
 }
@@ -220,6 +224,7 @@ impl DiskStore {
             header: opened.header,
             in_doubt: Vec::new(),
             churn: u64::MAX,
+            dead_letter_bytes: None,
             file: opened.file,
         }
     }

@@ -22,17 +22,13 @@ impl DiskStore {
             return Ok(());
         }
         self.writable()?;
-        self.file
-            .check_reachable()
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => StoreProblem::Removed,
-                _ => error.into(),
-            })?;
+        self.check_reachable()?;
         let more = batch
             .iter()
-            .map(|(_, message)| (HEAD + message.len()) as u64);
-        if self.counts.bytes.saturating_add(more.sum()) > self.options.disk_capacity {
-            return Err(StoreProblem::CapacityReached);
+            .map(|(_, message)| (HEAD + message.len()) as u64)
+            .sum();
+        if self.counts.bytes.saturating_add(more) > self.options.disk_capacity {
+            return Err(self.no_room(batch.len(), more));
         }
         let mut added = self.change(|change| change.add(batch));
         if let Err(Failed {
@@ -60,6 +56,49 @@ impl DiskStore {
             }
             Err(failed) => Err(failed.problem),
         }
+    }
+
+    /// Fails if the next start would not find the file.
+    fn check_reachable(&self) -> Outcome<()> {
+        match self.file.check_reachable() {
+            Ok(()) => Ok(()),
+            // The program may no longer search the folder. This does not mean that the file has gone.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            Err(error) => Err(match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => StoreProblem::Removed,
+                _ => error.into(),
+            }),
+        }
+    }
+
+    /// Why `count` messages of `more` bytes do not fit: other messages are in the way, or nothing but the limit is.
+    ///
+    /// The outbox drops messages to make room for one that is refused with `CapacityReached`.
+    fn no_room(&mut self, count: usize, more: u64) -> StoreProblem {
+        let dead_letters = match (count, self.counts.dead_letters) {
+            (1, 0) => 0,
+            (1, _) => match self.read_dead_letter_bytes() {
+                Ok(bytes) => bytes,
+                Err(problem) => return problem,
+            },
+            // A part of the batch may fit.
+            _ => return StoreProblem::CapacityReached,
+        };
+        match dead_letters.saturating_add(more) > self.options.disk_capacity {
+            true => StoreProblem::LargerThanCapacity,
+            false => StoreProblem::CapacityReached,
+        }
+    }
+
+    fn read_dead_letter_bytes(&mut self) -> Outcome<u64> {
+        if let Some(bytes) = self.dead_letter_bytes {
+            return Ok(bytes);
+        }
+        let tables = self.ready()?;
+        let bytes = tables.dead_letter_bytes()?;
+        self.tables = Some(tables);
+        self.dead_letter_bytes = Some(bytes);
+        Ok(bytes)
     }
 
     /// Removes messages: see [`Store::remove`].
@@ -151,6 +190,7 @@ impl Store for DiskStore {
     }
 
     fn bury(&mut self, number: u64, reason: &str) -> io::Result<()> {
+        self.dead_letter_bytes = None;
         let buried = self
             .writable()
             .map_err(Failed::from)
@@ -164,6 +204,7 @@ impl Store for DiskStore {
     }
 
     fn remove_dead_letters(&mut self, numbers: &[u64]) -> io::Result<()> {
+        self.dead_letter_bytes = None;
         let removed = self
             .writable()
             .map_err(Failed::from)

@@ -1,0 +1,140 @@
+//! How an outbox ends: after it was resumed, without a runtime of the caller's, and with its task.
+
+use crate::memory_store::MemoryStore;
+use crate::support::within;
+use crate::wire::{Wire, by_reply, confirm_all, outbox, wire};
+use bytes::Bytes;
+use hangup::outbox::*;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio_util::codec::LinesCodec;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// `shutdown` took the state of an outbox that had given up for its end: it reported messages as undelivered that were
+/// delivered afterwards.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_outbox_delivers_before_it_ends() {
+    let mut wrong = true;
+    let (mut connect, mut wire) = wire();
+    let connect = move || {
+        let connected = (!std::mem::take(&mut wrong)).then(&mut connect);
+        async move {
+            match connected {
+                Some(connected) => connected.await,
+                None => Err(io::ErrorKind::InvalidInput.into()),
+            }
+        }
+    };
+    let outbox = Outbox::builder(connect, LinesCodec::new)
+        .confirm(by_reply())
+        .spawn()
+        .unwrap();
+    drop(outbox.send("1 a".to_string()).await.unwrap());
+    let mut states = outbox.subscribe();
+    let gave_up = |status: &OutboxStatus| matches!(status.link, Link::GaveUp(_));
+    drop(within(states.wait_for(gave_up)).await.unwrap());
+
+    assert!(outbox.resume());
+    assert!(matches!(outbox.status().link, Link::Connecting { .. }));
+    let peer = tokio::spawn(async move { confirm_all(wire.accept().await).await });
+    let report = outbox.shutdown(LONG).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(peer.await.unwrap(), ["1 a"]);
+}
+
+/// `shutdown` panicked there: "there is no reactor running".
+#[test]
+fn a_thread_without_a_runtime_may_use_and_end_it() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    for has_peer in [true, false] {
+        let (outbox, mut wire): (_, Wire) = runtime.block_on(async {
+            let (builder, wire) = outbox();
+            let store = MemoryStore::default();
+            (builder.durable(store).spawn().unwrap(), wire)
+        });
+        futures::executor::block_on(async {
+            let receipt = outbox.send("1 a".to_string()).await.unwrap();
+            if has_peer {
+                runtime.spawn(async move { confirm_all(wire.accept().await).await });
+                receipt.await.unwrap();
+            }
+            let report = outbox.shutdown(Duration::from_millis(10)).await;
+            assert_eq!(report.is_complete(), has_peer);
+            assert!(report.is_store_closed());
+        });
+    }
+}
+
+type Sending = Pin<Box<dyn Future<Output = Result<Receipt<String>, OutboxError<String>>> + Send>>;
+
+type Call = Box<dyn FnOnce() + Send>;
+
+/// A store that calls the test while it is being closed.
+struct Closing(Arc<Mutex<Option<Call>>>);
+
+impl Store for Closing {
+    fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+        Ok(Vec::new())
+    }
+
+    fn next_number(&mut self) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn append(&mut self, _: &[(u64, Bytes)]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&mut self, _: &[u64]) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let call = self.0.lock().unwrap().take();
+        if let Some(call) = call {
+            call();
+        }
+    }
+}
+
+/// The task was dropped, and its store was closing: a message of this moment counted as accepted, and nobody had stored it.
+#[tokio::test]
+async fn a_store_that_is_closing_is_given_no_message() {
+    let call = Arc::new(Mutex::new(None));
+    let (builder, _wire) = outbox();
+    let (outbox, task) = builder
+        .durable_nonblocking(Closing(call.clone()))
+        .build()
+        .unwrap();
+    let mut task = Box::pin(task);
+    assert!(futures::poll!(&mut task).is_pending());
+    let (sender, sent) = mpsc::channel();
+    let late: Call = Box::new(move || {
+        let mut sending: Sending = Box::pin(async move { outbox.send("1 a".to_string()).await });
+        let polled = sending
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        sender.send((polled, sending)).unwrap();
+    });
+    *call.lock().unwrap() = Some(late);
+    drop(task);
+    let (polled, sending) = sent.recv().unwrap();
+    let sent = match polled {
+        Poll::Ready(sent) => sent,
+        Poll::Pending => within(sending).await,
+    };
+    let error = sent.unwrap_err();
+    assert_eq!(*error.reason(), RefusedReason::TaskGone);
+    assert_eq!(error.message(), "1 a");
+}
