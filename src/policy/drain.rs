@@ -316,15 +316,20 @@ mod tests {
         assert_eq!(readings_until_stalled(&mut often), Some(14));
     }
 
+    /// Takes a reading after a pause, of what the peer has taken so far.
+    fn looks() -> impl FnMut(Duration, u64) -> Verdict {
+        let mut drain = Drain::new(StallPolicy::new(10_000, WINDOW));
+        let mut now = Instant::now();
+        move |pause, taken| {
+            now += pause;
+            drain.pending(Step::Write, now, || taken.into())
+        }
+    }
+
     /// A call is dropped while it is pending. Nobody waits for a long time, and then another call is pending.
     #[test]
     fn the_time_without_a_call_does_not_count() {
-        let mut drain = Drain::new(StallPolicy::new(10_000, WINDOW));
-        let mut now = Instant::now();
-        let mut look = |pause: Duration, taken: u64| {
-            now += pause;
-            drain.pending(Step::Write, now, || taken.into())
-        };
+        let mut look = looks();
         for _ in 0..8 {
             assert!(matches!(look(SECOND, 64), Verdict::Until(_)));
         }
@@ -338,12 +343,7 @@ mod tests {
     /// What the peer took while nobody waited is in its favour, however little fitted into the buffer.
     #[test]
     fn a_peer_that_took_everything_meanwhile_has_a_new_window() {
-        let mut drain = Drain::new(StallPolicy::new(10_000, WINDOW));
-        let mut now = Instant::now();
-        let mut look = |pause: Duration, taken: u64| {
-            now += pause;
-            drain.pending(Step::Write, now, || taken.into())
-        };
+        let mut look = looks();
         for _ in 0..12 {
             assert!(matches!(look(SECOND, 64), Verdict::Until(_)));
         }

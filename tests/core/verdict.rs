@@ -28,11 +28,16 @@ struct Probed {
 }
 
 impl Probed {
-    fn monitored(io: TcpStream) -> MonitoredStream<Self> {
+    /// A stream whose connection was reset. It has not told its end yet.
+    async fn reset() -> MonitoredStream<Self> {
+        let (io, peer) = Tcp4::pair();
         let cell = Arc::new(Mutex::new(None));
         let monitor = cell.clone();
         let stream = MonitoredStream::new(Self { io, monitor }).unwrap();
         *cell.lock().unwrap() = Some(stream.monitor());
+        stream.get_ref().io.writable().await.unwrap();
+        peer.reset();
+        until(&stream, PollFlags::HUP);
         stream
     }
 
@@ -90,11 +95,7 @@ impl AsyncWrite for Probed {
 /// The probe takes the socket's error, and the write then finds a broken pipe: it was a reset all the same.
 #[tokio::test]
 async fn a_write_behind_a_probe_returns_the_stored_error() {
-    let (io, peer) = Tcp4::pair();
-    let mut ours = Probed::monitored(io);
-    ours.get_ref().io.writable().await.unwrap();
-    peer.reset();
-    until(&ours, PollFlags::HUP);
+    let mut ours = Probed::reset().await;
     let error = ours.write(b"x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
     assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
@@ -104,11 +105,7 @@ async fn a_write_behind_a_probe_returns_the_stored_error() {
 /// that the next read has to return it.
 #[tokio::test]
 async fn a_probe_behind_a_read_adds_no_second_error() {
-    let (io, peer) = Tcp4::pair();
-    let mut ours = Probed::monitored(io);
-    ours.get_ref().io.writable().await.unwrap();
-    peer.reset();
-    until(&ours, PollFlags::HUP);
+    let mut ours = Probed::reset().await;
     let error = ours.read(&mut [0]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error:?}");
     assert_eq!(ours.read(&mut [0]).await.unwrap(), 0);

@@ -62,14 +62,19 @@ impl<'a, T> Batch<'a, T> {
         self.last
     }
 
-    /// Gives each message to `encode`, as [`Encode::encode`] says.
+    /// Makes an item of each message, and gives it to `encoder`, as [`Encode::encode`] says.
     #[inline]
-    fn each(
+    fn each<I, E>(
         &mut self,
+        encoder: &mut E,
         output: &mut BytesMut,
         until: usize,
-        mut encode: impl FnMut(Taken<T>, Instant, &mut BytesMut) -> io::Result<()>,
-    ) -> io::Result<()> {
+        item: impl Fn(Taken<T>, Instant) -> I,
+    ) -> io::Result<()>
+    where
+        E: Encoder<I>,
+        E::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         while output.len() < until
             && let Some(taken) = self.messages.next()
         {
@@ -78,7 +83,8 @@ impl<'a, T> Batch<'a, T> {
                 position: taken.position,
                 start: output.len(),
             };
-            encode(taken, self.started, output)?;
+            let encoded = encoder.encode(item(taken, self.started), output);
+            encoded.map_err(|error| user_code::io_error(error.into()))?;
         }
         Ok(())
     }
@@ -101,10 +107,7 @@ where
         output: &mut BytesMut,
         until: usize,
     ) -> io::Result<()> {
-        batch.each(output, until, |taken, _, output| {
-            let encoded = self.0.encode(taken.message, output);
-            encoded.map_err(|error| user_code::io_error(error.into()))
-        })
+        batch.each(&mut self.0, output, until, |taken, _| taken.message)
     }
 }
 
@@ -119,16 +122,14 @@ where
         output: &mut BytesMut,
         until: usize,
     ) -> io::Result<()> {
-        batch.each(output, until, |taken, started, output| {
+        batch.each(&mut self.0, output, until, |taken, started| {
             let since = Duration::from_nanos(taken.since);
-            let envelope = Envelope {
+            Envelope {
                 number: taken.number,
                 attempt: taken.attempt.into(),
                 first_sent: started.checked_add(since).unwrap_or(started),
                 message: taken.message,
-            };
-            let encoded = self.0.encode(envelope, output);
-            encoded.map_err(|error| user_code::io_error(error.into()))
+            }
         })
     }
 }
