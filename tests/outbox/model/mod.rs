@@ -72,6 +72,30 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// The replies count messages, so those that were dropped are remembered, up to a limit. A message that was kept beyond
+    /// it after its time, and was to be written again, was searched for without end.
+    #[test]
+    fn replies_that_count_do_as_the_model(
+        operations in vec(any::<(u8, u8, u8)>(), 0..200),
+        max_len in 1_usize..6,
+        with_priorities in any::<bool>(),
+    ) {
+        let mut pair = Pair::new(10_000, max_len);
+        if with_priorities {
+            pair.prioritize();
+        }
+        for operation in operations {
+            pair.run(match Operation::new(operation) {
+                named if named.names() => Operation::Wait(operation.1),
+                operation => operation,
+            });
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(4))]
 
     /// Enough messages for many blocks.
