@@ -48,6 +48,7 @@ mod recorder;
 #[cfg(feature = "test-util")]
 mod scripted;
 mod send_file;
+mod settled;
 mod signal;
 mod split;
 mod split_turns;
