@@ -91,6 +91,29 @@ impl MonitoredListener {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// For the options that [`bind`](Self::bind) does not have, such as the length of the backlog, or a port that several processes
+    /// share (`SO_REUSEPORT`, socket(7)):
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use tokio::net::TcpSocket;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let socket = TcpSocket::new_v4()?;
+    /// socket.set_reuseaddr(true)?;
+    /// # #[cfg(target_os = "linux")]
+    /// socket.set_reuseport(true)?;
+    /// socket.bind("127.0.0.1:0".parse().unwrap())?;
+    /// let listener = MonitoredListener::from_listener(socket.listen(4096)?);
+    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// assert!(!stream.is_closed());
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_listener(listener: TcpListener) -> Self {
         Self {
             listener,
