@@ -55,11 +55,13 @@ impl MonitoredListener {
     }
 
     fn wrap(&self, io: TcpStream, turn: Turn) -> io::Result<MonitoredStream<TcpStream>> {
-        let known = self.inherited().known(turn);
-        if let Some(nodelay) = self.nodelay
-            && !known.is_configured()
-        {
-            io.set_nodelay(nodelay)?;
+        let inherited = self.inherited();
+        let known = inherited.known(turn);
+        if !known.is_configured() {
+            inherited.prepare(&io)?;
+            if let Some(nodelay) = self.nodelay {
+                io.set_nodelay(nodelay)?;
+            }
         }
         let stream = MonitoredStream::wrap_known(io, known, &self.config)?;
         if let Some(connections) = self.connections.get() {
