@@ -18,10 +18,6 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The fields that a response with a file has, and two more for a range, or for a coding. Without the reservation their map
-/// grows twice.
-const FIELDS: usize = 8;
-
 /// The parts of a request that the response with a file depends on.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -89,7 +85,6 @@ impl Asked {
             (None, Wanted::Whole) => empty(StatusCode::OK),
         };
         let headers = response.headers_mut();
-        headers.reserve(FIELDS);
         headers.insert(ETAG, version.etag());
         set(headers, LAST_MODIFIED, version.last_modified());
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
