@@ -14,6 +14,7 @@ mod disk_store;
 mod file;
 mod format;
 mod kill;
+mod log;
 mod paging;
 mod power_cut;
 #[cfg(target_os = "linux")]
