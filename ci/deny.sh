@@ -12,7 +12,7 @@ cargo deny --locked check --hide-inclusion-graph licenses bans sources
 
 # RUSTSEC-2026-0009, in every lock file, those of programs that are not published too.
 while read -r lock; do
-    version=$(grep -A1 -x 'name = "time"' "$lock" | sed -n 's/^version = "\(.*\)"$/\1/p' | sort -V | head -1)
+    version=$(sed -n '/^name = "time"$/{n;s/^version = "\(.*\)"$/\1/p}' "$lock" | sort -V | head -1)
     if [[ -n $version && $(printf '%s\n' 0.3.47 "$version" | sort -V | head -1) != 0.3.47 ]]; then
         echo "deny: $lock has time $version, which an RFC 2822 date makes overflow its stack: cargo update -p time" >&2
         exit 1

@@ -305,7 +305,7 @@ impl Condition {
 
 impl Version {
     fn text(self, length: usize) -> String {
-        let tag = tag(length);
+        let tag = tag(length, None);
         let date = |seconds: u64| {
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
             httpdate::fmt_http_date(time)
@@ -326,9 +326,11 @@ impl Version {
     }
 }
 
-/// The entity tag of a file with the time of all files here.
-fn tag(length: usize) -> String {
-    format!("\"{:x}-{length:x}\"", u128::from(MODIFIED) * 1_000_000_000)
+/// The entity tag of a file with the time of all files here: each coding of a file has its own.
+fn tag(length: usize, coding: Option<&str>) -> String {
+    let coding = coding.map_or_else(String::new, |coding| format!("-{coding}"));
+    let modified = u128::from(MODIFIED) * 1_000_000_000;
+    format!("\"{modified:x}-{length:x}{coding}\"")
 }
 
 /// What a field says, as a client would have meant it.
@@ -530,7 +532,6 @@ fn check(input: &Input, asked: &Request<()>, response: Response<FileBody>) {
         }
     };
     let content = &FOLDER.files[&name];
-    let is_plain = coding.is_none();
     let mut has_range = !meant.ranges.is_empty() && *method == Method::GET;
     // What the conditions say of the original, a coding's version is another one.
     let sure = !input.precompressed;
@@ -601,8 +602,8 @@ fn check(input: &Input, asked: &Request<()>, response: Response<FileBody>) {
         true => assert!(body == expected, "{} bytes", body.len()),
         false => assert!(body.is_empty()),
     }
-    let tag = tag(content.len());
-    assert_eq!(headers[ETAG], tag.as_str(), "{is_plain}");
+    let tag = tag(content.len(), coding);
+    assert_eq!(headers[ETAG], tag.as_str());
     assert!(headers.contains_key(LAST_MODIFIED));
 }
 

@@ -235,6 +235,28 @@ async fn borrowed_halves_read_and_write_directly() {
     direct::<Unix>().await;
 }
 
+#[tokio::test]
+async fn a_borrowed_half_peeks() {
+    let (mut stream, mut peer) = watched::<Tcp4>();
+    let (mut reader, _writer) = stream.split();
+    peer.write_all(b"hello").unwrap();
+    let mut heard = [0; 8];
+    let peeked = soon("input", reader.peek(&mut heard)).await.unwrap();
+    assert_eq!(&heard[..peeked], b"hello");
+    // It has consumed nothing.
+    assert_eq!(reader.try_read(&mut heard).unwrap(), 5);
+}
+
+#[tokio::test]
+async fn a_half_writes_several_slices_at_once_if_its_stream_does() {
+    let (mut stream, _peer) = watched::<Tcp4>();
+    assert!(stream.split().1.is_write_vectored());
+    assert!(stream.into_split().1.is_write_vectored());
+    let mut stream = MonitoredStream::unwatched(tokio_test::io::Builder::new().build());
+    assert!(!stream.split().1.is_write_vectored());
+    assert!(!stream.into_split().1.is_write_vectored());
+}
+
 /// Reads the other half in the middle of a write, as a waker may that runs its task at once.
 struct Nested {
     reader: Arc<Mutex<Option<OwnedReadHalf<Self>>>>,

@@ -14,3 +14,4 @@ mod find;
 mod os;
 mod real;
 mod tls;
+mod well_known;

@@ -60,14 +60,15 @@ proptest! {
         run(&operations, max_bytes, max_len, true);
     }
 
-    /// The limits are reached again and again.
+    /// The limits are reached again and again. A buffer for no message or no byte makes room for none.
     #[test]
     fn a_small_buffer_does_as_the_model(
         operations in vec(any::<(u8, u8, u8)>(), 0..200),
-        max_len in 1_usize..6,
+        max_bytes in prop_oneof![Just(0_usize), Just(200)],
+        max_len in 0_usize..6,
         with_priorities in any::<bool>(),
     ) {
-        run(&operations, 200, max_len, with_priorities);
+        run(&operations, max_bytes, max_len, with_priorities);
     }
 }
 

@@ -119,7 +119,7 @@ impl<T> Buffer<T> {
     /// Whether `evict` makes room for a message of this size before it drops one that is more urgent than this priority.
     pub(crate) fn can_make_room(&self, size: usize, priority: u8) -> bool {
         let Some(order) = self.order.as_deref() else {
-            return size <= self.max_bytes;
+            return size <= self.max_bytes && self.max_len > 0;
         };
         let (mut bytes, mut len) = (self.bytes, self.len);
         let written = order.written().map(|(_, number)| number);
