@@ -17,6 +17,7 @@ mod kill;
 mod log;
 mod paging;
 mod power_cut;
+mod processes;
 #[cfg(target_os = "linux")]
 mod refusals;
 mod salvage;
