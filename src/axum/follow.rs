@@ -87,6 +87,56 @@ use ::axum::response::Response;
 ///     axum::serve(listener, router.into_make_service_with_connect_info::<Monitor>()).await
 /// }
 /// ```
+///
+/// An access log: a line for each request, when its response is over. The task is spawned before the handler runs, so it also
+/// reports a handler that was dropped:
+///
+/// ```
+/// use axum::Router;
+/// use axum::extract::Request;
+/// use axum::middleware::{Next, from_fn};
+/// use axum::routing::get;
+/// use hangup::http::{Exchange, GoneReason};
+/// use hangup::{Monitor, MonitoredListener};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::sync::{mpsc, oneshot};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let (log, mut lines) = mpsc::unbounded_channel();
+/// let access_log = move |exchange: Exchange, request: Request, next: Next| {
+///     let line = format!("{} {}", request.method(), request.uri());
+///     let (status, returned) = oneshot::channel();
+///     let log = log.clone();
+///     tokio::spawn(async move {
+///         let gone = exchange.gone().await;
+///         // nginx writes 499 for a client that left before the response.
+///         let status = returned.await.unwrap_or(499);
+///         let whole = gone == GoneReason::Answered;
+///         let _ = log.send(format!("{line} {status} {}", if whole { "whole" } else { "cut" }));
+///     });
+///     async move {
+///         let response = next.run(request).await;
+///         let _ = status.send(response.status().as_u16());
+///         response
+///     }
+/// };
+/// let router = Router::new()
+///     .route("/", get(async || "hello"))
+///     .layer(from_fn(access_log))
+///     .layer(from_fn(hangup::axum::follow)); // above the log, which takes its `Exchange`
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let service = router.into_make_service_with_connect_info::<Monitor>();
+/// tokio::spawn(axum::serve(listener, service).into_future());
+///
+/// let mut client = tokio::net::TcpStream::connect(address).await?;
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+/// client.read_to_end(&mut Vec::new()).await?;
+/// assert_eq!(lines.recv().await.unwrap(), "GET / 200 whole");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn follow(request: Request, next: Next) -> Result<Response, NotMonitored> {
     let (mut parts, body) = request.into_parts();
     let monitor = monitor(&parts).ok_or(NotMonitored)?;

@@ -63,6 +63,49 @@
 //! }
 //! ```
 //!
+//! # A handler that must complete
+//!
+//! hyper drops a handler's future when it detects that the client has left, and over HTTP/2 also when the client cancels
+//! the request. Nothing after the `.await` at that moment is run: money is sent and not recorded, or a connection of a pool is
+//! returned in the middle of a reply. Spawn such work and await its task, which continues when the handler is dropped:
+//!
+//! ```
+//! use axum::{Router, http::StatusCode, routing::post};
+//! use hangup::MonitoredListener;
+//! use std::time::Duration;
+//! use tokio::io::AsyncWriteExt;
+//! use tokio::sync::mpsc;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let (log, mut lines) = mpsc::unbounded_channel();
+//! let pay = async move || {
+//!     let payment = tokio::spawn(async move {
+//!         log.send("sent").unwrap();
+//!         tokio::time::sleep(Duration::from_millis(20)).await; // the bank answers
+//!         log.send("recorded").unwrap();
+//!     });
+//!     match payment.await {
+//!         Ok(()) => StatusCode::NO_CONTENT,
+//!         Err(_) => StatusCode::INTERNAL_SERVER_ERROR, // the task has panicked
+//!     }
+//! };
+//! let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let router = Router::new().route("/pay", post(pay));
+//! tokio::spawn(axum::serve(listener, router).into_future());
+//!
+//! let mut client = tokio::net::TcpStream::connect(address).await?;
+//! client.write_all(b"POST /pay HTTP/1.1\r\nHost: bank\r\nContent-Length: 0\r\n\r\n").await?;
+//! assert_eq!(lines.recv().await, Some("sent"));
+//! drop(client); // it does not wait for the answer
+//! assert_eq!(lines.recv().await, Some("recorded"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `CancelLayer` of the feature `tower`, with a grace period, is for work that takes a moment longer.
+//!
 //! # WebSockets
 //!
 //! A handler takes the [`Monitor`](crate::Monitor) beside axum's `WebSocketUpgrade`, and moves it into `on_upgrade`. The

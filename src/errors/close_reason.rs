@@ -94,11 +94,44 @@ pub enum CloseReason {
     /// whichever of the two is detected first.
     PeerClosed,
     /// The peer's FIN came after our own shutdown: the orderly end.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredListener};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut stream, _) = listener.accept().await?;
+    /// stream.shutdown().await?; // everything is sent
+    /// drop(client);
+    /// assert_eq!(stream.closed().await, CloseReason::Finished);
+    /// # Ok(())
+    /// # }
+    /// ```
     Finished,
     /// The peer reset the connection: what we sent last may not have reached its program.
     ///
     /// This is no sign of an abnormal end by itself. A peer's kernel also sends a reset when its program closes the socket
     /// with input that it has not read (RFC 2525, section 2.17), as a browser does when the user leaves a page.
+    ///
+    /// ```
+    /// use hangup::{CloseReason, MonitoredListener};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut stream, _) = listener.accept().await?;
+    /// stream.write_all(b"an advertisement").await?;
+    /// client.readable().await?; // it has arrived
+    /// drop(client); // and the user leaves without reading it
+    /// assert_eq!(stream.closed().await, CloseReason::Reset);
+    /// # Ok(())
+    /// # }
+    /// ```
     Reset,
     /// The peer stopped answering, and a timer of the operating system expired: keepalive or the user timeout, see
     /// [`dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout), or the retransmissions, after about 15 minutes on

@@ -48,6 +48,39 @@ impl Monitor {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// A task that measures how fast a client takes a response, to choose the quality of a video for instance. `accepted` runs ahead
+    /// of the client by what the kernels buffer, so measure over seconds, or set
+    /// [`unsent_limit`](crate::MonitorConfig::unsent_limit):
+    ///
+    /// ```
+    /// use hangup::{Monitor, MonitoredStream};
+    /// use std::time::Duration;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// /// Bytes per second, over `time`.
+    /// async fn rate(monitor: &Monitor, time: Duration) -> f64 {
+    ///     let before = monitor.accepted();
+    ///     tokio::time::sleep(time).await;
+    ///     (monitor.accepted() - before) as f64 / time.as_secs_f64()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let (io, mut client) = tokio::io::duplex(64);
+    /// let mut stream = MonitoredStream::unwatched(io);
+    /// let monitor = stream.monitor();
+    /// tokio::spawn(async move { stream.write_all(&[0; 1 << 20]).await });
+    /// tokio::spawn(async move {
+    ///     loop {
+    ///         tokio::time::sleep(Duration::from_millis(100)).await;
+    ///         client.read_exact(&mut [0; 50]).await.unwrap();
+    ///     }
+    /// });
+    /// let rate = rate(&monitor, Duration::from_secs(60)).await;
+    /// assert!((490.0..=510.0).contains(&rate), "{rate}");
+    /// # }
+    /// ```
     pub fn accepted(&self) -> u64 {
         self.shared.counters.accepted()
     }

@@ -189,8 +189,9 @@ impl Monitor {
     ///
     /// The channel is updated last. A close first wakes the [`Closed`] futures and cancels the tokens; then a thread
     /// of this crate updates the channel, some microseconds later. So a [`Ref`](watch::Ref) that a program holds
-    /// delays only its own channel, until it is dropped. While 64 channels are held, the channels of other streams
-    /// wait too. tokio's paused clock does not wait for that thread: await [`closed`](Self::closed) in such a test.
+    /// delays only its own channel, until it is dropped. While 64 channels are held, those of outboxes among them, all
+    /// other channels wait too. tokio's paused clock does not wait for that thread: await [`closed`](Self::closed) in such
+    /// a test.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream, Status};

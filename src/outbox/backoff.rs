@@ -14,7 +14,29 @@ use std::time::Duration;
 ///   all connect at the same moment.
 ///
 /// [`Builder::backoff`](super::Builder::backoff) also takes any other
-/// `IntoIterator<Item = Duration> + Clone`.
+/// `IntoIterator<Item = Duration> + Clone`. For example:
+///
+/// ```
+/// use hangup::outbox::Outbox;
+/// use std::iter::repeat;
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// // At once, after a second, and then once a minute for as long as it takes.
+/// let delays = [0, 1].map(Duration::from_secs).into_iter().chain(repeat(Duration::from_secs(60)));
+/// assert_eq!(delays.clone().nth(99), Some(Duration::from_secs(60)));
+/// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+///     .backoff(delays)
+///     .spawn()?;
+/// # drop(outbox);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Itself it is such an iterator:
 ///
 /// ```
 /// use hangup::outbox::Backoff;

@@ -36,6 +36,50 @@ use tokio::net::TcpStream;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A protocol that begins with a login. `connect` logs in before the outbox writes, within
+/// [`Builder::connect_timeout`](super::Builder::connect_timeout). It wraps the stream first, so that the bytes of the login are
+/// counted too, and do not pass for acknowledged messages:
+///
+/// ```
+/// use hangup::MonitoredStream;
+/// use hangup::outbox::Outbox;
+/// use std::io::{self, ErrorKind};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::{TcpListener, TcpStream};
+/// use tokio_util::codec::LinesCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// let connect = move || async move {
+///     let mut stream = MonitoredStream::new(TcpStream::connect(address).await?)?;
+///     stream.write_all(b"LOGIN robot7\n").await?;
+///     let mut answer = [0; 3];
+///     stream.read_exact(&mut answer).await?;
+///     match &answer {
+///         b"OK\n" => Ok(stream),
+///         _ => Err(io::Error::new(ErrorKind::PermissionDenied, "the station refuses the login")),
+///     }
+/// };
+/// let outbox = Outbox::builder(connect, LinesCodec::new)
+///     // In place of the default rule: a password does not become right by itself.
+///     .give_up_on(|error| matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput))
+///     .spawn()?;
+/// drop(outbox.send("door opened").await?);
+///
+/// let (mut station, _) = listener.accept().await?;
+/// let mut login = [0; 13];
+/// station.read_exact(&mut login).await?;
+/// assert_eq!(&login, b"LOGIN robot7\n");
+/// station.write_all(b"OK\n").await?;
+/// let mut line = [0; 12];
+/// station.read_exact(&mut line).await?;
+/// assert_eq!(&line, b"door opened\n");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Connection {
     open: Open,
 }

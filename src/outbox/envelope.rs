@@ -29,6 +29,37 @@ use tokio::time::Instant;
 ///
 /// With [priorities](super::Builder::priority) only the messages of one [key](super::Builder::ordering_key) arrive in the order of
 /// their numbers: then the peer keeps the highest number of each key.
+///
+/// Without a store the numbers start at 0 again in each run of the program, so the peer would drop the first messages of the
+/// second run. An encoder that also writes when the run began keeps the runs apart:
+///
+/// ```
+/// use bytes::BytesMut;
+/// use hangup::outbox::Envelope;
+/// use std::io;
+/// use std::time::{SystemTime, UNIX_EPOCH};
+/// use tokio_util::codec::Encoder;
+///
+/// /// Lines like "1764268800123/17 door opened".
+/// struct OfOneRun {
+///     began: u128,
+/// }
+///
+/// impl Encoder<Envelope<&'static str>> for OfOneRun {
+///     type Error = io::Error;
+///
+///     fn encode(&mut self, envelope: Envelope<&str>, bytes: &mut BytesMut) -> io::Result<()> {
+///         let line = format!("{}/{} {}\n", self.began, envelope.number, envelope.message);
+///         bytes.extend_from_slice(line.as_bytes());
+///         Ok(())
+///     }
+/// }
+///
+/// // Once for each run, and the same for all of its connections.
+/// let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+/// let encoder = move || OfOneRun { began }; // for `Outbox::builder_with_envelope`
+/// assert_eq!(encoder().began, encoder().began);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Envelope<T> {

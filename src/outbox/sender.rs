@@ -232,7 +232,8 @@ impl<T: Message> Outbox<T> {
     /// A channel that carries the state of the outbox: every change of the link immediately, and the counts at
     /// most ten times a second while they change.
     ///
-    /// While a receiver's [`Ref`](watch::Ref) is held, the channel gets no newer state. The outbox does not wait for it.
+    /// While a receiver's [`Ref`](watch::Ref) is held, the channel gets no newer state. The outbox waits for each `Ref`
+    /// once, for at most 100 ms, and goes on. A thread of this crate publishes the newest state when the `Ref` is dropped.
     ///
     /// ```
     /// use hangup::outbox::{Link, Outbox};

@@ -40,6 +40,41 @@ use tokio::time::Instant;
 /// | the link is too slow for the messages | `oldest` grows while `link` is `Connected` |
 /// | the peer refuses messages | `rejected` grows |
 /// | the program sends messages that cannot be encoded | `unsendable` grows |
+///
+/// A health check for a supervisor, by the age of the oldest message. A link that is down for a moment is no reason for an
+/// alarm, because the outbox reconnects by itself:
+///
+/// ```
+/// use hangup::outbox::{Link, Outbox, OutboxStatus};
+/// use std::io::ErrorKind;
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio_util::codec::LinesCodec;
+///
+/// /// What is wrong, if anything is.
+/// fn complaint(status: &OutboxStatus) -> Option<String> {
+///     match (&status.link, status.oldest) {
+///         (Link::GaveUp(why), _) => Some(format!("the outbox gave up: {why}")),
+///         (Link::Closed, _) => Some("the outbox has ended".to_owned()),
+///         (_, Some(age)) if age > Duration::from_secs(60) => {
+///             Some(format!("{} messages wait, one of them for {} s", status.queued, age.as_secs()))
+///         }
+///         _ => None,
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let away = || async { Err::<TcpStream, _>(ErrorKind::ConnectionRefused.into()) };
+/// let outbox = Outbox::builder(away, LinesCodec::new).spawn()?;
+/// drop(outbox.send("door opened").await?);
+/// tokio::time::sleep(Duration::from_secs(30)).await;
+/// assert_eq!(complaint(&outbox.status()), None);
+/// tokio::time::sleep(Duration::from_secs(60)).await;
+/// assert_eq!(complaint(&outbox.status()).unwrap(), "1 messages wait, one of them for 90 s");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutboxStatus {

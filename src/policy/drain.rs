@@ -58,7 +58,10 @@ impl Reading {
     /// A message of 100 bytes takes some 800 bytes of memory. So the growth of the queue must not be subtracted from
     /// the accepted bytes: a peer that reads would look like one that takes less than nothing, each time the writer
     /// fills the queue again.
-    #[cfg(any(test, target_os = "linux", target_os = "android"))]
+    #[cfg(any(
+        test,
+        all(any(target_os = "linux", target_os = "android"), not(hangup_fallback))
+    ))]
     pub(crate) fn queue(accepted: u64, held: u64) -> Self {
         Self {
             taken: accepted,
@@ -92,10 +95,13 @@ pub(super) struct Drain {
 
 #[derive(Debug)]
 struct Window {
-    /// The last readings that counted, and their times; the `n`th is at `n % LOOKS`.
+    /// The last readings that counted, and their times; the `n`th is at `n % LOOKS`. They are later by the time before each
+    /// reading that did not count: nobody knows who had to wait then.
     marks: [(Instant, Reading); LOOKS as usize],
     /// The number of readings that counted so far.
     looks: usize,
+    /// When the last reading was taken, whether or not it counted.
+    last: Instant,
     /// When the next one is due.
     next: Instant,
     /// What had been accepted at the last reading, whether or not it counted.
@@ -160,6 +166,7 @@ impl Window {
         Self {
             marks: [(now, reading); LOOKS as usize],
             looks: 1,
+            last: now,
             next: now + policy.slice(),
             accepted: reading.taken,
             is_late_and_still: false,
@@ -181,6 +188,7 @@ impl Window {
     /// Takes a reading that is due. `None` if a new window has to start.
     fn judge(&mut self, now: Instant, reading: Reading, policy: &StallPolicy) -> Option<Verdict> {
         let (slice, length) = (policy.slice(), policy.window());
+        let since_last = now.saturating_duration_since(replace(&mut self.last, now));
         let late_by = now.saturating_duration_since(self.next);
         let is_late = late_by >= slice;
         let is_still = replace(&mut self.accepted, reading.taken) == reading.taken;
@@ -194,6 +202,9 @@ impl Window {
             self.next = now + slice;
         }
         if is_late && !(is_still && was_late_and_still) {
+            for (then, _) in &mut self.marks {
+                *then += since_last;
+            }
             return Some(Verdict::Until(self.next));
         }
         let mark = &mut self.marks[self.looks % LOOKS as usize];

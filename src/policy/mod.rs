@@ -16,6 +16,8 @@
 mod config;
 mod dead_peer;
 mod drain;
+#[cfg(test)]
+mod drain_simulation;
 mod fin_delay;
 mod owed;
 mod read_ahead;

@@ -20,7 +20,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// kernel held for it at the start of the window if that was less. A stream that falls below the rate closes with
 /// [`CloseReason::Stalled`](crate::CloseReason::Stalled), at most a window and a tenth after the peer has stopped. On a
 /// busy runtime it is later: the policy needs thirteen to twenty-six polls of the task that waits for the peer, and no peer
-/// is stalled because the runtime was late.
+/// is stalled because the runtime was late, if the buffer between the two holds what the peer must take in a sixth of a
+/// window.
 ///
 /// # How to choose the numbers
 ///

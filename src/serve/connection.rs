@@ -127,6 +127,45 @@ impl Connection {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// Anybody can send such a header, so it counts only on a connection of the proxy, and only its last entry, which the proxy has
+    /// added:
+    ///
+    /// ```
+    /// use axum::{Extension, Router, http::HeaderMap, routing::get};
+    /// use hangup::serve::Connection;
+    /// use std::net::IpAddr;
+    ///
+    /// /// The client of a request that came through the proxy, or directly.
+    /// fn client(connection: &Connection, headers: &HeaderMap, proxy: IpAddr) -> Option<IpAddr> {
+    ///     let peer = connection.remote_addr()?.ip();
+    ///     if peer != proxy {
+    ///         return Some(peer);
+    ///     }
+    ///     let list = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    ///     list.rsplit(',').next()?.trim().parse().ok()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// # let listener = hangup::MonitoredListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let who = async |Extension(connection): Extension<Connection>, headers: HeaderMap| {
+    ///     let proxy = [127, 0, 0, 1].into();
+    ///     client(&connection, &headers, proxy).map_or("unknown".to_owned(), |client| client.to_string())
+    /// };
+    /// # tokio::spawn(hangup::serve::serve(listener, Router::new().route("/", get(who))).into_future());
+    /// let mut proxy = tokio::net::TcpStream::connect(address).await?;
+    /// // The client claims to be somebody else, and the proxy appends what it knows.
+    /// let request = "GET / HTTP/1.0\r\nX-Forwarded-For: 198.51.100.1, 192.0.2.7\r\n\r\n";
+    /// proxy.write_all(request.as_bytes()).await?;
+    /// let mut response = String::new();
+    /// proxy.read_to_string(&mut response).await?;
+    /// assert!(response.ends_with("192.0.2.7"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.state.remote
     }

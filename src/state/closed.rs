@@ -45,6 +45,40 @@ use std::task::{Context, Poll};
 /// assert_eq!((reason, ticks), (CloseReason::Aborted, 3));
 /// # }
 /// ```
+///
+/// # If it does not resolve
+///
+/// The client seems to be gone, and this future still waits:
+///
+/// | cause | how it shows | what helps |
+/// |---|---|---|
+/// | The client has ended, and a process that it started has a copy of the socket. The FIN is sent when the last copy is closed (close(2)) | `ss -tp` on the client's machine names the other process | only the client can close it |
+/// | A proxy, a tunnel or a port forwarder stands between, and keeps its own connection to us | `ss -tn` names its address as the peer | the timeouts of that program, or a [stall policy](crate::StallPolicy) |
+/// | The client's machine has lost power or network, so nothing is sent | [`probe`](crate::Monitor::probe) returns `Open` | [`dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout) |
+/// | The FIN waits behind more unread input than the receive buffer holds | `ss -tn` shows a large `Recv-Q` on our machine | read, or set [`read_ahead`](crate::MonitorConfig::read_ahead) |
+/// | Half-closes are [allowed](crate::HalfClose::Allow) | [`status`](crate::Monitor::status) is `PeerFinished` | [`HalfClose::AllowFor`](crate::HalfClose::AllowFor) |
+/// | Every worker thread of the runtime computes or blocks | [`probe`](crate::Monitor::probe) returns `Closed` | [`spawn_blocking`](tokio::task::spawn_blocking) |
+/// | The stream is [unwatched](crate::MonitoredStream::unwatched), and nobody reads or writes it | its next read or write returns the end | [`new`](crate::MonitoredStream::new), or [`with_signal`](crate::MonitoredStream::with_signal) |
+///
+/// The first case, with both ends in one process:
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredStream, Status};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let client = std::net::TcpStream::connect(listener.local_addr()?)?;
+/// let copy = client.try_clone()?; // as a child process inherits it
+/// let stream = MonitoredStream::new(listener.accept().await?.0)?;
+///
+/// drop(client);
+/// assert_eq!(stream.monitor().probe(), Status::Open); // no FIN was sent
+/// drop(copy);
+/// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Closed {
     shared: Arc<AnyState>,

@@ -37,6 +37,35 @@ use std::sync::atomic::Ordering::Relaxed;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// For the last line of a log, which must not claim more than is known:
+///
+/// ```
+/// use hangup::{MonitoredStream, Transfer};
+/// use tokio::io::AsyncWriteExt;
+///
+/// fn describe(transfer: &Transfer) -> String {
+///     let sent = transfer.accepted;
+///     match transfer.acknowledged {
+///         Some(bytes) if bytes == sent => format!("{sent} bytes, all of them arrived"),
+///         Some(bytes) => format!("{sent} bytes, {} of them perhaps lost", sent - bytes),
+///         None => format!("{sent} bytes, and nobody knows how many arrived"),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # #[cfg(unix)] {
+/// let (ours, _peer) = tokio::net::UnixStream::pair()?;
+/// let mut stream = MonitoredStream::new(ours)?;
+/// let monitor = stream.monitor();
+/// assert_eq!(describe(&monitor.transfer()), "0 bytes, all of them arrived");
+/// stream.write_all(b"hello").await?; // not over TCP, so the kernel does not tell
+/// assert_eq!(describe(&monitor.transfer()), "5 bytes, and nobody knows how many arrived");
+/// # }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Transfer {
@@ -51,7 +80,9 @@ pub struct Transfer {
     ///
     /// * Known on Linux 4.19 or later, for a stream that is TCP itself and was wrapped before anything was sent.
     /// * Not known above TLS, where the socket carries other bytes than the stream, nor for Unix sockets. Before anything
-    ///   is sent it is 0 for every stream.
+    ///   is sent it is 0 for these too.
+    /// * Never known for a stream that is [unwatched](crate::MonitoredStream::unwatched) or
+    ///   [watched only](crate::WatchOnly).
     /// * Once known, it never becomes unknown and never decreases. After a write that bypasses the wrapper it keeps the
     ///   last known value.
     ///

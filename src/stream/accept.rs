@@ -55,11 +55,13 @@ impl MonitoredListener {
     }
 
     fn wrap(&self, io: TcpStream, turn: Turn) -> io::Result<MonitoredStream<TcpStream>> {
-        let known = self.inherited().known(turn);
-        if let Some(nodelay) = self.nodelay
-            && !known.is_configured()
-        {
-            io.set_nodelay(nodelay)?;
+        let inherited = self.inherited();
+        let known = inherited.known(turn);
+        if !known.is_configured() {
+            inherited.prepare(&io)?;
+            if let Some(nodelay) = self.nodelay {
+                io.set_nodelay(nodelay)?;
+            }
         }
         let stream = MonitoredStream::wrap_known(io, known, &self.config)?;
         if let Some(connections) = self.connections.get() {
@@ -97,6 +99,55 @@ impl MonitoredListener {
     /// let (stream, _) = listener.accept_retrying().await;
     /// drop(client);
     /// assert_eq!(stream.closed().await, CloseReason::PeerClosed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The loop of a server, with a task for each connection. When it is told to stop, it closes the listener and waits for the
+    /// connections:
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use tokio::task::JoinSet;
+    ///
+    /// /// Returns how many connections were open when it was told to stop.
+    /// async fn serve(listener: MonitoredListener, stop: impl Future) -> usize {
+    ///     let mut stop = std::pin::pin!(stop);
+    ///     let mut tasks = JoinSet::new();
+    ///     loop {
+    ///         tokio::select! {
+    ///             (mut stream, _) = listener.accept_retrying() => {
+    ///                 tasks.spawn(async move {
+    ///                     stream.write_all(b"?").await?;
+    ///                     let mut name = [0; 3];
+    ///                     stream.read_exact(&mut name).await?;
+    ///                     stream.write_all(&name).await
+    ///                 });
+    ///             }
+    ///             // Otherwise the set would keep the results of all connections.
+    ///             Some(_) = tasks.join_next() => {}
+    ///             _ = &mut stop => break,
+    ///         }
+    ///     }
+    ///     drop(listener);
+    ///     tasks.join_all().await.len()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let server = tokio::spawn(serve(listener, stopped));
+    /// let mut client = tokio::net::TcpStream::connect(address).await?;
+    /// assert_eq!(client.read_u8().await?, b'?');
+    /// stop.send(()).unwrap();
+    /// client.write_all(b"Ann").await?; // it was connected before
+    /// let mut answer = [0; 3];
+    /// client.read_exact(&mut answer).await?;
+    /// assert_eq!(&answer, b"Ann");
+    /// assert_eq!(server.await?, 1);
     /// # Ok(())
     /// # }
     /// ```

@@ -8,7 +8,11 @@
 //!
 //! Only a listener that [`MonitoredListener::bind`](super::MonitoredListener::bind) has created is changed. Another one may
 //! have a duplicate, in this process or in another one, whose connections are to have other options.
+//!
+//! Before the listener gets another configuration, it gets its own options back. A connection that was complete before has
+//! those of the earlier configuration, so it gets the listener's own options too, before those of the new configuration.
 
+use super::listener_options::ListenerOptions;
 use crate::policy::MonitorConfig;
 use crate::watcher::Known;
 use rustix::fd::AsFd;
@@ -17,12 +21,16 @@ use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// What the connections of a listener inherit.
 #[derive(Debug)]
 pub(super) struct Inherited {
     known: Known,
+    /// The listener's own options; `None` if it was not changed.
+    own: Option<ListenerOptions>,
+    /// The listener's own options, if it had the options of an earlier configuration.
+    lost: Option<ListenerOptions>,
     /// How many connections may have been complete before the listener had the options; `None` if it does not have them.
     earlier: Option<u64>,
     /// How many connections were accepted since then.
@@ -39,21 +47,27 @@ pub(super) struct Turn(Option<u64>);
 
 impl Inherited {
     /// Before the first connection is accepted. Sets the options on the listener if it `is_ours`.
+    ///
+    /// `lost`: what [`undo`](Self::undo) returned, if the listener has had another configuration.
     pub(super) fn new(
         listener: &TcpListener,
         is_ours: bool,
+        lost: Option<ListenerOptions>,
         config: &MonitorConfig,
         nodelay: Option<bool>,
     ) -> Self {
-        // An error is reported for each connection.
-        let is_set = is_ours
-            && cfg!(any(target_os = "linux", target_os = "android"))
-            && set(listener, config, nodelay).is_ok();
-        // In this order: what is complete after the options were set has them.
         let (known, waiting) = Known::accepted(listener.as_fd());
+        let own = waiting.filter(|_| is_ours);
+        let own = own.and_then(|_| ListenerOptions::of(listener));
+        // An error is reported for each connection.
+        let is_set = own.is_some() && set(listener, config, nodelay).is_ok();
+        // In this order: what is complete after the options were set has them.
+        let earlier = is_set.then(|| Known::accepted(listener.as_fd()).1);
         Self {
             known,
-            earlier: waiting.filter(|_| is_set),
+            own,
+            lost,
+            earlier: earlier.flatten(),
             accepted: AtomicU64::new(0),
             began: Instant::now(),
         }
@@ -77,12 +91,22 @@ impl Inherited {
         }
     }
 
-    /// Takes the options back, before the listener gets another configuration or another owner.
-    pub(super) fn undo(self, listener: &TcpListener) {
-        if self.earlier.is_some() {
-            // What could be set can be reset.
-            let _ = reset(&SockRef::from(listener));
+    /// Takes the options of an earlier configuration from a connection that is not configured.
+    pub(super) fn prepare(&self, connection: &TcpStream) -> io::Result<()> {
+        match &self.lost {
+            Some(own) => own.restore(&SockRef::from(connection)),
+            None => Ok(()),
         }
+    }
+
+    /// Gives the listener its own options back, before it gets another configuration or another owner. Returns them, if
+    /// connections may be waiting that have others.
+    pub(super) fn undo(self, listener: &TcpListener) -> Option<ListenerOptions> {
+        if let Some(own) = &self.own {
+            // What could be set can be set again.
+            let _ = own.restore(&SockRef::from(listener));
+        }
+        self.own.or(self.lost)
     }
 }
 
@@ -96,19 +120,4 @@ fn set(listener: &TcpListener, config: &MonitorConfig, nodelay: Option<bool>) ->
         Some(nodelay) => SockRef::from(listener).set_tcp_nodelay(nodelay),
         None => Ok(()),
     }
-}
-
-/// Sets the system's defaults.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn reset(listener: &SockRef<'_>) -> io::Result<()> {
-    listener.set_keepalive(false)?;
-    listener.set_tcp_user_timeout(None)?;
-    // Zero stands for the sysctl (`tcp_notsent_lowat` in include/net/tcp.h).
-    listener.set_tcp_notsent_lowat(0)?;
-    listener.set_tcp_nodelay(false)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn reset(_: &SockRef<'_>) -> io::Result<()> {
-    Ok(())
 }

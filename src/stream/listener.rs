@@ -2,6 +2,7 @@
 
 use super::connections::Connections;
 use super::inherited::Inherited;
+use super::listener_options::ListenerOptions;
 use crate::observe::call_foreign;
 use crate::policy::MonitorConfig;
 use std::fmt;
@@ -38,6 +39,8 @@ pub struct MonitoredListener {
     pub(super) is_ours: bool,
     /// Found out before the first connection is accepted.
     pub(super) inherited: OnceLock<Inherited>,
+    /// The listener's own options, if connections may be waiting that have those of an earlier configuration.
+    lost: Option<ListenerOptions>,
 }
 
 // As a `TcpListener`: the callback is shared, and may not be left in the middle of a change.
@@ -50,8 +53,10 @@ impl MonitoredListener {
     /// Binds to `address`, as [`TcpListener::bind`] does.
     ///
     /// On Linux the listener itself gets the options of [`config`](Self::config) and [`nodelay`](Self::nodelay) when it is
-    /// first asked for a connection, because connections inherit them: this takes fewer system calls for each. A listener
-    /// of [`from_listener`](Self::from_listener) is not changed.
+    /// first asked for a connection, because connections inherit them: this takes fewer system calls for each. It gets its
+    /// own options back with another configuration, and from [`into_inner`](Self::into_inner). A duplicate of the listener
+    /// shares its options. A listener of [`from_listener`](Self::from_listener) is not changed, nor is one with
+    /// `SO_REUSEPORT`.
     ///
     /// # Errors
     ///
@@ -87,6 +92,29 @@ impl MonitoredListener {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// For the options that [`bind`](Self::bind) does not have, such as the length of the backlog, or a port that several processes
+    /// share (`SO_REUSEPORT`, socket(7)):
+    ///
+    /// ```
+    /// use hangup::MonitoredListener;
+    /// use tokio::net::TcpSocket;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let socket = TcpSocket::new_v4()?;
+    /// socket.set_reuseaddr(true)?;
+    /// # #[cfg(target_os = "linux")]
+    /// socket.set_reuseport(true)?;
+    /// socket.bind("127.0.0.1:0".parse().unwrap())?;
+    /// let listener = MonitoredListener::from_listener(socket.listen(4096)?);
+    /// # let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// assert!(!stream.is_closed());
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_listener(listener: TcpListener) -> Self {
         Self {
             listener,
@@ -96,6 +124,7 @@ impl MonitoredListener {
             connections: OnceLock::new(),
             is_ours: false,
             inherited: OnceLock::new(),
+            lost: None,
         }
     }
 
@@ -172,14 +201,15 @@ impl MonitoredListener {
     /// What the connections inherit.
     pub(super) fn inherited(&self) -> &Inherited {
         self.inherited.get_or_init(|| {
-            Inherited::new(&self.listener, self.is_ours, &self.config, self.nodelay)
+            let (config, lost) = (&self.config, self.lost.clone());
+            Inherited::new(&self.listener, self.is_ours, lost, config, self.nodelay)
         })
     }
 
     /// Takes back what the listener was given for the connections of the present configuration.
     fn undo(&mut self) {
         if let Some(inherited) = self.inherited.take() {
-            inherited.undo(&self.listener);
+            self.lost = inherited.undo(&self.listener);
         }
     }
 
@@ -274,6 +304,8 @@ impl MonitoredListener {
     }
 
     /// Takes the wrapped listener out.
+    ///
+    /// Connections that wait to be accepted keep the options that they have inherited: see [`bind`](Self::bind).
     ///
     /// ```
     /// use hangup::MonitoredListener;

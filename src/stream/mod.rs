@@ -11,7 +11,7 @@
 //! | `results` | turns the results of calls into events |
 //! | `layer` | a protocol above the stream, such as TLS |
 //! | `split/` | halves for two tasks |
-//! | `listener`, `accept`, `accept_retry`, `inherited`, `connections` | accepting connections, and ending them together |
+//! | `listener`, `accept`, `accept_retry`, `inherited`, `listener_options`, `connections` | accepting connections, and ending them together |
 //! | `direct_io`, `peek`, `socket` | calls that do not wait, and readiness |
 //! | `watch_only` | the handle on a stream that another library owns |
 //! | `stalled`, `half_close` | the tasks of the stall policy and of `HalfClose::AllowFor` |
@@ -36,6 +36,7 @@ mod inherited;
 mod layer;
 mod link;
 mod listener;
+mod listener_options;
 mod monitored_stream;
 mod peek;
 mod poll;

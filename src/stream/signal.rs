@@ -47,6 +47,43 @@ impl<S> MonitoredStream<S> {
     /// assert_eq!(CloseReason::carried_by(&error), Some(&CloseReason::Reset));
     /// # }
     /// ```
+    ///
+    /// A stream of QUIC, by quinn. [`SendStream::stopped`] tells of a peer that reads no more, and the connection's own end comes as
+    /// its error:
+    ///
+    /// ```no_run
+    /// use hangup::{CloseReason, MonitoredStream};
+    /// use quinn::{Connection, RecvStream, SendStream};
+    /// use tokio::io::{AsyncWriteExt, Join};
+    ///
+    /// /// The next stream that the peer opens.
+    /// async fn accept(
+    ///     connection: &Connection,
+    /// ) -> Result<MonitoredStream<Join<RecvStream, SendStream>>, quinn::ConnectionError> {
+    ///     let (send, receive) = connection.accept_bi().await?;
+    ///     let stopped = send.stopped();
+    ///     let signal = async move {
+    ///         match stopped.await {
+    ///             Ok(Some(_code)) => CloseReason::Reset, // STOP_SENDING (RFC 9000, section 3.5)
+    ///             Ok(None) => CloseReason::PeerClosed,   // it has everything, after our `finish`
+    ///             Err(_) => CloseReason::PeerClosed,     // the connection is over
+    ///         }
+    ///     };
+    ///     Ok(MonitoredStream::with_signal(tokio::io::join(receive, send), signal))
+    /// }
+    ///
+    /// # async fn example(connection: Connection) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut stream = accept(&connection).await?;
+    /// let monitor = stream.monitor();
+    /// let rows = async { stream.write_all(b"rows").await };
+    /// if let Err(error) = monitor.run_io(rows).await {
+    ///     println!("stopped: {error}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`SendStream::stopped`]: https://docs.rs/quinn/latest/quinn/struct.SendStream.html#method.stopped
     pub fn with_signal<F>(io: S, signal: F) -> Self
     where
         F: Future<Output = CloseReason> + Send + 'static,

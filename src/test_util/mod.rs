@@ -143,6 +143,29 @@
 //! # }
 //! ```
 //!
+//! # A client that does not read
+//!
+//! The other side of a `duplex` that nobody reads is such a client. Under the paused clock a window of half a minute takes no time:
+//!
+//! ```
+//! use hangup::test_util::scripted_with_config;
+//! use hangup::{CloseReason, MonitorConfig, StallPolicy};
+//! use std::time::Duration;
+//! use tokio::io::AsyncWriteExt;
+//! use tokio::time::Instant;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! let policy = StallPolicy::new(1024, Duration::from_secs(30));
+//! let (io, _client) = tokio::io::duplex(64);
+//! let (mut stream, _remote) = scripted_with_config(io, &MonitorConfig::new().stall(policy));
+//! let began = Instant::now();
+//! let error = stream.write_all(&[0; 4096]).await.unwrap_err();
+//! assert_eq!(CloseReason::from(&error), CloseReason::Stalled);
+//! assert!(began.elapsed() <= Duration::from_secs(33)); // a window and a tenth
+//! # }
+//! ```
+//!
 //! # Acknowledged bytes
 //!
 //! [`Remote::acknowledge`] plays the peer's TCP, for a program that waits for its acknowledgements

@@ -77,8 +77,7 @@ impl Remote {
 
     /// Acknowledges the first `bytes` bytes that the stream accepts, as the peer's TCP does: they have reached its system.
     ///
-    /// [`Transfer::acknowledged`](crate::Transfer::acknowledged) is unknown before the first call, unless the stream has
-    /// accepted nothing. Afterwards it is the highest number that was given, or the number of accepted bytes if that is
+    /// [`Transfer::acknowledged`](crate::Transfer::acknowledged) is unknown before the first call. Afterwards it is the highest number that was given, or the number of accepted bytes if that is
     /// smaller. Nobody is woken, because no system reports an acknowledgement: it is asked for.
     ///
     /// ```

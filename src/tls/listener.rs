@@ -40,6 +40,57 @@ const MAX: usize = 1024;
 /// | completes | a connection, returned by [`accept`](Self::accept) |
 /// | fails, or whose client leaves | a [`FailedHandshake`](super::FailedHandshake), if a callback is set |
 /// | takes too long | the same, with the kind [`TimedOut`](io::ErrorKind::TimedOut) |
+///
+/// # To renew the certificate
+///
+/// rustls asks a resolver for the certificate at each handshake. A resolver that takes it from a lock renews it without a restart.
+/// Connections that are open keep the one that they began with:
+///
+/// ```
+/// # #[cfg(feature = "ring")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use hangup::MonitoredListener;
+/// use hangup::tls::TlsListener;
+/// use hangup::tls::tokio_rustls::rustls::crypto::ring::{default_provider, sign::any_supported_type};
+/// use hangup::tls::tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+/// use hangup::tls::tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer, sign::CertifiedKey};
+/// use hangup::tls::tokio_rustls::TlsAcceptor;
+/// use std::sync::{Arc, RwLock};
+///
+/// #[derive(Debug)]
+/// struct Renewable(RwLock<Arc<CertifiedKey>>);
+///
+/// impl ResolvesServerCert for Renewable {
+///     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+///         Some(self.0.read().unwrap().clone())
+///     }
+/// }
+///
+/// /// As a program reads it from its files.
+/// fn read() -> Result<Arc<CertifiedKey>, Box<dyn std::error::Error>> {
+///     let own = rcgen::generate_simple_self_signed(["localhost".into()])?;
+///     let key = any_supported_type(&PrivateKeyDer::from(own.signing_key))?;
+///     Ok(Arc::new(CertifiedKey::new(vec![own.cert.der().clone()], key)))
+/// }
+///
+/// let renewable = Arc::new(Renewable(RwLock::new(read()?)));
+/// let config = ServerConfig::builder_with_provider(default_provider().into())
+///     .with_safe_default_protocol_versions()?
+///     .with_no_client_auth()
+///     .with_cert_resolver(renewable.clone());
+/// let acceptor = TlsAcceptor::from(Arc::new(config));
+/// let listener = TlsListener::new(MonitoredListener::bind("127.0.0.1:0").await?, acceptor);
+///
+/// let old = renewable.0.read().unwrap().clone();
+/// *renewable.0.write().unwrap() = read()?; // on SIGHUP, or once a day
+/// assert_ne!(renewable.0.read().unwrap().cert, old.cert);
+/// # drop(listener);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "ring"))]
+/// # fn main() {}
+/// ```
 pub struct TlsListener {
     pub(super) listener: MonitoredListener,
     pub(super) acceptor: TlsAcceptor,

@@ -166,6 +166,25 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 /// The server side of a TLS connection.
+///
+/// It reads and writes like any stream. Two steps below it is rustls' session, with what the handshake has agreed on:
+///
+/// ```
+/// use hangup::tls::ServerStream;
+/// use tokio::io::AsyncWriteExt;
+///
+/// /// Says hello in the protocol that was agreed on.
+/// async fn greet(stream: &mut ServerStream) -> std::io::Result<()> {
+///     let (_, session) = stream.get_ref().get_ref();
+///     let greeting = match session.alpn_protocol() {
+///         Some(b"hello/2") => "2 hello\n",
+///         _ => "hello\n",
+///     };
+///     stream.write_all(greeting.as_bytes()).await?;
+///     stream.flush().await // TLS buffers
+/// }
+/// # let _ = |mut stream: ServerStream| async move { greet(&mut stream).await };
+/// ```
 pub type ServerStream<S = TcpStream> = MonitoredStream<server::TlsStream<Transport<S>>>;
 
 /// The client side of a TLS connection.
@@ -226,18 +245,62 @@ where
 ///
 /// Not cancel safe: the future owns the stream, so dropping the future closes the connection.
 ///
+/// A client that limits the handshake, and learns what was agreed on:
+///
 /// ```no_run
 /// use hangup::MonitoredStream;
 /// use hangup::tls::{connect, tokio_rustls::TlsConnector};
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
 ///
 /// # async fn example(connector: TlsConnector) -> Result<(), Box<dyn std::error::Error>> {
-/// let stream = tokio::net::TcpStream::connect("example.com:443").await?;
-/// let stream = MonitoredStream::new(stream)?;
+/// let stream = MonitoredStream::<TcpStream>::connect("example.com:443").await?;
 /// let monitor = stream.monitor();
-/// let stream = connect(&connector, "example.com".try_into()?, stream).await?;
-/// # drop((monitor, stream));
+/// let handshake = connect(&connector, "example.com".try_into()?, stream);
+/// let stream = tokio::time::timeout(Duration::from_secs(10), handshake).await??;
+/// let (_, session) = stream.get_ref().get_ref();
+/// println!("{:?}, {:?}", session.protocol_version(), session.alpn_protocol());
+/// # drop(monitor);
 /// # Ok(())
 /// # }
+/// ```
+///
+/// A client that does not trust the server. Both sides report the same failure, each from its own point of view:
+///
+/// ```
+/// # #[cfg(feature = "ring")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use hangup::tls::tokio_rustls::rustls::{ClientConfig, RootCertStore};
+/// use hangup::{CloseReason, MonitoredListener, MonitoredStream, tls};
+/// use std::sync::Arc;
+/// use tokio::net::TcpStream;
+/// # use hangup::tls::tokio_rustls::rustls::{ServerConfig, crypto::ring::default_provider};
+///
+/// # let own = rcgen::generate_simple_self_signed(["localhost".into()])?;
+/// # let server = ServerConfig::builder_with_provider(default_provider().into())
+/// #     .with_safe_default_protocol_versions()?
+/// #     .with_no_client_auth()
+/// #     .with_single_cert(vec![own.cert.der().clone()], own.signing_key.into())?;
+/// # let acceptor = Arc::new(server).into();
+/// let client = ClientConfig::builder_with_provider(default_provider().into())
+///     .with_safe_default_protocol_versions()?
+///     .with_root_certificates(RootCertStore::empty()) // it trusts nobody
+///     .with_no_client_auth();
+/// let connector = Arc::new(client).into();
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let stream = MonitoredStream::<TcpStream>::connect(listener.local_addr()?).await?;
+/// let (accepted, _) = listener.accept().await?;
+/// let (server, client) = tokio::join!(
+///     tls::accept(&acceptor, accepted),
+///     tls::connect(&connector, "localhost".try_into()?, stream),
+/// );
+/// assert_eq!(CloseReason::from(&client.unwrap_err()), CloseReason::Tls);
+/// assert_eq!(CloseReason::from(&server.unwrap_err()), CloseReason::TlsAlert);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "ring"))]
+/// # fn main() {}
 /// ```
 pub async fn connect<S>(
     connector: &TlsConnector,

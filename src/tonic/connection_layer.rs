@@ -26,6 +26,41 @@ use tower_service::Service;
 /// request.extensions_mut().insert(stream.monitor()); // as `ConnectionLayer` does
 /// assert!(!monitor(&request).unwrap().is_closed());
 /// ```
+///
+/// A method that computes for a client that may leave. tonic drops the method's future when the call is cancelled, but not the
+/// thread:
+///
+/// ```
+/// use hangup::{CloseReason, MonitoredStream};
+/// use tonic::{Request, Response, Status};
+///
+/// async fn count(request: Request<u64>) -> Result<Response<u64>, Status> {
+///     let monitor = hangup::tonic::monitor(&request).ok_or(Status::internal("not monitored"))?;
+///     let limit = request.into_inner();
+///     let counting = tokio::task::spawn_blocking(move || {
+///         let counted = (0..limit).take_while(|_| !monitor.probe().is_closed()).count() as u64;
+///         (counted, monitor.close_reason())
+///     });
+///     match counting.await.map_err(|_| Status::internal("panicked"))? {
+///         (_, Some(reason)) => Err(Status::cancelled(reason.to_string())),
+///         (counted, None) => Ok(Response::new(counted)),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let stream = MonitoredStream::unwatched(tokio::io::empty());
+/// let request = |limit| {
+///     let mut request = Request::new(limit);
+///     request.extensions_mut().insert(stream.monitor()); // as `ConnectionLayer` does
+///     request
+/// };
+/// assert_eq!(count(request(1000)).await.unwrap().into_inner(), 1000);
+/// let endless = count(request(u64::MAX));
+/// drop(stream);
+/// assert_eq!(endless.await.unwrap_err().message(), CloseReason::Dropped.to_string());
+/// # }
+/// ```
 pub fn monitor<T>(request: &::tonic::Request<T>) -> Option<Monitor> {
     of_connection(request.extensions())
 }

@@ -84,6 +84,41 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A client that sends everything, half-closes, and then waits for the answer, as `nc -N` does. Both streams allow half-closes,
+/// so the relay passes the FIN on and keeps the way back open:
+///
+/// ```
+/// use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredListener, MonitoredStream, copy_bidirectional};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::{TcpListener, TcpStream};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let config = MonitorConfig::new().half_close(HalfClose::Allow);
+/// let backend = TcpListener::bind("127.0.0.1:0").await?;
+/// let proxy = MonitoredListener::bind("127.0.0.1:0").await?.config(config.clone());
+/// let mut client = TcpStream::connect(proxy.local_addr()?).await?;
+/// let (mut a, _) = proxy.accept().await?;
+/// let connected = TcpStream::connect(backend.local_addr()?).await?;
+/// let mut b = MonitoredStream::with_config(connected, &config)?;
+/// let (mut server, _) = backend.accept().await?;
+/// let relay = tokio::spawn(async move { copy_bidirectional(&mut a, &mut b).await });
+///
+/// client.write_all(b"all of it").await?;
+/// client.shutdown().await?;
+/// let mut request = String::new();
+/// server.read_to_string(&mut request).await?; // to the end that the client has sent
+/// assert_eq!(request, "all of it");
+/// server.write_all(b"the answer").await?;
+/// drop(server);
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await?;
+/// assert_eq!(answer, "the answer");
+/// assert_eq!(relay.await?.b.reason, Some(CloseReason::Finished));
+/// # Ok(())
+/// # }
+/// ```
 pub async fn copy_bidirectional<A, B>(
     a: &mut MonitoredStream<A>,
     b: &mut MonitoredStream<B>,

@@ -132,3 +132,77 @@ async fn every_connection_has_the_options() {
         assert_eq!(options(&stream), none);
     }
 }
+
+/// The options that the user has set on the listener were lost with the first configuration, whether or not it had them.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_listener_gets_its_own_options_back() {
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let own = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(1111))
+        .with_interval(Duration::from_secs(111))
+        .with_retries(11);
+    let socket = SockRef::from(listener.get_ref());
+    socket.set_tcp_keepalive(&own).unwrap();
+    socket.set_tcp_nodelay(true).unwrap();
+    let user_timeout = Some(Duration::from_secs(1));
+    socket.set_tcp_user_timeout(user_timeout).unwrap();
+    socket.set_tcp_notsent_lowat(54_321).unwrap();
+    let expected = (true, user_timeout, Some([1111, 111, 11]), 54_321);
+    assert_eq!(options(listener.get_ref()), expected);
+    let config = MonitorConfig::new()
+        .dead_peer_timeout(Duration::from_secs(64))
+        .unsent_limit(12_345);
+    let listener = listener.config(config).nodelay(false);
+    let client = std::net::TcpStream::connect(address).unwrap();
+    soon("a connection", listener.accept()).await.unwrap();
+    assert_ne!(options(listener.get_ref()), expected);
+    let listener = listener.config(MonitorConfig::new());
+    assert_eq!(options(listener.get_ref()), expected);
+    let another = std::net::TcpStream::connect(address).unwrap();
+    soon("a connection", listener.accept()).await.unwrap();
+    assert_eq!(options(&listener.into_inner()), expected);
+    drop((client, another));
+}
+
+/// A connection that waits while the configuration changes is a copy of the listener with the options of the old one. It had
+/// the old timeout, although the new configuration has none.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_waiting_connection_gets_the_new_configuration() {
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || std::net::TcpStream::connect(address).unwrap();
+    let config = MonitorConfig::new()
+        .dead_peer_timeout(Duration::from_secs(64))
+        .unsent_limit(12_345);
+    let listener = listener.config(config).nodelay(true);
+    let mut clients = vec![connect()];
+    soon("a connection", listener.accept()).await.unwrap();
+    clients.push(connect());
+    clients.push(connect());
+    let changed = listener.config(MonitorConfig::new().unsent_limit(7));
+    let (stream, _) = soon("a connection", changed.accept()).await.unwrap();
+    assert_eq!(options(&stream), (true, None, None, 7));
+    let changed = changed.nodelay(false).config(MonitorConfig::new());
+    let (stream, _) = soon("a connection", changed.accept()).await.unwrap();
+    assert_eq!(options(&stream), (false, None, None, 0));
+}
+
+/// Listeners that share a port may get each other's connections (`tcp_migrate_req` in ip-sysctl), which are copies of the other
+/// one. Such a listener is not changed, and each connection gets its options by itself.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_listener_that_shares_its_port_is_not_changed() {
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    SockRef::from(listener.get_ref())
+        .set_reuse_port(true)
+        .unwrap();
+    let listener = listener.config(MonitorConfig::new().unsent_limit(12_345));
+    let address = listener.local_addr().unwrap();
+    let _client = std::net::TcpStream::connect(address).unwrap();
+    let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+    assert_eq!(options(&stream), (false, None, None, 12_345));
+    assert_eq!(options(listener.get_ref()), (false, None, None, 0));
+}

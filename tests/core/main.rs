@@ -21,6 +21,7 @@ mod delivered;
 #[cfg(unix)] // the bare stream's WSAESHUTDOWN has no kind of std
 mod differential;
 mod direct_io;
+mod duplicates;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod foreign_descriptor;
 mod forwarding;
@@ -48,6 +49,7 @@ mod recorder;
 #[cfg(feature = "test-util")]
 mod scripted;
 mod send_file;
+mod settled;
 mod signal;
 mod split;
 mod split_turns;

@@ -9,6 +9,7 @@ mod acknowledged;
 mod addresses;
 mod after_the_end;
 mod busy_runtime;
+mod crowd;
 mod ends;
 #[cfg(feature = "json")]
 mod json;

@@ -121,6 +121,46 @@ async fn a_reply_that_counts_does_not_confirm_the_next_message() {
     important.await.unwrap();
 }
 
+/// For each message that was dropped without a reply the outbox remembers a place, and for no more than its capacity. An
+/// important message that expired beyond that stayed, and when the connection was lost, the search for the next message to
+/// write called itself for it until the stack was used up; with priorities it went on for ever.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_kept_beyond_its_time_ends_with_the_connection() {
+    for priority in [None, Some(1)] {
+        let (connect, mut wire) = wire();
+        let mut builder = Outbox::builder(connect, LinesCodec::new)
+            .confirm(Confirm::by_number(LinesCodec::new, |_: String| {
+                Some(Processed::Oldest(1))
+            }))
+            .capacity(1000, 1);
+        if let Some(priority) = priority {
+            builder = builder.ordering_key(|_| 0).priority(move |_| priority);
+        }
+        let outbox = builder.spawn().unwrap();
+        let ttl = Duration::from_millis(500);
+        let best_effort = Importance::BestEffort { ttl };
+        let fleeting = outbox.send_with("fleeting", best_effort).await.unwrap();
+        let mut peer = wire.accept().await;
+        assert_eq!(line(&mut peer).await, "fleeting");
+        let error = fleeting.await.unwrap_err();
+        assert_eq!(*error.reason(), UndeliveredReason::Unconfirmed);
+
+        let important = Importance::important_for(ttl);
+        let kept = outbox.send_with("kept", important).await.unwrap();
+        assert_eq!(line(&mut peer).await, "kept");
+        tokio::time::sleep(2 * ttl).await;
+        assert_eq!(outbox.status().queued, 1);
+        drop(peer);
+        let error = kept.await.unwrap_err();
+        assert_eq!(*error.reason(), UndeliveredReason::Unconfirmed);
+        let next = outbox.send("next").await.unwrap();
+        let mut peer = wire.accept().await;
+        assert_eq!(line(&mut peer).await, "next");
+        peer.send("ok").await.unwrap();
+        next.await.unwrap();
+    }
+}
+
 /// Bytes that the decoder refuses, or on which it panics, cost the connection and nothing else.
 struct Picky(LinesCodec);
 

@@ -1,10 +1,10 @@
-//! A waker that panics, such as one of an executor that is gone, harms nobody else.
+//! A waker that panics, such as one of an executor that is gone, harms nobody else; nor does one that owns a task.
 
 use crate::memory_store::MemoryStore;
 use crate::support::within;
 use crate::wire::{confirm_all, outbox};
 use bytes::Bytes;
-use hangup::outbox::Store;
+use hangup::outbox::{Outbox, Store};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -80,4 +80,47 @@ async fn wakers_that_panic_are_passed_over() {
     assert!(report.is_complete() && report.is_store_closed());
     assert_eq!(peer.await.unwrap(), ["1 a", "2 b", "3 c"]);
     assert!(store.numbers().is_empty());
+}
+
+/// As the waker of a plain executor, which owns its task, and so what the task holds.
+struct Owns(#[expect(dead_code, reason = "its drop counts")] Outbox<String>);
+
+impl Wake for Owns {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// The outbox dropped a waker under its lock when another one took its place, or the call ended. If that was the last one of
+/// a task with a handle of the outbox, the drop of the handle waited for the lock, which its own thread held.
+#[test]
+fn wakers_that_own_a_handle_are_dropped_without_the_lock() {
+    let (done, finished) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (builder, _wire) = outbox();
+            let outbox = builder.capacity(1000, 1).spawn().unwrap();
+            let poll = |future: Pin<&mut dyn Future<Output = ()>>| {
+                let waker = Waker::from(Arc::new(Owns(outbox.clone())));
+                assert!(future.poll(&mut Context::from_waker(&waker)).is_pending());
+            };
+            let receipt = outbox.send("1 a".to_string()).await.unwrap();
+            let mut receipt = Box::pin(async { drop(receipt.await) });
+            let mut send = Box::pin(async { drop(outbox.send("2 b".to_string()).await) });
+            for _ in 0..2 {
+                poll(receipt.as_mut());
+                poll(send.as_mut());
+            }
+            drop(send);
+            drop(receipt);
+            let mut shutdown = Box::pin(async { drop(outbox.shutdown(Duration::ZERO).await) });
+            poll(shutdown.as_mut());
+            within(shutdown).await;
+        });
+        done.send(()).unwrap();
+    });
+    finished
+        .recv_timeout(Duration::from_secs(30))
+        .expect("nothing waits for itself");
+    thread.join().unwrap();
 }

@@ -1,9 +1,7 @@
-//! When the outbox connects and gives up, and the limits of a connection.
+//! When the outbox connects, and when it gives up.
 
 use super::Builder;
-use crate::outbox::engine::on_unsendable::OnUnsendable;
 use crate::outbox::message::Message;
-use crate::outbox::unsendable::{Unsendable, UnsendableAction};
 use std::io;
 use std::time::Duration;
 
@@ -16,18 +14,38 @@ impl<T: Message> Builder<T> {
     /// counts in milliseconds. An iterator that panics is replaced by the default.
     ///
     /// ```
-    /// use hangup::outbox::{Backoff, Outbox};
+    /// use hangup::outbox::{Backoff, Outbox, UndeliveredReason};
+    /// use std::io::ErrorKind;
     /// use std::time::Duration;
     /// use tokio::net::TcpStream;
+    /// use tokio::time::Instant;
     /// use tokio_util::codec::LinesCodec;
     ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .backoff(Backoff::exponential(Duration::from_millis(50), Duration::from_secs(2)).unwrap())
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (attempt, mut attempts) = tokio::sync::mpsc::unbounded_channel();
+    /// let connect = move || {
+    ///     let _ = attempt.send(Instant::now());
+    ///     async { Err::<TcpStream, _>(ErrorKind::ConnectionRefused.into()) }
+    /// };
+    /// // Any delays that can be repeated: here two, so the third attempt is the last one.
+    /// let outbox = Outbox::builder(connect, LinesCodec::new)
+    ///     .backoff([Duration::from_secs(1), Duration::from_secs(5)])
     ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
+    /// let receipt = outbox.send("door opened").await?;
+    /// let error = receipt.await.unwrap_err();
+    /// assert!(matches!(error.reason(), UndeliveredReason::GaveUp(_)));
+    /// let mut times = Vec::new();
+    /// attempts.recv_many(&mut times, 10).await;
+    /// let delays: Vec<_> = times.windows(2).map(|two| (two[1] - two[0]).as_secs_f64().round()).collect();
+    /// assert_eq!(delays, [1.0, 5.0]);
+    ///
+    /// // The default, with other limits.
+    /// let backoff = Backoff::exponential(Duration::from_millis(50), Duration::from_secs(2))?;
+    /// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    ///     .backoff(backoff)
+    ///     .spawn()?;
+    /// # drop(outbox);
     /// # Ok(())
     /// # }
     /// ```
@@ -49,18 +67,38 @@ impl<T: Message> Builder<T> {
     /// load balancer without a back end sends it too.
     ///
     /// ```
-    /// use hangup::outbox::Outbox;
+    /// use hangup::MonitoredStream;
+    /// use hangup::outbox::{Confirm, Outbox, Processed};
     /// use std::time::Duration;
-    /// use tokio::net::TcpStream;
+    /// use tokio::sync::mpsc;
+    /// use tokio::time::{Instant, sleep};
     /// use tokio_util::codec::LinesCodec;
     ///
-    /// # #[tokio::main(flavor = "current_thread")]
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    /// // Each attempt makes a pipe in memory, and gives the peer's end to this program.
+    /// let (accept, mut accepted) = mpsc::unbounded_channel();
+    /// let connect = move || {
+    ///     let (ours, theirs) = tokio::io::duplex(1024);
+    ///     let _ = accept.send(theirs);
+    ///     async { Ok::<_, std::io::Error>(MonitoredStream::unwatched(ours)) }
+    /// };
+    /// let ok = |reply: String| (reply == "ok").then_some(Processed::Oldest(1));
+    /// let outbox = Outbox::<String>::builder(connect, LinesCodec::new)
+    ///     .confirm(Confirm::by_number(LinesCodec::new, ok))
+    ///     .backoff([1, 60, 60].map(Duration::from_secs))
     ///     .reset_backoff_after(Duration::from_secs(30))
     ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
+    /// let mut peer = accepted.recv().await.unwrap();
+    /// // How long the connection lasts, and the delay after it.
+    /// for (lasts, delay) in [(0, 1.0), (29, 60.0), (31, 1.0)] {
+    ///     sleep(Duration::from_secs(lasts)).await;
+    ///     drop(peer);
+    ///     let lost = Instant::now();
+    ///     peer = accepted.recv().await.unwrap();
+    ///     assert_eq!(lost.elapsed().as_secs_f64().round(), delay);
+    /// }
+    /// # drop(outbox);
     /// # Ok(())
     /// # }
     /// ```
@@ -134,17 +172,28 @@ impl<T: Message> Builder<T> {
     ///
     /// ```
     /// use hangup::outbox::Outbox;
+    /// use std::io;
     /// use std::time::Duration;
     /// use tokio::net::TcpStream;
+    /// use tokio::sync::mpsc;
+    /// use tokio::time::Instant;
     /// use tokio_util::codec::LinesCodec;
     ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> io::Result<()> {
+    /// let (attempt, mut attempts) = mpsc::unbounded_channel();
+    /// let connect = move || {
+    ///     let _ = attempt.send(Instant::now());
+    ///     std::future::pending::<io::Result<TcpStream>>() // the host drops all packets
+    /// };
+    /// let outbox = Outbox::<String>::builder(connect, LinesCodec::new)
     ///     .connect_timeout(Duration::from_secs(3))
+    ///     .backoff([Duration::from_secs(1); 5])
     ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
+    /// let first = attempts.recv().await.unwrap();
+    /// let second = attempts.recv().await.unwrap();
+    /// assert_eq!((second - first).as_secs_f64().round(), 4.0); // the limit, and the delay
+    /// # drop(outbox);
     /// # Ok(())
     /// # }
     /// ```
@@ -162,154 +211,25 @@ impl<T: Message> Builder<T> {
     ///
     /// ```
     /// use hangup::outbox::Outbox;
+    /// use std::io::ErrorKind;
     /// use std::time::Duration;
     /// use tokio::net::TcpStream;
     /// use tokio_util::codec::LinesCodec;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .dead_peer_timeout(Duration::from_secs(60))
-    ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
+    /// let builder = || Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new);
+    /// let outbox = builder().dead_peer_timeout(Duration::from_secs(60)).spawn()?;
+    ///
+    /// // The system's timers count in seconds, and need four of them.
+    /// let error = builder().dead_peer_timeout(Duration::from_secs(1)).spawn().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// # drop(outbox);
     /// # Ok(())
     /// # }
     /// ```
     pub fn dead_peer_timeout(mut self, within: impl Into<Option<Duration>>) -> Self {
         self.settings.dead_peer_timeout = within.into();
-        self
-    }
-
-    /// Replaces a connection that has unconfirmed messages if nothing was written or confirmed for this long. Default: no
-    /// limit. [`spawn`](Self::spawn) refuses zero.
-    ///
-    /// For a peer whose program hangs while its kernel still acknowledges.
-    ///
-    /// ```
-    /// use hangup::outbox::Outbox;
-    /// use std::time::Duration;
-    /// use tokio::net::TcpStream;
-    /// use tokio_util::codec::LinesCodec;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .ack_timeout(Duration::from_secs(5))
-    ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn ack_timeout(mut self, within: impl Into<Option<Duration>>) -> Self {
-        self.settings.limits.ack_timeout = within.into();
-        self
-    }
-
-    /// The largest size of an incomplete reply, in bytes. Default: 1 MiB. A longer reply ends the connection. Bytes that
-    /// the decoder keeps itself do not count.
-    ///
-    /// ```
-    /// use hangup::outbox::Outbox;
-    /// use tokio::net::TcpStream;
-    /// use tokio_util::codec::LinesCodec;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .max_reply(128)
-    ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn max_reply(mut self, bytes: usize) -> Self {
-        self.settings.limits.max_reply = bytes;
-        self
-    }
-
-    /// Sets a message aside as [`Unsendable`] after this many connections have ended while it was the only
-    /// unconfirmed one. Default: no limit. Then a message on which the peer always closes blocks all later messages.
-    ///
-    /// If two connections in a row end with the same message as the oldest unconfirmed one, the next connection carries
-    /// that message alone, so that no other message is blamed. The peer must therefore confirm a message without waiting
-    /// for more. Connections that ended because of the network do not count. [`spawn`](Self::spawn) refuses zero.
-    ///
-    /// ```
-    /// use hangup::outbox::Outbox;
-    /// use tokio::net::TcpStream;
-    /// use tokio_util::codec::LinesCodec;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .max_attempts(5)
-    ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.settings.limits.max_attempts = Some(attempts);
-        self
-    }
-
-    /// Sets a handler for messages that cannot be sent, see [`Unsendable`]. It decides whether the store keeps the
-    /// message. Default: the store keeps it as a dead letter.
-    /// [`OutboxStatus::unsendable`](crate::outbox::OutboxStatus::unsendable) counts these messages.
-    ///
-    /// The handler is called by [`spawn`](Self::spawn), by the outbox's task, and by the thread that calls the
-    /// store. It must not block.
-    ///
-    /// ```
-    /// use hangup::outbox::{UnsendableAction, Outbox};
-    /// use tokio::net::TcpStream;
-    /// use tokio_util::codec::LinesCodec;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .on_unsendable(|letter| {
-    ///         eprintln!("message {}: {}", letter.number(), letter.reason());
-    ///         UnsendableAction::Discard
-    ///     })
-    ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn on_unsendable(
-        mut self,
-        handler: impl FnMut(Unsendable<T>) -> UnsendableAction + Send + 'static,
-    ) -> Self {
-        self.settings.unsendable = Some(OnUnsendable(Box::new(handler)));
-        self
-    }
-
-    /// How long the outbox continues to deliver after its last handle is dropped. Default: 10 s.
-    ///
-    /// ```
-    /// use hangup::outbox::Outbox;
-    /// use std::time::Duration;
-    /// use tokio::net::TcpStream;
-    /// use tokio_util::codec::LinesCodec;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .linger(Duration::ZERO)
-    ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn linger(mut self, linger: Duration) -> Self {
-        self.settings.linger = linger;
         self
     }
 }

@@ -4,6 +4,7 @@
 
 mod connections;
 mod durable;
+mod limits;
 mod queue;
 
 use crate::outbox::confirm::Confirm;

@@ -64,17 +64,36 @@ impl<T: Message> Builder<T> {
     /// For a peer that has such a limit, as with MQTT's Receive Maximum. [`spawn`](Self::spawn) refuses zero.
     ///
     /// ```
-    /// use hangup::outbox::Outbox;
-    /// use tokio::net::TcpStream;
-    /// use tokio_util::codec::LinesCodec;
+    /// use futures::{SinkExt, StreamExt};
+    /// use hangup::MonitoredStream;
+    /// use hangup::outbox::{Confirm, Outbox, Processed};
+    /// use std::time::Duration;
+    /// use tokio::sync::mpsc;
+    /// use tokio::time::timeout;
+    /// use tokio_util::codec::{Framed, LinesCodec};
     ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let outbox = Outbox::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .in_flight(20)
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (accept, mut accepted) = mpsc::unbounded_channel();
+    /// # let connect = move || {
+    /// #     let (ours, theirs) = tokio::io::duplex(1024);
+    /// #     let _ = accept.send(theirs);
+    /// #     async { Ok::<_, std::io::Error>(MonitoredStream::unwatched(ours)) }
+    /// # };
+    /// let ok = |reply: String| (reply == "ok").then_some(Processed::Oldest(1));
+    /// let outbox = Outbox::builder(connect, LinesCodec::new)
+    ///     .confirm(Confirm::by_number(LinesCodec::new, ok))
+    ///     .in_flight(1)
     ///     .spawn()?;
-    /// outbox.send("door opened").await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
+    /// drop(outbox.send("door opened").await?);
+    /// drop(outbox.send("door closed").await?);
+    ///
+    /// let mut peer = Framed::new(accepted.recv().await.unwrap(), LinesCodec::new());
+    /// assert_eq!(peer.next().await.unwrap()?, "door opened");
+    /// // The second message is not written before the first one is confirmed.
+    /// assert!(timeout(Duration::from_secs(60), peer.next()).await.is_err());
+    /// peer.send("ok").await?;
+    /// assert_eq!(peer.next().await.unwrap()?, "door closed");
     /// # Ok(())
     /// # }
     /// ```
@@ -94,18 +113,32 @@ impl<T: Message> Builder<T> {
     ///
     /// ```
     /// use hangup::outbox::Outbox;
-    /// use tokio::net::TcpStream;
+    /// use std::time::Duration;
+    /// use tokio::io::AsyncReadExt;
+    /// use tokio::net::{TcpListener, TcpStream};
     /// use tokio_util::codec::LinesCodec;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # let peer = tokio::spawn(async move {
+    /// #     let mut lines = String::new();
+    /// #     listener.accept().await?.0.read_to_string(&mut lines).await?;
+    /// #     Ok::<_, std::io::Error>(lines)
+    /// # });
     /// // Messages like "door7 opened": those of one door keep their order.
-    /// let outbox = Outbox::<String>::builder(|| TcpStream::connect("127.0.0.1:9"), LinesCodec::new)
-    ///     .ordering_key(|message| message.split(' ').next().map(str::to_owned))
-    ///     .priority(|message| if message.ends_with("forced") { 1 } else { 0 })
-    ///     .spawn()?;
-    /// outbox.send("door7 opened".to_owned()).await.unwrap();
-    /// assert_eq!(outbox.status().queued, 1);
+    /// let (outbox, task) = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new)
+    ///     .ordering_key(|message: &&str| message.split(' ').next())
+    ///     .priority(|message: &&str| u8::from(message.ends_with("forced")))
+    ///     .build()?;
+    /// for message in ["door8 opened", "door7 opened", "door7 forced", "door8 closed"] {
+    ///     drop(outbox.send(message).await?);
+    /// }
+    /// tokio::spawn(task); // it begins to write now
+    /// outbox.shutdown(Duration::from_secs(10)).await;
+    /// # #[cfg(target_os = "linux")]
+    /// assert_eq!(peer.await??, "door7 opened\ndoor7 forced\ndoor8 opened\ndoor8 closed\n");
     /// # Ok(())
     /// # }
     /// ```

@@ -179,15 +179,20 @@ impl<T: Message> OutboxShared<T> {
                 return Poll::Pending;
             };
             let mut deferred = Deferred::new();
+            // Dropped without the lock, as in `poll_receipt`.
+            let mut replaced = None;
             let accepted = {
                 let mut core = self.lock();
                 let room = match for_store {
                     true => core.store_room(),
                     false => core.room(),
                 };
-                let turn = core
-                    .waiters(for_store)
-                    .poll(waiting.ticket, room, || cx.waker().clone());
+                let turn = core.waiters(for_store).poll(
+                    waiting.ticket,
+                    room,
+                    || cx.waker().clone(),
+                    &mut replaced,
+                );
                 match core.phase.refused() {
                     None if !turn => {
                         message = Some(next);
@@ -259,10 +264,11 @@ impl<'a, T: Message> Waiting<'a, T> {
 impl<T: Message> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         let mut deferred = Deferred::new();
+        let waker;
         {
             let mut core = self.shared.lock();
             let waiters = core.waiters(self.for_store);
-            waiters.leave(self.ticket);
+            waker = waiters.leave(self.ticket);
             if !waiters.is_empty() {
                 core.now = self.shared.nanos(Instant::now());
                 core.room_changed(&mut deferred);
@@ -270,6 +276,7 @@ impl<T: Message> Drop for Waiting<'_, T> {
                 deferred.wakers().extend(core.task.waker.take());
             }
         }
+        drop(waker);
         deferred.run();
     }
 }

@@ -24,10 +24,15 @@ impl<T: Message> OutboxShared<T> {
         if let Some(reason) = core.phase.undelivered() {
             let message = message.clone();
             core.buffer.forget_receipt(number);
-            core.backlog.receipts.remove(&number);
+            let on_disk = core.backlog.receipts.remove(&number);
+            drop(core);
+            drop(on_disk);
             return Poll::Ready(Err(UndeliveredError::new(message, reason)));
         }
-        core.receipts.insert(number, cx.waker().clone());
+        let replaced = core.receipts.insert(number, cx.waker().clone());
+        drop(core);
+        // Not under the lock: a waker may own a task, and the task a handle of this outbox.
+        drop(replaced);
         Poll::Pending
     }
 

@@ -84,18 +84,25 @@ impl<W> WaitQueue<W> {
         ticket
     }
 
-    /// A sender stops waiting.
-    pub(crate) fn leave(&mut self, ticket: u64) {
-        let left = self
-            .place(ticket)
-            .and_then(|place| self.waiters.remove(place));
-        if left.is_some_and(|waiter| waiter.turn != Turn::Passed) {
+    /// A sender stops waiting. Returns its waker, for the caller to drop.
+    pub(crate) fn leave(&mut self, ticket: u64) -> Option<W> {
+        let place = self.place(ticket)?;
+        let left = self.waiters.remove(place)?;
+        if left.turn != Turn::Passed {
             self.competing -= 1;
         }
+        left.waker
     }
 
-    /// Polls a sender: returns whether it may take its room now. If not, its waker is kept for the next grant.
-    pub(crate) fn poll(&mut self, ticket: u64, mut room: Room, waker: impl FnOnce() -> W) -> bool {
+    /// Polls a sender: returns whether it may take its room now. If not, its waker is kept for the next grant, and the one
+    /// before goes to `replaced`.
+    pub(crate) fn poll(
+        &mut self,
+        ticket: u64,
+        mut room: Room,
+        waker: impl FnOnce() -> W,
+        replaced: &mut Option<W>,
+    ) -> bool {
         let Some(place) = self.place(ticket) else {
             return false;
         };
@@ -121,7 +128,7 @@ impl<W> WaitQueue<W> {
             self.competing += 1;
         }
         waiter.turn = Turn::Queued;
-        waiter.waker = Some(waker());
+        *replaced = waiter.waker.replace(waker());
         false
     }
 

@@ -234,6 +234,31 @@ pub trait Store: Send + 'static {
     /// The outbox calls it for a message that it has set aside as [`Unsendable`](crate::outbox::Unsendable), unless the handler
     /// of [`on_unsendable`](crate::outbox::Builder::on_unsendable) discards it. `reason` is a text for an operator. The change
     /// has to be atomic: after a crash the message is either kept or a dead letter, and never both or neither.
+    ///
+    /// ```
+    /// # #[cfg(feature = "durable")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{DiskStore, Fsync, Store};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("hangup-bury-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let path = directory.join("outbox");
+    /// let mut store = DiskStore::open(&path, Fsync::Each)?;
+    /// store.append(&[(0, Bytes::from("door 99 opened")), (1, Bytes::from("door 7 opened"))])?;
+    /// store.bury(0, "unknown door")?;
+    /// drop(store); // or a crash
+    ///
+    /// let mut store = DiskStore::open(&path, Fsync::Each)?;
+    /// assert_eq!(store.recover()?, [(1, Bytes::from("door 7 opened"))]);
+    /// assert_eq!(store.dead_letters()?.len(), 1);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "durable"))]
+    /// # fn main() {}
+    /// ```
     fn bury(&mut self, number: u64, reason: &str) -> io::Result<()> {
         let _ = (number, reason);
         Err(io::ErrorKind::Unsupported.into())
@@ -244,6 +269,33 @@ pub trait Store: Send + 'static {
     /// # Errors
     ///
     /// If they cannot be read.
+    ///
+    /// To list them for an operator:
+    ///
+    /// ```
+    /// # #[cfg(feature = "durable")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use bytes::Bytes;
+    /// use hangup::outbox::{DeadLetter, DiskStore, Fsync, Store};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("hangup-letters-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let mut store = DiskStore::open(directory.join("outbox"), Fsync::Each)?;
+    /// store.append(&[(7, Bytes::from("door 99 opened"))])?;
+    /// store.bury(7, "unknown door")?;
+    /// let lines: Vec<String> = store.dead_letters()?.iter().map(describe).collect();
+    /// assert_eq!(lines, ["7: unknown door (14 bytes)"]);
+    ///
+    /// fn describe(letter: &DeadLetter) -> String {
+    ///     format!("{}: {} ({} bytes)", letter.number(), letter.reason(), letter.message().len())
+    /// }
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "durable"))]
+    /// # fn main() {}
+    /// ```
     fn dead_letters(&mut self) -> io::Result<Vec<DeadLetter>> {
         Ok(Vec::new())
     }

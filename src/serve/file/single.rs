@@ -132,6 +132,45 @@ impl<P: Into<PathBuf>> From<(File, P)> for FileSource {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A download under a name of its own. The file's own name, and a type that browsers do not show, come from the program:
+///
+/// ```
+/// use axum::{Router, extract::Request, routing::get};
+/// use hangup::MonitoredListener;
+/// use hangup::serve::{file, serve};
+/// use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+/// use http::HeaderValue;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let path = std::env::temp_dir().join(format!("hangup-download-{}", std::process::id()));
+/// # std::fs::write(&path, "a,b\n1,2\n")?;
+/// # let stored = path.clone();
+/// let export = async move |request: Request| {
+///     let mut response = file(&request, stored).await;
+///     if response.status().is_success() {
+///         let headers = response.headers_mut();
+///         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+///         let name = HeaderValue::from_static("attachment; filename=\"export.csv\"");
+///         headers.insert(CONTENT_DISPOSITION, name); // RFC 6266
+///     }
+///     response
+/// };
+/// let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// tokio::spawn(serve(listener, Router::new().route("/export", get(export))).into_future());
+///
+/// let mut client = tokio::net::TcpStream::connect(address).await?;
+/// client.write_all(b"GET /export HTTP/1.0\r\n\r\n").await?;
+/// let mut response = String::new();
+/// client.read_to_string(&mut response).await?;
+/// assert!(response.contains("content-disposition: attachment; filename=\"export.csv\"\r\n"));
+/// assert!(response.ends_with("a,b\n1,2\n"));
+/// # std::fs::remove_file(&path)
+/// # }
+/// ```
 pub fn file<B>(
     request: &Request<B>,
     source: impl Into<FileSource>,

@@ -73,6 +73,30 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// The replies count messages, so those that were dropped are remembered, up to a limit. A message that was kept beyond
+    /// it after its time, and was to be written again, was searched for without end.
+    #[test]
+    fn replies_that_count_do_as_the_model(
+        operations in vec(any::<(u8, u8, u8)>(), 0..200),
+        max_len in 1_usize..6,
+        with_priorities in any::<bool>(),
+    ) {
+        let mut pair = Pair::new(10_000, max_len);
+        if with_priorities {
+            pair.prioritize();
+        }
+        for operation in operations {
+            pair.run(match Operation::new(operation) {
+                named if named.names() => Operation::Wait(operation.1),
+                operation => operation,
+            });
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(4))]
 
     /// Enough messages for many blocks.
@@ -130,7 +154,7 @@ fn a_sender_that_does_not_take_its_room_is_passed_over() {
     let [first, second, third] = [10, 10, 10].map(|size| queue.enter(size));
     let none = (0, 0);
     for (ticket, name) in [(first, 'a'), (second, 'b'), (third, 'c')] {
-        assert!(!queue.poll(ticket, none, || name));
+        assert!(!queue.poll(ticket, none, || name, &mut None));
     }
     let granted = |queue: &mut WaitQueue<char>, room, now| {
         let mut wake = Vec::new();
@@ -139,19 +163,19 @@ fn a_sender_that_does_not_take_its_room_is_passed_over() {
     };
     assert_eq!(granted(&mut queue, (15, 9), 0), ['a']);
     // The room is the first one's, and not the second one's.
-    assert!(!queue.poll(second, (15, 9), || 'b'));
+    assert!(!queue.poll(second, (15, 9), || 'b', &mut None));
     assert_eq!(granted(&mut queue, (20, 9), 1), ['b']);
     assert!(!queue.pass_on(19, 20));
     assert!(queue.pass_on(20, 20));
     assert!(queue.is_contended());
-    assert!(queue.poll(second, (10, 9), || 'b'));
+    assert!(queue.poll(second, (10, 9), || 'b', &mut None));
     queue.leave(second);
     assert_eq!(granted(&mut queue, (10, 9), 30), ['c']);
     // The first one comes back, finds no room, and is the first one again.
-    assert!(!queue.poll(first, (0, 9), || 'a'));
+    assert!(!queue.poll(first, (0, 9), || 'a', &mut None));
     assert_eq!(granted(&mut queue, (10, 9), 40), ['a']);
-    assert!(!queue.poll(third, (10, 9), || 'c'));
-    assert!(queue.poll(first, (10, 9), || 'a'));
+    assert!(!queue.poll(third, (10, 9), || 'c', &mut None));
+    assert!(queue.poll(first, (10, 9), || 'a', &mut None));
     for ticket in [first, third] {
         queue.leave(ticket);
     }
@@ -185,11 +209,11 @@ fn a_sender_waits_for_all_that_came_before_it() {
     let mut queue = WaitQueue::new();
     let [granted, large, small] = [10, 10, 1].map(|size| queue.enter(size));
     for ticket in [granted, large] {
-        assert!(!queue.poll(ticket, (0, 0), || ()));
+        assert!(!queue.poll(ticket, (0, 0), || (), &mut None));
     }
     queue.grant((11, 9), 0, &mut Vec::new());
-    assert!(!queue.poll(small, (11, 9), || ()));
-    assert!(queue.poll(granted, (11, 9), || ()));
+    assert!(!queue.poll(small, (11, 9), || (), &mut None));
+    assert!(queue.poll(granted, (11, 9), || (), &mut None));
 }
 
 /// Best effort between important messages leaves gaps in the numbers of a store. After a restart each message took a

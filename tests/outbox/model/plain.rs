@@ -122,6 +122,14 @@ impl Operation {
             _ => Self::Cut,
         }
     }
+
+    /// Whether it is a reply that names messages.
+    pub fn names(&self) -> bool {
+        matches!(
+            self,
+            Self::Acknowledge(_) | Self::One(_) | Self::UpTo(_) | Self::Reject(_)
+        )
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 
 use super::super::block::Block;
 use super::{Buffer, Ids, Outcome, Settled};
+use std::collections::BTreeSet;
 
 impl<T> Buffer<T> {
     /// Confirms all messages that were written before this position.
@@ -61,9 +62,9 @@ impl<T> Buffer<T> {
                 (Some((position, number)), Some(&gone)) if position < gone => {
                     self.settle(number, Outcome::Confirmed, settle);
                 }
-                _ => {
-                    self.gone.pop_first();
-                }
+                _ => self.free_gone(|gone| {
+                    gone.pop_first();
+                }),
             }
         }
     }
@@ -122,7 +123,7 @@ impl<T> Buffer<T> {
     fn peer_names(&mut self) {
         if !self.named {
             self.named = true;
-            self.gone.clear();
+            self.free_gone(BTreeSet::clear);
         }
     }
 

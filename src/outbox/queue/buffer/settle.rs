@@ -3,6 +3,7 @@
 use super::super::block::Block;
 use super::settled::{Outcome, Settled};
 use super::{Buffer, Ids};
+use std::collections::BTreeSet;
 
 impl<T> Buffer<T> {
     /// Settles the expired messages.
@@ -31,6 +32,14 @@ impl<T> Buffer<T> {
         for (number, outcome) in expired {
             self.drop_unanswered(number, outcome, settle);
         }
+    }
+
+    /// Frees places of `gone`. What [`expire`](Self::expire) has kept for the lack of one may expire now.
+    pub(super) fn free_gone(&mut self, free: impl FnOnce(&mut BTreeSet<u64>)) {
+        if self.gone.len() >= self.max_len {
+            self.earliest = 0;
+        }
+        free(&mut self.gone);
     }
 
     /// When [`expire`](Self::expire) may next find a message. It may be early, but never late.

@@ -3,6 +3,7 @@
 use super::super::block::Block;
 use super::Buffer;
 use super::settled::{Outcome, Settled};
+use std::collections::BTreeSet;
 
 /// A message to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +149,7 @@ impl<T> Buffer<T> {
         for number in lost {
             self.settle(number, Outcome::Unconfirmed, settle);
         }
-        self.gone.clear();
+        self.free_gone(BTreeSet::clear);
         self.written = 0;
         match &mut self.order {
             None => self.cursor = self.first().unwrap_or(self.tail).min(cursor),
