@@ -6,6 +6,8 @@
 mod beside_nginx;
 mod client;
 mod control_frames;
+#[cfg(unix)]
+mod corpus;
 mod drain;
 mod extremes;
 mod files;
@@ -15,6 +17,8 @@ mod grpc;
 mod http2;
 mod limits;
 mod linger;
+#[cfg(unix)]
+mod oracle;
 mod property;
 #[cfg(unix)]
 mod signals;

@@ -10,8 +10,6 @@
 //! * Another coding comes only if the client accepts it and the original is there.
 //! * A HEAD has no body, and the fields of the GET.
 
-#![no_main]
-
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use hangup::serve::{FileBody, FolderResponse, ServeFolder};
@@ -22,7 +20,6 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
-use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::poll_fn;
@@ -34,8 +31,9 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 
+/// A request, and how the folder is served.
 #[derive(Arbitrary, Debug)]
-struct Input {
+pub(crate) struct Input {
     method: Verb,
     path: Vec<Piece>,
     query: Option<String>,
@@ -607,7 +605,8 @@ fn check(input: &Input, asked: &Request<()>, response: Response<FileBody>) {
     assert!(headers.contains_key(LAST_MODIFIED));
 }
 
-fuzz_target!(|input: Input| {
+/// Asks, and checks the response.
+pub(crate) fn run(input: &Input) {
     let mut uri = b"/".to_vec();
     for piece in input.path.iter().take(12) {
         piece.push(&mut uri);
@@ -630,7 +629,7 @@ fuzz_target!(|input: Input| {
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.uri_mut() = uri;
-    (*request.headers_mut(), _) = fields(&input, length);
-    let response = ask(&input, &request);
-    check(&input, &request, response);
-});
+    (*request.headers_mut(), _) = fields(input, length);
+    let response = ask(input, &request);
+    check(input, &request, response);
+}

@@ -7,8 +7,6 @@
 //! * What a client asks for is text on the page and never a part of it: the page has the same elements and attributes as
 //!   after a harmless request. In a log it is one line, without control characters.
 
-#![no_main]
-
 use arbitrary::Arbitrary;
 use axum::Router;
 use axum::body::Body;
@@ -20,7 +18,6 @@ use hangup::MonitoredStream;
 use hangup::axum::Peer;
 use hangup_dashboard::{Dashboard, Token, record};
 use http_body::Body as _;
-use libfuzzer_sys::fuzz_target;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -28,8 +25,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 use tokio::runtime::{Builder, Runtime};
 use tower_service::Service;
 
+/// Requests that the dashboard shows, and requests to it.
 #[derive(Arbitrary, Debug)]
-struct Input {
+pub(crate) struct Input {
     /// Below another router, at `/a/dashboard`.
     is_nested: bool,
     is_protected: bool,
@@ -82,7 +80,7 @@ enum Secret {
     Name,
     Cut(u8),
     Bytes(Vec<u8>),
-    Many(Vec<Secret>),
+    Many(Vec<Self>),
 }
 
 const TOKEN: &str = "correct-horse-battery-staple";
@@ -294,7 +292,8 @@ async fn check(input: &Input, ask: &Ask, dashboard: &Dashboard) {
     }
 }
 
-fuzz_target!(|input: Input| {
+/// Asks, and checks the responses.
+pub(crate) fn run(input: &Input) {
     RUNTIME.block_on(async {
         let (dashboard, lines) = recorded(&input.shown, false).await;
         let (harmless, _) = recorded(&input.shown, true).await;
@@ -306,8 +305,8 @@ fuzz_target!(|input: Input| {
             assert!(!line.chars().any(char::is_control), "{line:?}");
         }
         for ask in input.asks.iter().take(4) {
-            check(&input, ask, &dashboard).await;
+            check(input, ask, &dashboard).await;
         }
         dashboard.drain();
     });
-});
+}
