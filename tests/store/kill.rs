@@ -127,10 +127,8 @@ fn sender() {
         let round = round.parse().unwrap();
         for count in (0..).step_by(4) {
             let send = |more| outbox.send(message(id(round, count + more)));
-            // Four at once, so that they share a commit now and then; polled in this order. Unconstrained, because a send that finds
-            // tokio's budget used up yields, and then the next ones are accepted before it.
-            let sends = async { tokio::join!(biased; send(0), send(1), send(2), send(3)) };
-            let receipts = tokio::task::unconstrained(sends).await;
+            // Four at once, so that they share a commit now and then; polled in this order.
+            let receipts = tokio::join!(biased; send(0), send(1), send(2), send(3));
             drop(receipts.0.unwrap());
             drop(receipts.1.unwrap());
             drop(receipts.2.unwrap());
