@@ -51,7 +51,7 @@ struct Args {
     /// Notice from failed writes alone that a client has left, as without `hangup`
     #[arg(long)]
     naive: bool,
-    /// End after N clients
+    /// End after N clients. By default it runs until it is stopped
     #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
     clients: u64,
 }

@@ -36,10 +36,10 @@ use tokio_util::codec::{Decoder, Encoder};
 /// Standard error shows the state of the link.
 #[derive(Parser, Clone)]
 struct Options {
-    /// The broker
+    /// The address of the broker
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1883")]
     broker: String,
-    /// Where to publish
+    /// The topic to publish to
     #[arg(long, default_value = "hangup/lines")]
     topic: String,
     /// The name of the session: one that no other client of the broker has

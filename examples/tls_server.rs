@@ -61,7 +61,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 1024,
           value_parser = clap::value_parser!(u32).range(1..))]
     handshakes: u32,
-    /// End after N clients; one whose handshake fails is one too
+    /// End after N clients, counting those whose handshake fails. By default it runs until it is stopped
     #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
     clients: u64,
 }

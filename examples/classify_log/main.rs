@@ -30,16 +30,16 @@ const LONGEST: u64 = 1 << 20;
 /// errors (ECONNRESET, WSAECONNRESET, EAI_AGAIN), and their numbers (errno 104, WinError 10054).
 #[derive(Debug, Parser)]
 struct Options {
-    /// The platform whose error numbers the log has: linux, macos, freebsd, dragonfly, netbsd, openbsd or
-    /// windows. The default is this one.
+    /// The platform that the error numbers of the log belong to: linux, macos, freebsd, dragonfly, netbsd, openbsd
+    /// or windows. By default it is the one that this program runs on
     #[arg(long)]
     platform: Option<Platform>,
 
-    /// Prints a JSON object for each line.
+    /// Print a JSON object for each line
     #[arg(long, conflicts_with = "summary")]
     json: bool,
 
-    /// Prints a table of the classes, with a count and an example of each, at the end or on Ctrl-C.
+    /// Print only a table of the classes, with a count and an example of each, at the end or on Ctrl-C
     #[arg(long)]
     summary: bool,
 }

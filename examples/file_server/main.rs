@@ -55,11 +55,11 @@ struct Args {
     /// Reset a client that takes fewer bytes than this in that time; "off" waits for it forever
     #[arg(long, value_name = "BYTES/SECONDS", default_value = "65536/60", value_parser = stall)]
     stall: Stall,
-    /// Notice within this time that a client has lost power or network
+    /// Notice within this time, 4 to 86400 s, that a client has lost power or network
     #[arg(long, value_name = "SECONDS", default_value_t = 600,
           value_parser = clap::value_parser!(u64).range(4..=86_400))]
     dead_peer_timeout: u64,
-    /// How long running downloads may go on after a signal
+    /// After a signal, let the downloads that are under way go on for up to this time, and then reset them
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
     /// Show the connections and downloads on a page at /_hangup; the printed link has its token

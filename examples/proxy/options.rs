@@ -26,7 +26,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) connections: u32,
-    /// How long running connections may go on after a signal
+    /// After a signal, let the open connections go on for up to this time, and then reset them
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) drain: u64,
     /// Show the connections on a page at this address, which has counters for Prometheus too

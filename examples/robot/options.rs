@@ -23,16 +23,16 @@ pub(crate) struct Options {
           value_parser = clap::value_parser!(u64).range(10..=1_000_000_000))]
     pub(crate) messages: u64,
     /// How long the sending takes
-    #[arg(long, value_name = "S", default_value_t = 10,
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// How often the link is cut at most
+    /// Cut the link at most this often
     #[arg(long, value_name = "N", default_value_t = 25)]
     pub(crate) cuts: u64,
-    /// Decides where and how the link is cut
+    /// What decides where and how the link is cut; the same number repeats the same cuts
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// What confirms an event
+    /// What counts as the confirmation of an event
     #[arg(long, value_name = "HOW", default_value = "peer")]
     pub(crate) confirm: Confirmed,
 }

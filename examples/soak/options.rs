@@ -13,7 +13,7 @@ use std::time::Duration;
 /// more than an outbox may hold, or if descriptors or memory have grown at the end.
 #[derive(Parser, Clone, Copy)]
 pub(crate) struct Options {
-    /// For how long streams, clients and outboxes are started
+    /// How many minutes it goes on starting streams, clients and outboxes
     #[arg(long, value_name = "N", default_value = "1", value_parser = minutes)]
     pub(crate) minutes: Duration,
     /// What the choices are drawn from. The order of events is the scheduler's, so a seed repeats the choices alone

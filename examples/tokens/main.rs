@@ -52,7 +52,7 @@ struct Args {
     /// The milliseconds that a token takes to compute
     #[arg(long, value_name = "MS", default_value_t = 10)]
     work: u64,
-    /// Compute every answer to its end, as a server does that does not notice who has left
+    /// Compute every answer to its end, like a server that does not notice when its client leaves
     #[arg(long)]
     naive: bool,
     /// Play the client too: ask both kinds of server, read ten tokens, leave, and compare

@@ -29,10 +29,10 @@ enum Command {
     List {
         /// The file of the store.
         file: PathBuf,
-        /// The lowest number to print.
+        /// Begin with the message of this number, or the next one after it.
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// The highest number of messages to print. Without it all are printed.
+        /// Print at most this many messages. By default all are printed.
         #[arg(long)]
         limit: Option<usize>,
     },

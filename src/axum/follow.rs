@@ -95,7 +95,6 @@ use ::axum::response::Response;
 /// use axum::Router;
 /// use axum::extract::Request;
 /// use axum::middleware::{Next, from_fn};
-/// use axum::response::Response;
 /// use axum::routing::get;
 /// use hangup::http::{Exchange, GoneReason};
 /// use hangup::{Monitor, MonitoredListener};
@@ -105,7 +104,7 @@ use ::axum::response::Response;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
 /// let (log, mut lines) = mpsc::unbounded_channel();
-/// let access_log = async move |exchange: Exchange, request: Request, next: Next| -> Response {
+/// let access_log = move |exchange: Exchange, request: Request, next: Next| {
 ///     let line = format!("{} {}", request.method(), request.uri());
 ///     let (status, returned) = oneshot::channel();
 ///     let log = log.clone();
@@ -116,9 +115,11 @@ use ::axum::response::Response;
 ///         let whole = gone == GoneReason::Answered;
 ///         let _ = log.send(format!("{line} {status} {}", if whole { "whole" } else { "cut" }));
 ///     });
-///     let response = next.run(request).await;
-///     let _ = status.send(response.status().as_u16());
-///     response
+///     async move {
+///         let response = next.run(request).await;
+///         let _ = status.send(response.status().as_u16());
+///         response
+///     }
 /// };
 /// let router = Router::new()
 ///     .route("/", get(async || "hello"))

@@ -65,6 +65,26 @@ pub struct Unsendable<T> {
 
 impl<T> Unsendable<T> {
     /// The number of the message in the outbox and in its store. A [`DeadLetter`](super::DeadLetter) has the same one.
+    ///
+    /// ```
+    /// use hangup::outbox::{Unsendable, UnsendableAction};
+    /// use std::collections::BTreeSet;
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// // The numbers of what was set aside, for a later look into the store.
+    /// let set_aside = Arc::new(Mutex::new(BTreeSet::new()));
+    /// let numbers = set_aside.clone();
+    /// let handler = move |letter: Unsendable<String>| {
+    ///     numbers.lock().unwrap().insert(letter.number());
+    ///     UnsendableAction::Keep
+    /// };
+    /// # use hangup::outbox::Outbox;
+    /// # let connect = || tokio::net::TcpStream::connect("127.0.0.1:9");
+    /// # let builder = Outbox::builder(connect, tokio_util::codec::LinesCodec::new);
+    /// let builder = builder.on_unsendable(handler);
+    /// # drop(builder);
+    /// assert!(set_aside.lock().unwrap().is_empty());
+    /// ```
     pub fn number(&self) -> u64 {
         self.number
     }

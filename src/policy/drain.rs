@@ -58,7 +58,10 @@ impl Reading {
     /// A message of 100 bytes takes some 800 bytes of memory. So the growth of the queue must not be subtracted from
     /// the accepted bytes: a peer that reads would look like one that takes less than nothing, each time the writer
     /// fills the queue again.
-    #[cfg(any(test, target_os = "linux", target_os = "android"))]
+    #[cfg(any(
+        test,
+        all(any(target_os = "linux", target_os = "android"), not(hangup_fallback))
+    ))]
     pub(crate) fn queue(accepted: u64, held: u64) -> Self {
         Self {
             taken: accepted,

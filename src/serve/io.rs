@@ -7,7 +7,7 @@ use super::LimitReason;
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
 use super::control_frames::ControlFrames;
-use super::linger::Linger;
+use super::linger::{Linger, Version};
 use super::registry::Entry;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -21,7 +21,8 @@ pub(super) struct Io<T> {
     connection: Arc<ConnectionState>,
     /// Bytes that were read before hyper got the stream.
     before: Vec<u8>,
-    /// On HTTP/2.
+    version: Version,
+    /// On HTTP/2, until they are too many.
     control_frames: Option<ControlFrames>,
     /// Our direction is shut down.
     is_shut: bool,
@@ -38,6 +39,7 @@ impl<T: ByteStream> Io<T> {
             stream,
             connection,
             before: Vec::new(),
+            version: Version::Http1,
             control_frames: None,
             is_shut: false,
             linger: None,
@@ -64,6 +66,7 @@ impl<T: ByteStream> Io<T> {
     pub(super) fn limit_control_frames(&mut self, preface: &[u8]) {
         let max = self.connection.server.limits.max_control_frames;
         let ahead = preface.len() - self.before.len();
+        self.version = Version::Http2;
         self.control_frames = Some(ControlFrames::new(max, ahead));
     }
 }
@@ -135,13 +138,10 @@ impl<T: ByteStream> AsyncWrite for Io<T> {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
             this.is_shut = true;
         }
-        let activity = &this.connection.activity;
-        if activity.is_upgraded() {
+        if this.connection.activity.is_upgraded() {
             return Poll::Ready(Ok(()));
         }
-        // A client of HTTP/2 has had all responses before the connection ends.
-        let expected = this.control_frames.is_none() && activity.is_request_incomplete();
-        let stream = &mut this.stream;
-        Linger::poll(&mut this.linger, stream, &this.connection, expected, cx).map(Ok)
+        let (stream, version) = (&mut this.stream, this.version);
+        Linger::poll(&mut this.linger, stream, &this.connection, version, cx).map(Ok)
     }
 }

@@ -24,8 +24,28 @@ const BUFFER: usize = 16 << 10;
 /// response by then.
 const MOST: u64 = 256 << 20;
 
+/// The same on HTTP/2. A client that keeps to the protocol stops at the window of the connection, which is hyper's default
+/// of 1 MiB and does not open any more; as much again is for its other frames.
+const MOST_ON_HTTP2: u64 = 2 << 20;
+
 /// A client that pauses for this long has received the response: otherwise it would continue to send.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// Which version of HTTP the client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    Http1,
+    Http2,
+}
+
+impl Version {
+    fn most(self) -> u64 {
+        match self {
+            Self::Http1 => MOST,
+            Self::Http2 => MOST_ON_HTTP2,
+        }
+    }
+}
 
 /// Discards what a client sends after its last response.
 pub(super) struct Linger {
@@ -48,18 +68,21 @@ impl Linger {
     }
 
     /// Discards input until the client has closed its direction, pauses, or is beyond the limits. `lingering` is there once
-    /// it has been necessary to wait. `expected` says whether the client may send more although nothing has arrived.
+    /// it has been necessary to wait. A client of HTTP/2 has had all responses before the connection ends. A client of HTTP/1
+    /// that has not sent all of its request may send more although nothing has arrived.
     pub(super) fn poll<T: ByteStream>(
         lingering: &mut Option<Self>,
         stream: &mut T,
         connection: &ConnectionState,
-        expected: bool,
+        version: Version,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let time = connection.server.limits.lingering_time;
         if time.is_zero() {
             return Poll::Ready(());
         }
+        let is_incomplete = connection.activity.is_request_incomplete();
+        let expected = version == Version::Http1 && is_incomplete;
         loop {
             let mut space = [MaybeUninit::uninit(); BUFFER];
             let mut buffer = ReadBuf::uninit(&mut space);
@@ -76,7 +99,7 @@ impl Linger {
             let this = lingering.get_or_insert_with(|| Self::new(time));
             this.received = Instant::now();
             this.discarded += buffer.filled().len() as u64;
-            if this.discarded > MOST || this.received >= this.end {
+            if this.discarded > version.most() || this.received >= this.end {
                 connection.limit(LimitReason::Lingering);
                 return Poll::Ready(());
             }

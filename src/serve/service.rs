@@ -1,4 +1,15 @@
 //! Passes requests from hyper to the program's service, or refuses them.
+//!
+//! The checks come in this order, and the first that fails answers. The service does not see a refused request.
+//!
+//! | check | answer | reported as |
+//! |---|---|---|
+//! | there are fewer than `max_requests` requests | 503, with `Retry-After: 1` | `LimitReason::Requests` |
+//! | the target is no longer than `max_uri_length` | 414 | `LimitReason::UriLength` |
+//! | the request names exactly one valid host (RFC 9112, section 3.2) | 400 | not a limit |
+//!
+//! hyper answers a head that is too large or malformed before it calls this. A request counts from the call to the drop of its
+//! response's body: the [`RequestGuard`] moves from the future into the body.
 
 use super::connection::{Connection, ConnectionState, RequestGuard};
 use super::response_body::ResponseBody;

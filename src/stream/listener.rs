@@ -55,7 +55,8 @@ impl MonitoredListener {
     /// On Linux the listener itself gets the options of [`config`](Self::config) and [`nodelay`](Self::nodelay) when it is
     /// first asked for a connection, because connections inherit them: this takes fewer system calls for each. It gets its
     /// own options back with another configuration, and from [`into_inner`](Self::into_inner). A duplicate of the listener
-    /// shares its options. A listener of [`from_listener`](Self::from_listener) is not changed.
+    /// shares its options. A listener of [`from_listener`](Self::from_listener) is not changed, nor is one with
+    /// `SO_REUSEPORT`.
     ///
     /// # Errors
     ///

@@ -25,6 +25,11 @@ cfg_if::cfg_if! {
 
         impl Values {
             fn of(socket: &SockRef<'_>) -> io::Result<Self> {
+                // When another listener of the port is closed, its connections may come to this one
+                // (`inet_csk_listen_stop` in net/ipv4/inet_connection_sock.c).
+                if socket.reuse_port()? {
+                    return Err(io::ErrorKind::Unsupported.into());
+                }
                 let times = TcpKeepalive::new()
                     .with_time(socket.tcp_keepalive_time()?)
                     .with_interval(socket.tcp_keepalive_interval()?)
@@ -65,7 +70,8 @@ cfg_if::cfg_if! {
 }
 
 impl ListenerOptions {
-    /// The present values; `None` where the system has not all of the options.
+    /// The present values; `None` where the system has not all of the options, and if connections may come that are copies
+    /// of another listener.
     pub(super) fn of(listener: &TcpListener) -> Option<Self> {
         Values::of(&SockRef::from(listener)).ok().map(Self)
     }

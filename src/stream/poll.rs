@@ -1,4 +1,15 @@
 //! Reads and writes: each call goes to the wrapped stream, and its result to the link.
+//!
+//! | call | before it | its result |
+//! |---|---|---|
+//! | read, peek | the side buffer, if it holds input | read bytes are counted; no byte in spite of room is EOF; a pending one is recorded, because a FIN refuses no write while a read is pending (invariant 10) |
+//! | write | reads ahead, if the configuration says so; refused after the close (invariant 6) | accepted bytes are counted; a pending one is parked, so that the close wakes it |
+//! | flush | reads ahead | as a write, without bytes |
+//! | shutdown | the same, and the kernel is asked whether a FIN is there: it came before our shutdown then, and the reason is not `Finished` (invariant 8) | `Event::ShutDown` |
+//!
+//! Each call holds the guard of `enter` while it is inside the wrapped stream. What the watcher observes meanwhile is applied
+//! when the guard is dropped, so that the result of the call comes first. The stall policy judges a pending call after that,
+//! when the counters are exact.
 
 use super::monitored_stream::MonitoredStream;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]

@@ -1,4 +1,17 @@
 //! What the result of a call says about the peer: turns it into an event, and finds the error that belongs to it.
+//!
+//! | result | event |
+//! |---|---|
+//! | "would block", "interrupted" | none |
+//! | a read returns EOF | `EndOfInput`, or `Fin` if a write has read ahead and the reader does not know yet |
+//! | `ECONNRESET` | `Reset` |
+//! | a write fails with `EPIPE` | none after our own shutdown, which causes it; else what the kind of the descriptor says (`Target::broken_pipe`) |
+//! | tokio's error of a runtime that shuts down | `RuntimeShutdown` |
+//! | any other error | `Failed`, with the reason that fits the error |
+//!
+//! The kernel reports the error of a socket once. If the watcher was given it, then EOF, `EPIPE` or the `UnexpectedEof` of a
+//! layer in between stands for it here: the stored error takes their place, in the event and for the caller (invariant 4). After
+//! a reset of our own, the reason of that reset takes the place of whatever the socket says.
 
 use super::link::Link;
 use crate::errors::CloseReason;

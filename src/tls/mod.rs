@@ -166,6 +166,25 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 /// The server side of a TLS connection.
+///
+/// It reads and writes like any stream. Two steps below it is rustls' session, with what the handshake has agreed on:
+///
+/// ```
+/// use hangup::tls::ServerStream;
+/// use tokio::io::AsyncWriteExt;
+///
+/// /// Says hello in the protocol that was agreed on.
+/// async fn greet(stream: &mut ServerStream) -> std::io::Result<()> {
+///     let (_, session) = stream.get_ref().get_ref();
+///     let greeting = match session.alpn_protocol() {
+///         Some(b"hello/2") => "2 hello\n",
+///         _ => "hello\n",
+///     };
+///     stream.write_all(greeting.as_bytes()).await?;
+///     stream.flush().await // TLS buffers
+/// }
+/// # let _ = |mut stream: ServerStream| async move { greet(&mut stream).await };
+/// ```
 pub type ServerStream<S = TcpStream> = MonitoredStream<server::TlsStream<Transport<S>>>;
 
 /// The client side of a TLS connection.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 cfg_if::cfg_if! {
     if #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))] {
         use super::registry::Registration;
+        use super::sys::Target;
         use rustix::fd::{AsFd, OwnedFd};
 
         /// The entry of a borrowed descriptor in the watcher of its runtime. Its drop ends the watch.
@@ -26,9 +27,11 @@ cfg_if::cfg_if! {
                 fd: BorrowedFd<'_>,
                 half_close: HalfClose,
             ) -> io::Result<(Self, Arc<Socket>)> {
-                let (epoll, socket) = Socket::borrowed(fd, half_close)?;
-                let socket = Arc::new(socket);
-                let registration = Registration::of_epoll(epoll.as_fd(), &socket)?;
+                let (epoll, target) = Target::borrowed(fd)?;
+                let socket = Arc::new(Socket::with_target(Some(target), true, half_close, None));
+                let registration = Registration::added(&socket, |watcher, key| {
+                    watcher.notifier.add_epoll(epoll.as_fd(), key.to_bits())
+                })?;
                 let this = Self {
                     _registration: registration,
                     _epoll: epoll,

@@ -21,8 +21,8 @@ static WATCHERS: RwLock<Option<HashMap<Id, Arc<Watcher>>>> = RwLock::new(None);
 
 /// The watcher of one runtime.
 #[derive(Debug)]
-struct Watcher {
-    notifier: Notifier,
+pub(super) struct Watcher {
+    pub(super) notifier: Notifier,
     /// `None` after the runtime has shut down.
     sockets: Mutex<Option<KeyedList<Arc<Socket>>>>,
 }
@@ -41,14 +41,6 @@ impl Registration {
         Self::added(socket, |watcher, key| {
             let is_watched = || watcher.watches(fd.as_raw_fd(), key);
             watcher.notifier.add(fd, key.to_bits(), is_watched)
-        })
-    }
-
-    /// Registers `epoll`, which holds the borrowed descriptor of `socket`.
-    #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-    pub(super) fn of_epoll(epoll: BorrowedFd<'_>, socket: &Arc<Socket>) -> io::Result<Self> {
-        Self::added(socket, |watcher, key| {
-            watcher.notifier.add_epoll(epoll, key.to_bits())
         })
     }
 
@@ -73,7 +65,7 @@ impl Registration {
 
     /// Enters the socket into the table, and `add`s it to the notifier under the key of its entry. If a step fails, the steps
     /// before it are undone.
-    fn added(
+    pub(super) fn added(
         socket: &Arc<Socket>,
         add: impl FnOnce(&Watcher, Key) -> io::Result<()>,
     ) -> io::Result<Self> {

@@ -191,3 +191,20 @@ async fn a_waiting_connection_gets_the_new_configuration() {
     let (stream, _) = soon("a connection", changed.accept()).await.unwrap();
     assert_eq!(options(&stream), (false, None, None, 0));
 }
+
+/// Listeners that share a port may get each other's connections (`tcp_migrate_req` in ip-sysctl), which are copies of the other
+/// one. Such a listener is not changed, and each connection gets its options by itself.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_listener_that_shares_its_port_is_not_changed() {
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    SockRef::from(listener.get_ref())
+        .set_reuse_port(true)
+        .unwrap();
+    let listener = listener.config(MonitorConfig::new().unsent_limit(12_345));
+    let address = listener.local_addr().unwrap();
+    let _client = std::net::TcpStream::connect(address).unwrap();
+    let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+    assert_eq!(options(&stream), (false, None, None, 12_345));
+    assert_eq!(options(listener.get_ref()), (false, None, None, 0));
+}

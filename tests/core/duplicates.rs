@@ -117,7 +117,6 @@ fn what_they_report_is_nobodys_under_fire() {
     };
     thread::scope(|scope| {
         for runtime in [&runtimes[0], &runtimes[0], &runtimes[1]] {
-            let round = round.clone();
             scope.spawn(move || {
                 let (mut kept, mut monitors) = (VecDeque::new(), Vec::new());
                 runtime.block_on(async {

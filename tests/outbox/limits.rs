@@ -36,6 +36,40 @@ async fn no_more_are_in_flight_than_allowed() {
     assert!(outbox.shutdown(LONG).await.is_complete());
 }
 
+/// Clients of message brokers counted what was in flight when the connection was lost for ever, and sent nothing after the
+/// reconnect (eclipse-paho/paho.mqtt.python#24, eclipse-mosquitto/mosquitto#110).
+#[tokio::test(start_paused = true)]
+async fn what_was_in_flight_leaves_its_places_with_the_connection() {
+    let (builder, mut wire) = outbox();
+    let outbox = builder.in_flight(3).spawn().unwrap();
+    for id in 0..6 {
+        drop(outbox.send(format!("{id} a")).await.unwrap());
+    }
+    let mut next = 6;
+    // Lost with all places taken, and with one confirmed.
+    for confirmed in [0, 0, 1] {
+        let mut peer = wire.accept().await;
+        let first = next - 6;
+        for id in first..first + 3 {
+            assert_eq!(line(&mut peer).await, format!("{id} a"));
+        }
+        for id in first..first + confirmed {
+            peer.send(format!("ok {id}")).await.unwrap();
+            drop(outbox.send(format!("{next} a")).await.unwrap());
+            next += 1;
+            assert_eq!(line(&mut peer).await, format!("{} a", id + 3));
+        }
+        drop(peer);
+        let mut states = outbox.subscribe();
+        let lost = |status: &OutboxStatus| status.unconfirmed == 0;
+        drop(states.wait_for(lost).await.unwrap());
+    }
+    let peer = tokio::spawn(crate::wire::confirm_all(wire.accept().await));
+    assert!(outbox.shutdown(LONG).await.is_complete());
+    let rest: Vec<_> = (1..next).map(|id| format!("{id} a")).collect();
+    assert_eq!(peer.await.unwrap(), rest);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_important_message_ends_at_its_age() {
     let (builder, mut wire) = outbox();

@@ -2,6 +2,9 @@
 
 use crate::Running;
 use crate::client::Client;
+use crate::frames::{
+    DATA, END_STREAM, PING, PREFACE, PRIORITY, SETTINGS, frame, head, read, window_update,
+};
 use crate::support::soon;
 use crate::support::tls::{Setup, connect};
 use crate::tls;
@@ -15,56 +18,6 @@ use std::future::IntoFuture;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const WINDOW_UPDATE: u8 = 8;
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// A frame (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let head = [length[1], length[2], length[3], kind, flags];
-    [&head, &stream.to_be_bytes()[..], payload].concat()
-}
-
-/// The head of a GET or a POST of `path` (RFC 7541, appendix A: 2 is GET, 3 is POST, 6 is http, 4 is the path, 1 the
-/// authority).
-fn head(method: &str, path: &str, stream: u32) -> Vec<u8> {
-    let (method, flags) = match method {
-        "GET" => (0x82, END_HEADERS | END_STREAM),
-        _ => (0x83, END_HEADERS),
-    };
-    let mut block = vec![method, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
-    block.extend(path.as_bytes());
-    block.extend(b"\x41\x01a");
-    frame(HEADERS, flags, stream, &block)
-}
-
-fn window_update(stream: u32, bytes: usize) -> Vec<u8> {
-    let bytes = u32::try_from(bytes).unwrap().to_be_bytes();
-    frame(WINDOW_UPDATE, 0, stream, &bytes)
-}
-
-/// Reads a frame: its kind, its flags, its stream and its payload.
-async fn read(stream: &mut (impl AsyncRead + Unpin)) -> (u8, u8, u32, Vec<u8>) {
-    let mut head = [0; 9];
-    soon("a frame", stream.read_exact(&mut head)).await.unwrap();
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-    let mut payload = vec![0; length as usize];
-    soon("a payload", stream.read_exact(&mut payload))
-        .await
-        .unwrap();
-    let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-    (head[3], head[4], stream, payload)
-}
 
 /// Sends floods until the server ends the connection. It reads what comes, as a client does that wants to flood on.
 async fn flood<S: AsyncRead + AsyncWrite>(stream: S, frame: &[u8]) {

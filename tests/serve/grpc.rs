@@ -24,7 +24,7 @@ const MESSAGE: Bytes = Bytes::from_static(b"a message");
 
 /// Sends messages, or sends each message back.
 #[derive(Clone)]
-struct Messages;
+pub(crate) struct Messages;
 
 impl NamedService for Messages {
     const NAME: &'static str = "test.Messages";

@@ -11,10 +11,15 @@ mod extremes;
 mod files;
 #[cfg(target_os = "linux")]
 mod floods;
+mod frames;
+#[cfg(feature = "tonic")]
 mod grpc;
 mod http2;
+#[cfg(feature = "tonic")]
+mod http2_attacks;
 mod limits;
 mod linger;
+mod other_clients;
 mod property;
 #[cfg(unix)]
 mod signals;

@@ -1,4 +1,14 @@
 //! Whether an offered message is accepted now, and where it goes.
+//!
+//! | the message | there is room, and nobody waits for it | otherwise |
+//! |---|---|---|
+//! | is larger than the whole capacity | | refused: `TooLarge` |
+//! | is not for a store | the buffer | `Full`, for which a sender may wait; or one of the two is dropped, as `Overflow` says |
+//! | is for the store | the buffer and the store | the store alone: it becomes a part of the backlog |
+//! | is for the store, while there is a backlog | the store alone, so that the order stays | the same |
+//!
+//! Room in the store's queue of jobs is another matter: a sender waits for it in `store_waiters`. A message gets its number
+//! here, under the lock, so numbers are in the order of acceptance, in memory and in the store.
 
 use super::core::{Core, fits};
 use super::deferred::Deferred;

@@ -1,4 +1,14 @@
 //! How messages leave the core: confirmed, dropped or refused.
+//!
+//! | outcome | the receipt | counted in | the store |
+//! |---|---|---|---|
+//! | `Confirmed` | `Delivered` | `delivered` | removes it |
+//! | `Expired`, `Unconfirmed`, `Overflowed` | the reason of the same name, with the message | `dropped` | removes it |
+//! | `Refused` by the peer | `Rejected` | `dropped`, `rejected` | as the refusal says: removes or buries it |
+//! | `Refused` by the encoder, or after too many attempts | `EncodeFailed`, `TooManyAttempts` | `dropped`, `unsendable` | the same |
+//!
+//! A message whose receipt is held and has failed moves to `failed`, where the receipt takes it. Every other message is
+//! dropped after the lock is released, because its destructor is the program's code. Best-effort messages are in no store.
 
 use super::core::Core;
 use super::deferred::{Deferred, Lists};

@@ -75,6 +75,16 @@ impl DeadLetter {
     }
 
     /// The number of the message.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::DeadLetter;
+    ///
+    /// let letters = [7, 9].map(|number| DeadLetter::new(number, "unknown door".into(), Bytes::new()));
+    /// // To remove those that were looked at: `store.remove_dead_letters(&numbers)`.
+    /// let numbers: Vec<u64> = letters.iter().map(DeadLetter::number).collect();
+    /// assert_eq!(numbers, [7, 9]);
+    /// ```
     pub fn number(&self) -> u64 {
         self.number
     }
@@ -83,6 +93,14 @@ impl DeadLetter {
     ///
     /// It is the text of the [`UndeliveredReason`](crate::outbox::UndeliveredReason), or for a record that cannot be decoded
     /// the text of the decoder's error. It is kept as text, so it survives an update of the program.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use hangup::outbox::DeadLetter;
+    ///
+    /// let letter = DeadLetter::new(7, "the peer rejected it: unknown door".into(), Bytes::from("door 99 opened"));
+    /// assert!(letter.reason().contains("unknown door"));
+    /// ```
     pub fn reason(&self) -> &str {
         &self.reason
     }

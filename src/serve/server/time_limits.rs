@@ -75,6 +75,7 @@ impl<L, S> Server<L, S> {
     /// limits. hyper then closes an HTTP/1.1 connection. A socket that is closed with unread input resets the connection,
     /// and the client loses the response. So the server shuts down its direction only, and discards what arrives until
     /// the client closes too, pauses for five seconds, or has sent 256 MiB more. nginx's `lingering_close` does the same.
+    /// On HTTP/2 the end of a connection cuts no response, and 2 MiB more are discarded at most.
     ///
     /// Such a connection counts as one without a request: it makes room for a new one at
     /// [`max_connections`](Self::max_connections).

@@ -57,31 +57,26 @@ impl Socket {
         fin_delay: Option<FinDelay>,
     ) -> io::Result<Self> {
         let target = Target::new(fd, known)?;
-        Ok(Self::with_target(Some(target), half_close, fin_delay))
-    }
-
-    /// The socket of a descriptor that another library owns, and the epoll that has to stay open while it is watched.
-    #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-    pub(super) fn borrowed(
-        fd: BorrowedFd<'_>,
-        half_close: HalfClose,
-    ) -> io::Result<(rustix::fd::OwnedFd, Self)> {
-        let (epoll, target) = Target::borrowed(fd)?;
-        let mut socket = Self::with_target(Some(target), half_close, None);
-        socket.is_borrowed = true;
-        Ok((epoll, socket))
+        Ok(Self::with_target(
+            Some(target),
+            false,
+            half_close,
+            fin_delay,
+        ))
     }
 
     /// A stream that detects its end only by its own calls.
     pub(crate) fn unwatched(half_close: HalfClose) -> Self {
-        Self::with_target(None, half_close, None)
+        Self::with_target(None, false, half_close, None)
     }
 
     /// The state of a stream on `target`; without one, of a stream that nobody watches.
     ///
-    /// What the kind of descriptor can tell is asked here once, because calls ask for it without the lock.
-    fn with_target(
+    /// `is_borrowed`: another library owns the descriptor, and lends it. What the kind of descriptor can tell is asked here
+    /// once, because calls ask for it without the lock.
+    pub(super) fn with_target(
         target: Option<Target>,
+        is_borrowed: bool,
         half_close: HalfClose,
         fin_delay: Option<FinDelay>,
     ) -> Self {
@@ -91,7 +86,7 @@ impl Socket {
             can_vanish: target.is_some_and(Target::can_vanish),
             reset_wakes: target.is_some_and(Target::reset_wakes),
             tells_owed_bytes: target.is_some_and(Target::tells_owed_bytes),
-            is_borrowed: false,
+            is_borrowed,
             descriptor: Mutex::new(Descriptor {
                 target,
                 error: None,

@@ -44,26 +44,29 @@
 //! | `can_vanish() -> bool` | whether timers make sense for this kind |
 //!
 //! Linux alone has `Target::borrowed` and `Notifier::add_epoll`, for descriptors that another library owns
-//! (`query/borrowed.rs`).
+//! (`linux/borrowed.rs`).
 //!
 //! # To add a system
 //!
 //! 1. A file with its `Notifier`, and an arm for it below. Systems without one use the tick.
-//! 2. If it says more about a descriptor than `poll(2)` does, a `Target` and an arm in `query/mod.rs`. Otherwise the
-//!    portable one serves it.
+//! 2. In the same arm: the portable `Target` with a file that examines a socket (`portable/poll.rs` serves where poll(2)
+//!    says enough), or a `Target` of its own, as Linux has.
 //! 3. A row in `docs/platforms.md` that says what was run and what was only compiled.
 //!
 //! `tests/core/matrix.rs` is the acceptance test: it has each way of leaving, for each kind of stream. A way that the
 //! system cannot detect is a row of `tests/data/platforms.tsv`.
 
 mod contract;
-mod query;
 
+// A system is chosen here, once: what notifies, and what examines a descriptor.
 cfg_if::cfg_if! {
     if #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))] {
         mod epoll;
+        mod linux;
         mod nested;
         pub(super) use epoll::Notifier;
+        pub(crate) use linux::Known;
+        pub(super) use linux::Target;
     } else if #[cfg(all(
         any(
             target_vendor = "apple",
@@ -75,20 +78,34 @@ cfg_if::cfg_if! {
         target_pointer_width = "64", // a token is a kevent's `udata`, a pointer
         not(hangup_fallback)
     ))] {
+        #[path = "portable/bsd.rs"]
+        mod examine;
         mod kqueue;
         mod nested;
+        mod portable;
         pub(super) use kqueue::Notifier;
+        pub(crate) use portable::Known;
+        pub(super) use portable::Target;
     } else if #[cfg(all(windows, not(hangup_fallback)))] {
         mod afd;
+        #[path = "portable/windows.rs"]
+        mod examine;
+        mod portable;
         mod tick;
         mod windows;
+        pub(crate) use portable::Known;
+        pub(super) use portable::Target;
         pub(super) use windows::Notifier;
     } else {
+        #[cfg_attr(windows, path = "portable/windows.rs")]
+        #[cfg_attr(not(windows), path = "portable/poll.rs")]
+        mod examine;
+        mod portable;
         mod tick;
+        pub(crate) use portable::Known;
+        pub(super) use portable::Target;
         pub(super) use tick::Notifier;
     }
 }
 
 pub(super) use contract::{BATCH, Backlog, Observation, Raw};
-pub(crate) use query::Known;
-pub(super) use query::Target;

@@ -13,7 +13,7 @@
 #![allow(unsafe_code)]
 
 use super::contract::Raw;
-use super::query::poll_fd;
+use super::examine::poll_fd;
 use crate::state::sync::lock;
 use rustix::event::{Timespec, poll};
 use rustix::fd::{AsRawFd, BorrowedFd};

@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code)]
 
-use super::super::contract::{Observation, Raw};
-use super::ended::ended_without_error;
+use super::contract::{Observation, Raw};
+use super::portable::ended::ended_without_error;
 use crate::errors::CloseReason;
 use crate::state::Event;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)]
 
-use super::super::contract::{Observation, Raw};
+use super::contract::{Observation, Raw};
 use crate::errors::CloseReason;
 use crate::state::Event;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

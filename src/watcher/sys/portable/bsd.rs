@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use super::super::contract::{Observation, Raw};
-use super::super::kqueue::{change, kevent};
-use super::ended::ended_without_error;
+use super::contract::{Observation, Raw};
+use super::kqueue::{change, kevent};
+use super::portable::ended::ended_without_error;
 use crate::errors::CloseReason;
 use crate::state::Event;
 use rustix::event::kqueue::kqueue;

@@ -3,8 +3,8 @@
 #![allow(unsafe_code)]
 
 use super::super::contract::{Backlog, Observation, Raw, explain};
+use super::super::examine::examine;
 use super::ended::{ended_without_error, reset_at_close};
-use super::examine::examine;
 use super::known::Known;
 use crate::policy::Reading;
 use crate::state::Event;
@@ -115,7 +115,7 @@ impl Target {
     /// Makes the system reset the connection when data stays unacknowledged for `within`.
     #[cfg(windows)]
     pub(in crate::watcher) fn limit_retransmission(self, within: Duration) {
-        super::examine::limit_retransmission(self.raw, within);
+        super::super::examine::limit_retransmission(self.raw, within);
     }
 
     /// Whether the system holds unread input.

@@ -4,7 +4,7 @@ use crate::state::Event;
 
 /// The event for the end of both directions of a socket, if no error explains it: the close of a Unix peer, or the end of
 /// a TCP connection.
-pub(super) fn ended_without_error(fd: rustix::fd::BorrowedFd<'_>) -> Event {
+pub(in crate::watcher::sys) fn ended_without_error(fd: rustix::fd::BorrowedFd<'_>) -> Event {
     match rustix::net::getsockname(fd) {
         Ok(address) if address.address_family() == rustix::net::AddressFamily::UNIX => {
             Event::HungUp
