@@ -178,6 +178,29 @@ async fn a_duplicate_gets_the_number_of_a_dropped_stream() {
     assert_eq!(reason, CloseReason::PeerClosed);
 }
 
+/// The same while a stream is there that has lost the number: its socket was exchanged. The number counted as its own, and
+/// the other one was refused as a second stream on one descriptor.
+#[tokio::test]
+async fn a_lost_number_is_nobodys() {
+    let (ours, peer) = Tcp4::pair();
+    let ours = at(ours, 920);
+    let raw = ours.as_raw_fd();
+    let duplicate = rustix::io::fcntl_dupfd_cloexec(&ours, 940).unwrap();
+    drop(MonitoredStream::new(ours).unwrap());
+    let (other, _other_peer) = Tcp4::pair();
+    let mut exchanged = MonitoredStream::new(at(other, raw)).unwrap();
+    assert_eq!(exchanged.as_raw_fd(), raw, "the number is free");
+    let (spare, _spare_peer) = Tcp4::pair();
+    drop(std::mem::replace(exchanged.get_mut(), spare));
+    let again = rustix::io::fcntl_dupfd_cloexec(&duplicate, raw).unwrap();
+    assert_eq!(again.as_raw_fd(), raw, "the number is free");
+    let again = TcpStream::from_std(std::net::TcpStream::from(again)).unwrap();
+    let stream = MonitoredStream::new(again).unwrap();
+    drop(peer);
+    let reason = soon("the close", stream.closed()).await;
+    assert_eq!(reason, CloseReason::PeerClosed);
+}
+
 /// The news of a file that a duplicate keeps open is nobody's, although another connection has got the number.
 #[tokio::test]
 async fn a_duplicate_outlives_the_stream() {

@@ -6,6 +6,8 @@
 mod beside_nginx;
 mod client;
 mod control_frames;
+#[cfg(unix)]
+mod corpus;
 mod drain;
 mod extremes;
 mod files;
@@ -20,6 +22,8 @@ mod http2_attacks;
 mod limits;
 mod linger;
 mod other_clients;
+#[cfg(unix)]
+mod oracle;
 mod property;
 #[cfg(unix)]
 mod signals;

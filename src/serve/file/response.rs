@@ -18,6 +18,10 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
+/// The fields that a response with a file has, and two more for a range, or for a coding. Without the reservation their map
+/// grows twice.
+const FIELDS: usize = 8;
+
 /// The parts of a request that the response with a file depends on.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -85,13 +89,10 @@ impl Asked {
             (None, Wanted::Whole) => empty(StatusCode::OK),
         };
         let headers = response.headers_mut();
-        set(headers, ETAG, version.etag());
+        headers.reserve(FIELDS);
+        headers.insert(ETAG, version.etag());
         set(headers, LAST_MODIFIED, version.last_modified());
-        set(
-            headers,
-            ACCEPT_RANGES,
-            Some(HeaderValue::from_static("bytes")),
-        );
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if varies {
             headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         }

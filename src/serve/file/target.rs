@@ -1,7 +1,9 @@
 //! From a request's path to a path below the folder.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str};
-use std::path::{Component, Path, PathBuf};
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::path::{Component, PathBuf};
 
 /// The characters of a path segment that have to be encoded, and the one that a browser takes for a slash.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -31,19 +33,14 @@ impl Target {
     /// `None`: no file has this path. Empty segments and "." are left out; ".." is refused, which clients
     /// resolve themselves (RFC 3986, section 5.2.4).
     pub(super) fn new(path: &str) -> Option<Self> {
-        let mut below = PathBuf::new();
-        let segments = path.strip_prefix('/')?.split('/');
-        for segment in segments {
-            let segment: Vec<u8> = percent_decode_str(segment).collect();
-            if segment.is_empty() || segment == b"." {
+        let mut below = PathBuf::with_capacity(path.len());
+        for segment in path.strip_prefix('/')?.split('/') {
+            // It is borrowed if it has no escapes.
+            let segment: Cow<'_, [u8]> = percent_decode_str(segment).into();
+            if segment.is_empty() || *segment == *b"." {
                 continue;
             }
-            let segment = name(segment)?;
-            let mut components = Path::new(&segment).components();
-            match (components.next(), components.next()) {
-                (Some(Component::Normal(name)), None) if name == segment => below.push(name),
-                _ => return None,
-            }
+            below.push(name(&segment)?);
         }
         if below.as_os_str().is_empty() {
             below.push(".");
@@ -67,27 +64,37 @@ impl Target {
     }
 }
 
+/// The segment as the name of a file or a folder; `None` if it cannot be one.
 #[cfg(unix)]
-fn name(segment: Vec<u8>) -> Option<std::ffi::OsString> {
-    use std::os::unix::ffi::OsStringExt;
-    let valid = !segment.contains(&0);
-    valid.then(|| std::ffi::OsString::from_vec(segment))
+fn name(segment: &[u8]) -> Option<&OsStr> {
+    use std::os::unix::ffi::OsStrExt;
+    let is_name = segment != b".." && !segment.iter().any(|byte| b"/\0".contains(byte));
+    is_name.then(|| OsStr::from_bytes(segment))
 }
 
+/// The segment as the name of a file or a folder; `None` if it cannot be one.
 #[cfg(not(unix))]
-fn name(segment: Vec<u8>) -> Option<std::ffi::OsString> {
-    let valid = !segment.iter().any(|byte| b"\0:*?\"<>|".contains(byte));
-    valid.then_some(String::from_utf8(segment).ok()?.into())
+fn name(segment: &[u8]) -> Option<&OsStr> {
+    use std::path::{Component, Path};
+    if segment.iter().any(|byte| b"\0:*?\"<>|".contains(byte)) {
+        return None;
+    }
+    let segment = std::str::from_utf8(segment).ok()?;
+    let mut components = Path::new(segment).components();
+    match (components.next(), components.next()) {
+        (Some(Component::Normal(name)), None) if name == segment => Some(name),
+        _ => None,
+    }
 }
 
 #[cfg(unix)]
-fn encode(name: &std::ffi::OsStr) -> Vec<&str> {
+fn encode(name: &OsStr) -> Vec<&str> {
     use std::os::unix::ffi::OsStrExt;
     percent_encoding::percent_encode(name.as_bytes(), SEGMENT).collect()
 }
 
 #[cfg(not(unix))]
-fn encode(name: &std::ffi::OsStr) -> Vec<&str> {
+fn encode(name: &OsStr) -> Vec<&str> {
     percent_encoding::utf8_percent_encode(name.to_str().unwrap_or_default(), SEGMENT).collect()
 }
 
