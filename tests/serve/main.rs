@@ -21,9 +21,9 @@ mod http2;
 mod http2_attacks;
 mod limits;
 mod linger;
-mod other_clients;
 #[cfg(unix)]
 mod oracle;
+mod other_clients;
 mod property;
 #[cfg(unix)]
 mod signals;
