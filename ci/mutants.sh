@@ -10,7 +10,7 @@ rooms="state watcher policy stream errors outbox/queue outbox/engine"
 room="${1-}"
 case "$room" in
 state) tests=(--lib --test=state_model --test=core --test=metrics --test=tracing --test=loom) ;;
-watcher | policy | stream) tests=(--lib --test=core --test=tls --test=dead_peer_timeout) ;;
+watcher | policy | stream) tests=(--lib --test=core --test=tls --test=timers) ;;
 errors) tests=(--lib --test=errors --test=errors_alloc --test=core) ;;
 outbox/queue) tests=(--lib --test=outbox --test=outbox_simulation) ;;
 outbox/engine) tests=(--lib --test=outbox --test=outbox_simulation --test=store) ;;

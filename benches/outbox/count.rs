@@ -8,10 +8,12 @@
 //! ```
 //!
 //! The difference of the two, divided by 80 000, is the cost of a message: without the start, and without the kernel.
-//! `callgrind_annotate` splits it by function.
+//! `callgrind_annotate` splits it by function. With `--watched` the status of the outbox has a subscriber, and
+//! `strace --summary-only --follow-forks` counts the system calls.
 
 use super::compare::connect;
 use super::peer::Peer;
+use super::watched::watch;
 use bytes::Bytes;
 use hangup::outbox::Outbox;
 use std::error::Error;
@@ -37,6 +39,9 @@ pub(crate) fn send(count: usize) -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let outbox =
             Outbox::builder(move || connect(address), LengthDelimitedCodec::new).spawn()?;
+        if std::env::args().any(|argument| argument == "--watched") {
+            watch(&outbox);
+        }
         let sends = async move {
             for _ in 0..count {
                 drop(outbox.send(message.clone()).await?);

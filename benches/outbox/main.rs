@@ -10,6 +10,7 @@ mod count;
 mod durable;
 mod memory;
 mod peer;
+mod watched;
 
 use compare::{CASES, Case, Measured, compare};
 use std::error::Error;
@@ -53,6 +54,23 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut measured = compare(&runtime, case, time)?;
             missed |= line(&mut measured, name, case) < case.least;
         }
+    }
+
+    println!();
+    for (name, runtime) in [
+        (
+            "multi-thread",
+            Builder::new_multi_thread().enable_all().build()?,
+        ),
+        (
+            "current-thread",
+            Builder::new_current_thread().enable_all().build()?,
+        ),
+    ] {
+        let mut ratios = watched::ratios(&runtime, time)?;
+        let quartiles = [1, 2, 3].map(|which| quartile(&mut ratios, which));
+        let [low, median, high] = quartiles;
+        println!("{name:<16} with a subscriber of the status: {median:.3} ({low:.3} to {high:.3})");
     }
 
     #[cfg(feature = "durable")]

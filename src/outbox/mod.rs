@@ -380,7 +380,9 @@
 //! # Time
 //!
 //! All times use tokio's clock. On Linux that clock stops while the machine is suspended (`CLOCK_MONOTONIC`,
-//! clock_gettime(2)), so a `ttl` or a delay is extended by the time of the suspension.
+//! clock_gettime(2)), so a `ttl` or a delay is extended by the time of the suspension. A change of the wall clock
+//! changes nothing. A process that is stopped (SIGSTOP) finds all its times over when it continues; what its kernel has received by then
+//! counts first.
 //!
 //! # The task
 //!

@@ -82,55 +82,57 @@ fn options(stream: &impl std::os::fd::AsFd) -> (bool, Option<Duration>, Option<[
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn every_connection_has_the_options() {
-    let within = Duration::from_secs(64);
-    let config = MonitorConfig::new()
-        .dead_peer_timeout(within)
-        .unsent_limit(12_345);
     let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     own.set_nonblocking(true).unwrap();
     let own = tokio::net::TcpListener::from_std(own).unwrap();
-    for listener in [
-        MonitoredListener::bind("127.0.0.1:0").await.unwrap(),
-        MonitoredListener::from_listener(own),
-    ] {
-        let address = listener.local_addr().unwrap();
-        let listener = listener.config(config.clone()).nodelay(true);
-        let connect = || std::net::TcpStream::connect(address).unwrap();
-        let mut clients: Vec<_> = (0..3).map(|_| connect()).collect();
-        let expected = (
-            true,
-            Some(Duration::from_secs(48)),
-            Some([24, 6, 4]),
-            12_345,
-        );
-        for round in 0..6 {
-            let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
-            assert_eq!(options(&stream), expected, "round {round}");
-            if round == 2 {
-                sleep(Duration::from_millis(1200)).await;
-            }
-            if round >= 2 {
-                clients.push(connect());
-            }
-        }
-        // Nothing of it stays for another configuration, or for another owner of the listener.
-        let (_stream, _) = soon("a connection", listener.accept()).await.unwrap();
-        let listener = listener.config(MonitorConfig::new()).nodelay(false);
-        let none = (false, None, None, 0);
-        for _ in 0..2 {
-            clients.push(connect());
-            let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
-            assert_eq!(options(&stream), none);
+    tokio::join!(
+        each_has_the_options(MonitoredListener::bind("127.0.0.1:0").await.unwrap()),
+        each_has_the_options(MonitoredListener::from_listener(own)),
+    );
+}
+
+#[cfg(target_os = "linux")]
+async fn each_has_the_options(listener: MonitoredListener) {
+    let config = MonitorConfig::new()
+        .dead_peer_timeout(Duration::from_secs(64))
+        .unsent_limit(12_345);
+    let address = listener.local_addr().unwrap();
+    let listener = listener.config(config).nodelay(true);
+    let connect = || std::net::TcpStream::connect(address).unwrap();
+    let mut clients: Vec<_> = (0..3).map(|_| connect()).collect();
+    let expected = (
+        true,
+        Some(Duration::from_secs(48)),
+        Some([24, 6, 4]),
+        12_345,
+    );
+    for round in 0..6 {
+        let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+        assert_eq!(options(&stream), expected, "round {round}");
+        if round == 2 {
             sleep(Duration::from_millis(1200)).await;
         }
-        let listener = listener.nodelay(true);
-        clients.push(connect());
-        soon("a connection", listener.accept()).await.unwrap();
-        let listener = listener.into_inner();
+        if round >= 2 {
+            clients.push(connect());
+        }
+    }
+    // Nothing of it stays for another configuration, or for another owner of the listener.
+    let (_stream, _) = soon("a connection", listener.accept()).await.unwrap();
+    let listener = listener.config(MonitorConfig::new()).nodelay(false);
+    let none = (false, None, None, 0);
+    for _ in 0..2 {
         clients.push(connect());
         let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
         assert_eq!(options(&stream), none);
+        sleep(Duration::from_millis(1200)).await;
     }
+    let listener = listener.nodelay(true);
+    clients.push(connect());
+    soon("a connection", listener.accept()).await.unwrap();
+    let listener = listener.into_inner();
+    clients.push(connect());
+    let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+    assert_eq!(options(&stream), none);
 }
 
 /// The options that the user has set on the listener were lost with the first configuration, whether or not it had them.

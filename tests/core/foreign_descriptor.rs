@@ -4,7 +4,7 @@
 //! by a wrapped stream that drops its socket. `abort` then reset an innocent connection that had got the number,
 //! and a probe reported that connection's disconnect as the stream's and took its error away.
 
-use crate::support::{Pair, Peer, Tcp4, soon, watched};
+use crate::support::{Pair, Peer, Tcp4, alone, soon, watched};
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream, Status};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -31,8 +31,8 @@ fn innocent(raw: RawFd) -> (Ours, Theirs) {
 
 /// A stream whose socket was exchanged through `get_mut`, and the innocent connection under its number.
 ///
-/// `least`: a number far above those that other tests of this program open and close, below the usual limit of 1024, and
-/// that of one test alone, because for a moment it is free.
+/// `least`: a number far above those that this process opens and closes, and below the usual limit of 1024. For a moment it
+/// is free, so the test is alone in its process.
 fn exchanged(least: RawFd) -> (MonitoredStream<Ours>, Ours, Theirs) {
     let (ours, _peer) = Tcp4::pair();
     let ours = at(ours, least);
@@ -63,6 +63,9 @@ async fn works(ours: &mut Ours, theirs: &mut Theirs) {
 
 #[tokio::test]
 async fn an_abort_does_not_reset_it() {
+    if !alone("foreign_descriptor::an_abort_does_not_reset_it") {
+        return;
+    }
     let (stream, mut innocent, mut theirs) = exchanged(700);
     stream.monitor().abort();
     assert_eq!(stream.close_reason(), Some(CloseReason::Aborted));
@@ -73,6 +76,9 @@ async fn an_abort_does_not_reset_it() {
 
 #[tokio::test]
 async fn its_end_is_not_the_streams_and_its_error_stays() {
+    if !alone("foreign_descriptor::its_end_is_not_the_streams_and_its_error_stays") {
+        return;
+    }
     let (stream, mut innocent, theirs) = exchanged(720);
     theirs.reset();
     let error = soon("the reset", innocent.readable()).await;
@@ -84,6 +90,9 @@ async fn its_end_is_not_the_streams_and_its_error_stays() {
 
 #[tokio::test]
 async fn it_stays_watched() {
+    if !alone("foreign_descriptor::it_stays_watched") {
+        return;
+    }
     let (stream, innocent, mut theirs) = exchanged(740);
     // Under the same number, in the same watcher.
     let innocent = MonitoredStream::new(innocent).unwrap();
@@ -126,6 +135,9 @@ impl AsyncRead for Fused {
 
 #[tokio::test]
 async fn a_stream_drops_its_socket_at_the_end() {
+    if !alone("foreign_descriptor::a_stream_drops_its_socket_at_the_end") {
+        return;
+    }
     let (ours, peer) = Tcp4::pair();
     let ours = at(ours, 760);
     let raw = ours.as_raw_fd();
@@ -148,6 +160,9 @@ async fn a_stream_drops_its_socket_at_the_end() {
 /// again.
 #[tokio::test]
 async fn a_duplicate_gets_the_number_of_a_dropped_stream() {
+    if !alone("foreign_descriptor::a_duplicate_gets_the_number_of_a_dropped_stream") {
+        return;
+    }
     let (ours, peer) = Tcp4::pair();
     let ours = at(ours, 780);
     let raw = ours.as_raw_fd();
@@ -163,9 +178,35 @@ async fn a_duplicate_gets_the_number_of_a_dropped_stream() {
     assert_eq!(reason, CloseReason::PeerClosed);
 }
 
+/// The same while a stream is there that has lost the number: its socket was exchanged. The number counted as its own, and
+/// the other one was refused as a second stream on one descriptor.
+#[tokio::test]
+async fn a_lost_number_is_nobodys() {
+    let (ours, peer) = Tcp4::pair();
+    let ours = at(ours, 920);
+    let raw = ours.as_raw_fd();
+    let duplicate = rustix::io::fcntl_dupfd_cloexec(&ours, 940).unwrap();
+    drop(MonitoredStream::new(ours).unwrap());
+    let (other, _other_peer) = Tcp4::pair();
+    let mut exchanged = MonitoredStream::new(at(other, raw)).unwrap();
+    assert_eq!(exchanged.as_raw_fd(), raw, "the number is free");
+    let (spare, _spare_peer) = Tcp4::pair();
+    drop(std::mem::replace(exchanged.get_mut(), spare));
+    let again = rustix::io::fcntl_dupfd_cloexec(&duplicate, raw).unwrap();
+    assert_eq!(again.as_raw_fd(), raw, "the number is free");
+    let again = TcpStream::from_std(std::net::TcpStream::from(again)).unwrap();
+    let stream = MonitoredStream::new(again).unwrap();
+    drop(peer);
+    let reason = soon("the close", stream.closed()).await;
+    assert_eq!(reason, CloseReason::PeerClosed);
+}
+
 /// The news of a file that a duplicate keeps open is nobody's, although another connection has got the number.
 #[tokio::test]
 async fn a_duplicate_outlives_the_stream() {
+    if !alone("foreign_descriptor::a_duplicate_outlives_the_stream") {
+        return;
+    }
     let (ours, peer) = Tcp4::pair();
     let ours = at(ours, 820);
     let raw = ours.as_raw_fd();
@@ -193,6 +234,9 @@ async fn a_duplicate_outlives_the_stream() {
 /// Each way to the wrapped stream makes the number one that may come to mean something else.
 #[tokio::test]
 async fn it_is_taken_out_of_a_pinned_stream_or_a_transport() {
+    if !alone("foreign_descriptor::it_is_taken_out_of_a_pinned_stream_or_a_transport") {
+        return;
+    }
     let (ours, _peer) = Tcp4::pair();
     let mut stream = MonitoredStream::new(at(ours, 860)).unwrap();
     let raw = stream.as_raw_fd();
@@ -225,6 +269,9 @@ async fn it_is_taken_out_of_a_pinned_stream_or_a_transport() {
 /// A stream that is taken out stays open, and the watcher gives it up: another one may watch it.
 #[tokio::test]
 async fn it_is_watched_again_after_into_inner() {
+    if !alone("foreign_descriptor::it_is_watched_again_after_into_inner") {
+        return;
+    }
     let (ours, peer) = Tcp4::pair();
     let mut ours = at(ours, 900);
     for _ in 0..3 {

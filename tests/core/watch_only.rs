@@ -1,6 +1,6 @@
 //! The handle on a stream that another library owns: what it tells, and that its owner notices nothing of it.
 
-use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon, until};
+use crate::support::{Pair, Peer, Tcp4, Unix, alone, reason, soon, until};
 use crate::watcher::sleeps_through_data;
 use hangup::{CloseReason, HalfClose, MonitoredStream, Status, WatchOnly};
 use rustix::event::PollFlags;
@@ -226,6 +226,9 @@ async fn the_owner_closes() {
 /// leaves the new one as it is.
 #[tokio::test]
 async fn a_number_that_is_reused() {
+    if !alone("watch_only::a_number_that_is_reused") {
+        return;
+    }
     let (ours, _old_peer) = Tcp4::pair();
     let ours = at(ours, 830);
     let old = WatchOnly::new(&ours).unwrap();
@@ -274,6 +277,9 @@ async fn a_number_that_is_reused() {
 /// The owner goes on under another number. The connection is watched until a probe finds the first number closed.
 #[tokio::test]
 async fn a_stream_that_moves() {
+    if !alone("watch_only::a_stream_that_moves") {
+        return;
+    }
     let (ours, peer) = Tcp4::pair();
     let watch = WatchOnly::new(&ours).unwrap();
     let moved: OwnedFd = ours.as_fd().try_clone_to_owned().unwrap();

@@ -13,9 +13,6 @@ mod axum_tls;
 mod bodies;
 #[cfg(feature = "hyper-client")]
 mod hyper_client;
-mod scenarios;
-#[cfg(feature = "axum")]
-mod stalled_response;
 #[cfg(feature = "tonic")]
 mod tonic;
 #[cfg(all(feature = "axum", feature = "tower"))]

@@ -25,6 +25,7 @@ mod retries;
 mod room;
 mod sockets;
 mod status;
+mod stopped;
 mod store_faults;
 mod unsendable;
 mod waiting;

@@ -3,13 +3,14 @@
 use crate::memory_store::MemoryStore;
 use crate::wire::{confirm_all, outbox};
 use bytes::Bytes;
-use hangup::outbox::{Outbox, Store};
+use hangup::outbox::{Outbox, Receipt, Store};
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::coop;
 use tokio::time::{Instant, timeout};
 use tokio_test::{assert_pending, task};
 use tokio_util::codec::LinesCodec;
@@ -49,6 +50,22 @@ async fn a_sender_that_is_not_polled_stops_nobody() {
         peer.await.unwrap(),
         ["0 full", "2 other", "3 other", "4 other", "1 idle"]
     );
+}
+
+/// Only one send in eight asked for tokio's budget, and yielded if it was used up. Those behind it were accepted first.
+#[tokio::test(start_paused = true)]
+async fn sends_that_are_polled_together_keep_their_order_without_budget() {
+    let (builder, _wire) = outbox();
+    let outbox = builder.spawn().unwrap();
+    for first in 0..8 {
+        while coop::has_budget_remaining() {
+            coop::consume_budget().await;
+        }
+        let sends = (first..first + 9).map(|id| outbox.send(format!("{id} a")));
+        let receipts = futures::future::try_join_all(sends).await.unwrap();
+        let numbers: Vec<_> = receipts.iter().map(Receipt::number).collect();
+        assert!(numbers.is_sorted(), "{numbers:?}");
+    }
 }
 
 /// A `select!` that lost, or a `timeout` that ran out, gives its place up at once.

@@ -99,7 +99,8 @@ fn wakers_that_own_a_handle_are_dropped_without_the_lock() {
         let runtime = { runtime }.enable_all().build().unwrap();
         runtime.block_on(async {
             let (builder, _wire) = outbox();
-            let outbox = builder.capacity(1000, 1).spawn().unwrap();
+            let (outbox, task) = builder.capacity(1000, 1).build().unwrap();
+            let mut task = Box::pin(task);
             let poll = |future: Pin<&mut dyn Future<Output = ()>>| {
                 let waker = Waker::from(Arc::new(Owns(outbox.clone())));
                 assert!(future.poll(&mut Context::from_waker(&waker)).is_pending());
@@ -107,7 +108,8 @@ fn wakers_that_own_a_handle_are_dropped_without_the_lock() {
             let receipt = outbox.send("1 a".to_string()).await.unwrap();
             let mut receipt = Box::pin(async { drop(receipt.await) });
             let mut send = Box::pin(async { drop(outbox.send("2 b".to_string()).await) });
-            for _ in 0..2 {
+            for _ in 0..3 {
+                poll(task.as_mut());
                 poll(receipt.as_mut());
                 poll(send.as_mut());
             }
@@ -115,7 +117,7 @@ fn wakers_that_own_a_handle_are_dropped_without_the_lock() {
             drop(receipt);
             let mut shutdown = Box::pin(async { drop(outbox.shutdown(Duration::ZERO).await) });
             poll(shutdown.as_mut());
-            within(shutdown).await;
+            within(async { tokio::join!(task, shutdown) }).await;
         });
         done.send(()).unwrap();
     });

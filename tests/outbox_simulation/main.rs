@@ -26,7 +26,10 @@ mod summary;
 mod watchdog;
 
 use std::env;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Instant;
 use summary::Summary;
 use watchdog::Watchdog;
@@ -49,16 +52,42 @@ fn every_history_ends_well() {
     let first = number("HANGUP_FIRST_SEED").unwrap_or(0);
     let seeds = number("HANGUP_SEEDS").unwrap_or(2000);
     let began = Instant::now();
+    let next = AtomicU64::new(first);
+    let mut total = Summary::default();
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| run_until(first + seeds, &next)))
+            .collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(summary) => total.add(&summary),
+                Err(failure) => resume_unwind(failure),
+            }
+        }
+    });
+    println!("{seeds} histories in {:.1?}: {total:?}", began.elapsed());
+}
+
+/// Runs histories until the next seed is `end`. Several threads share `next`.
+fn run_until(end: u64, next: &AtomicU64) -> Summary {
     let mut total = Summary::default();
     let watchdog = Watchdog::start();
-    for seed in first..first + seeds {
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return total;
+        }
         watchdog.begin(seed);
         match catch_unwind(AssertUnwindSafe(|| history::run(seed))) {
             Ok(summary) => total.add(&summary),
-            Err(_) => panic!("seed {seed} failed; it repeats with HANGUP_SEED={seed}"),
+            Err(_) => {
+                // The other threads end too.
+                next.store(end, Ordering::Relaxed);
+                panic!("seed {seed} failed; it repeats with HANGUP_SEED={seed}");
+            }
         }
     }
-    println!("{seeds} histories in {:.1?}: {total:?}", began.elapsed());
 }
 
 /// Two runs of one seed are the same, to the last message and the last millisecond.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 
 /// Long enough for a client on a busy machine, which reads late, not to count as stalled.
-const WINDOW: Duration = Duration::from_secs(4);
+const WINDOW: Duration = Duration::from_secs(3);
 
 /// Bytes. The default, 65 535, is that of one stream: one that is not read would stall all others.
 const CONNECTION_WINDOW: u32 = 1 << 20;

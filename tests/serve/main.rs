@@ -6,6 +6,8 @@
 mod beside_nginx;
 mod client;
 mod control_frames;
+#[cfg(unix)]
+mod corpus;
 mod drain;
 mod extremes;
 mod files;
@@ -19,6 +21,8 @@ mod http2;
 mod http2_attacks;
 mod limits;
 mod linger;
+#[cfg(unix)]
+mod oracle;
 mod other_clients;
 mod property;
 #[cfg(unix)]

@@ -117,7 +117,7 @@ fn another_format_is_left_alone() {
     drop(DiskStore::open(&path, Fsync::Each).unwrap());
     let mut later = fs::read(&path).unwrap();
     for identity in [0, 7 * 512] {
-        later[identity + 16..identity + 20].copy_from_slice(&3_u32.to_le_bytes());
+        later[identity + 16..identity + 20].copy_from_slice(&4_u32.to_le_bytes());
         let sum = crc32(&later[identity..identity + 28]).to_le_bytes();
         later[identity + 28..identity + 32].copy_from_slice(&sum);
     }

@@ -232,7 +232,12 @@ fn kills(count: u64, fsync: Fsync) {
     for id in &promised {
         assert!(arrived.seen.contains(id), "{id:x} is lost");
     }
-    assert!(arrived.order.is_sorted(), "out of order");
+    let swapped = arrived.order.windows(2).position(|ids| ids[0] > ids[1]);
+    if let Some(at) = swapped {
+        let from = at.saturating_sub(3);
+        let around = &arrived.order[from..(at + 8).min(arrived.order.len())];
+        panic!("out of order at {at}: {around:x?}");
+    }
     assert!(!promised.is_empty());
     std::fs::remove_dir_all(&directory).unwrap();
 }

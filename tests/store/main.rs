@@ -14,8 +14,10 @@ mod disk_store;
 mod file;
 mod format;
 mod kill;
+mod log;
 mod paging;
 mod power_cut;
+mod processes;
 #[cfg(target_os = "linux")]
 mod refusals;
 mod salvage;

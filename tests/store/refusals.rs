@@ -59,6 +59,40 @@ fn on_a_full_disk_messages_are_forgotten() {
     });
 }
 
+/// What the log holds has to fit into the tables later: then another program has filled the disk.
+#[test]
+fn the_messages_of_the_log_have_room_on_a_disk_that_is_full_by_then() {
+    on_small_disk("log-room", |directory| {
+        for size in [10, 100, 1000, 3000, 5000, 20_000] {
+            let path = directory.join(size.to_string());
+            let mut store = DiskStore::open(&path, Fsync::Never).unwrap();
+            store.append(&one(0, size)).unwrap();
+            fs::write(directory.join("hog"), vec![0; 8 << 20]).unwrap_err();
+            let mut count = 1;
+            while store.append(&one(count, size)).is_ok() {
+                count += 1;
+            }
+            // At least as many as the log holds.
+            assert!(count as usize * (size + 60) > 96 * 1024, "{size}: {count}");
+            drop(store);
+            let mut store = DiskStore::open(&path, Fsync::Never).unwrap();
+            assert_eq!(store.recover().unwrap().len() as u64, count);
+            store.remove(&[0]).unwrap();
+            let half: Vec<u64> = (1..count / 2).collect();
+            store.remove(&half).unwrap();
+            drop(store);
+            let mut store = DiskStore::open(&path, Fsync::Never).unwrap();
+            let numbers = store.recover().unwrap().into_iter().map(|row| row.0);
+            assert!(numbers.eq((count / 2).max(1)..count), "{size}");
+            store.remove(&(0..count).collect::<Vec<_>>()).unwrap();
+            store.append(&one(count, size)).unwrap();
+            assert_eq!(store.recover().unwrap(), one(count, size));
+            fs::remove_file(path).unwrap();
+            fs::remove_file(directory.join("hog")).unwrap();
+        }
+    });
+}
+
 /// After a failed write the file was not locked any more: a second process opened it.
 #[test]
 fn the_lock_outlives_a_failed_write() {

@@ -35,8 +35,17 @@ pub(crate) const STORES: [(&str, Open); 3] = [
 
 type Waiting = SyncSender<()>;
 
-/// Messages a second that the store keeps, and bytes written for each.
-pub(crate) fn run(store: Box<dyn Store>, senders: usize) -> Result<(f64, f64)> {
+/// What a round has shown of a store.
+pub(crate) struct Round {
+    /// Messages a second that the store keeps.
+    pub(crate) rate: f64,
+    /// Bytes written for each.
+    pub(crate) written: f64,
+    /// CPU time of the thread that calls the store, for each, in microseconds.
+    pub(crate) cpu: f64,
+}
+
+pub(crate) fn run(store: Box<dyn Store>, senders: usize) -> Result<Round> {
     let (jobs, queue) = mpsc::channel::<Waiting>();
     let before = written()?;
     let start = Instant::now();
@@ -57,16 +66,20 @@ pub(crate) fn run(store: Box<dyn Store>, senders: usize) -> Result<(f64, f64)> {
         })
         .collect();
     drop(jobs);
+    let busy = cpu()?;
     keep(store, &queue)?;
+    let busy = cpu()? - busy;
     let mut count = 0;
     for thread in threads {
         count += thread.join().map_err(|_| "a sender panicked")?;
     }
     let seconds = start.elapsed().as_secs_f64();
-    Ok((
-        count as f64 / seconds,
-        (written()? - before) as f64 / count as f64,
-    ))
+    let count = count as f64;
+    Ok(Round {
+        rate: count / seconds,
+        written: (written()? - before) as f64 / count,
+        cpu: busy as f64 / 1000.0 / count,
+    })
 }
 
 fn keep(mut store: Box<dyn Store>, queue: &Receiver<Waiting>) -> Result<()> {
@@ -97,4 +110,10 @@ fn written() -> Result<u64> {
     let io = fs::read_to_string("/proc/self/io")?;
     let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
     Ok(line.ok_or("no wchar")?.parse()?)
+}
+
+/// Nanoseconds that this thread has run (proc(5): the first number of `schedstat`).
+fn cpu() -> Result<u64> {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(stat.split(' ').next().ok_or("no schedstat")?.parse()?)
 }

@@ -99,7 +99,7 @@ impl<T: Message> OutboxShared<T> {
             return 0;
         }
         core.now = now;
-        core.task.waker = None;
+        let waker = core.task.waker.take();
         let mut again = 0;
         let budget = core.budget(HOLD_BYTES.min(bytes));
         core.settle(deferred, None, |buffer, mut settle| {
@@ -108,6 +108,8 @@ impl<T: Message> OutboxShared<T> {
         core.counts.resent += again;
         core.changed = true;
         drop(core);
+        // Without the lock, as in `poll_receipt`.
+        drop(waker);
         deferred.run();
         let sizes = messages.iter().map(|taken| taken.message.size().max(1));
         sizes.sum()

@@ -77,7 +77,8 @@ impl<T: Message> OutboxShared<T> {
         let sent = self.sent.load(Relaxed);
         // Not atomic: two concurrent senders may count as one, which is harmless.
         self.sent.store(sent.wrapping_add(1), Relaxed);
-        if sent.is_multiple_of(8) {
+        // A task without budget yields at each send, so that sends that it polls together keep their order.
+        if sent.is_multiple_of(8) || !coop::has_budget_remaining() {
             coop::consume_budget().await;
         }
     }

@@ -131,16 +131,15 @@ impl<T: Message> Housekeeping<T> {
             let task = &mut core.task;
             task.wants_messages = wants_messages || (watched && !changed);
             task.armed = next.map_or(u64::MAX, |next| shared.nanos(next));
-            if !task
-                .waker
-                .as_ref()
-                .is_some_and(|waker| waker.will_wake(cx.waker()))
-            {
-                task.waker = Some(cx.waker().clone());
-            }
+            let replaced = match &task.waker {
+                Some(waker) if waker.will_wake(cx.waker()) => None,
+                _ => task.waker.replace(cx.waker().clone()),
+            };
             // A message may have come between the caller's last look and this lock.
             let more = wants_messages && core.has_more();
             drop(core);
+            // Without the lock, as in `poll_receipt`.
+            drop(replaced);
             deferred.run();
             if more {
                 cx.waker().wake_by_ref();

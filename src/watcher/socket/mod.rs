@@ -242,10 +242,10 @@ impl Socket {
         }
     }
 
-    /// Whether the number of the descriptor is `raw`.
+    /// Whether the number of the descriptor is `raw`, and still names its file.
     pub(super) fn has_descriptor(&self, raw: Raw) -> bool {
         let target = lock(&self.descriptor).target;
-        target.is_some_and(|target| target.raw() == raw)
+        target.is_some_and(|target| target.raw() == raw && target.is_same())
     }
 
     /// Detaches the descriptor, and passes it to `last` for a last use. Nothing uses it afterwards.

@@ -43,7 +43,7 @@ fn in_directory(directory: &Path) -> Result<Measured> {
             for round in 0..ROUNDS {
                 for ((name, open), rates) in STORES.iter().zip(&mut rates) {
                     let path = directory.join(format!("{name}-{round}"));
-                    rates.push(run(open(&path, fsync)?, senders)?.0);
+                    rates.push(run(open(&path, fsync)?, senders)?.rate);
                     fs::remove_file(path)?;
                 }
             }

@@ -8,11 +8,21 @@ use crate::outbox::message::Message;
 use crate::outbox::user_code;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
+use tokio::time::{Sleep, sleep};
+
+/// How long an attempt gets beyond its limit: see [`Driver::connect`].
+const ASK: Duration = Duration::from_millis(1);
 
 impl<T: Message> Driver<T> {
     /// Calls the user's `connect`. Returns `None` if a handle asked for another attempt meanwhile.
+    ///
+    /// What arrived within the limit counts, also if the task is polled later. A busy runtime polls a task before it has asked the
+    /// system for events, and then `connecting` does not know what has arrived. A timer fires only after the runtime has asked. But
+    /// in a process that was stopped and continued, the first question fails (`EINTR`, signal(7)). So a second timer
+    /// decides.
     pub(super) async fn connect(
         &mut self,
         housekeeping: &mut Housekeeping<T>,
@@ -23,14 +33,17 @@ impl<T: Message> Driver<T> {
             Err(error) => return Ok(Some(Err(error))),
         };
         let limit = self.limits.connect_timeout;
-        let mut timer = pin!(limit.map(|limit| tokio::time::sleep(limit.min(LONGEST))));
+        let mut timer = pin!(limit.map(|limit| sleep(limit.min(LONGEST))));
+        let mut last_look = None::<Pin<Box<Sleep>>>;
         let config = &self.monitor_config;
         let (shared, deferred) = (&self.shared, &mut self.deferred);
         let connected = poll_fn(|cx| {
-            // Before `connecting`: a busy runtime polls a task before it has asked the system for events, and then
-            // `connecting` does not know what has arrived. The timer fires only after the runtime has asked.
-            let timer = timer.as_mut().as_pin_mut();
-            let is_over = timer.is_some_and(|timer| timer.poll(cx).is_ready());
+            // Before `connecting`, which then knows what arrived before the timer fired.
+            let has_looked =
+                { last_look.as_mut() }.is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+            let timer = timer.as_mut().as_pin_mut().filter(|_| last_look.is_none());
+            let is_over =
+                last_look.is_some() || timer.is_some_and(|timer| timer.poll(cx).is_ready());
             let polled = user_code::guard("`connect`", || {
                 Ok(match connecting.as_mut().poll(cx) {
                     Poll::Ready(connected) => Poll::Ready(connected?.open(config)?),
@@ -43,11 +56,17 @@ impl<T: Message> Driver<T> {
                 Ok(Poll::Pending) => {}
             }
             if let Some(limit) = limit
-                && is_over
+                && has_looked
             {
                 let what = format!("hangup: `connect` took longer than {limit:?}");
                 let error = io::Error::new(io::ErrorKind::TimedOut, what);
                 return Poll::Ready(Ok(Some(Err(error))));
+            }
+            if is_over {
+                let timer = last_look.get_or_insert_with(|| Box::pin(sleep(ASK)));
+                if timer.as_mut().poll(cx).is_ready() {
+                    cx.waker().wake_by_ref();
+                }
             }
             let interrupt = housekeeping.poll(shared, deferred, false, None, cx);
             interrupt.map(|interrupt| match interrupt {

@@ -4,6 +4,7 @@ use super::change::Change;
 use super::counts::Counts;
 use super::error::Outcome;
 use super::opened::Opened;
+use super::tables::Reserve;
 use bytes::Bytes;
 
 /// How many bytes are copied in one commit.
@@ -65,6 +66,8 @@ pub(super) fn commit(
     opened: &mut Opened,
     change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
 ) -> Outcome<Counts> {
-    let committed = opened.tables.commit(&opened.counts, change);
+    let committed = opened
+        .tables
+        .commit(&opened.counts, Reserve::Removal, change);
     committed.map_err(|failed| failed.problem)
 }

@@ -3,6 +3,7 @@
 use super::counts::{COUNTS, Counts};
 use super::error::{Outcome, StoreProblem};
 use super::frame::{self, HEAD, Head, Kind, LIMIT};
+use super::log::Log;
 use redb::{ReadableTable, Table};
 
 /// The error of a commit.
@@ -35,8 +36,7 @@ pub(super) struct Change<'a> {
 impl Change<'_> {
     /// Adds messages. A number that is already there is replaced.
     pub(super) fn add(&mut self, batch: &[(u64, impl AsRef<[u8]>)]) -> Outcome<()> {
-        let oldest = self.messages.first()?.map(|(number, _)| number.value());
-        let oldest = oldest.filter(|&number| number != COUNTS);
+        let oldest = oldest(&self.messages)?;
         let first = batch.first().map_or(0, |(number, _)| *number);
         let floor = oldest.map_or(first, |oldest| oldest.min(first));
         for (number, message) in batch {
@@ -48,6 +48,22 @@ impl Change<'_> {
             self.took(length);
             self.counts.messages += 1;
             self.counts.next = self.counts.next.max(number + 1);
+        }
+        Ok(())
+    }
+
+    /// Moves the messages of the log into the table, without those that are removed. They are counted already.
+    ///
+    /// `removed` is sorted.
+    pub(super) fn take_in(&mut self, log: &Log, removed: &[u64]) -> Outcome<()> {
+        for (number, frame) in log.frames() {
+            if removed.binary_search(&number).is_ok() {
+                self.counts.bytes -= frame.len() as u64;
+                self.counts.messages -= 1;
+                continue;
+            }
+            self.messages.insert(number, frame)?;
+            *self.added += 2 * frame.len() as u64;
         }
         Ok(())
     }
@@ -129,4 +145,10 @@ fn put(table: &mut Table<'_, u64, &'static [u8]>, head: Head, message: &[u8]) ->
     let mut place = table.insert_reserve(head.number, length as usize)?;
     head.write(message, place.as_mut());
     Ok(length.into())
+}
+
+/// The lowest number of a message.
+pub(super) fn oldest(messages: &impl ReadableTable<u64, &'static [u8]>) -> Outcome<Option<u64>> {
+    let first = messages.first()?.map(|(number, _)| number.value());
+    Ok(first.filter(|&number| number != COUNTS))
 }

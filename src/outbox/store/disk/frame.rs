@@ -212,11 +212,13 @@ pub(super) fn random() -> u64 {
 
 /// Whether a frame of either format may begin somewhere in these bytes.
 fn contains_prefix(bytes: &[u8]) -> bool {
+    let begins = |byte: &u8| [PREFIX[0], PREVIOUS_PREFIX[0]].contains(byte);
+    // Without an early exit, the compiler looks at many bytes at once. Most messages have neither byte.
+    if !bytes.iter().fold(false, |any, byte| any | begins(byte)) {
+        return false;
+    }
     let mut rest = bytes;
-    while let Some(at) = rest
-        .iter()
-        .position(|byte| [PREFIX[0], PREVIOUS_PREFIX[0]].contains(byte))
-    {
+    while let Some(at) = rest.iter().position(begins) {
         rest = &rest[at..];
         if rest.starts_with(&PREFIX) || rest.starts_with(&PREVIOUS_PREFIX) {
             return true;

@@ -19,6 +19,8 @@
 
 use super::error::StoreProblem;
 use super::frame;
+use super::log::LOG;
+use super::region::Layout;
 use super::store_file::{HEADER_SIZE, StoreFile};
 use std::io;
 
@@ -27,7 +29,9 @@ pub(super) const SIZE: usize = HEADER_SIZE as usize;
 
 const SECTOR: usize = 512;
 const MAGIC: [u8; 16] = *b"hangup outbox\x1b\r\n";
-const FORMAT: u32 = 2;
+/// The format of a file without a log. It stays as it is.
+const WITHOUT_LOG: u32 = 2;
+const FORMAT: u32 = 3;
 /// The position of the second copy of the identity.
 const COPY: usize = 7 * SECTOR;
 
@@ -42,6 +46,8 @@ pub(super) struct Header {
     pub(super) acknowledged: u64,
     /// How often the progress was written. The higher turn of the two sectors counts.
     turn: u64,
+    /// Where the parts of the file are, which depends on the format.
+    pub(super) layout: Layout,
 }
 
 impl Header {
@@ -51,6 +57,7 @@ impl Header {
             session: 0,
             acknowledged: 0,
             turn: 0,
+            layout: Layout::with_log(LOG),
         }
     }
 
@@ -69,9 +76,11 @@ impl Header {
                 Ok(None)
             };
         };
-        if format != FORMAT {
-            return Err(StoreProblem::OtherFormat);
-        }
+        let layout = Layout::with_log(match format {
+            FORMAT => LOG,
+            WITHOUT_LOG => 0,
+            _ => return Err(StoreProblem::OtherFormat),
+        });
         let turns = [1, 2].map(|sector| progress(&page[sector * SECTOR..][..SECTOR]));
         let progress = turns.into_iter().flatten().max_by_key(|&(turn, ..)| turn);
         let (turn, session, acknowledged) =
@@ -81,6 +90,7 @@ impl Header {
             session,
             acknowledged,
             turn,
+            layout,
         }))
     }
 

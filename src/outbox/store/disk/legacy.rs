@@ -10,7 +10,7 @@
 
 use super::error::{Outcome, StoreProblem};
 use super::frame::{Format, Found, Head, Kind, LIMIT, PREVIOUS_PREFIX};
-use super::region::Region;
+use super::region::{Layout, Region};
 use super::store_file::StoreFile;
 use bytes::Bytes;
 use crc32fast::Hasher;
@@ -69,10 +69,7 @@ pub(super) struct Legacy {
 impl Legacy {
     /// Opens the database. The caller must hold back the changes that redb makes while it opens.
     pub(super) fn open(file: &Arc<StoreFile>) -> Outcome<Self> {
-        let region = Region {
-            file: file.clone(),
-            start: 0,
-        };
+        let region = Region::new(file, Layout { start: 0, log: 0 });
         let database = Builder::new()
             .set_cache_size(CACHE)
             .set_check_integrity_on_open(true)

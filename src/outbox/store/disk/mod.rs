@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!  disk_store     the trait's calls, errors, and what happens after a failure
+//!      log        messages that are not in the tables yet
 //!      tables     redb: messages, dead letters, counts
 //!  store_file     barriers, held-back changes, and rewrites after a failed fsync
 //!     backend     a locked file, or the user's StorageBackend
@@ -25,6 +26,7 @@ mod held_back;
 mod info;
 mod intact;
 mod legacy;
+mod log;
 mod open;
 mod opened;
 mod opening;

@@ -10,7 +10,8 @@ use std::path::Path;
 
 impl StoreOptions {
     /// Opens the store, or creates it if there is no such file. It repairs the effects of a crash or a power cut. It
-    /// converts a file of the previous format, which needs disk space for a second file.
+    /// converts a file of the first format, which needs disk space for a second file. A file of the second format, which has no log,
+    /// stays as it is, and an append to it writes more.
     ///
     /// # Errors
     ///

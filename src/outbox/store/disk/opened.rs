@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::error::{Outcome, StoreProblem};
 use super::header::{self, Header};
+use super::log::Log;
 use super::options::StoreOptions;
 use super::region::Region;
 use super::store_file::StoreFile;
@@ -15,6 +16,7 @@ pub(super) struct Opened {
     pub(super) file: Arc<StoreFile>,
     pub(super) header: Header,
     pub(super) tables: Tables,
+    pub(super) log: Log,
     pub(super) counts: Counts,
 }
 
@@ -24,11 +26,17 @@ impl Opened {
         let header = Header::new();
         file.set_size(header::SIZE as u64)?;
         header.create(&file)?;
-        let tables = Tables::create(Region::behind_header(&file), header.file, counts)?;
+        let region = Region::new(&file, header.layout);
+        let tables = Tables::create(region, header.file, counts)?;
+        // The blocks of the log are written once here. Otherwise the file system would have to record, in a further write, that
+        // a block has content (ext4: unwritten extents).
+        file.write_at(header.layout.log_start(), &vec![0; header.layout.log])?;
+        file.sync()?;
         Ok(Self {
             file,
             header,
             tables,
+            log: Log::empty(header.layout, header.file),
             counts,
         })
     }
@@ -36,10 +44,13 @@ impl Opened {
     /// Checks the header and every page in use.
     pub(super) fn check(file: &Arc<StoreFile>) -> Outcome<Self> {
         let header = Header::read(file)?.ok_or(StoreProblem::NotAStore)?;
-        if file.size()? == header::SIZE as u64 {
+        // The database would create itself in an empty region.
+        if file.size()? <= header.layout.before() {
             return Err(StoreProblem::damaged("cut off behind its first page"));
         }
-        let (tables, counts) = Tables::open(Region::behind_header(file), header.file)?;
+        let region = Region::new(file, header.layout);
+        let (tables, mut counts) = Tables::open(region, header.file)?;
+        let log = Log::read(file, header.layout, header.file, &mut counts)?;
         if counts.sequence < header.acknowledged {
             return Err(StoreProblem::damaged("its last commit"));
         }
@@ -47,6 +58,7 @@ impl Opened {
             file: file.clone(),
             header,
             tables,
+            log,
             counts,
         })
     }

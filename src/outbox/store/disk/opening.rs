@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  no file            create beside, then publish under the name
-//!  format 2           hold back changes ─▶ check all pages ─▶ release
+//!  format 2 or 3      hold back changes ─▶ check all pages ─▶ release
 //!  format 1           read all messages ─▶ new file ─▶ replace
 //!  damaged (salvage)  scan for frames ─▶ new file ─▶ keep the old one as .damaged ─▶ replace
 //! ```

@@ -7,10 +7,11 @@
 //! | `dead letters` | number | frame |
 //! | `scratch` | | empty |
 
-use super::change::{Change, Failed};
+use super::change::{Change, Failed, oldest};
 use super::counts::{COUNTS, Counts};
 use super::error::{Outcome, StoreProblem};
 use super::frame::{self, LIMIT};
+use super::log::LOG;
 use super::region::Region;
 use bytes::Bytes;
 use redb::{
@@ -32,6 +33,19 @@ const SCRATCH: TableDefinition<u64, &[u8]> = TableDefinition::new("scratch");
 const ROOM: usize = 128 * 1024;
 const PARTS: u64 = 4;
 
+/// This many more bytes are kept free while messages are in the log, because they have to fit into the tables later. A page
+/// may be half full, and each part of the tree has pages of its own.
+const ROOM_FOR_LOG: usize = 3 * LOG;
+
+/// How much space a commit keeps free for the next ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reserve {
+    /// For a removal.
+    Removal,
+    /// And for all that the log may hold.
+    RemovalAndLog,
+}
+
 /// After this many added bytes the free space is checked again.
 const UNCHECKED: u64 = 16 * 1024;
 
@@ -46,6 +60,12 @@ pub(super) struct Tables {
     file: u64,
     /// Bytes that were added since the free space was checked.
     unchecked: u64,
+    /// The last check was for [`Reserve::RemovalAndLog`].
+    has_room_for_log: bool,
+    /// The sequence of the last commit.
+    sequence: u64,
+    /// The lowest number of a message.
+    oldest: Option<u64>,
 }
 
 impl Tables {
@@ -57,12 +77,15 @@ impl Tables {
             .open_table(MESSAGES)?
             .insert(COUNTS, &counts.to_bytes()[..])?;
         transaction.open_table(DEAD_LETTERS)?;
-        reserve_room(&transaction)?;
+        reserve_room(&transaction, Reserve::RemovalAndLog)?;
         transaction.commit()?;
         Ok(Self {
             database,
             file,
-            unchecked: UNCHECKED,
+            unchecked: 0,
+            has_room_for_log: true,
+            sequence: counts.sequence,
+            oldest: None,
         })
     }
 
@@ -71,11 +94,14 @@ impl Tables {
         let database = builder()
             .set_check_integrity_on_open(true)
             .create_with_backend(region)?;
-        let counts = read_counts(&database)?;
+        let (counts, oldest) = read_counts(&database)?;
         let tables = Self {
             database,
             file,
             unchecked: UNCHECKED,
+            has_room_for_log: false,
+            sequence: counts.sequence,
+            oldest,
         };
         Ok((tables, counts))
     }
@@ -84,13 +110,14 @@ impl Tables {
     pub(super) fn commit(
         &mut self,
         counts: &Counts,
+        reserve: Reserve,
         change: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
     ) -> Result<Counts, Failed> {
         let transaction = self.database.begin_write().map_err(StoreProblem::from)?;
         let mut counts = *counts;
         counts.sequence += 1;
         let mut added = 0;
-        {
+        let oldest = {
             let open = |table| transaction.open_table(table).map_err(StoreProblem::from);
             let mut tables = Change {
                 messages: open(MESSAGES)?,
@@ -103,18 +130,40 @@ impl Tables {
             let counts = tables.counts.to_bytes();
             let counted = tables.messages.insert(COUNTS, &counts[..]);
             counted.map_err(StoreProblem::from)?;
-        }
+            oldest(&tables.messages)?
+        };
         let unchecked = self.unchecked.saturating_add(added);
-        let check = added > 0 && unchecked > UNCHECKED;
+        let for_log = reserve == Reserve::RemovalAndLog;
+        let check = added > 0 && (unchecked > UNCHECKED || for_log && !self.has_room_for_log);
         if check {
-            reserve_room(&transaction)?;
+            reserve_room(&transaction, reserve)?;
         }
         transaction.commit().map_err(|error| Failed {
             problem: error.into(),
             in_doubt: true,
         })?;
+        if check {
+            self.has_room_for_log = for_log;
+        }
         self.unchecked = if check { 0 } else { unchecked };
+        self.sequence = counts.sequence;
+        self.oldest = oldest;
         Ok(counts)
+    }
+
+    /// Whether all that the log may hold fits into the tables without more disk space.
+    pub(super) fn has_room_for_log(&self) -> bool {
+        self.has_room_for_log
+    }
+
+    /// The sequence of the last commit.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The lowest number of a message.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.oldest
     }
 
     /// Calls `each` for the messages from this number on, in order, until it returns `Break`.
@@ -122,7 +171,7 @@ impl Tables {
         &self,
         from: u64,
         each: impl FnMut(u64, Bytes) -> ControlFlow<()>,
-    ) -> Outcome<()> {
+    ) -> Outcome<ControlFlow<()>> {
         self.read(MESSAGES, from, each)
     }
 
@@ -132,7 +181,7 @@ impl Tables {
         from: u64,
         each: impl FnMut(u64, Bytes) -> ControlFlow<()>,
     ) -> Outcome<()> {
-        self.read(DEAD_LETTERS, from, each)
+        self.read(DEAD_LETTERS, from, each).map(drop)
     }
 
     /// The size of the dead letters, with their heads.
@@ -150,21 +199,23 @@ impl Tables {
         table: TableDefinition<'_, u64, &'static [u8]>,
         from: u64,
         mut each: impl FnMut(u64, Bytes) -> ControlFlow<()>,
-    ) -> Outcome<()> {
+    ) -> Outcome<ControlFlow<()>> {
         let table = self.database.begin_read()?.open_table(table)?;
         for row in table.range(from.min(LIMIT)..LIMIT)? {
             let (number, frame) = row?;
             let number = number.value();
             let (_, message) = frame::read(self.file, number, frame.value())?;
             if each(number, message.into()).is_break() {
-                break;
+                return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Returns unused pages at the end of the file to the file system.
     pub(super) fn compact(&mut self) -> Outcome<()> {
+        self.has_room_for_log = false;
+        self.unchecked = UNCHECKED;
         match self.database.compact() {
             Ok(_) => Ok(()),
             Err(redb::CompactionError::Storage(error)) => Err(error.into()),
@@ -179,12 +230,16 @@ fn builder() -> Builder {
     builder
 }
 
-/// Makes sure that [`ROOM`] bytes are free: writes that much into the scratch table, and removes it again.
-fn reserve_room(transaction: &WriteTransaction) -> Outcome<()> {
+/// Makes sure that this much is free: writes as many bytes into the scratch table, and removes them again.
+fn reserve_room(transaction: &WriteTransaction, reserve: Reserve) -> Outcome<()> {
+    let room = match reserve {
+        Reserve::Removal => ROOM,
+        Reserve::RemovalAndLog => ROOM + ROOM_FOR_LOG,
+    };
     let mut scratch = transaction.open_table(SCRATCH)?;
     // In parts, because the database stores one row in adjacent pages.
     for part in 0..PARTS {
-        scratch.insert_reserve(part, ROOM / PARTS as usize)?;
+        scratch.insert_reserve(part, room / PARTS as usize)?;
     }
     for part in 0..PARTS {
         scratch.remove(part)?;
@@ -192,12 +247,14 @@ fn reserve_room(transaction: &WriteTransaction) -> Outcome<()> {
     Ok(())
 }
 
-fn read_counts(database: &Database) -> Outcome<Counts> {
+/// The counts, and the lowest number of a message.
+fn read_counts(database: &Database) -> Outcome<(Counts, Option<u64>)> {
     let unknown = || StoreProblem::damaged("its counts");
     let messages = match database.begin_read()?.open_table(MESSAGES) {
         Err(TableError::TableDoesNotExist(_)) => return Err(unknown()),
         messages => messages?,
     };
     let row = messages.get(COUNTS)?.ok_or_else(unknown)?;
-    Counts::from_bytes(row.value()).ok_or_else(unknown)
+    let counts = Counts::from_bytes(row.value()).ok_or_else(unknown)?;
+    Ok((counts, oldest(&messages)?))
 }

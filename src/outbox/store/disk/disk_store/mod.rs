@@ -8,6 +8,7 @@ use super::counts::Counts;
 use super::error::{StoreError, StoreProblem};
 use super::header::Header;
 use super::info::StoreInfo;
+use super::log::Log;
 use super::opened::Opened;
 use super::options::StoreOptions;
 use super::salvage::Salvage;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 /// |---|---|---|
 /// | the process is killed, panics or aborts | all are delivered, in order | all are delivered, in order |
 /// | the power is cut, or the kernel crashes | all are delivered, in order | the file may be damaged, see below |
-/// | `send` waits for | one `fdatasync(2)` for all that wait together, and one more when the file grows | a few `write(2)` |
+/// | `send` waits for | one `fdatasync(2)` for all that wait together, and one more when the file grows | two `write(2)` |
 ///
 /// * `Each` can promise only what the disk promises. A disk with a volatile cache that reports a write as complete
 ///   too early breaks the promise.
@@ -64,6 +65,8 @@ use std::sync::Arc;
 ///   [`StoreProblem::Removed`] (on Unix; Windows does not remove an open file). A relative path counts from the working
 ///   directory at `open`, also if that changes later. A program that changes its root directory (`chroot(2)`) opens the store
 ///   afterwards.
+/// * Small batches are written to a log of 128 KiB in the file, and move into the tables when it is full or with the next removal.
+///   Messages that are confirmed soon never get there.
 /// * The file shrinks after messages were delivered ([`compact`](Self::compact)).
 /// * A new file is made under a temporary name in the same directory: a dot, the name, a random number, `.new`. A
 ///   crash at this moment leaves that file behind.
@@ -145,6 +148,11 @@ pub struct DiskStore {
     options: StoreOptions,
     /// `None` after an error: the next call opens the database again.
     tables: Option<Tables>,
+    /// Messages that are not in the tables yet.
+    log: Log,
+    /// `Some` while the disk has no room for what the log may hold: how many bytes the store kept when that was found. Until
+    /// [`RESUME`](commit::RESUME) of them are removed, nothing goes into the log.
+    log_paused: Option<u64>,
     counts: Counts,
     header: Header,
     /// Messages that were returned to their senders although the commit may have been made. They are removed before
@@ -220,6 +228,8 @@ impl DiskStore {
             path: path.to_owned(),
             options,
             tables: Some(opened.tables),
+            log: opened.log,
+            log_paused: None,
             counts: opened.counts,
             header: opened.header,
             in_doubt: Vec::new(),

@@ -30,14 +30,17 @@ impl DiskStore {
         if self.counts.bytes.saturating_add(more) > self.options.disk_capacity {
             return Err(self.no_room(batch.len(), more));
         }
-        let mut added = self.change(|change| change.add(batch));
+        let mut added = match self.is_for_log(batch) {
+            true => self.append_to_log(batch),
+            false => self.change(&[], |change| change.add(batch)),
+        };
         if let Err(Failed {
             problem: StoreProblem::Full,
             in_doubt: false,
         }) = added
         {
             // Opening the database again makes the pages of the last removal free.
-            added = self.change(|change| change.add(batch));
+            added = self.change(&[], |change| change.add(batch));
         }
         match added {
             Ok(()) => Ok(()),
@@ -107,14 +110,16 @@ impl DiskStore {
             return Ok(());
         }
         self.writable()?;
-        match self.change(|change| change.remove(numbers)) {
+        let mut sorted = numbers.to_vec();
+        sorted.sort_unstable();
+        match self.change(&sorted, |change| change.remove(numbers)) {
             Err(Failed {
                 problem: StoreProblem::Full,
                 ..
             }) => {
                 // A removal needs free pages too. A few messages at a time find enough.
                 for few in numbers.chunks(FEW) {
-                    self.change(|change| change.remove(few))
+                    self.change(&[], |change| change.remove(few))
                         .map_err(|failed| failed.problem)?;
                 }
             }
@@ -130,14 +135,18 @@ impl DiskStore {
         let tables = self.ready()?;
         let mut page = Vec::new();
         let mut bytes = 0_usize;
-        tables.messages_from(from, |number, message| {
+        let mut add = |number, message: Bytes| {
             bytes = bytes.saturating_add(message.len());
             if bytes > max_bytes && !page.is_empty() {
                 return ControlFlow::Break(());
             }
             page.push((number, message));
             ControlFlow::Continue(())
-        })?;
+        };
+        if tables.messages_from(from, &mut add)?.is_continue() {
+            // The numbers of the log are above those of the tables.
+            self.log.messages_from(from, add)?;
+        }
         self.tables = Some(tables);
         Ok(page)
     }
@@ -194,7 +203,7 @@ impl Store for DiskStore {
         let buried = self
             .writable()
             .map_err(Failed::from)
-            .and_then(|()| self.change(|change| change.bury(number, reason)));
+            .and_then(|()| self.change(&[], |change| change.bury(number, reason)));
         buried.map_err(|failed| self.error(failed.problem))
     }
 
@@ -208,7 +217,7 @@ impl Store for DiskStore {
         let removed = self
             .writable()
             .map_err(Failed::from)
-            .and_then(|()| self.change(|change| change.remove_dead_letters(numbers)));
+            .and_then(|()| self.change(&[], |change| change.remove_dead_letters(numbers)));
         removed.map_err(|failed| self.error(failed.problem))
     }
 }

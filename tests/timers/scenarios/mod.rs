@@ -2,7 +2,7 @@
 //! leaving, by a raw socket and by curl.
 //!
 //! ```sh
-//! HANGUP_ROUNDS=10 cargo test --release --features axum --test http scenarios -- --nocapture
+//! HANGUP_ROUNDS=10 cargo test --release --features axum --test timers scenarios -- --nocapture
 //! ```
 
 #![cfg(target_os = "linux")]
@@ -125,9 +125,9 @@ fn milliseconds(time: f64) -> String {
     }
 }
 
-/// Prints the rows of one client, each cell of the column with `hangup` measured so many times, and tells
-/// what was too late.
-fn rows<C: Client>(bare: &Server, monitored: &Server, rounds: usize, late: &mut Vec<String>) {
+/// The rows of one client, each cell of the column with `hangup` measured so many times, and what was too late.
+fn rows<C: Client>(bare: &Server, monitored: &Server, rounds: usize) -> (Vec<String>, Vec<String>) {
+    let (mut rows, mut late) = (Vec::new(), Vec::new());
     // Those whose handlers do not know at once are waited for together.
     let mut left = Way::ALL.map(|way| C::leave(bare, way));
     let deadline = Instant::now() + NEVER;
@@ -142,18 +142,19 @@ fn rows<C: Client>(bare: &Server, monitored: &Server, rounds: usize, late: &mut 
             .collect();
         times.sort_by(f64::total_cmp);
         let (median, worst) = (times[rounds / 2], times[rounds - 1]);
-        println!(
+        rows.push(format!(
             "| {} | {} | {} | {} | {} |",
             way.name(),
             C::NAME,
             milliseconds(bare.unwrap_or(f64::INFINITY)),
             milliseconds(median),
             milliseconds(worst)
-        );
+        ));
         if worst > BOUND || times[0] < -BOUND {
             late.push(format!("{}, {}: {times:?}", C::NAME, way.name()));
         }
     }
+    (rows, late)
 }
 
 #[test]
@@ -161,12 +162,18 @@ fn no_handler_is_left_in_the_dark() {
     let bare = Server::bare();
     let monitored = Server::monitored();
     let rounds = std::env::var("HANGUP_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
-    let mut late = Vec::new();
+    // Each waits for what never comes, at the same time.
+    let (raw, curl) = std::thread::scope(|scope| {
+        let curl = scope.spawn(|| Curl::is_here().then(|| rows::<Curl>(&bare, &monitored, rounds)));
+        let raw = rows::<Raw>(&bare, &monitored, rounds);
+        (raw, curl.join().unwrap())
+    });
     println!("| way of leaving | client | axum | with hangup, median of {rounds} | worst |");
     println!("|---|---|---|---|---|");
-    rows::<Raw>(&bare, &monitored, rounds, &mut late);
-    if Curl::is_here() {
-        rows::<Curl>(&bare, &monitored, rounds, &mut late);
+    let mut late = Vec::new();
+    for (rows, too_late) in [Some(raw), curl].into_iter().flatten() {
+        println!("{}", rows.join("\n"));
+        late.extend(too_late);
     }
     println!("ms from the client's close to the handler knowing; never: not within {NEVER:?}");
     assert!(late.is_empty(), "{late:#?}");

@@ -1,6 +1,6 @@
 //! A stream that another library owns, with a timer that its owner has set.
 
-use crate::netns::Network;
+use super::netns::Network;
 use crate::support::{reason, soon};
 use hangup::{CloseReason, WatchOnly};
 use socket2::SockRef;
