@@ -25,7 +25,6 @@ mod retries;
 mod room;
 mod sockets;
 mod status;
-mod stopped;
 mod store_faults;
 mod unsendable;
 mod waiting;

@@ -12,3 +12,5 @@ mod dead_peer_timeout;
 mod scenarios;
 #[cfg(feature = "axum")]
 mod stalled_response;
+#[cfg(all(unix, feature = "outbox"))]
+mod stopped;

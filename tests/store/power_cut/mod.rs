@@ -190,7 +190,7 @@ fn cut_in_recovery(
 
 #[test]
 fn every_image_of_a_power_cut_opens_and_has_what_was_accepted() {
-    let most = number("HANGUP_POWER_CUTS", 1000);
+    let most = number("HANGUP_POWER_CUTS", 600);
     let mut seed = number("HANGUP_POWER_CUT_SEED", 1);
     let mut tally = Tally::default();
     while tally.images < most {
@@ -244,7 +244,7 @@ fn after_failed_syncs(
 /// 33 of 88 single failures had messages handed back and delivered by the next start.
 #[test]
 fn what_send_said_is_true_after_a_failure() {
-    let runs = number("HANGUP_POWER_CUTS", 1000) / 10;
+    let runs = number("HANGUP_POWER_CUTS", 600) / 10;
     let mut seed = number("HANGUP_POWER_CUT_SEED", 1);
     let mut faults = BTreeMap::<String, u64>::new();
     let (mut played, mut unknown, mut refused) = (0, 0, 0);

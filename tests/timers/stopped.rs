@@ -2,11 +2,9 @@
 //!
 //! Its clock runs on meanwhile, so every limit is exceeded when it continues. What its kernel has received counts: no
 //! connection is given up, and no message is sent twice.
-#![cfg(unix)]
 
 use crate::support::{DEADLINE, within};
-use crate::wire::{by_reply, first_word};
-use hangup::outbox::Outbox;
+use hangup::outbox::{Confirm, Outbox, Processed};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -38,7 +36,11 @@ async fn sender() {
         Ok(stream)
     };
     let outbox = Outbox::builder(connect, LinesCodec::new)
-        .confirm(by_reply())
+        .confirm(Confirm::by_peer(
+            |message: &String| number(message),
+            LinesCodec::new,
+            |reply: String| Some(Processed::One(number(reply.strip_prefix("ok ")?))),
+        ))
         .connect_timeout(LIMIT)
         .dead_peer_timeout(DEAD_PEER)
         .ack_timeout(LIMIT)
@@ -51,6 +53,11 @@ async fn sender() {
     }
     let status = outbox.status();
     println!("\nconnects {} resent {}", status.connects, status.resent);
+}
+
+/// The number at the beginning of a message, or the one of a reply.
+fn number(text: &str) -> u64 {
+    text.split(' ').next().unwrap().parse().unwrap()
 }
 
 /// Waits without a runtime.
@@ -105,7 +112,7 @@ impl Connection {
 
     fn confirm(&mut self, line: &str) {
         self.hear(line);
-        self.say(&format!("ok {}\n", first_word(line)));
+        self.say(&format!("ok {}\n", number(line)));
     }
 }
 
