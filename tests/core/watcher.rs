@@ -238,7 +238,9 @@ pub(crate) fn sleeps_through_data<S: AsyncRead + Unpin, Handle>(
     if cfg!(hangup_fallback) {
         println!("skipped: the fallback watcher ticks");
     } else {
-        assert_eq!(metrics.worker_park_count(0), before);
+        // The first park may be late on a busy machine. Data would wake it thousands of times.
+        let woken = metrics.worker_park_count(0) - before;
+        assert!(woken < 100, "woken {woken} times");
     }
     // It was no dead watcher that slept.
     drop(peer);
