@@ -240,9 +240,39 @@ fn crowd(
     (sent, outcomes)
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+/// The peer of an outbox.
+struct Peer {
+    address: SocketAddr,
+    is_over: Arc<AtomicBool>,
+    thread: thread::JoinHandle<Vec<Name>>,
+}
+
+impl Peer {
+    /// After the outbox has ended: what has arrived.
+    fn end(self) -> Vec<Name> {
+        self.is_over.store(true, SeqCst);
+        drop(TcpStream::connect(self.address));
+        self.thread.join().unwrap()
+    }
+}
+
+/// A peer, and an outbox that sends to it, in a runtime of its own.
+fn start() -> (Peer, tokio::runtime::Runtime, Outbox<Bytes>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let peer = Peer {
+        address,
+        thread: peer(listener, is_over.clone()),
+        is_over,
+    };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build().unwrap()
+    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+    let outbox = {
+        let _context = runtime.enter();
+        outbox(address)
+    };
+    (peer, runtime, outbox)
 }
 
 #[test]
@@ -253,15 +283,7 @@ fn each_message_has_one_outcome_and_it_is_true() {
     ) {
         return;
     }
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let peer = peer(listener, is_over.clone());
-    let runtime = runtime();
-    let outbox = {
-        let _context = runtime.enter();
-        outbox(address)
-    };
+    let (peer, runtime, outbox) = start();
     let (sent, outcomes) = crowd(&outbox, 1000, || ());
     let report = block_on(outbox.shutdown(LONG));
     assert!(report.is_complete(), "{report:?}");
@@ -269,9 +291,7 @@ fn each_message_has_one_outcome_and_it_is_true() {
     assert_eq!((status.queued, status.bytes), (0, 0));
     assert_eq!(status.delivered + status.dropped, sent.len() as u64);
     drop((outbox, runtime));
-    is_over.store(true, SeqCst);
-    drop(TcpStream::connect(address));
-    let seen = peer.join().unwrap();
+    let seen = peer.end();
 
     let mut first = HashSet::new();
     let mut last = [None; THREADS as usize];
@@ -310,15 +330,7 @@ fn the_end_comes_to_everybody() {
         return;
     }
     for is_shut_down in [false, true] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let peer = peer(listener, is_over.clone());
-        let runtime = runtime();
-        let outbox = {
-            let _context = runtime.enter();
-            outbox(address)
-        };
+        let (peer, runtime, outbox) = start();
         let mut runtime = Some(runtime);
         let (sent, outcomes) = crowd(&outbox, u32::MAX, || {
             let mut states = outbox.subscribe();
@@ -332,8 +344,6 @@ fn the_end_comes_to_everybody() {
         assert!(sent.len() > 500);
         assert!(outcomes.iter().any(|(_, outcome)| outcome.is_ok()));
         drop((outbox, runtime));
-        is_over.store(true, SeqCst);
-        drop(TcpStream::connect(address));
-        peer.join().unwrap();
+        peer.end();
     }
 }

@@ -1,19 +1,9 @@
 //! The inputs that the fuzzer of files has found, run again.
 
-use super::oracle;
-use arbitrary::{Arbitrary, Unstructured};
-use std::fs;
+use super::{oracle, replay};
 
 #[test]
 fn every_input_of_the_corpus_is_answered_as_the_oracle_says() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/files");
-    let mut inputs = 0;
-    for entry in fs::read_dir(corpus).unwrap() {
-        let bytes = fs::read(entry.unwrap().path()).unwrap();
-        if let Ok(input) = oracle::Input::arbitrary_take_rest(Unstructured::new(&bytes)) {
-            oracle::run(&input);
-            inputs += 1;
-        }
-    }
-    assert!(inputs > 100, "{inputs} inputs are not the corpus");
+    replay::replay(corpus, oracle::run);
 }

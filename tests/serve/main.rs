@@ -26,6 +26,9 @@ mod oracle;
 mod other_clients;
 mod property;
 #[cfg(unix)]
+#[path = "../support/corpus.rs"]
+mod replay;
+#[cfg(unix)]
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;
