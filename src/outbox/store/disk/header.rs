@@ -64,7 +64,7 @@ impl Header {
     /// Reads the header; `None` if the file begins with something else.
     pub(super) fn read(file: &StoreFile) -> Result<Option<Self>, StoreProblem> {
         if file.size()? < SIZE as u64 {
-            return Ok(None);
+            return Self::cut_off(file);
         }
         let mut page = [0; SIZE];
         file.read_at(0, &mut page)?;
@@ -92,6 +92,19 @@ impl Header {
             turn,
             layout,
         }))
+    }
+
+    /// What a file is that is shorter than the first page.
+    fn cut_off(file: &StoreFile) -> Result<Option<Self>, StoreProblem> {
+        let mut magic = [0; MAGIC.len()];
+        if file.size()? < magic.len() as u64 {
+            return Ok(None);
+        }
+        file.read_at(0, &mut magic)?;
+        match magic == MAGIC {
+            true => Err(StoreProblem::damaged("cut off in its first page")),
+            false => Ok(None),
+        }
     }
 
     /// Writes the whole page, for a new file.
