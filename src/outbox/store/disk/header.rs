@@ -4,6 +4,7 @@
 //! sector 0 │ identity
 //! sector 1 │ progress, written in turns with
 //! sector 2 │ progress
+//! sector 3 │ 1 after a failed barrier (`store_file`)
 //! sector 7 │ identity, once more
 //! ```
 //!
@@ -21,7 +22,7 @@ use super::error::StoreProblem;
 use super::frame;
 use super::log::LOG;
 use super::region::Layout;
-use super::store_file::{HEADER_SIZE, StoreFile};
+use super::store_file::{BARRIER_FAILED, HEADER_SIZE, StoreFile};
 use std::io;
 
 /// The length of the first page.
@@ -48,6 +49,8 @@ pub(super) struct Header {
     turn: u64,
     /// Where the parts of the file are, which depends on the format.
     pub(super) layout: Layout,
+    /// A barrier has failed, and the program has ended before it was made good.
+    pub(super) barrier_failed: bool,
 }
 
 impl Header {
@@ -58,6 +61,7 @@ impl Header {
             acknowledged: 0,
             turn: 0,
             layout: Layout::with_log(LOG),
+            barrier_failed: false,
         }
     }
 
@@ -91,6 +95,7 @@ impl Header {
             acknowledged,
             turn,
             layout,
+            barrier_failed: page[BARRIER_FAILED as usize] != 0,
         }))
     }
 

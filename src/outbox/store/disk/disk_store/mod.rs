@@ -40,6 +40,8 @@ use std::sync::Arc;
 ///   too early breaks the promise.
 /// * `Never` leaves the bytes to the kernel, which outlives the process. The kernel writes them to the disk in any
 ///   order.
+/// * After a failed `fsync(2)` the kernel takes bytes for written that are not on the disk. The store writes them again before
+///   it continues. If the program ends before that, the next `open` writes the whole file once.
 /// * A message is removed up to 100 ms after its confirmation, together with others. Messages that were confirmed just
 ///   before a crash are delivered again. A peer that must process each message once drops the ids that it has seen.
 /// * If the process ends while a `send` waits, its message may or may not be in the store.
@@ -51,7 +53,8 @@ use std::sync::Arc;
 ///
 /// On a full disk the waiting sends fail with [`NotStored`](crate::outbox::RefusedReason::NotStored) and return their
 /// messages. Messages in the store are delivered as before, and the next send tries again. Deliveries free space inside
-/// the file, so a disk that the file itself has filled does not stay full. The file doubles when it grows: the disk
+/// the file, so a disk that the file itself has filled does not stay full. A store that is dropped gives unused space back: if
+/// another program takes that, no message is removed until there is room again. The file doubles when it grows: the disk
 /// counts as full when it has no room for that. On Linux the store reserves the space before it uses it, if the file
 /// system supports `fallocate(2)`.
 ///
