@@ -1,9 +1,10 @@
-//! What counts as an entry of the log: no bytes of a message.
+//! What counts as an entry of the log: no bytes of a message, and nothing that an earlier session has left.
 
 use super::crc32::crc32;
 use super::directory::Directory;
+use super::power_cut::recorder::{Recorder, Step, write};
 use bytes::Bytes;
-use hangup::outbox::{DiskStore, Fsync, Store};
+use hangup::outbox::{DiskStore, Fsync, Store, StoreOptions};
 use std::fs;
 
 /// An entry without a message, made by somebody who has read the file.
@@ -45,4 +46,49 @@ fn a_planted_entry_is_not_taken_for_one() {
         let mut store = DiskStore::open(&path, Fsync::Each).unwrap();
         assert_eq!(store.recover().unwrap(), [(2, short)]);
     }
+}
+
+/// With `Never` a power cut may leave any part of a session. It left entries, and not the number of their session: the next
+/// session had the same one, and with it the same sequences, so old entries counted behind new ones. The message that was
+/// accepted as number 2 was found twice, and became an old one with the next removal.
+#[test]
+fn entries_of_a_session_that_a_power_cut_has_undone_do_not_count() {
+    let message = |text: &str, size| Bytes::from(text.repeat(size));
+    let recorder = Recorder::default();
+    let never = StoreOptions::new().fsync(Fsync::Never);
+    drop(never.open_backend(recorder.clone()).unwrap());
+    let created = recorder.steps().len();
+    let mut store = never.open_backend(recorder.clone()).unwrap();
+    // The first batch after an opening goes into the tables.
+    for number in 0..5 {
+        store.append(&[(number, message("o", 100))]).unwrap();
+    }
+    let steps = recorder.steps();
+    // What the disk has: all up to the last barrier, and of the rest only the log without its first entry.
+    let barrier = |step: &Step| matches!(step, Step::Sync);
+    let durable = steps.iter().rposition(barrier).map_or(0, |at| at + 1);
+    let entries = |step: &&Step| matches!(step, Step::Write(8193..139_264, _));
+    let (before, after) = steps.split_at(durable.max(created));
+    let mut image = Vec::new();
+    for step in before.iter().chain(after.iter().filter(entries)) {
+        match step {
+            Step::Size(size) => image.resize(*size as usize, 0),
+            Step::Write(offset, data) => write(&mut image, *offset, data),
+            _ => {}
+        }
+    }
+
+    let disk = Recorder::new(image);
+    let each = StoreOptions::new();
+    let mut store = each.open_backend(disk.clone()).unwrap();
+    assert_eq!(store.recover().unwrap(), []);
+    let mut new = vec![(0, message("n", 3))];
+    store.append(&new).unwrap();
+    // As long as the first entry of before.
+    let entry = [(1, message("n", 20)), (2, message("n", 20))];
+    store.append(&entry).unwrap();
+    new.extend(entry);
+    drop(store);
+    let mut store = each.open_backend(disk).unwrap();
+    assert_eq!(store.recover().unwrap(), new);
 }

@@ -21,6 +21,9 @@
 //! Every change of the tables has a new sequence. So it empties the log without a write to it, and nothing that an earlier
 //! entry left behind a new one can count: not an entry, whose sequence is lower, and not the bytes of a message, which do not
 //! contain the prefix of an entry ([`frame`], invariant 1).
+//!
+//! This needs sequences that are never used twice. So the number of a session is on the disk before the session has its first
+//! entry, whatever the policy is.
 
 use super::counts::Counts;
 use super::error::{Outcome, StoreProblem};
@@ -107,7 +110,8 @@ impl Log {
             let head = self.bytes[at..].first_chunk().ok_or_else(damaged)?;
             let found = Found::read(head).ok_or_else(damaged)?;
             let end = at + HEAD + found.length as usize;
-            if end > self.bytes.len() {
+            // A lower number is taken already.
+            if end > self.bytes.len() || found.head.number < counts.next {
                 return Err(damaged());
             }
             self.add_frame(found.head.number, at..end, counts);

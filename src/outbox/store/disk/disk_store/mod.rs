@@ -39,7 +39,8 @@ use std::sync::Arc;
 /// * `Each` can promise only what the disk promises. A disk with a volatile cache that reports a write as complete
 ///   too early breaks the promise.
 /// * `Never` leaves the bytes to the kernel, which outlives the process. The kernel writes them to the disk in any
-///   order.
+///   order. `open` waits for the disk once, also with `Never`, so that no message of before a power cut can return in the
+///   place of a later one.
 /// * After a failed `fsync(2)` the kernel takes bytes for written that are not on the disk. The store writes them again before
 ///   it continues. If the program ends before that, the next `open` writes the whole file once.
 /// * A message is removed up to 100 ms after its confirmation, together with others. Messages that were confirmed just
