@@ -1,6 +1,8 @@
 //! A store in a file.
 
 mod commit;
+#[cfg(test)]
+mod forked;
 mod store;
 
 use super::Fsync;
@@ -62,7 +64,7 @@ use std::sync::Arc;
 /// # The file
 ///
 /// * It is locked (`flock(2)`) from `open` until the store is dropped, also after errors. A forked child inherits the
-///   lock, and must not use the store. The lock ends when the process that opened the store drops it. If that process
+///   lock, and must not use the store; it may drop it. The lock ends when the process that opened the store drops it. If that process
 ///   is killed, the lock ends when its children have ended or executed another program.
 /// * A new file is readable and writable by its owner only ([`StoreOptions::mode`]).
 /// * If the file is removed, renamed or replaced while it is open, the next append fails with
@@ -307,6 +309,15 @@ impl DiskStore {
     /// Adds the path to a problem.
     fn error(&self, problem: StoreProblem) -> io::Error {
         StoreError::new(&self.path, problem).into()
+    }
+}
+
+impl Drop for DiskStore {
+    fn drop(&mut self) {
+        if self.file.is_forked() {
+            // The database writes when it is dropped. The child knows nothing of what its parent has written since the fork.
+            let _ = self.file.hold_back();
+        }
     }
 }
 

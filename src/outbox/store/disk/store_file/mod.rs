@@ -19,6 +19,7 @@ use super::fsync::Fsync;
 use super::held_back::{HeldBack, Step};
 use std::io;
 use std::mem;
+use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where the database begins: after the first page.
@@ -34,6 +35,8 @@ const REWRITE: usize = 256 * 1024;
 pub(super) struct StoreFile {
     backend: Box<dyn StorageBackend>,
     fsync: Fsync,
+    /// The process that opened it.
+    owner: u32,
     changes: Mutex<Changes>,
 }
 
@@ -51,8 +54,21 @@ impl StoreFile {
         Self {
             backend: Box::new(backend),
             fsync,
+            owner: process::id(),
             changes: Mutex::default(),
         }
+    }
+
+    /// The copy that a forked child of this process would have.
+    #[cfg(test)]
+    pub(super) fn forked(mut self) -> Self {
+        self.owner += 1;
+        self
+    }
+
+    /// Whether this is the copy of a forked child.
+    pub(super) fn is_forked(&self) -> bool {
+        self.owner != process::id()
     }
 
     pub(super) fn check_reachable(&self) -> io::Result<()> {
