@@ -20,6 +20,9 @@ pub(super) struct LockedFile {
     path: PathBuf,
     /// The process that opened it.
     owner: u32,
+    /// Its device and its inode.
+    #[cfg(unix)]
+    identity: (u64, u64),
 }
 
 impl Drop for LockedFile {
@@ -71,10 +74,12 @@ impl LockedFile {
     ) -> Result<Self, StoreProblem> {
         match locked {
             Ok(()) => Ok(Self {
-                file,
                 // Absolute, because the program may change its working directory.
                 path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
                 owner: process::id(),
+                #[cfg(unix)]
+                identity: identity(&file.metadata()?),
+                file,
             }),
             Err(TryLockError::WouldBlock) => Err(StoreProblem::InUse),
             Err(TryLockError::Error(error)) => Err(error.into()),
@@ -149,14 +154,9 @@ impl StorageBackend for LockedFile {
 
     #[cfg(unix)]
     fn check_reachable(&self) -> io::Result<()> {
-        use std::os::unix::fs::MetadataExt;
-
-        let here = self.file.metadata()?;
-        let there = fs::metadata(&self.path)?;
-        if (here.dev(), here.ino()) == (there.dev(), there.ino()) {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::NotFound.into())
+        match identity(&fs::metadata(&self.path)?) == self.identity {
+            true => Ok(()),
+            false => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
@@ -165,6 +165,14 @@ impl StorageBackend for LockedFile {
     fn check_reachable(&self) -> io::Result<()> {
         fs::metadata(&self.path).map(drop)
     }
+}
+
+/// What distinguishes a file from all others: its device and its inode.
+#[cfg(unix)]
+fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+
+    (metadata.dev(), metadata.ino())
 }
 
 /// Reserves disk space for the growth of the file. If the file system cannot do this, a full disk is reported only by
