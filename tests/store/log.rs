@@ -82,6 +82,62 @@ fn the_log_is_read_behind_the_tables() {
     assert_eq!(store.next_number().unwrap(), 30);
 }
 
+/// Numbers that follow each other are removed together: from the tables, from the log, and where none is.
+#[test]
+fn numbers_are_removed_in_any_order() {
+    let directory = Directory::new("log-any-order");
+    let mut store = DiskStore::open(directory.file(), Fsync::Never).unwrap();
+    store.append(&batch(0..400)).unwrap();
+    store.bury(7, "refused").unwrap();
+    store.append(&batch(400..420)).unwrap();
+    let removed = [
+        405,
+        5,
+        6,
+        7,
+        8,
+        8,
+        300,
+        299,
+        301,
+        419,
+        0,
+        399,
+        400,
+        401,
+        402,
+        u64::MAX,
+        u64::MAX - 1,
+        5000,
+    ];
+    store.remove(&removed).unwrap();
+    let mut want = batch(0..420);
+    want.retain(|(number, _)| !removed.contains(number));
+    let bytes = want
+        .iter()
+        .map(|(_, message)| message.len() as u64)
+        .sum::<u64>();
+    for _ in 0..2 {
+        assert!(store.recover().unwrap() == want);
+        let dead_letter = store.dead_letters().unwrap().remove(0);
+        assert_eq!(
+            (dead_letter.number(), dead_letter.message()),
+            (7, &message(7))
+        );
+        let (count, total) = store.totals().unwrap();
+        assert_eq!(count, want.len() as u64);
+        // The dead letter counts, with its reason.
+        assert_eq!(total, bytes + (4 + 7 + message(7).len()) as u64);
+        store = {
+            drop(store);
+            DiskStore::open(directory.file(), Fsync::Never).unwrap()
+        };
+    }
+    store.append(&batch(420..430)).unwrap();
+    store.remove(&(0..430).collect::<Vec<_>>()).unwrap();
+    assert_eq!(store.totals().unwrap().0, 0);
+}
+
 /// The last entry was accepted, so a flipped bit in any of them is damage, and no power cut.
 #[test]
 fn a_damaged_entry_is_reported() {

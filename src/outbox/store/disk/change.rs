@@ -69,12 +69,20 @@ impl Change<'_> {
     }
 
     /// Removes messages. Unknown numbers are ignored.
+    ///
+    /// `numbers` is sorted. Numbers that follow each other are removed together, which visits each page once.
     pub(super) fn remove(&mut self, numbers: &[u64]) -> Outcome<()> {
-        for number in numbers.iter().filter(|&&number| number < LIMIT) {
-            if let Some(old) = self.messages.remove(number)? {
-                self.counts.bytes -= old.value().len() as u64;
-                self.counts.messages -= 1;
-            }
+        let numbers = &numbers[..numbers.partition_point(|&number| number < LIMIT)];
+        for run in numbers.chunk_by(|one, next| next - one <= 1) {
+            let (&[first, ..], &[.., last]) = (run, run) else {
+                continue;
+            };
+            let counts = &mut *self.counts;
+            self.messages.retain_in(first..=last, |_, frame| {
+                counts.bytes -= frame.len() as u64;
+                counts.messages -= 1;
+                false
+            })?;
         }
         Ok(())
     }

@@ -39,7 +39,8 @@ impl DiskStore {
             in_doubt: false,
         }) = added
         {
-            // Opening the database again makes the pages of the last removal free.
+            // The database gives the pages of a removal out again after the commit that follows it.
+            let _ = self.change(&[], |_| Ok(()));
             added = self.change(&[], |change| change.add(batch));
         }
         match added {
@@ -112,13 +113,13 @@ impl DiskStore {
         self.writable()?;
         let mut sorted = numbers.to_vec();
         sorted.sort_unstable();
-        match self.change(&sorted, |change| change.remove(numbers)) {
+        match self.change(&sorted, |change| change.remove(&sorted)) {
             Err(Failed {
                 problem: StoreProblem::Full,
                 ..
             }) => {
                 // A removal needs free pages too. A few messages at a time find enough.
-                for few in numbers.chunks(FEW) {
+                for few in sorted.chunks(FEW) {
                     self.change(&[], |change| change.remove(few))
                         .map_err(|failed| failed.problem)?;
                 }
