@@ -56,7 +56,13 @@ impl Change<'_> {
     ///
     /// `removed` is sorted.
     pub(super) fn take_in(&mut self, log: &Log, removed: &[u64]) -> Outcome<()> {
-        for (number, frame) in log.frames() {
+        // The database splits a full page in halves. In ascending order, each first half would stay half empty. So every third
+        // message follows when the others are there: a third fewer pages have to be written.
+        let pass = |is_third: bool| {
+            let rows = log.frames().enumerate();
+            rows.filter_map(move |(at, row)| ((at % 3 == 2) == is_third).then_some(row))
+        };
+        for (number, frame) in pass(false).chain(pass(true)) {
             if removed.binary_search(&number).is_ok() {
                 self.counts.bytes -= frame.len() as u64;
                 self.counts.messages -= 1;
