@@ -24,8 +24,6 @@ pub(super) struct Activity {
     unread_body: AtomicBool,
     /// The connection no longer speaks HTTP.
     upgraded: AtomicBool,
-    /// The last response is sent, and the client is still sending.
-    lingers: AtomicBool,
 }
 
 /// What a connection without a request is waiting for.
@@ -49,7 +47,6 @@ impl Activity {
             head_since: AtomicU64::new(0),
             unread_body: AtomicBool::new(false),
             upgraded: AtomicBool::new(false),
-            lingers: AtomicBool::new(false),
         }
     }
 
@@ -112,11 +109,6 @@ impl Activity {
         self.unread_body.load(Relaxed) || self.head_since.load(Relaxed) > 0
     }
 
-    /// The last response is sent. The time limits for requests no longer apply.
-    pub(super) fn lingers(&self) {
-        self.lingers.store(true, Relaxed);
-    }
-
     /// The response has been passed to hyper completely, or was dropped.
     pub(super) fn request_ended(&self) {
         // The time is stored before the count, so that a task that sees an idle connection also sees this time.
@@ -124,12 +116,9 @@ impl Activity {
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
-    /// When the connection became idle, and what it waits for. `None` while a request is in progress, and after the
-    /// last response. `heads` says whether bytes that arrive now belong to the next head.
+    /// When the connection became idle, and what it waits for. `None` while a request is in progress. `heads`
+    /// says whether bytes that arrive now belong to the next head.
     pub(super) fn idle(&self, heads: bool) -> Option<(Instant, Idle)> {
-        if self.lingers.load(Relaxed) {
-            return None;
-        }
         let since = self.idle_since()?;
         let head = self.head_since.load(Relaxed);
         Some(match (self.requests.load(Relaxed), head) {

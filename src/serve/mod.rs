@@ -219,6 +219,7 @@ mod response_body;
 mod run;
 mod server;
 mod service;
+mod shut_down;
 mod shutdown;
 mod signals;
 mod stream;
