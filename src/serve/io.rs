@@ -1,6 +1,6 @@
 //! The I/O of a connection, as hyper sees it.
 //!
-//! It adds four things to the stream: reads count as activity, the control frames of HTTP/2 have a limit, the
+//! It adds four things to the stream: reads and writes count as activity, the control frames of HTTP/2 have a limit, the
 //! placeholders of a file are replaced by the file, and the stream comes back when hyper has shut it down.
 
 use super::LimitReason;
@@ -124,7 +124,11 @@ impl<T: ByteStream> AsyncWrite for Io<T> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let stream = &mut *stream(&mut this.open);
-        this.connection.slot.poll_write(stream, cx, bufs)
+        let written = this.connection.slot.poll_write(stream, cx, bufs);
+        if written.is_pending() {
+            this.connection.activity.blocked();
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -138,7 +142,13 @@ impl<T: ByteStream> AsyncWrite for Io<T> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.connection.slot.flushed();
-        stream(&mut this.open).poll_flush(cx)
+        let flushed = stream(&mut this.open).poll_flush(cx);
+        match flushed {
+            // hyper has nothing left to write when it flushes.
+            Poll::Ready(_) => this.connection.activity.sent(),
+            Poll::Pending => this.connection.activity.blocked(),
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

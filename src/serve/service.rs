@@ -63,7 +63,8 @@ where
             stream
         });
         let mut request = request.map(|body| RequestBody::new(body, self.connection.clone()));
-        let is_connect = request.method() == Method::CONNECT;
+        // On HTTP/2 a CONNECT takes over its stream, and not the connection.
+        let is_connect = request.method() == Method::CONNECT && stream.is_none();
         let limits = &self.connection.server.limits;
         let target = request.uri().path_and_query();
         let step = if !room {
