@@ -143,6 +143,7 @@ mod tests {
     use crate::serve::connection::ServerState;
     use crate::serve::limits::Limits;
     use crate::serve::report::Report;
+    use crate::serve::usage::Usage;
     use crate::stream::{MonitoredListener, MonitoredStream};
     use std::pin::pin;
     use std::sync::Arc;
@@ -155,7 +156,7 @@ mod tests {
         let server = ServerState {
             limits: Limits::default(),
             report: Report::default(),
-            in_flight: 0.into(),
+            usage: Usage::default(),
         };
         ConnectionState::new(Arc::new(server), stream.monitor(), None)
     }

@@ -227,6 +227,7 @@ mod summary;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;
+mod usage;
 mod victims;
 
 pub use connection::Connection;

@@ -4,7 +4,7 @@
 //!
 //! | check | answer | reported as |
 //! |---|---|---|
-//! | there are fewer than `max_requests` requests | 503, with `Retry-After: 1` | `LimitReason::Requests` |
+//! | there are fewer than `max_requests` requests, and fewer than `max_requests_per_address` of the address | 503, with `Retry-After: 1` | `LimitReason::Requests`, `RequestsPerAddress` |
 //! | the target is no longer than `max_uri_length` | 414 | `LimitReason::UriLength` |
 //! | the request names exactly one valid host (RFC 9112, section 3.2) | 400 | not a limit |
 //!
@@ -55,7 +55,7 @@ where
     type Future = RequestFuture<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (guard, room) = RequestGuard::new(self.connection.clone());
+        let (guard, exceeded) = RequestGuard::new(self.connection.clone());
         let stream = (request.version() == Version::HTTP_2).then(|| {
             self.connection.earned_frames.request();
             let stream = Arc::new(Progress::default());
@@ -67,8 +67,8 @@ where
         let is_connect = request.method() == Method::CONNECT && stream.is_none();
         let limits = &self.connection.server.limits;
         let target = request.uri().path_and_query();
-        let step = if !room {
-            self.connection.limit(LimitReason::Requests);
+        let step = if let Some(reason) = exceeded {
+            self.connection.limit(reason);
             Step::Refused {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 text: "The server has too many requests at once.\n",

@@ -201,9 +201,12 @@ impl ServeFolder {
     }
 
     /// Refuses what is no GET or HEAD (405), and a path that is not a path below the folder (404).
-    async fn answer(self, asked: Asked) -> FolderResponse {
+    async fn answer(self, mut asked: Asked) -> FolderResponse {
         if !asked.is_allowed() {
             return response::not_allowed().into();
+        }
+        if !asked.may_open() {
+            return response::busy().into();
         }
         match Target::new(asked.path()) {
             Some(target) => self.find(asked, &target).await,

@@ -4,13 +4,14 @@ use super::body::FileBody;
 use super::coding::Coding;
 use super::conditions;
 use super::open::Opened;
+use super::place::Place;
 use super::range::{self, Wanted};
 use super::version::Version;
 use crate::serve::Connection;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, VARY, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -25,6 +26,7 @@ pub(super) struct Asked {
     uri: Uri,
     headers: HeaderMap,
     connection: Option<Connection>,
+    place: Option<Place>,
 }
 
 impl Asked {
@@ -34,6 +36,7 @@ impl Asked {
             uri: request.uri().clone(),
             headers: request.headers().clone(),
             connection: request.extensions().get().cloned(),
+            place: None,
         }
     }
 
@@ -52,6 +55,16 @@ impl Asked {
     /// Whether the method is GET or HEAD.
     pub(super) fn is_allowed(&self) -> bool {
         self.method == Method::GET || self.method == Method::HEAD
+    }
+
+    /// Whether a file may be opened for the response, which counts as open from here on.
+    pub(super) fn may_open(&mut self) -> bool {
+        if let Some(connection) = &self.connection {
+            self.place = Place::take(connection.state());
+            return self.place.is_some();
+        }
+        // Another server has its own limits.
+        true
     }
 
     /// The response with the file, or with the status that replaces it.
@@ -113,9 +126,8 @@ impl Asked {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name));
         }
         if self.method == Method::GET {
-            let connection = self.connection.map(|connection| connection.state().clone());
             let file = Arc::new(opened.file);
-            *response.body_mut() = FileBody::part(file, range.start, range.end, connection);
+            *response.body_mut() = FileBody::part(file, range.start, range.end, self.place);
         }
         response
     }
@@ -128,6 +140,7 @@ impl From<Parts> for Asked {
             uri: parts.uri,
             headers: parts.headers,
             connection: parts.extensions.get().cloned(),
+            place: None,
         }
     }
 }
@@ -169,6 +182,14 @@ pub(super) fn not_allowed() -> Response<FileBody> {
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+/// The response if too many files are open.
+pub(super) fn busy() -> Response<FileBody> {
+    let mut response = message(StatusCode::SERVICE_UNAVAILABLE);
+    let soon = HeaderValue::from_static("1");
+    response.headers_mut().insert(RETRY_AFTER, soon);
     response
 }
 
