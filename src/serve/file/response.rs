@@ -14,10 +14,13 @@ use http::header::{
     LAST_MODIFIED, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The parts of a request that the response with a file depends on.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Asked {
     headers: HeaderMap,
     connection: Option<Connection>,
     place: Option<Place>,
+    /// A router has removed a prefix of the path.
+    is_nested: bool,
 }
 
 impl Asked {
@@ -37,6 +42,7 @@ impl Asked {
             headers: request.headers().clone(),
             connection: request.extensions().get().cloned(),
             place: None,
+            is_nested: is_nested(request.extensions()),
         }
     }
 
@@ -50,6 +56,11 @@ impl Asked {
 
     pub(super) fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// Whether the path is only the end of the path that the client knows.
+    pub(super) fn is_nested(&self) -> bool {
+        self.is_nested
     }
 
     /// Whether the method is GET or HEAD.
@@ -99,7 +110,11 @@ impl Asked {
         };
         let headers = response.headers_mut();
         headers.insert(ETAG, version.etag());
-        set(headers, LAST_MODIFIED, version.last_modified());
+        set(
+            headers,
+            LAST_MODIFIED,
+            version.last_modified(SystemTime::now()),
+        );
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if varies {
             headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
@@ -141,8 +156,20 @@ impl From<Parts> for Asked {
             headers: parts.headers,
             connection: parts.extensions.get().cloned(),
             place: None,
+            is_nested: is_nested(&parts.extensions),
         }
     }
+}
+
+/// Whether axum's `nest` or `nest_service` has passed the request on.
+#[cfg(feature = "axum")]
+fn is_nested(extensions: &Extensions) -> bool {
+    extensions.get::<::axum::extract::NestedPath>().is_some()
+}
+
+#[cfg(not(feature = "axum"))]
+fn is_nested(_: &Extensions) -> bool {
+    false
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
