@@ -56,7 +56,8 @@ pub enum LimitReason {
     /// says how many they may have. Answered with status 503.
     OpenFiles,
     /// A head was too large, or had too many fields: [`max_head_size`](super::Server::max_head_size),
-    /// [`max_headers`](super::Server::max_headers). Answered with status 431.
+    /// [`max_headers`](super::Server::max_headers). Answered with status 431. A head that is too large on HTTP/2 is answered
+    /// by h2, and not reported.
     HeadSize,
     /// A request's target was too long: [`max_uri_length`](super::Server::max_uri_length). Answered with
     /// status 414.

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | there are fewer than `max_requests` requests, and fewer than `max_requests_per_address` of the address | 503, with `Retry-After: 1` | `LimitReason::Requests`, `RequestsPerAddress` |
 //! | the target is no longer than `max_uri_length` | 414 | `LimitReason::UriLength` |
+//! | it has no more fields than `max_headers` (on HTTP/2: hyper counts them on HTTP/1) | 431 | `LimitReason::HeadSize` |
 //! | the request names exactly one valid host (RFC 9112, section 3.2) | 400 | not a limit |
 //!
 //! hyper answers a head that is too large or malformed before it calls this. A request counts from the call to the drop of its
@@ -16,8 +17,8 @@ use super::response_body::ResponseBody;
 use super::{LimitReason, RequestBody, host};
 use crate::http::Progress;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONTENT_TYPE, COOKIE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -79,7 +80,13 @@ where
                 status: StatusCode::URI_TOO_LONG,
                 text: "The request's target is too long.\n",
             }
-        } else if let Err(text) = host::check(&request) {
+        } else if stream.is_some() && has_too_many_fields(request.headers(), limits.headers()) {
+            self.connection.limit(LimitReason::HeadSize);
+            Step::Refused {
+                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                text: "The request has too many fields.\n",
+            }
+        } else if let Err(text) = host::check(&mut request) {
             Step::Refused {
                 status: StatusCode::BAD_REQUEST,
                 text,
@@ -99,6 +106,16 @@ where
             is_connect,
         }
     }
+}
+
+/// Whether there are more than `max` fields. A client may cut its cookies into one field each (RFC 9113, section 8.2.3): they
+/// are counted by themselves.
+fn has_too_many_fields(headers: &HeaderMap, max: usize) -> bool {
+    if headers.len() <= max {
+        return false;
+    }
+    let cookies = headers.get_all(COOKIE).iter().count();
+    cookies > max || headers.len() - cookies > max
 }
 
 pin_project! {

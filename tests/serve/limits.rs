@@ -217,6 +217,30 @@ async fn too_many_requests_of_an_address() {
     soon("room again", end).await;
 }
 
+/// HTTP/2 packs a field of the table into a byte, and each takes memory. Only their size was limited.
+#[tokio::test]
+async fn many_fields_on_http2() {
+    let mut server = Running::start(hello(), |server| server.h2c(true).max_headers(20)).await;
+    let (requests, _connection) = http2::connect(server.address, 65_535).await;
+    let status = async |name: &str, fields: usize| {
+        let mut request = http::Request::get("http://test/").body(()).unwrap();
+        let name = http::HeaderName::try_from(name).unwrap();
+        for field in 0..fields {
+            request.headers_mut().append(name.clone(), field.into());
+        }
+        let mut ready = requests.clone().ready().await.unwrap();
+        let (response, _) = ready.send_request(request, true).unwrap();
+        soon("the response", response).await.unwrap().status()
+    };
+    assert_eq!(status("x", 20).await, StatusCode::OK);
+    assert_eq!(status("cookie", 20).await, StatusCode::OK);
+    let refused = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    for name in ["x", "cookie"] {
+        assert_eq!(status(name, 21).await, refused, "{name}");
+        assert_eq!(server.limit().await, LimitReason::HeadSize);
+    }
+}
+
 #[tokio::test]
 async fn long_targets_and_large_heads() {
     let mut server = Running::start(hello(), |server| {
