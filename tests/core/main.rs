@@ -22,6 +22,7 @@ mod delivered;
 mod differential;
 mod direct_io;
 mod duplicates;
+mod finish_after_fin;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod foreign_descriptor;
 mod forwarding;

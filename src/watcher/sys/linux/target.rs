@@ -199,6 +199,17 @@ impl Target {
         }
     }
 
+    /// Whether the system goes on delivering what it holds, after the stream has closed.
+    pub(in crate::watcher) fn delivers(self) -> bool {
+        match self.held.owned() {
+            Some(Kind::Tcp { .. }) => tcp::delivers(self.descriptor),
+            Some(Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket) => {
+                self.descriptor.poll() & (libc::POLLERR | libc::POLLHUP) == 0
+            }
+            None => false,
+        }
+    }
+
     /// Whether `owed` is a number of bytes.
     pub(in crate::watcher) fn tells_owed_bytes(self) -> bool {
         match self.held.owned() {

@@ -105,6 +105,13 @@ fn closed_without_error(
 }
 
 /// The event of a closed connection whose end a read or a write could not explain.
+/// Whether the connection delivers what was sent. A FIN of the peer does not end that: the peer goes on acknowledging
+/// (RFC 9293, section 3.6).
+pub(super) fn delivers(descriptor: Descriptor) -> bool {
+    let ended = [CLOSE, TIME_WAIT];
+    descriptor.is_same() && state(descriptor).is_some_and(|state| !ended.contains(&state))
+}
+
 pub(super) fn unexplained_end(descriptor: Descriptor, before: Option<u8>) -> Observation {
     match ask(descriptor) {
         Some((CLOSE, info)) => closed(descriptor, before, info.as_ref()),
