@@ -218,15 +218,14 @@ impl Target {
         }
     }
 
-    /// Makes the system discard what it still holds for the peer, after `within` without an acknowledgement.
+    /// Makes the system discard what it still holds for the peer, after `within` without an acknowledgement. A shorter time
+    /// that the socket has already stays.
     pub(in crate::watcher) fn bound_orphan(self, within: Duration) {
-        let millis = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
         match self.held.owned() {
             Some(Kind::Tcp { .. })
                 if self.owed().is_some_and(|owed| owed > 0) && self.is_same() =>
             {
-                self.descriptor
-                    .set_u32(libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, millis);
+                tcp::limit_user_timeout(self.descriptor, within);
             }
             Some(Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket)
             | None => {}
