@@ -234,9 +234,7 @@ impl Target {
 
     /// Whether the system holds unread input; `false` if it does not report that.
     pub(in crate::watcher) fn has_unread(self) -> bool {
-        self.descriptor
-            .queued(libc::FIONREAD)
-            .is_some_and(|bytes| bytes > 0)
+        self.descriptor.has_unread()
     }
 
     /// How much was given to the descriptor to send, and how much of it the peer has not acknowledged; `None`
