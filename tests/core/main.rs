@@ -46,6 +46,7 @@ mod matrix;
 mod no_tcp_info;
 mod owed;
 mod panics;
+mod pass_on;
 mod recorder;
 #[cfg(feature = "test-util")]
 mod scripted;
