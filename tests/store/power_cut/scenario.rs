@@ -46,6 +46,8 @@ pub(super) fn play(seed: u64, count: usize, failure: Failure) -> Scenario {
     let store = StoreOptions::new().open_backend(recorder.clone()).unwrap();
     let created = recorder.steps().len();
     let fails = !failure.calls.is_empty();
+    // A program that cannot write the note of the failure either, and ends then, leaves no trace of it.
+    let may_end = !fails || failure.syncs_only;
     recorder.fail(failure);
     let mut player = Player {
         random: fastrand::Rng::with_seed(seed),
@@ -60,7 +62,7 @@ pub(super) fn play(seed: u64, count: usize, failure: Failure) -> Scenario {
     };
     for _ in 0..count {
         player.call();
-        if player.random.u32(0..12) == 0 {
+        if player.random.u32(0..12) == 0 && may_end {
             // After a failed call the disk is not what the steps say, see `after_failed_syncs`.
             let end = match player.random.u32(0..3) {
                 0 if !fails => End::PowerCut,

@@ -9,7 +9,8 @@
 //!
 //! A program that ends before that leaves a file that reads well, and lacks bytes on the disk. So a failure is noted in the
 //! first page, and the next opening writes the whole file again. The note itself need not get to the disk: after a power cut,
-//! only what is on the disk can be read.
+//! only what is on the disk can be read. If the note cannot be written either, and the program ends then, nothing tells of the
+//! failure.
 
 #[cfg(test)]
 mod tests;
@@ -157,21 +158,27 @@ impl StoreFile {
             held.steps.push(Step::Sync);
             return Ok(());
         }
-        if changes.failed {
-            self.write_again(&changes.unsynced)?;
-        }
         // It counts as failed until it has succeeded.
         let after_failure = mem::replace(&mut changes.failed, true);
-        self.backend.sync().inspect_err(|_| {
-            // Without this note, the next opening would trust what it reads.
-            let _ = self.backend.write_at(BARRIER_FAILED, &[1]);
-        })?;
+        let again = if after_failure {
+            &changes.unsynced[..]
+        } else {
+            &[]
+        };
+        self.write_again(again)
+            .and_then(|()| self.backend.sync())
+            .inspect_err(|_| self.note_failure())?;
         changes.failed = false;
         changes.unsynced.clear();
         if after_failure {
             self.erase_note(&mut changes);
         }
         Ok(())
+    }
+
+    /// Without this note, the next opening would trust what it reads. It is written once more when the store is dropped.
+    fn note_failure(&self) {
+        let _ = self.backend.write_at(BARRIER_FAILED, &[1]);
     }
 
     /// Erases the note of a failed barrier. If that is lost, the next opening writes the file once more, without need.
@@ -218,5 +225,14 @@ impl StoreFile {
 
     fn changes(&self) -> MutexGuard<'_, Changes> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for StoreFile {
+    fn drop(&mut self) {
+        let failed = self.changes().failed;
+        if failed && !self.is_forked() {
+            self.note_failure();
+        }
     }
 }
