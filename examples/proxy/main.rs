@@ -26,7 +26,7 @@ use hangup::{
 };
 use hangup_dashboard::Dashboard;
 use options::Options;
-use side::{Side, see_off};
+use side::Side;
 use signals::Signals;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
@@ -43,6 +43,9 @@ type Stream = MonitoredStream<TcpStream>;
 
 /// How long the server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long to wait at the end until a side has acknowledged what the other one had sent.
+const FINISH: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -160,9 +163,9 @@ impl Proxy {
             self.track(server.peer_addr()?, &server);
         }
         let passing = async {
-            copy_bidirectional(&mut client, &mut server).await;
-            see_off(client.close_reason(), &mut server).await;
-            see_off(server.close_reason(), &mut client).await;
+            let copied = copy_bidirectional(&mut client, &mut server).await;
+            // If not everything arrives, the line says how much did.
+            let _ = copied.pass_on(&mut client, &mut server, FINISH).await;
         };
         tokio::select! {
             () = passing => {}

@@ -3,10 +3,6 @@
 use crate::Stream;
 use hangup::{CloseReason, Transfer};
 use std::fmt;
-use std::time::Duration;
-
-/// How long to wait at the end until a side has acknowledged what the other one had sent.
-const FINISH: Duration = Duration::from_secs(30);
 
 /// The client or the server.
 pub(crate) struct Side {
@@ -36,21 +32,5 @@ impl fmt::Display for Side {
             Some(reason) => write!(f, "{reason}"),
             None => f.write_str("ended by the proxy"),
         }
-    }
-}
-
-/// Ends the side that stayed in the way in which the other one ended.
-pub(crate) async fn see_off(left: Option<CloseReason>, stayed: &mut Stream) {
-    match left {
-        _ if stayed.is_closed() => {}
-        // All of it was delivered: wait until it has arrived. If it does not, the line says how much did.
-        Some(CloseReason::PeerClosed | CloseReason::Finished) => {
-            let _ = stayed.finish(FINISH).await;
-        }
-        // A part must not be taken for the whole: deliver what was accepted, and then reset.
-        Some(_) => {
-            let _ = stayed.reset_after_delivery(FINISH).await;
-        }
-        None => {}
     }
 }

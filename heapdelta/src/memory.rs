@@ -37,21 +37,34 @@ mod platform {
         std::str::from_utf8(&buffer[..length]).ok()
     }
 
+    /// The pages that no file backs. `Private_Clean` and `Private_Dirty` have those of the program and of its libraries too:
+    /// they grow when another process that maps the same file ends, and change when the file is written to the disk.
+    fn unique(rollup: &str) -> Option<u64> {
+        field(rollup, "Anonymous")
+    }
+
     /// `smaps_rollup` (Linux 4.14) walks the page tables and is exact; `VmRSS` is batched for each processor.
     pub(crate) fn memory() -> Memory {
         let mut buffer = [0; 4096];
         let mut memory = Memory::default();
         if let Some(text) = read("/proc/self/smaps_rollup", &mut buffer) {
             memory.rss = field(text, "Rss");
-            memory.uss = field(text, "Private_Clean")
-                .zip(field(text, "Private_Dirty"))
-                .map(|(clean, dirty)| clean + dirty);
+            memory.uss = unique(text);
         }
         if let Some(text) = read("/proc/self/status", &mut buffer) {
             memory.vms = field(text, "VmSize");
             memory.rss = memory.rss.or_else(|| field(text, "VmRSS"));
         }
         memory
+    }
+
+    #[cfg(test)]
+    #[test]
+    fn pages_of_the_program_are_no_growth() {
+        let beside_another = "Shared_Clean: 4096 kB\nPrivate_Clean: 8 kB\nAnonymous: 400 kB\n";
+        let alone = "Shared_Clean: 0 kB\nPrivate_Clean: 4104 kB\nAnonymous: 400 kB\n";
+        assert_eq!(unique(beside_another), Some(400 * 1024));
+        assert_eq!(unique(alone), unique(beside_another));
     }
 
     #[cfg(test)]

@@ -17,7 +17,9 @@ pub enum Metric {
     Rust,
     /// What another allocator tells: there with [`LeakTest::allocated`](crate::LeakTest::allocated).
     Allocated,
-    /// Memory that no other process shares, in bytes: Linux's private pages, macOS's footprint.
+    /// Memory that no other process shares, in bytes. On macOS the footprint; on Linux the pages that no file backs
+    /// (`Anonymous` of `smaps_rollup`, see proc_pid_smaps(5)): pages of the program become private when another process
+    /// that runs it ends.
     Uss,
     /// Resident memory, in bytes.
     Rss,

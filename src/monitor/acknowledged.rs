@@ -6,6 +6,7 @@ use crate::policy::timer;
 use crate::state::Transfer;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// The pause before the second question to the kernel. Linux reports no acknowledgements by itself, so it has to be
 /// asked. A millisecond is longer than a round trip in a local network.
@@ -29,7 +30,8 @@ impl Monitor {
     /// # Errors
     ///
     /// * the [`CloseReason`], if the stream closed before all bytes were acknowledged
-    ///   ([`CloseReason::carried_by`] gets it back);
+    ///   ([`CloseReason::carried_by`] gets it back). After [`Finished`](CloseReason::Finished) the peer may still read, so
+    ///   this waits until the connection itself has ended;
     /// * [`Unsupported`](ErrorKind::Unsupported): the system does not report acknowledged bytes for this stream (see
     ///   [`Transfer::acknowledged`]), or the runtime was built without a timer;
     /// * [`NotConnected`](ErrorKind::NotConnected): it was not called in a runtime.
@@ -60,8 +62,9 @@ impl Monitor {
         let _timer = timer::runtime("`wait_acknowledged`")?;
         let mut pause = FIRST_PAUSE;
         loop {
-            // The reason is read first. After a close the number of acknowledged bytes no longer grows.
+            // Both are asked first: after that the number of acknowledged bytes grows only if the system still delivers.
             let over = self.close_reason();
+            let delivers = over == Some(CloseReason::Finished) && self.delivers();
             match self.transfer() {
                 Transfer {
                     accepted,
@@ -76,10 +79,11 @@ impl Monitor {
                 }
                 _ => {}
             }
-            if let Some(reason) = over {
-                return Err(reason.into());
+            match over {
+                None => drop(self.run_until_closed(sleep(pause)).await),
+                Some(_) if delivers => sleep(pause).await,
+                Some(reason) => return Err(reason.into()),
             }
-            let _ = self.run_until_closed(tokio::time::sleep(pause)).await;
             pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
@@ -89,14 +93,21 @@ impl Monitor {
     pub(crate) async fn wait_delivered(&self) -> io::Result<()> {
         let mut pause = FIRST_PAUSE;
         loop {
+            // In this order: what the system no longer delivers stays owed.
+            let delivers = self.close_reason().is_none() || self.delivers();
             match (self.owed(), self.close_reason()) {
-                // A peer that has sent its FIN goes on acknowledging.
-                (_, Some(reason)) if reason != CloseReason::PeerClosed => return Err(reason.into()),
+                (_, Some(reason)) if !ended_by_fin(&reason) => return Err(reason.into()),
                 (None | Some(0), _) => return Ok(()),
+                (_, Some(reason)) if !delivers => return Err(reason.into()),
                 _ => {}
             }
-            tokio::time::sleep(pause).await;
+            sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
+}
+
+/// Whether only FINs have closed the stream. A peer that has sent its FIN goes on acknowledging.
+fn ended_by_fin(reason: &CloseReason) -> bool {
+    matches!(reason, CloseReason::PeerClosed | CloseReason::Finished)
 }

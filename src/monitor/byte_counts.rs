@@ -102,6 +102,11 @@ impl Monitor {
         self.shared.counters.read()
     }
 
+    /// Whether the system goes on delivering what it holds for the peer, after the stream has closed.
+    pub(crate) fn delivers(&self) -> bool {
+        self.socket().is_some_and(|socket| socket.delivers())
+    }
+
     /// How many bytes the system holds for the peer; `None` if it does not report them.
     pub(crate) fn owed(&self) -> Option<u64> {
         self.socket()?.owed()

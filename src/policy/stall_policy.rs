@@ -122,8 +122,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// A kernel goes on offering what it has accepted after the stream is dropped, for minutes. On Linux a TCP stream with a
 /// policy sets its window as `TCP_USER_TIMEOUT` (tcp(7)) when it is dropped, so a peer that acknowledges nothing for
-/// that long is given up. [`reset_on_stall`](crate::MonitorConfig::reset_on_stall) frees the memory as soon as the
-/// stream closes.
+/// that long is given up. A shorter one, such as that of a [`dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout),
+/// stays. [`reset_on_stall`](crate::MonitorConfig::reset_on_stall) frees the memory as soon as the stream closes.
 ///
 /// # Compared with other limits
 ///

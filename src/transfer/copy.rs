@@ -19,7 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// * after any other end, [`reset_after_delivery`](MonitoredStream::reset_after_delivery) waits in the same way and then
 ///   passes the reset on. [`abort`](MonitoredStream::abort) alone discards what is still on its way, and a drop sends a
 ///   FIN;
-/// * [`CopyOutcome::pass_on`] does the one or the other.
+/// * [`CopyOutcome::pass_on`] does the one or the other. After a FIN it also reads what the peer is still sending, because a
+///   drop with unread input is a reset, which may discard the last data.
 ///
 /// The counts in [`CopyOutcome`] are those of the streams, from their creation. Bytes that were read from one stream and
 /// not accepted by the other one are lost.

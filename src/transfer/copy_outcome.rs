@@ -3,9 +3,6 @@
 use crate::errors::CloseReason;
 use crate::state::Transfer;
 use crate::stream::MonitoredStream;
-use std::io;
-use std::time::Duration;
-use tokio::io::AsyncWrite;
 
 /// How a copy between two streams ended: see [`copy_bidirectional`](super::copy_bidirectional). For the log of a relay:
 ///
@@ -89,83 +86,6 @@ pub struct CopySide {
     pub transfer: Transfer,
     /// Why it closed; `None` if it is open.
     pub reason: Option<CloseReason>,
-}
-
-impl CopyOutcome {
-    /// Ends the stream that is still open in the way in which the other one ended, after its peer has everything that was
-    /// written. `a` and `b` are the streams of the copy. If both are closed, it does nothing.
-    ///
-    /// | the other stream closed by | this one ends by | its peer sees |
-    /// |---|---|---|
-    /// | a FIN: [`PeerClosed`](CloseReason::PeerClosed), [`Finished`](CloseReason::Finished) | [`finish`](MonitoredStream::finish) | all data, then a FIN |
-    /// | a reset, or anything else | [`reset_after_delivery`](MonitoredStream::reset_after_delivery) | all data, then a reset |
-    ///
-    /// A relay that drops its streams instead sends a FIN after a reset too, and a message that was cut looks complete.
-    /// Drop the streams afterwards. It takes at most `within`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`finish`](MonitoredStream::finish) and [`reset_after_delivery`](MonitoredStream::reset_after_delivery): the
-    /// peer may not have everything.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it may be dropped and called again.
-    ///
-    /// ```
-    /// use hangup::{MonitoredStream, copy_bidirectional};
-    /// use std::io::ErrorKind;
-    /// use std::time::Duration;
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    /// use tokio::net::{TcpListener, TcpStream};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let backend = TcpListener::bind("127.0.0.1:0").await?;
-    /// let proxy = TcpListener::bind("127.0.0.1:0").await?;
-    /// let mut client = TcpStream::connect(proxy.local_addr()?).await?;
-    /// let mut a = MonitoredStream::new(proxy.accept().await?.0)?;
-    /// let mut b = MonitoredStream::new(TcpStream::connect(backend.local_addr()?).await?)?;
-    /// let server = backend.accept().await?.0;
-    ///
-    /// socket2::SockRef::from(&server).set_linger(Some(Duration::ZERO))?;
-    /// drop(server); // a reset
-    /// let copied = copy_bidirectional(&mut a, &mut b).await;
-    /// copied.pass_on(&mut a, &mut b, Duration::from_secs(5)).await?;
-    /// let error = client.read_u8().await.unwrap_err();
-    /// # #[cfg(target_os = "linux")]
-    /// assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn pass_on<A, B>(
-        &self,
-        a: &mut MonitoredStream<A>,
-        b: &mut MonitoredStream<B>,
-        within: Duration,
-    ) -> io::Result<()>
-    where
-        A: AsyncWrite + Unpin,
-        B: AsyncWrite + Unpin,
-    {
-        end_after(&self.b, a, within).await?;
-        end_after(&self.a, b, within).await
-    }
-}
-
-/// Ends `stream`, if it is open, in the way in which `other` ended.
-async fn end_after<S: AsyncWrite + Unpin>(
-    other: &CopySide,
-    stream: &mut MonitoredStream<S>,
-    within: Duration,
-) -> io::Result<()> {
-    let ended = match &other.reason {
-        _ if stream.is_closed() => return Ok(()),
-        None => return Ok(()),
-        Some(CloseReason::PeerClosed | CloseReason::Finished) => stream.finish(within).await,
-        Some(_) => stream.reset_after_delivery(within).await,
-    };
-    ended.map(drop)
 }
 
 impl CopySide {

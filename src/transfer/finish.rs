@@ -55,7 +55,9 @@ impl<S: AsyncWrite + Unpin> MonitoredStream<S> {
     /// A stream that is dropped right after its last write may lose bytes that are still on their way: the peer may reset
     /// the connection, or our kernel may do so because of unread input. This method waits until they have arrived.
     ///
-    /// If the acknowledged bytes are not known, above TLS for instance, it waits for the peer's FIN in answer to ours.
+    /// If the acknowledged bytes are not known, above TLS for instance, it waits for the peer's FIN in answer to ours. On an
+    /// [unwatched](MonitoredStream::unwatched) stream only a read sees that FIN: use
+    /// [`finish_and_discard`](Self::finish_and_discard) there.
     ///
     /// # Which end to choose
     ///
@@ -275,14 +277,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
 }
 
 /// Shuts our direction down, unless that is done: a copy has passed the peer's FIN on, for example.
-async fn shut_down<S: AsyncWrite + Unpin>(stream: &mut MonitoredStream<S>) -> io::Result<()> {
+pub(super) async fn shut_down<S: AsyncWrite + Unpin>(
+    stream: &mut MonitoredStream<S>,
+) -> io::Result<()> {
     if stream.is_shut_down() {
         return Ok(());
     }
     poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await
 }
 
-fn unacknowledged(within: Duration) -> io::Error {
+pub(super) fn unacknowledged(within: Duration) -> io::Error {
     io::Error::new(
         ErrorKind::TimedOut,
         format!("hangup: the peer has not acknowledged everything within {within:?}"),

@@ -24,6 +24,7 @@ mod finish;
     allow(dead_code, reason = "the fallback asks no page cache")
 )]
 pub(crate) mod page_cache;
+mod pass_on;
 #[cfg(any(unix, windows))]
 mod send_file;
 mod spare_buffer;

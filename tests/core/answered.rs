@@ -236,3 +236,35 @@ async fn the_answer_to_an_upload_arrives() {
         }
     }
 }
+
+/// An urgent byte hides the bytes behind it from `FIONREAD`. They are unread input all the same.
+#[tokio::test]
+async fn an_answer_behind_an_urgent_byte_is_unread_input() {
+    for hidden in [true, false] {
+        let (ours, mut peer) = Tcp4::pair();
+        let mut ours = MonitoredStream::new(ours).unwrap();
+        let (waker, _) = new_count_waker();
+        socket2::SockRef::from(&peer)
+            .send_out_of_band(b"!")
+            .unwrap();
+        if hidden {
+            peer.write_all(b"413").unwrap();
+        }
+        peer.finish();
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+        let written = write(&mut ours, &waker, b"upload");
+        if !hidden {
+            // The urgent byte is no input, which a read would return.
+            assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
+            continue;
+        }
+        assert!(matches!(written, Poll::Ready(Ok(6))), "{written:?}");
+        let mut answer = Vec::new();
+        soon("the answer", ours.read_to_end(&mut answer))
+            .await
+            .unwrap();
+        assert_eq!(answer, b"413");
+        let written = write(&mut ours, &waker, b"upload");
+        assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
+    }
+}

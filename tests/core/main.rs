@@ -22,6 +22,7 @@ mod delivered;
 mod differential;
 mod direct_io;
 mod duplicates;
+mod finish_after_fin;
 #[cfg(all(target_os = "linux", not(hangup_fallback)))]
 mod foreign_descriptor;
 mod forwarding;
@@ -45,6 +46,7 @@ mod matrix;
 mod no_tcp_info;
 mod owed;
 mod panics;
+mod pass_on;
 mod recorder;
 #[cfg(feature = "test-util")]
 mod scripted;

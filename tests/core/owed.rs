@@ -139,6 +139,29 @@ async fn what_a_drop_leaves_behind() {
     drop(peer);
 }
 
+/// A dead peer is given up as early as it would have been before the drop.
+#[tokio::test]
+async fn a_drop_leaves_a_shorter_timer_as_it_is() {
+    let dead_after = Duration::from_secs(8);
+    for (window, left) in [(600, 6), (2, 2)] {
+        let (ours, _peer) = Tcp4::pair();
+        // Another descriptor of the same socket, which survives the drop.
+        let same = socket2::SockRef::from(&ours).try_clone().unwrap();
+        let config = stall(1, Duration::from_secs(window)).dead_peer_timeout(Some(dead_after));
+        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+        // A part of it stays in our kernel.
+        let filling = timeout(Duration::from_millis(300), ours.write_all(&[0; 64 << 20]));
+        filling.await.unwrap_err();
+        drop(ours);
+        let timer = same.tcp_user_timeout().unwrap();
+        assert_eq!(
+            timer,
+            Some(Duration::from_secs(left)),
+            "a window of {window} s"
+        );
+    }
+}
+
 /// The policy's timer is for a socket that is closed. One that is taken out is the caller's, and lives on.
 #[tokio::test]
 async fn what_is_taken_out_gets_no_timer() {

@@ -9,6 +9,13 @@ mod leaving;
 mod process;
 mod server;
 
+#[cfg(all(
+    feature = "axum",
+    feature = "outbox",
+    feature = "ring",
+    feature = "serve"
+))]
+mod a_short_soak;
 mod browser_dashboard;
 mod classify_log;
 mod closed_output;
@@ -25,13 +32,6 @@ mod mqtt;
 mod proxy;
 #[cfg(feature = "outbox")]
 mod robot;
-#[cfg(all(
-    feature = "axum",
-    feature = "outbox",
-    feature = "ring",
-    feature = "serve"
-))]
-mod soak;
 #[cfg(feature = "tls")]
 mod tls_server;
 #[cfg(feature = "axum")]

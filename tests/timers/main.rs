@@ -6,11 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(all(unix, feature = "outbox"))]
+mod after_sigstop;
 #[cfg(target_os = "linux")]
 mod dead_peer_timeout;
 #[cfg(feature = "axum")]
 mod scenarios;
 #[cfg(feature = "axum")]
 mod stalled_response;
-#[cfg(all(unix, feature = "outbox"))]
-mod stopped;

@@ -55,6 +55,11 @@ impl Socket {
         lock(&self.descriptor).target?.owed()
     }
 
+    /// Whether the system goes on delivering what it holds for the peer, after the stream has closed.
+    pub(crate) fn delivers(&self) -> bool {
+        lock(&self.descriptor).target.is_some_and(Target::delivers)
+    }
+
     /// As [`owed`](Self::owed), but only if the number counts bytes of the stream.
     pub(crate) fn owed_bytes(&self) -> Option<u64> {
         let target = lock(&self.descriptor).target?;

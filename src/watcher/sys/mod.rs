@@ -34,6 +34,7 @@
 //! | `tells_acknowledged() -> bool` | whether `backlog` returns a number, now or later |
 //! | `owed() -> Option<u64>` | how much the system holds for the peer |
 //! | `tells_owed_bytes() -> bool` | whether `owed` counts bytes |
+//! | `delivers() -> bool` | whether the system goes on delivering what it holds, after the stream has closed |
 //! | `has_unread() -> bool` | whether the system holds input for us |
 //! | `bound_orphan(Duration)` | limits how long the system keeps data after the close |
 //! | `reset()` | resets the connection, now or when it is closed |

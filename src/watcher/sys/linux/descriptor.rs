@@ -233,13 +233,10 @@ impl Descriptor {
     /// Peeks at the urgent byte of a closed connection. While one is unread, the call fails with ENOTCONN unless the
     /// peer's FIN has arrived (`tcp_recv_urg` in net/ipv4/tcp.c).
     fn peek_urgent(self) -> Urgent {
-        let mut byte = 0_u8;
-        let flags = libc::MSG_OOB | libc::MSG_PEEK | libc::MSG_DONTWAIT;
-        // SAFETY: the pointer is to room for one byte.
-        if unsafe { libc::recv(self.raw, (&raw mut byte).cast(), 1, flags) } >= 0 {
+        let Err(error) = self.peek(libc::MSG_OOB) else {
             return Urgent::Closed { by_fin: true };
-        }
-        match io::Error::last_os_error().raw_os_error() {
+        };
+        match error.raw_os_error() {
             Some(libc::ENOTCONN) => Urgent::Closed { by_fin: false },
             // There is none, or it is among the other bytes.
             Some(libc::EINVAL) if self.int(libc::SO_OOBINLINE) == Some(1) => Urgent::None,
@@ -247,6 +244,23 @@ impl Descriptor {
             Some(libc::EINVAL) if self.queued(SIOCATMARK) == Some(0) => Urgent::None,
             _ => Urgent::Unknown,
         }
+    }
+
+    /// Whether input is unread. `FIONREAD` counts what is in front of an urgent byte (tcp(7)), so nothing if that comes next.
+    pub(super) fn has_unread(self) -> bool {
+        let hides = || self.queued(SIOCATMARK) == Some(1) && self.poll() & libc::POLLERR == 0;
+        match self.queued(libc::FIONREAD) {
+            Some(0) => hides() && self.peek(0).is_ok_and(|bytes| bytes > 0),
+            counted => counted.is_some(),
+        }
+    }
+
+    /// Peeks at a byte, and returns how many there were.
+    fn peek(self, flags: i32) -> io::Result<usize> {
+        let (mut byte, flags) = (0_u8, flags | libc::MSG_PEEK | libc::MSG_DONTWAIT);
+        // SAFETY: the pointer is to room for one byte.
+        let bytes = unsafe { libc::recv(self.raw, (&raw mut byte).cast(), 1, flags) };
+        usize::try_from(bytes).map_err(|_| io::Error::last_os_error())
     }
 
     /// The number of `TCP_INQ`, which recvmsg(2) returns beside the message.

@@ -199,6 +199,17 @@ impl Target {
         }
     }
 
+    /// Whether the system goes on delivering what it holds, after the stream has closed.
+    pub(in crate::watcher) fn delivers(self) -> bool {
+        match self.held.owned() {
+            Some(Kind::Tcp { .. }) => tcp::delivers(self.descriptor),
+            Some(Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket) => {
+                self.descriptor.poll() & (libc::POLLERR | libc::POLLHUP) == 0
+            }
+            None => false,
+        }
+    }
+
     /// Whether `owed` is a number of bytes.
     pub(in crate::watcher) fn tells_owed_bytes(self) -> bool {
         match self.held.owned() {
@@ -207,15 +218,14 @@ impl Target {
         }
     }
 
-    /// Makes the system discard what it still holds for the peer, after `within` without an acknowledgement.
+    /// Makes the system discard what it still holds for the peer, after `within` without an acknowledgement. A shorter time
+    /// that the socket has already stays.
     pub(in crate::watcher) fn bound_orphan(self, within: Duration) {
-        let millis = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
         match self.held.owned() {
             Some(Kind::Tcp { .. })
                 if self.owed().is_some_and(|owed| owed > 0) && self.is_same() =>
             {
-                self.descriptor
-                    .set_u32(libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, millis);
+                tcp::limit_user_timeout(self.descriptor, within);
             }
             Some(Kind::Tcp { .. } | Kind::Mptcp | Kind::Unix | Kind::Pipe | Kind::Socket)
             | None => {}
@@ -224,9 +234,7 @@ impl Target {
 
     /// Whether the system holds unread input; `false` if it does not report that.
     pub(in crate::watcher) fn has_unread(self) -> bool {
-        self.descriptor
-            .queued(libc::FIONREAD)
-            .is_some_and(|bytes| bytes > 0)
+        self.descriptor.has_unread()
     }
 
     /// How much was given to the descriptor to send, and how much of it the peer has not acknowledged; `None`

@@ -17,6 +17,7 @@
 use super::super::contract::{Backlog, Observation};
 use super::descriptor::Descriptor;
 use crate::state::Event;
+use std::time::Duration;
 
 // The states of include/net/tcp_states.h that matter here.
 const ESTABLISHED: u8 = 1;
@@ -104,6 +105,13 @@ fn closed_without_error(
     }
 }
 
+/// Whether the connection delivers what was sent. A FIN of the peer does not end that: the peer goes on acknowledging
+/// (RFC 9293, section 3.6).
+pub(super) fn delivers(descriptor: Descriptor) -> bool {
+    let ended = [CLOSE, TIME_WAIT];
+    descriptor.is_same() && state(descriptor).is_some_and(|state| !ended.contains(&state))
+}
+
 /// The event of a closed connection whose end a read or a write could not explain.
 pub(super) fn unexplained_end(descriptor: Descriptor, before: Option<u8>) -> Observation {
     match ask(descriptor) {
@@ -179,6 +187,20 @@ fn number_in(info: &Info, offset: usize) -> Option<u64> {
 fn control_bytes_in(info: &Info) -> Option<u64> {
     let data = number_in(info, SENT)?.checked_sub(number_in(info, RETRANSMITTED)?)?;
     number_in(info, ACKNOWLEDGED)?.checked_sub(data)
+}
+
+/// Sets `TCP_USER_TIMEOUT` (tcp(7)), unless it is shorter already. Zero stands for the system's own limit. The kernel
+/// takes no more than an int holds.
+pub(super) fn limit_user_timeout(descriptor: Descriptor, within: Duration) {
+    let (level, name) = (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT);
+    let Ok(millis) = i32::try_from(within.as_millis()) else {
+        return;
+    };
+    let millis = millis.unsigned_abs();
+    let present = descriptor.option(level, name).map_or(0, u32::from_ne_bytes);
+    if present == 0 || millis < present {
+        descriptor.set_u32(level, name, millis);
+    }
 }
 
 /// How many bytes the peer has acknowledged.

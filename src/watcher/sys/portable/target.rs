@@ -109,6 +109,11 @@ impl Target {
         false
     }
 
+    /// Not known here.
+    pub(in crate::watcher) fn delivers(self) -> bool {
+        false
+    }
+
     /// Left to the system.
     pub(in crate::watcher) fn bound_orphan(self, _: Duration) {}
 

@@ -1,4 +1,6 @@
 //! `soak`, for some seconds: `CONTRIBUTING.md` has the command for longer runs.
+//!
+//! It waits for ten seconds and more, so its name is the first: tests begin in the order of their names.
 
 use crate::process::{Example, binary};
 use std::process::Command;

@@ -2,6 +2,8 @@
 //!
 //! Its clock runs on meanwhile, so every limit is exceeded when it continues. What its kernel has received counts: no
 //! connection is given up, and no message is sent twice.
+//!
+//! It waits the longest of these tests, so its name is the first: tests begin in the order of their names.
 
 use crate::support::{DEADLINE, within};
 use hangup::outbox::{Confirm, Outbox, Processed};
@@ -121,7 +123,7 @@ fn a_process_that_was_stopped_goes_on() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
-            "stopped::sender",
+            "after_sigstop::sender",
             "--exact",
             "--nocapture",
             "--test-threads=1",
