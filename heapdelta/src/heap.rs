@@ -102,7 +102,7 @@ impl fmt::Display for Counted {
 #[must_use]
 pub fn counted() -> Option<Counted> {
     sys::COUNTING.load(Ordering::Relaxed).then(|| Counted {
-        bytes: sys::BYTES.load(Ordering::Relaxed),
-        blocks: sys::BLOCKS.load(Ordering::Relaxed),
+        bytes: sys::BYTES.load(Ordering::Relaxed) as u64,
+        blocks: sys::BLOCKS.load(Ordering::Relaxed) as u64,
     })
 }

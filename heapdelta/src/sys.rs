@@ -3,13 +3,13 @@
 
 use crate::heap::HeapInfo;
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Set by the first allocation that a [`CountingAllocator`] serves.
 pub(crate) static COUNTING: AtomicBool = AtomicBool::new(false);
 /// The bytes and the blocks in use through every [`CountingAllocator`].
-pub(crate) static BYTES: AtomicU64 = AtomicU64::new(0);
-pub(crate) static BLOCKS: AtomicU64 = AtomicU64::new(0);
+pub(crate) static BYTES: AtomicUsize = AtomicUsize::new(0);
+pub(crate) static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
 /// A global allocator that counts the bytes in use, and leaves the work to another one.
 ///
@@ -60,7 +60,7 @@ impl<A> CountingAllocator<A> {
 
 fn count(bytes: usize) {
     COUNTING.store(true, Ordering::Relaxed);
-    BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
+    BYTES.fetch_add(bytes, Ordering::Relaxed);
     BLOCKS.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -86,7 +86,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size() as u64, Ordering::Relaxed);
+        BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
         BLOCKS.fetch_sub(1, Ordering::Relaxed);
         // SAFETY: the caller got `block` from this allocator with `layout`, so it came from `inner` with `layout`.
         unsafe { self.inner.dealloc(block, layout) }
@@ -96,7 +96,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
         // SAFETY: as in `dealloc`; the caller vouches for `size`.
         let moved = unsafe { self.inner.realloc(block, layout, size) };
         if !moved.is_null() {
-            let growth = (size as u64).wrapping_sub(layout.size() as u64);
+            let growth = size.wrapping_sub(layout.size());
             BYTES.fetch_add(growth, Ordering::Relaxed);
         }
         moved

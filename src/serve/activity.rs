@@ -24,8 +24,9 @@ pub(super) struct Activity {
     unread_body: AtomicBool,
     /// The connection no longer speaks HTTP.
     upgraded: AtomicBool,
-    /// The last response is sent, and the client is still sending.
-    lingers: AtomicBool,
+    /// The socket has not taken all that HTTP has to send. A body is dropped when HTTP has its last part, which may be
+    /// all of it.
+    unsent: AtomicBool,
 }
 
 /// What a connection without a request is waiting for.
@@ -49,7 +50,7 @@ impl Activity {
             head_since: AtomicU64::new(0),
             unread_body: AtomicBool::new(false),
             upgraded: AtomicBool::new(false),
-            lingers: AtomicBool::new(false),
+            unsent: AtomicBool::new(false),
         }
     }
 
@@ -66,9 +67,11 @@ impl Activity {
         self.idle_since.store(self.now(), Relaxed);
     }
 
-    /// Whether no request is in progress.
-    pub(super) fn is_idle(&self) -> bool {
-        self.in_flight() == 0
+    /// Whether the connection may be closed without a loss: no request is in progress, every response is sent, and the
+    /// connection still speaks HTTP.
+    fn is_idle(&self) -> bool {
+        let is_sent = !self.unsent.load(Relaxed) || self.requests.load(Relaxed) == 0;
+        self.in_flight() == 0 && is_sent && !self.is_upgraded()
     }
 
     /// How many requests are in progress.
@@ -79,7 +82,7 @@ impl Activity {
     /// Bytes were read. If no request is in progress, they begin the next head.
     #[inline]
     pub(super) fn received(&self) {
-        if self.is_idle() && self.head_since.load(Relaxed) == 0 {
+        if self.in_flight() == 0 && self.head_since.load(Relaxed) == 0 {
             self.head_since.store(self.now() + 1, Relaxed);
         }
     }
@@ -112,9 +115,19 @@ impl Activity {
         self.unread_body.load(Relaxed) || self.head_since.load(Relaxed) > 0
     }
 
-    /// The last response is sent. The time limits for requests no longer apply.
-    pub(super) fn lingers(&self) {
-        self.lingers.store(true, Relaxed);
+    /// The socket does not take what HTTP has to send.
+    pub(super) fn blocked(&self) {
+        self.unsent.store(true, Relaxed);
+    }
+
+    /// The socket has taken all that HTTP had to send.
+    #[inline]
+    pub(super) fn sent(&self) {
+        if self.unsent.load(Relaxed) {
+            // As in `request_ended`: the time first.
+            self.idle_since.store(self.now(), Relaxed);
+            self.unsent.store(false, Relaxed);
+        }
     }
 
     /// The response has been passed to hyper completely, or was dropped.
@@ -124,12 +137,9 @@ impl Activity {
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
-    /// When the connection became idle, and what it waits for. `None` while a request is in progress, and after the
-    /// last response. `heads` says whether bytes that arrive now belong to the next head.
+    /// When the connection became idle, and what it waits for. `None` while a request is in progress or a response is
+    /// being sent. `heads` says whether bytes that arrive now belong to the next head.
     pub(super) fn idle(&self, heads: bool) -> Option<(Instant, Idle)> {
-        if self.lingers.load(Relaxed) {
-            return None;
-        }
         let since = self.idle_since()?;
         let head = self.head_since.load(Relaxed);
         Some(match (self.requests.load(Relaxed), head) {
@@ -144,7 +154,7 @@ impl Activity {
         matches!(self.idle(heads), Some((_, Idle::Head)))
     }
 
-    /// When the connection became idle; `None` while a request is in progress.
+    /// When the connection became idle; `None` while it is not.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle()
             .then(|| self.at(self.idle_since.load(Relaxed)))
@@ -180,5 +190,27 @@ mod tests {
         assert_eq!(activity.idle(true), Some((began + 3 * second, Idle::Head)));
         assert_eq!(activity.idle(false), Some((ended, Idle::KeepAlive)));
         assert_eq!(activity.idle_since(), Some(ended));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_is_not_sent() {
+        let second = Duration::from_secs(1);
+        let began = Instant::now();
+        let activity = Activity::new();
+        activity.blocked();
+        let new = Some((began, Idle::New));
+        assert_eq!(activity.idle(true), new, "there was no request");
+        activity.request_began();
+        activity.request_ended();
+        tokio::time::advance(second).await;
+        assert_eq!((activity.idle(true), activity.idle_since()), (None, None));
+        activity.sent();
+        let sent = Some((began + second, Idle::KeepAlive));
+        assert_eq!(activity.idle(true), sent);
+        tokio::time::advance(second).await;
+        activity.sent();
+        assert_eq!(activity.idle(true), sent, "only the first flush counts");
+        activity.upgrade();
+        assert_eq!(activity.idle_since(), None, "it is the program's");
     }
 }

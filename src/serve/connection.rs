@@ -5,14 +5,15 @@ use super::control_frames::EarnedFrames;
 use super::file::Slot;
 use super::limits::Limits;
 use super::report::Report;
+use super::usage::Usage;
 use super::{LimitReason, prefix::Prefix};
 use crate::http::Progress;
 use crate::monitor::Monitor;
 use crate::state::sync::{Mutex, lock};
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 /// The connection of a request. A [`Server`](super::Server) puts it into the extensions of every request.
@@ -196,8 +197,8 @@ pub(super) enum Command {
 pub(super) struct ServerState {
     pub(super) limits: Limits,
     pub(super) report: Report,
-    /// Requests in progress, on all connections.
-    pub(super) in_flight: AtomicUsize,
+    /// What all connections together have in use.
+    pub(super) usage: Usage,
 }
 
 /// The state of one connection. Its task, its I/O and its requests hold it.
@@ -210,6 +211,8 @@ pub(super) struct ConnectionState {
     pub(super) earned_frames: EarnedFrames,
     /// Where a response's body leaves a file for the I/O to send.
     pub(super) slot: Slot,
+    /// What the connections of this address have in use.
+    address_usage: OnceLock<Arc<Usage>>,
     command: AtomicU8,
     commanded: Notify,
     /// The state of an HTTP/2 request between the call of the service and the start of its task.
@@ -229,6 +232,7 @@ impl ConnectionState {
             activity: Activity::new(),
             earned_frames: EarnedFrames::default(),
             slot: Slot::default(),
+            address_usage: OnceLock::new(),
             command: AtomicU8::new(Command::Run as u8),
             commanded: Notify::new(),
             next_stream: Mutex::new(None),
@@ -237,6 +241,17 @@ impl ConnectionState {
 
     pub(super) fn prefix(&self) -> Option<Prefix> {
         self.remote.map(|address| Prefix::from(address.ip()))
+    }
+
+    /// The connection was admitted, and shares `usage` with the others of its address.
+    pub(super) fn set_address_usage(&self, usage: Arc<Usage>) {
+        // It is admitted once.
+        let _ = self.address_usage.set(usage);
+    }
+
+    /// `None` for a Unix socket.
+    pub(super) fn address_usage(&self) -> Option<&Usage> {
+        self.address_usage.get().map(|usage| &**usage)
     }
 
     /// Gives the connection's task a command. A command never replaces a later one.
@@ -281,12 +296,20 @@ pub(super) struct RequestGuard {
 }
 
 impl RequestGuard {
-    /// Counts a request. The `bool` is `false` if there are now more than `max_requests`.
-    pub(super) fn new(connection: Arc<ConnectionState>) -> (Self, bool) {
+    /// Counts a request, and returns the limit that is exceeded by it.
+    pub(super) fn new(connection: Arc<ConnectionState>) -> (Self, Option<LimitReason>) {
         connection.activity.request_began();
-        let before = connection.server.in_flight.fetch_add(1, Relaxed);
-        let room = before < connection.server.limits.max_requests;
-        (Self { connection }, room)
+        let limits = &connection.server.limits;
+        let in_all = connection.server.usage.requests.add(limits.max_requests);
+        let usage = connection.address_usage();
+        let max = limits.max_requests_per_address;
+        let of_address = usage.is_none_or(|usage| usage.requests.add(max));
+        let exceeded = match (in_all, of_address) {
+            (_, false) => Some(LimitReason::RequestsPerAddress),
+            (false, true) => Some(LimitReason::Requests),
+            (true, true) => None,
+        };
+        (Self { connection }, exceeded)
     }
 
     pub(super) fn connection(&self) -> &Arc<ConnectionState> {
@@ -296,7 +319,10 @@ impl RequestGuard {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.connection.server.in_flight.fetch_sub(1, Relaxed);
+        self.connection.server.usage.requests.subtract();
+        if let Some(usage) = self.connection.address_usage() {
+            usage.requests.subtract();
+        }
         self.connection.activity.request_ended();
     }
 }

@@ -1,49 +1,50 @@
 //! The I/O of a connection, as hyper sees it.
 //!
-//! It adds four things to the stream: reads count as activity, the control frames of HTTP/2 have a limit, the placeholders
-//! of a file are replaced by the file, and a client that is still sending at the end gets its response.
+//! It adds four things to the stream: reads and writes count as activity, the control frames of HTTP/2 have a limit, the
+//! placeholders of a file are replaced by the file, and the stream comes back when hyper has shut it down.
 
 use super::LimitReason;
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
 use super::control_frames::ControlFrames;
-use super::linger::{Linger, Version};
-use super::registry::Entry;
+use super::shut_down::{Open, ShutDown};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// One connection's stream. Its entry in the registry lives as long as the socket, also after an upgrade.
+/// One connection's stream.
 pub(super) struct Io<T> {
-    stream: T,
+    /// `None` only while it is dropped.
+    open: Option<Open<T>>,
     connection: Arc<ConnectionState>,
     /// Bytes that were read before hyper got the stream.
     before: Vec<u8>,
-    version: Version,
     /// On HTTP/2, until they are too many.
     control_frames: Option<ControlFrames>,
     /// Our direction is shut down.
     is_shut: bool,
-    linger: Option<Linger>,
-    _entry: Entry,
+    shut_down: Arc<ShutDown<T>>,
 }
 
 impl<T: ByteStream> Io<T> {
-    pub(super) fn new(stream: T, connection: Arc<ConnectionState>, entry: Entry) -> Self {
+    /// The stream goes to `shut_down` when hyper has shut it down and dropped it.
+    pub(super) fn new(
+        open: Open<T>,
+        connection: Arc<ConnectionState>,
+        shut_down: Arc<ShutDown<T>>,
+    ) -> Self {
         if T::SENDS_FILES {
             connection.slot.open();
         }
         Self {
-            stream,
+            open: Some(open),
             connection,
             before: Vec::new(),
-            version: Version::Http1,
             control_frames: None,
             is_shut: false,
-            linger: None,
-            _entry: entry,
+            shut_down,
         }
     }
 
@@ -66,9 +67,12 @@ impl<T: ByteStream> Io<T> {
     pub(super) fn limit_control_frames(&mut self, preface: &[u8]) {
         let max = self.connection.server.limits.max_control_frames;
         let ahead = preface.len() - self.before.len();
-        self.version = Version::Http2;
         self.control_frames = Some(ControlFrames::new(max, ahead));
     }
+}
+
+fn stream<T: Unpin>(open: &mut Option<Open<T>>) -> Pin<&mut T> {
+    Pin::new(&mut open.as_mut().expect("taken at the drop").stream)
 }
 
 impl<T: ByteStream> AsyncRead for Io<T> {
@@ -85,7 +89,7 @@ impl<T: ByteStream> AsyncRead for Io<T> {
             return Poll::Ready(Ok(()));
         }
         let filled = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        ready!(stream(&mut this.open).poll_read(cx, buf))?;
         let read = &buf.filled()[filled..];
         if !read.is_empty() {
             this.connection.activity.received();
@@ -119,29 +123,49 @@ impl<T: ByteStream> AsyncWrite for Io<T> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        this.connection.slot.poll_write(&mut this.stream, cx, bufs)
+        let stream = &mut *stream(&mut this.open);
+        let written = this.connection.slot.poll_write(stream, cx, bufs);
+        if written.is_pending() {
+            this.connection.activity.blocked();
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
-        T::SENDS_FILES || self.stream.is_write_vectored()
+        T::SENDS_FILES
+            || self
+                .open
+                .as_ref()
+                .is_some_and(|open| open.stream.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.connection.slot.flushed();
-        Pin::new(&mut this.stream).poll_flush(cx)
+        let flushed = stream(&mut this.open).poll_flush(cx);
+        match flushed {
+            // hyper has nothing left to write when it flushes.
+            Poll::Ready(_) => this.connection.activity.sent(),
+            Poll::Pending => this.connection.activity.blocked(),
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.is_shut {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            ready!(stream(&mut this.open).poll_shutdown(cx))?;
             this.is_shut = true;
         }
-        if this.connection.activity.is_upgraded() {
-            return Poll::Ready(Ok(()));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T> Drop for Io<T> {
+    fn drop(&mut self) {
+        // An upgraded connection is the program's, which has dropped it.
+        if self.is_shut && !self.connection.activity.is_upgraded() {
+            self.shut_down.put(self.open.take());
         }
-        let (stream, version) = (&mut this.stream, this.version);
-        Linger::poll(&mut this.linger, stream, &this.connection, version, cx).map(Ok)
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct Limits {
     pub(super) max_connections: usize,
     pub(super) max_connections_per_address: usize,
     pub(super) max_requests: usize,
+    pub(super) max_requests_per_address: usize,
     pub(super) max_requests_per_connection: u32,
     pub(super) max_control_frames: u32,
     pub(super) max_head_size: usize,
@@ -36,6 +37,8 @@ pub(super) struct Limits {
     pub(super) max_uri_length: usize,
     pub(super) buffer_size: usize,
     pub(super) shutdown_timeout: Duration,
+    /// The descriptors for connections and files; `None` if their number has no limit.
+    descriptors: Option<usize>,
 }
 
 impl Limits {
@@ -71,6 +74,23 @@ impl Limits {
         self.max_headers.min(MOST_HEADERS)
     }
 
+    /// How many files the responses may have open: as many as descriptors are left beside the connections, and at least
+    /// half of them.
+    pub(super) fn max_files(&self) -> usize {
+        self.descriptors.map_or(usize::MAX, |descriptors| {
+            let left = descriptors.saturating_sub(self.max_connections);
+            left.max(share(descriptors))
+        })
+    }
+
+    /// How many of them one address may have open: half, unless it may have all connections.
+    pub(super) fn max_files_per_address(&self) -> usize {
+        match self.max_connections_per_address < self.max_connections {
+            true => (self.max_files() / 2).max(1),
+            false => self.max_files(),
+        }
+    }
+
     /// The buffer of HTTP/2, as hyper can bear it.
     pub(super) fn http2_buffer(&self) -> usize {
         self.buffer_size.min(u32::MAX as usize)
@@ -84,7 +104,8 @@ pub(super) fn after(since: Instant, limit: Duration) -> Instant {
 
 impl Default for Limits {
     fn default() -> Self {
-        let max_connections = default_connections(descriptors());
+        let descriptors = free(descriptors());
+        let max_connections = default_connections(descriptors);
         Self {
             head_timeout: Duration::from_secs(10),
             keep_alive_timeout: Duration::from_secs(60),
@@ -95,6 +116,7 @@ impl Default for Limits {
             max_connections,
             max_connections_per_address: (max_connections / 2).max(1),
             max_requests: MOST_CONNECTIONS,
+            max_requests_per_address: MOST_CONNECTIONS / 2,
             max_requests_per_connection: 100,
             max_control_frames: 1000,
             max_head_size: 32 << 10,
@@ -102,17 +124,25 @@ impl Default for Limits {
             max_uri_length: 8 << 10,
             buffer_size: 64 << 10,
             shutdown_timeout: Duration::from_secs(30),
+            descriptors,
         }
     }
 }
 
 /// The default number of connections: half of the descriptors, because each connection may also have a file open.
-fn default_connections(descriptors: Option<u64>) -> usize {
-    let descriptors = descriptors.and_then(|limit| usize::try_from(limit).ok());
-    let free = descriptors
-        .unwrap_or(usize::MAX)
-        .saturating_sub(OTHER_DESCRIPTORS);
-    (free / 2).clamp(8, MOST_CONNECTIONS)
+fn default_connections(descriptors: Option<usize>) -> usize {
+    descriptors.map_or(MOST_CONNECTIONS, |free| share(free).min(MOST_CONNECTIONS))
+}
+
+/// The share of the connections, and of the files.
+fn share(descriptors: usize) -> usize {
+    (descriptors / 2).max(8)
+}
+
+/// The descriptors that no other use needs.
+fn free(limit: Option<u64>) -> Option<usize> {
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    limit.map(|limit| limit.saturating_sub(OTHER_DESCRIPTORS))
 }
 
 /// How many descriptors the process may have open (getrlimit(2)); `None` if there is no limit.
@@ -141,10 +171,34 @@ mod tests {
 
     #[test]
     fn connections_and_their_files_fit_into_the_descriptors() {
-        assert_eq!(default_connections(None), MOST_CONNECTIONS);
-        assert_eq!(default_connections(Some(1 << 20)), MOST_CONNECTIONS);
-        assert_eq!(default_connections(Some(1024)), 496);
-        assert_eq!(default_connections(Some(128)), 48);
-        assert_eq!(default_connections(Some(16)), 8);
+        for (descriptors, connections, files) in [
+            (None, MOST_CONNECTIONS, usize::MAX),
+            (Some(1 << 20), MOST_CONNECTIONS, (1 << 20) - 32 - 10_000),
+            (Some(1024), 496, 496),
+            (Some(128), 48, 48),
+            (Some(16), 8, 8),
+        ] {
+            let descriptors = free(descriptors);
+            assert_eq!(default_connections(descriptors), connections);
+            let limits = Limits {
+                max_connections: connections,
+                descriptors,
+                ..Limits::default()
+            };
+            assert_eq!(limits.max_files(), files);
+        }
+    }
+
+    #[test]
+    fn an_address_may_have_half_of_the_files() {
+        let limits = |max_connections, max_connections_per_address| Limits {
+            max_connections,
+            max_connections_per_address,
+            descriptors: Some(100),
+            ..Limits::default()
+        };
+        assert_eq!(limits(20, 10).max_files_per_address(), 40);
+        assert_eq!(limits(20, 20).max_files_per_address(), 80, "behind a proxy");
+        assert_eq!(limits(1000, 10).max_files_per_address(), 25);
     }
 }

@@ -9,12 +9,13 @@ use super::LimitReason;
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
 use super::limits::after;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::ReadBuf;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep};
 
 /// How much is discarded at a time.
@@ -47,8 +48,18 @@ impl Version {
     }
 }
 
-/// Discards what a client sends after its last response.
-pub(super) struct Linger {
+/// Discards what a client sends after its last response, until it has closed its direction, pauses, or is beyond the limits.
+/// Our direction is shut down.
+pub(super) async fn linger<T: ByteStream>(
+    stream: &mut T,
+    connection: &ConnectionState,
+    version: Version,
+) {
+    let mut lingering = None;
+    poll_fn(|cx| Linger::poll(&mut lingering, stream, connection, version, cx)).await;
+}
+
+struct Linger {
     timer: Pin<Box<Sleep>>,
     end: Instant,
     /// When the last bytes arrived.
@@ -67,10 +78,9 @@ impl Linger {
         }
     }
 
-    /// Discards input until the client has closed its direction, pauses, or is beyond the limits. `lingering` is there once
-    /// it has been necessary to wait. A client of HTTP/2 has had all responses before the connection ends. A client of HTTP/1
-    /// that has not sent all of its request may send more although nothing has arrived.
-    pub(super) fn poll<T: ByteStream>(
+    /// `lingering` is there once it has been necessary to wait. A client of HTTP/2 has had all responses before the connection
+    /// ends. A client of HTTP/1 that has not sent all of its request may send more although nothing has arrived.
+    fn poll<T: ByteStream>(
         lingering: &mut Option<Self>,
         stream: &mut T,
         connection: &ConnectionState,
@@ -89,10 +99,11 @@ impl Linger {
             match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
                 Poll::Ready(_) => return Poll::Ready(()),
+                // tokio has not looked whether something has arrived. It wakes the task.
+                Poll::Pending if !has_budget_remaining() => return Poll::Pending,
                 Poll::Pending if lingering.is_none() && !expected => return Poll::Ready(()),
                 Poll::Pending => {
                     let this = lingering.get_or_insert_with(|| Self::new(time));
-                    connection.activity.lingers();
                     return this.poll_timer(connection, cx);
                 }
             }
@@ -121,5 +132,59 @@ impl Linger {
             self.timer.as_mut().reset(paused.min(self.end));
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::serve::connection::ServerState;
+    use crate::serve::limits::Limits;
+    use crate::serve::report::Report;
+    use crate::serve::usage::Usage;
+    use crate::stream::{MonitoredListener, MonitoredStream};
+    use std::pin::pin;
+    use std::sync::Arc;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::task::coop::consume_budget;
+
+    /// A connection of which nothing is expected any more.
+    fn connection(stream: &MonitoredStream<TcpStream>) -> ConnectionState {
+        let server = ServerState {
+            limits: Limits::default(),
+            report: Report::default(),
+            usage: Usage::default(),
+        };
+        ConnectionState::new(Arc::new(server), stream.monitor(), None)
+    }
+
+    /// A task whose budget is used up is told that it has to wait, whatever has arrived. That was taken for "nothing has
+    /// arrived", and the socket was closed with unread input.
+    #[cfg_attr(miri, ignore = "sockets")]
+    #[tokio::test]
+    async fn input_of_a_task_without_budget() {
+        let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        client.write_all(b"more").await.unwrap();
+        stream.get_ref().readable().await.unwrap();
+        let connection = connection(&stream);
+        let mut lingering = Box::pin(linger(&mut stream, &connection, Version::Http1));
+        poll_fn(|cx| {
+            while has_budget_remaining() {
+                let _ = pin!(consume_budget()).poll(cx);
+            }
+            assert!(lingering.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        drop(client);
+        lingering.as_mut().await;
+        drop(lingering);
+        assert_eq!(stream.read(&mut [0; 4]).await.unwrap(), 0, "all was read");
     }
 }

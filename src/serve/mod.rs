@@ -219,6 +219,7 @@ mod response_body;
 mod run;
 mod server;
 mod service;
+mod shut_down;
 mod shutdown;
 mod signals;
 mod stream;
@@ -226,6 +227,7 @@ mod summary;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;
+mod usage;
 mod victims;
 
 pub use connection::Connection;

@@ -49,8 +49,15 @@ pub enum LimitReason {
     ConnectionsPerAddress,
     /// Too many requests at once: [`max_requests`](super::Server::max_requests). Answered with status 503.
     Requests,
+    /// Too many requests at once from one address: [`max_requests_per_address`](super::Server::max_requests_per_address).
+    /// Answered with status 503.
+    RequestsPerAddress,
+    /// The responses have too many files open, in all or of one address: [`max_connections`](super::Server::max_connections)
+    /// says how many they may have. Answered with status 503.
+    OpenFiles,
     /// A head was too large, or had too many fields: [`max_head_size`](super::Server::max_head_size),
-    /// [`max_headers`](super::Server::max_headers). Answered with status 431.
+    /// [`max_headers`](super::Server::max_headers). Answered with status 431. A head that is too large on HTTP/2 is answered
+    /// by h2, and not reported.
     HeadSize,
     /// A request's target was too long: [`max_uri_length`](super::Server::max_uri_length). Answered with
     /// status 414.
@@ -83,6 +90,8 @@ impl LimitReason {
             Self::Connections => "connections",
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::Requests => "requests",
+            Self::RequestsPerAddress => "requests_per_address",
+            Self::OpenFiles => "open_files",
             Self::HeadSize => "head_size",
             Self::UriLength => "uri_length",
             Self::ControlFrames => "control_frames",
@@ -109,6 +118,8 @@ impl fmt::Display for LimitReason {
             Self::Connections => "too many connections",
             Self::ConnectionsPerAddress => "too many connections from one address",
             Self::Requests => "too many requests at once",
+            Self::RequestsPerAddress => "too many requests at once from one address",
+            Self::OpenFiles => "too many open files",
             Self::HeadSize => "a request's head was too large",
             Self::UriLength => "a request's target was too long",
             Self::ControlFrames => "too many HTTP/2 control frames",

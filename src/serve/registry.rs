@@ -3,6 +3,7 @@
 use super::LimitReason;
 use super::connection::{Command, ConnectionState};
 use super::prefix::Prefix;
+use super::usage::Usage;
 use super::victims::Victims;
 use crate::state::sync::{Mutex, lock};
 use std::collections::{HashMap, HashSet};
@@ -32,6 +33,7 @@ struct Table {
 struct OfAddress {
     ids: HashSet<u64>,
     victims: Victims,
+    usage: Arc<Usage>,
 }
 
 impl Registry {
@@ -58,7 +60,9 @@ impl Registry {
             table.next += 1;
             table.connections.insert(id, connection.clone());
             if let Some(prefix) = prefix {
-                table.per_address.entry(prefix).or_default().ids.insert(id);
+                let address = table.per_address.entry(prefix).or_default();
+                address.ids.insert(id);
+                connection.set_address_usage(address.usage.clone());
             }
             Entry {
                 registry: self.clone(),

@@ -4,8 +4,9 @@
 //!
 //! | check | answer | reported as |
 //! |---|---|---|
-//! | there are fewer than `max_requests` requests | 503, with `Retry-After: 1` | `LimitReason::Requests` |
+//! | there are fewer than `max_requests` requests, and fewer than `max_requests_per_address` of the address | 503, with `Retry-After: 1` | `LimitReason::Requests`, `RequestsPerAddress` |
 //! | the target is no longer than `max_uri_length` | 414 | `LimitReason::UriLength` |
+//! | it has no more fields than `max_headers` (on HTTP/2: hyper counts them on HTTP/1) | 431 | `LimitReason::HeadSize` |
 //! | the request names exactly one valid host (RFC 9112, section 3.2) | 400 | not a limit |
 //!
 //! hyper answers a head that is too large or malformed before it calls this. A request counts from the call to the drop of its
@@ -16,8 +17,8 @@ use super::response_body::ResponseBody;
 use super::{LimitReason, RequestBody, host};
 use crate::http::Progress;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONTENT_TYPE, COOKIE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -55,7 +56,7 @@ where
     type Future = RequestFuture<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (guard, room) = RequestGuard::new(self.connection.clone());
+        let (guard, exceeded) = RequestGuard::new(self.connection.clone());
         let stream = (request.version() == Version::HTTP_2).then(|| {
             self.connection.earned_frames.request();
             let stream = Arc::new(Progress::default());
@@ -63,11 +64,12 @@ where
             stream
         });
         let mut request = request.map(|body| RequestBody::new(body, self.connection.clone()));
-        let is_connect = request.method() == Method::CONNECT;
+        // On HTTP/2 a CONNECT takes over its stream, and not the connection.
+        let is_connect = request.method() == Method::CONNECT && stream.is_none();
         let limits = &self.connection.server.limits;
         let target = request.uri().path_and_query();
-        let step = if !room {
-            self.connection.limit(LimitReason::Requests);
+        let step = if let Some(reason) = exceeded {
+            self.connection.limit(reason);
             Step::Refused {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 text: "The server has too many requests at once.\n",
@@ -78,7 +80,13 @@ where
                 status: StatusCode::URI_TOO_LONG,
                 text: "The request's target is too long.\n",
             }
-        } else if let Err(text) = host::check(&request) {
+        } else if stream.is_some() && has_too_many_fields(request.headers(), limits.headers()) {
+            self.connection.limit(LimitReason::HeadSize);
+            Step::Refused {
+                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                text: "The request has too many fields.\n",
+            }
+        } else if let Err(text) = host::check(&mut request) {
             Step::Refused {
                 status: StatusCode::BAD_REQUEST,
                 text,
@@ -98,6 +106,16 @@ where
             is_connect,
         }
     }
+}
+
+/// Whether there are more than `max` fields. A client may cut its cookies into one field each (RFC 9113, section 8.2.3): they
+/// are counted by themselves.
+fn has_too_many_fields(headers: &HeaderMap, max: usize) -> bool {
+    if headers.len() <= max {
+        return false;
+    }
+    let cookies = headers.get_all(COOKIE).iter().count();
+    cookies > max || headers.len() - cookies > max
 }
 
 pin_project! {

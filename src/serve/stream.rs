@@ -82,7 +82,7 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
             this.connection.limit(LimitReason::StreamStalled);
             // Resets the stream, and ends its request.
             this.task.set(None);
-            if this.connection.activity.is_idle() {
+            if this.connection.activity.in_flight() == 0 {
                 this.connection.command(Command::End);
             }
         }

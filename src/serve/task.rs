@@ -4,9 +4,11 @@ use super::activity::Idle;
 use super::connection::{Command, ConnectionState};
 use super::io::Io;
 use super::limits::after;
+use super::linger::{Version, linger};
 use super::listener::{Protocol, sealed::Accept};
 use super::registry::Entry;
 use super::service::PerConnection;
+use super::shut_down::{Open, ShutDown};
 use super::stream::StreamExecutor;
 use super::{LimitReason, RequestBody};
 use bytes::Bytes;
@@ -66,7 +68,12 @@ pub(super) async fn run<A, S, B>(
             return None;
         };
         connection.activity.handshake_done();
-        let mut io = Io::new(stream, connection.clone(), entry);
+        let open = Open {
+            stream,
+            _entry: entry,
+        };
+        let shut_down = Arc::new(ShutDown::default());
+        let mut io = Io::new(open, connection.clone(), shut_down.clone());
         let is_http2 = match protocol {
             Protocol::Http2 => true,
             Protocol::Unknown if versions.h2c => {
@@ -81,14 +88,14 @@ pub(super) async fn run<A, S, B>(
             }
             _ => false,
         };
-        Some((io, is_http2 && versions.http2))
+        Some((io, shut_down, is_http2 && versions.http2))
     };
-    let Some((mut io, is_http2)) = unless_commanded(&connection, begun).await else {
+    let Some((mut io, shut_down, is_http2)) = unless_commanded(&connection, begun).await else {
         return;
     };
     let service = PerConnection::new(service, connection.clone());
     let limits = &connection.server.limits;
-    if is_http2 {
+    let version = if is_http2 {
         io.limit_control_frames(PREFACE);
         let mut http = http2::Builder::new(StreamExecutor::new(connection.clone()));
         http.timer(TokioTimer::new())
@@ -97,6 +104,7 @@ pub(super) async fn run<A, S, B>(
             .max_send_buf_size(limits.http2_buffer());
         let http = http.serve_connection(TokioIo::new(io), service);
         drive(&connection, Box::pin(http), true).await;
+        Version::Http2
     } else {
         connection.slot.http1();
         let mut http = http1::Builder::new();
@@ -113,7 +121,23 @@ pub(super) async fn run<A, S, B>(
             .serve_connection(TokioIo::new(io), service)
             .with_upgrades();
         drive(&connection, Box::pin(http), false).await;
+        Version::Http1
+    };
+    // A command that has ended the connection lets nothing linger.
+    if connection.commanded() != Command::End
+        && let Some(mut open) = shut_down.take()
+    {
+        tokio::select! {
+            biased;
+            () = ended(&connection) => {}
+            () = linger(&mut open.stream, &connection, version) => {}
+        }
     }
+}
+
+/// Resolves at the command to end.
+async fn ended(connection: &ConnectionState) {
+    while commands(connection).await != Command::End {}
 }
 
 /// The outcome of `future`, or `None` as soon as the connection has to end.

@@ -28,7 +28,6 @@ mod shared;
 mod status;
 pub(crate) mod sync;
 
-#[cfg(feature = "http")]
 pub(crate) use atomic::AtomicU64;
 pub use closed::Closed;
 pub use counters::Transfer;

@@ -14,11 +14,11 @@
 
 use super::listener_options::ListenerOptions;
 use crate::policy::MonitorConfig;
+use crate::state::AtomicU64;
 use crate::watcher::Known;
 use rustix::fd::AsFd;
 use socket2::SockRef;
 use std::io;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};

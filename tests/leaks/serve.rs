@@ -66,6 +66,7 @@ async fn serving() -> Serving {
         .max_connections(64)
         .max_connections_per_address(64)
         .max_requests(64)
+        .max_requests_per_address(64)
         .max_requests_per_connection(64)
         .max_control_frames(1000)
         .max_head_size(1 << 16)

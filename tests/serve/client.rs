@@ -36,6 +36,10 @@ impl Client {
         let stream = soon("a connection", TcpStream::connect(address))
             .await
             .unwrap();
+        Self::on(stream)
+    }
+
+    pub(crate) fn on(stream: TcpStream) -> Self {
         Self {
             stream,
             rest: Vec::new(),
@@ -52,10 +56,7 @@ impl Client {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(bytes).unwrap();
         let stream = soon("a connection", socket.connect(address)).await.unwrap();
-        Self {
-            stream,
-            rest: Vec::new(),
-        }
+        Self::on(stream)
     }
 
     pub(crate) async fn send(&mut self, text: &str) {

@@ -49,7 +49,7 @@ async fn zero_is_refused() {
 /// The largest value means no limit.
 #[tokio::test]
 async fn the_largest_values_serve() {
-    let settings: [(&str, Setting); 13] = [
+    let settings: [(&str, Setting); 14] = [
         ("head_timeout", |it| it.head_timeout(Duration::MAX)),
         ("keep_alive_timeout", |it| {
             it.keep_alive_timeout(Duration::MAX)
@@ -61,6 +61,9 @@ async fn the_largest_values_serve() {
             it.max_connections_per_address(usize::MAX)
         }),
         ("max_requests", |it| it.max_requests(usize::MAX)),
+        ("max_requests_per_address", |it| {
+            it.max_requests_per_address(usize::MAX)
+        }),
         ("max_requests_per_connection", |it| {
             it.max_requests_per_connection(u32::MAX)
         }),

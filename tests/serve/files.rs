@@ -357,6 +357,35 @@ async fn paths() {
     }
 }
 
+/// The path that a nested folder sees lacks the prefix, which the client needs.
+#[tokio::test]
+async fn redirects_of_a_nested_folder() {
+    let folder = site("nested");
+    let served = ServeFolder::open(&folder.path).unwrap();
+    let inner = Router::new().fallback_service(served.clone());
+    let router = Router::new()
+        .nest_service("/static", served)
+        .nest("/of/{user}", inner);
+    let server = Running::start(router, |server| server).await;
+    let mut client = Client::connect(server.address).await;
+    for (path, location) in [
+        ("/static/sub", "./sub/"),
+        ("/static/sub?a=b", "./sub/?a=b"),
+        ("/static/a%20b", "./a%20b/"),
+        ("/of/me/sub", "./sub/"),
+    ] {
+        let response = client.get(path).await;
+        let found = (response.status, response.field("location"));
+        assert_eq!(found, (308, Some(location)), "{path}");
+        // As the client resolves it (RFC 3986, section 5.2).
+        let (folder, _) = path.rsplit_once('/').unwrap();
+        let resolved = format!("{folder}/{}", location.trim_start_matches("./"));
+        let status = client.get(&resolved).await.status;
+        assert_ne!(status, 308, "{resolved}");
+        assert_eq!(status == 200, path.contains("sub"), "{resolved}");
+    }
+}
+
 /// A file that is cut while it is sent ends the connection: the length was promised.
 #[tokio::test]
 async fn a_file_that_is_cut_meanwhile() {

@@ -5,18 +5,20 @@ use crate::files::{Folder, numbered};
 use crate::support::tls::Setup;
 use crate::support::{alone, soon};
 use crate::tls::get_over_tls;
-use crate::{Running, endless};
+use crate::{Running, endless, http2};
 use axum::Router;
 use axum::body::Body;
+use axum::http::StatusCode;
 use axum::routing::get;
 use bytes::Bytes;
 use futures::StreamExt;
-use hangup::serve::{ServeFolder, serve};
+use hangup::serve::{LimitReason, ServeFolder, serve};
 use hangup::tls::TlsListener;
 use hangup::{MonitoredListener, StallPolicy};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
 const SHORT: Duration = Duration::from_millis(500);
@@ -244,4 +246,46 @@ async fn few_descriptors() {
     assert!(open < 100, "{open} descriptors of the server's");
     let slowest = honest(&server).await.unwrap();
     assert!(slowest < PATIENCE, "{slowest:?}");
+}
+
+/// Streams of HTTP/2 whose windows never open keep their files open. They had all descriptors, and nobody could connect.
+#[tokio::test]
+async fn files_that_stay_open() {
+    use nix::sys::resource::{Resource, setrlimit};
+    if !alone("floods::files_that_stay_open") {
+        return;
+    }
+    let folder = Folder::new("open-files");
+    folder.write("small", b"hello");
+    folder.write("large", numbered(1 << 20));
+    let (_, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 128, hard).unwrap();
+    let router = Router::new().fallback_service(ServeFolder::open(&folder.path).unwrap());
+    // Nothing ends them meanwhile.
+    let mut server = Running::start(router, |server| server.h2c(true).stall_policy(None)).await;
+    setrlimit(Resource::RLIMIT_NOFILE, 1024.min(hard), hard).unwrap();
+    let (mut connections, mut streams, mut refused) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..4 {
+        let (requests, connection) = http2::connect(server.address, 0).await;
+        for _ in 0..90 {
+            let response = http2::ask(&requests, "/large").await.unwrap();
+            refused += usize::from(response.status() == StatusCode::SERVICE_UNAVAILABLE);
+            streams.push(response);
+        }
+        connections.push(connection);
+    }
+    // Half of the half of (128 - 32) descriptors.
+    assert_eq!((streams.len() - refused, refused), (24, 336));
+    assert_eq!(server.limit().await, LimitReason::OpenFiles);
+    let other = || async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut client = Client::on(socket.connect(server.address).await.unwrap());
+        client.get("/small").await.text()
+    };
+    assert_eq!(other().await, "hello");
+    drop(streams);
+    let mut client = Client::connect(server.address).await;
+    let end = async { while client.get("/small").await.status != 200 {} };
+    soon("room again", end).await;
 }

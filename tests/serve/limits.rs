@@ -1,6 +1,7 @@
 //! Each limit: what it ends, and that it says so.
 
 use crate::client::Client;
+use crate::http2;
 use crate::support::soon;
 use crate::{Running, endless};
 use axum::Router;
@@ -187,6 +188,57 @@ async fn too_many_requests() {
     drop(first);
     let end = async { while second.get("/").await.status != 200 {} };
     soon("room again", end).await;
+}
+
+/// A client with many HTTP/2 connections had all requests, and nobody else had one.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn too_many_requests_of_an_address() {
+    let router = hello().route("/endless", get(async || endless()));
+    let mut server = Running::start(router, |server| {
+        server.h2c(true).max_requests(4).max_requests_per_address(2)
+    })
+    .await;
+    let (requests, _connection) = http2::connect(server.address, 0).await;
+    let _first = http2::ask(&requests, "/endless").await.unwrap();
+    let second = http2::ask(&requests, "/endless").await.unwrap();
+    let refused = http2::ask(&requests, "/").await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.limit().await, LimitReason::RequestsPerAddress);
+    // All of 127.0.0.0/8 is this host.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let other = socket.connect(server.address).await.unwrap();
+    let mut other = Client::on(other);
+    assert_eq!(other.get("/").await.text(), "hello");
+    drop((refused, second));
+    let end =
+        async { while http2::ask(&requests, "/").await.unwrap().status() != StatusCode::OK {} };
+    soon("room again", end).await;
+}
+
+/// HTTP/2 packs a field of the table into a byte, and each takes memory. Only their size was limited.
+#[tokio::test]
+async fn many_fields_on_http2() {
+    let mut server = Running::start(hello(), |server| server.h2c(true).max_headers(20)).await;
+    let (requests, _connection) = http2::connect(server.address, 65_535).await;
+    let status = async |name: &str, fields: usize| {
+        let mut request = http::Request::get("http://test/").body(()).unwrap();
+        let name = http::HeaderName::try_from(name).unwrap();
+        for field in 0..fields {
+            request.headers_mut().append(name.clone(), field.into());
+        }
+        let mut ready = requests.clone().ready().await.unwrap();
+        let (response, _) = ready.send_request(request, true).unwrap();
+        soon("the response", response).await.unwrap().status()
+    };
+    assert_eq!(status("x", 20).await, StatusCode::OK);
+    assert_eq!(status("cookie", 20).await, StatusCode::OK);
+    let refused = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    for name in ["x", "cookie"] {
+        assert_eq!(status(name, 21).await, refused, "{name}");
+        assert_eq!(server.limit().await, LimitReason::HeadSize);
+    }
 }
 
 #[tokio::test]

@@ -114,6 +114,27 @@ async fn what_the_server_refuses() {
     }
 }
 
+/// The limit is reported with the answer. It was reported at the end of the connection, which the client can delay.
+#[tokio::test]
+async fn a_head_that_is_too_large_is_reported_at_once() {
+    let long = Duration::from_secs(3600);
+    let mut server = Running::start(refusing(), |server| server.lingering_time(long)).await;
+    let mut client = Client::connect(server.address).await;
+    client
+        .ask("/", &format!("Cookie: {}\r\n", "x".repeat(40_000)))
+        .await;
+    assert_eq!(client.response().await.unwrap().status, 431);
+    let dribble = async {
+        while client.stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = dribble => panic!("the server has closed the connection"),
+        reason = server.limit() => assert_eq!(reason, LimitReason::HeadSize),
+    }
+}
+
 /// During a shutdown too, which waits for the clients that are still sending, and no longer than for others.
 #[tokio::test]
 async fn a_refusal_while_draining() {

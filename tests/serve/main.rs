@@ -30,11 +30,13 @@ mod property;
 mod replay;
 #[cfg(unix)]
 mod signals;
+mod slow_readers;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
 #[cfg(unix)]
 mod unix;
+mod upgrades;
 
 use axum::Router;
 use bytes::Bytes;

@@ -282,3 +282,19 @@ fn a_salvage_leaves_a_link_where_it_is() {
     let recovered = DiskStore::open(&path, Fsync::Each).unwrap().recover();
     assert_eq!(recovered.unwrap(), one(7));
 }
+
+/// A file shorter than the first page was called no store at all.
+#[test]
+fn a_store_that_was_cut_off_is_damaged() {
+    let directory = Directory::new("cut-off");
+    let path = directory.file();
+    drop(DiskStore::open(&path, Fsync::Each).unwrap());
+    let whole = fs::read(&path).unwrap();
+    for length in [16, 512, 4095, 4096, 8192, 9000, 139_264, 139_265] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = DiskStore::open(&path, Fsync::Each).unwrap_err();
+        let is_damaged = matches!(error.problem(), StoreProblem::Damaged { whole: 0, .. });
+        assert!(is_damaged, "{length}: {error}");
+        assert!(fs::read(&path).unwrap() == whole[..length]);
+    }
+}

@@ -15,6 +15,7 @@ mod file;
 mod format;
 mod kill;
 mod log;
+mod log_entries;
 mod paging;
 mod power_cut;
 mod processes;

@@ -1,10 +1,10 @@
 //! The body of a file's response.
 
+use super::place::Place;
 use super::placeholder::Placeholder;
 use super::polling::Polling;
 use super::slot::Answer;
 use super::source::Source;
-use crate::serve::connection::ConnectionState;
 use crate::transfer::page_cache;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -19,6 +19,10 @@ use tokio::task::JoinHandle;
 /// A file of up to this length is read, and leaves with its head in one write, which is cheaper than a separate
 /// sendfile(2). It is also the most that one read takes.
 pub(super) const PART: usize = 64 << 10;
+
+/// The most that the first read takes on HTTP/2. hyper reads it before the client has opened the stream's window, which it
+/// may never do. Each later read takes as much as the client has taken before, up to [`PART`].
+const FIRST_PART: u64 = 16 << 10;
 
 /// A file, or a part of it, as the body of a response: made by [`file`](super::file) and
 /// [`ServeFolder`](super::ServeFolder).
@@ -70,7 +74,8 @@ struct FilePart {
     start: u64,
     at: u64,
     end: u64,
-    connection: Option<Arc<ConnectionState>>,
+    /// The connection of `serve` for which the file is open.
+    place: Option<Place>,
     way: Way,
 }
 
@@ -99,20 +104,15 @@ impl FileBody {
         Self::from(Bytes::new())
     }
 
-    /// The bytes `start..end` of the file. With a connection the kernel may send them; otherwise they are read.
-    pub(super) fn part(
-        file: Arc<File>,
-        start: u64,
-        end: u64,
-        connection: Option<Arc<ConnectionState>>,
-    ) -> Self {
+    /// The bytes `start..end` of the file. The kernel may send them to the connection of `place`; otherwise they are read.
+    pub(super) fn part(file: Arc<File>, start: u64, end: u64, place: Option<Place>) -> Self {
         Self {
             content: Content::File(FilePart {
                 file,
                 start,
                 at: start,
                 end,
-                connection,
+                place,
                 way: Way::Unknown,
             }),
         }
@@ -141,7 +141,7 @@ impl FileBody {
     #[must_use]
     pub fn read(mut self) -> Self {
         if let Content::File(part) = &mut self.content {
-            part.connection = None;
+            part.way = Way::Read(None);
         }
         self
     }
@@ -165,7 +165,11 @@ impl FilePart {
         loop {
             match &mut self.way {
                 Way::Unknown => self.way = self.first_way(cx),
-                Way::Asked => match self.connection.as_ref().map(|to| to.slot.answer(cx)) {
+                Way::Asked => match self
+                    .place
+                    .as_ref()
+                    .map(|to| to.connection().slot.answer(cx))
+                {
                     Some(Answer::Wait) => return Poll::Pending,
                     Some(Answer::Placeholders) => self.way = Way::Placeholders,
                     Some(Answer::Read) | None => self.way = Way::Read(None),
@@ -176,7 +180,13 @@ impl FilePart {
                     return Poll::Ready(Ok(placeholder));
                 }
                 Way::Read(reading) => {
-                    let bytes = ready!(read(&self.file, self.at, self.end, reading, cx))?;
+                    let taken = self.at - self.start;
+                    let most = match &self.place {
+                        Some(place) if !place.connection().slot.is_http1() => taken.max(FIRST_PART),
+                        _ => u64::MAX,
+                    };
+                    let end = self.end.min(self.at.saturating_add(most));
+                    let bytes = ready!(read(&self.file, self.at, end, reading, cx))?;
                     self.at += bytes.len() as u64;
                     return Poll::Ready(Ok(bytes));
                 }
@@ -187,7 +197,7 @@ impl FilePart {
     /// Asks the connection to send the file, if all of this holds: hyper polls the body for this connection, the rest is
     /// larger than one part, and the kernel can send from this file. Otherwise the file is read.
     fn first_way(&self, cx: &Context<'_>) -> Way {
-        let connection = self.connection.as_ref();
+        let connection = self.place.as_ref().map(Place::connection);
         let Some(connection) = connection.filter(|to| to.slot.is_open() && Polling::is_of(to))
         else {
             return Way::Read(None);
@@ -286,8 +296,8 @@ impl Body for FileBody {
 
 impl Drop for FilePart {
     fn drop(&mut self) {
-        if let (Way::Asked, Some(connection)) = (&self.way, &self.connection) {
-            connection.slot.withdraw();
+        if let (Way::Asked, Some(place)) = (&self.way, &self.place) {
+            place.connection().slot.withdraw();
         }
     }
 }

@@ -37,7 +37,7 @@ use tower_service::Service;
 /// |---|---|
 /// | GET, HEAD of a file | the file, as [`file`](super::file) sends it, with `X-Content-Type-Options: nosniff` |
 /// | of a directory with a trailing slash | its index, or 404 |
-/// | of a directory without one | a redirect (308) to the path with the slash, on the same host |
+/// | of a directory without one | a redirect (308) to the path with the slash, on the same host; below axum's `nest` too |
 /// | of a path that is missing, too long, a loop of links, a pipe or a device | 404 |
 /// | another method | 405 |
 ///
@@ -201,9 +201,12 @@ impl ServeFolder {
     }
 
     /// Refuses what is no GET or HEAD (405), and a path that is not a path below the folder (404).
-    async fn answer(self, asked: Asked) -> FolderResponse {
+    async fn answer(self, mut asked: Asked) -> FolderResponse {
         if !asked.is_allowed() {
             return response::not_allowed().into();
+        }
+        if !asked.may_open() {
+            return response::busy().into();
         }
         match Target::new(asked.path()) {
             Some(target) => self.find(asked, &target).await,
@@ -231,7 +234,7 @@ impl ServeFolder {
                 .into(),
             // A file is no directory.
             (false, true) => response::message(StatusCode::NOT_FOUND).into(),
-            (true, false) => redirect(target, asked.query()).into(),
+            (true, false) => redirect(target, &asked).into(),
             (true, true) => self.index_of(asked, target).await,
         }
     }
@@ -280,9 +283,12 @@ fn with_suffix(path: &Path, coding: Coding) -> PathBuf {
 }
 
 /// Redirects to the path of the directory, on the same host and with the same query.
-fn redirect(target: &Target, query: Option<&str>) -> Response<FileBody> {
-    let mut location = target.as_directory();
-    if let Some(query) = query {
+fn redirect(target: &Target, asked: &Asked) -> Response<FileBody> {
+    let mut location = match asked.is_nested() {
+        true => target.as_relative_directory(),
+        false => target.as_directory(),
+    };
+    if let Some(query) = asked.query() {
         location.push('?');
         // A query may come with characters of UTF-8, and a URI has ASCII alone (RFC 3986, section 2).
         location.extend(utf8_percent_encode(query, CONTROLS));

@@ -12,6 +12,7 @@ mod folder;
 mod folder_response;
 mod head;
 mod open;
+mod place;
 mod placeholder;
 mod polling;
 mod range;

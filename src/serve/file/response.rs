@@ -4,19 +4,23 @@ use super::body::FileBody;
 use super::coding::Coding;
 use super::conditions;
 use super::open::Opened;
+use super::place::Place;
 use super::range::{self, Wanted};
 use super::version::Version;
 use crate::serve::Connection;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, VARY, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The parts of a request that the response with a file depends on.
 #[derive(Debug)]
@@ -25,6 +29,9 @@ pub(super) struct Asked {
     uri: Uri,
     headers: HeaderMap,
     connection: Option<Connection>,
+    place: Option<Place>,
+    /// A router has removed a prefix of the path.
+    is_nested: bool,
 }
 
 impl Asked {
@@ -34,6 +41,8 @@ impl Asked {
             uri: request.uri().clone(),
             headers: request.headers().clone(),
             connection: request.extensions().get().cloned(),
+            place: None,
+            is_nested: is_nested(request.extensions()),
         }
     }
 
@@ -49,9 +58,24 @@ impl Asked {
         &self.headers
     }
 
+    /// Whether the path is only the end of the path that the client knows.
+    pub(super) fn is_nested(&self) -> bool {
+        self.is_nested
+    }
+
     /// Whether the method is GET or HEAD.
     pub(super) fn is_allowed(&self) -> bool {
         self.method == Method::GET || self.method == Method::HEAD
+    }
+
+    /// Whether a file may be opened for the response, which counts as open from here on.
+    pub(super) fn may_open(&mut self) -> bool {
+        if let Some(connection) = &self.connection {
+            self.place = Place::take(connection.state());
+            return self.place.is_some();
+        }
+        // Another server has its own limits.
+        true
     }
 
     /// The response with the file, or with the status that replaces it.
@@ -86,7 +110,11 @@ impl Asked {
         };
         let headers = response.headers_mut();
         headers.insert(ETAG, version.etag());
-        set(headers, LAST_MODIFIED, version.last_modified());
+        set(
+            headers,
+            LAST_MODIFIED,
+            version.last_modified(SystemTime::now()),
+        );
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if varies {
             headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
@@ -113,9 +141,8 @@ impl Asked {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name));
         }
         if self.method == Method::GET {
-            let connection = self.connection.map(|connection| connection.state().clone());
             let file = Arc::new(opened.file);
-            *response.body_mut() = FileBody::part(file, range.start, range.end, connection);
+            *response.body_mut() = FileBody::part(file, range.start, range.end, self.place);
         }
         response
     }
@@ -128,8 +155,21 @@ impl From<Parts> for Asked {
             uri: parts.uri,
             headers: parts.headers,
             connection: parts.extensions.get().cloned(),
+            place: None,
+            is_nested: is_nested(&parts.extensions),
         }
     }
+}
+
+/// Whether axum's `nest` or `nest_service` has passed the request on.
+#[cfg(feature = "axum")]
+fn is_nested(extensions: &Extensions) -> bool {
+    extensions.get::<::axum::extract::NestedPath>().is_some()
+}
+
+#[cfg(not(feature = "axum"))]
+fn is_nested(_: &Extensions) -> bool {
+    false
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
@@ -169,6 +209,14 @@ pub(super) fn not_allowed() -> Response<FileBody> {
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+/// The response if too many files are open.
+pub(super) fn busy() -> Response<FileBody> {
+    let mut response = message(StatusCode::SERVICE_UNAVAILABLE);
+    let soon = HeaderValue::from_static("1");
+    response.headers_mut().insert(RETRY_AFTER, soon);
     response
 }
 

@@ -175,10 +175,13 @@ pub fn file<B>(
     request: &Request<B>,
     source: impl Into<FileSource>,
 ) -> Pin<Box<dyn Future<Output = Response<FileBody>> + Send>> {
-    let (asked, source) = (Asked::new(request), source.into());
+    let (mut asked, source) = (Asked::new(request), source.into());
     Box::pin(async move {
         if !asked.is_allowed() {
             return response::not_allowed();
+        }
+        if !asked.may_open() {
+            return response::busy();
         }
         let (opened, name) = match source {
             FileSource::Path(path) => (Opened::at(path.clone()).await, path),

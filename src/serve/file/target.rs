@@ -34,10 +34,12 @@ impl Target {
     /// resolve themselves (RFC 3986, section 5.2.4).
     pub(super) fn new(path: &str) -> Option<Self> {
         let mut below = PathBuf::with_capacity(path.len());
+        let mut is_directory = false;
         for segment in path.strip_prefix('/')?.split('/') {
             // It is borrowed if it has no escapes.
             let segment: Cow<'_, [u8]> = percent_decode_str(segment).into();
-            if segment.is_empty() || *segment == *b"." {
+            is_directory = segment.is_empty() || *segment == *b".";
+            if is_directory {
                 continue;
             }
             below.push(name(&segment)?);
@@ -47,8 +49,18 @@ impl Target {
         }
         Some(Self {
             path: below,
-            is_directory: path.ends_with('/') || path.ends_with("/."),
+            is_directory,
         })
+    }
+
+    /// The path as a directory's, relative to the request's, which ends in the name of the directory.
+    pub(super) fn as_relative_directory(&self) -> String {
+        let mut location = String::from("./");
+        if let Some(name) = self.path.file_name() {
+            location.extend(encode(name));
+            location.push('/');
+        }
+        location
     }
 
     /// The path as a directory's: it begins with one slash, and never with a host.
@@ -137,6 +149,34 @@ mod tests {
             "/%00",
         ] {
             assert_eq!(path(target), None, "{target}");
+        }
+    }
+
+    #[test]
+    fn directories() {
+        for target in ["/", "/a/", "/a/.", "/a/%2e", "/a//", "/."] {
+            assert!(Target::new(target).unwrap().is_directory, "{target}");
+        }
+        for target in ["/a", "/a/b", "/...", "/a/.b", "/%2f%2e"] {
+            let target = Target::new(target);
+            assert!(target.is_none_or(|target| !target.is_directory));
+        }
+    }
+
+    #[test]
+    fn relative_redirects() {
+        for (target, location) in [
+            ("/sub", "./sub/"),
+            ("/a/b%20c", "./b%20c/"),
+            ("//evil.example.com", "./evil.example.com/"),
+            // It is no scheme.
+            ("/a:b", "./a:b/"),
+        ] {
+            let relative = Target::new(target).map(|target| target.as_relative_directory());
+            assert!(
+                relative.is_none_or(|relative| relative == location),
+                "{target}"
+            );
         }
     }
 

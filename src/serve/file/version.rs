@@ -16,19 +16,26 @@ pub(super) struct Version {
 
 impl Version {
     pub(super) fn of(metadata: &Metadata) -> Self {
-        // A time before 1970 is not sent.
-        let modified = metadata.modified().ok();
-        let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Self::new(since, metadata.len())
+        let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
+        match modified.duration_since(UNIX_EPOCH) {
+            Ok(since) => Self::new(since, metadata.len()),
+            Err(before) => Self::before_1970(before.duration(), metadata.len()),
+        }
     }
 
-    fn new(since: Option<Duration>, length: u64) -> Self {
-        let nanoseconds = since.map_or(0, |since| since.as_nanos());
-        // A date in HTTP has a year of four digits.
-        let seconds = since.map(|since| since.as_secs());
-        let seconds = seconds.filter(|seconds| *seconds < 253_402_300_800);
+    /// A time before 1970 is not sent as a date.
+    fn before_1970(before: Duration, length: u64) -> Self {
         Self {
-            tag: tag(nanoseconds, length.into()),
+            tag: tag(b"\"-", before.as_nanos(), length.into()),
+            modified: None,
+        }
+    }
+
+    fn new(since: Duration, length: u64) -> Self {
+        // A date in HTTP has a year of four digits.
+        let seconds = Some(since.as_secs()).filter(|seconds| *seconds < 253_402_300_800);
+        Self {
+            tag: tag(b"\"", since.as_nanos(), length.into()),
             modified: seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
         }
     }
@@ -56,27 +63,32 @@ impl Version {
         self.tag.clone()
     }
 
-    pub(super) fn last_modified(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(&httpdate::fmt_http_date(self.modified?)).ok()
+    /// The date as the value of a field of a response that is made `now`. It is not in the future, whatever the file says (RFC
+    /// 9110, section 8.8.2.1).
+    pub(super) fn last_modified(&self, now: SystemTime) -> Option<HeaderValue> {
+        let modified = self.modified?.min(now);
+        HeaderValue::from_str(&httpdate::fmt_http_date(modified)).ok()
     }
 
     #[cfg(test)]
     pub(super) fn example() -> Self {
-        Self::new(Some(Duration::from_millis(784_111_777_500)), 20)
+        Self::new(Duration::from_millis(784_111_777_500), 20)
     }
 }
 
 /// The most digits of a tag's number.
 const DIGITS: usize = u128::BITS as usize / 4;
 
-/// `"nanoseconds-length"`, in hexadecimal. Each response has one, and `format!` takes twenty times as many instructions.
-fn tag(nanoseconds: u128, length: u128) -> HeaderValue {
+/// `"nanoseconds-length"`, in hexadecimal, with `quote` at its begin. Each response has one, and `format!` takes twenty times as
+/// many instructions.
+fn tag(quote: &[u8], nanoseconds: u128, length: u128) -> HeaderValue {
     // From the end to the beginning: the number of digits is not known before.
-    let mut tag = [b'"'; 2 * DIGITS + 3];
+    let mut tag = [b'"'; 2 * DIGITS + 4];
     let mut start = tag.len() - 1;
-    for (number, after) in [(length, b'-'), (nanoseconds, b'"')] {
-        start = write_hexadecimal(&mut tag[..start], number) - 1;
-        tag[start] = after;
+    for (number, before) in [(length, &b"-"[..]), (nanoseconds, quote)] {
+        let digits = write_hexadecimal(&mut tag[..start], number);
+        start = digits - before.len();
+        tag[start..digits].copy_from_slice(before);
     }
     HeaderValue::from_bytes(&tag[start..]).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
@@ -98,39 +110,53 @@ fn write_hexadecimal(place: &mut [u8], mut number: u128) -> usize {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn a_change_of_time_or_length_is_another_version() {
         let version = Version::example();
         assert_eq!(
-            version.last_modified().unwrap(),
+            version.last_modified(SystemTime::now()).unwrap(),
             "Sun, 06 Nov 1994 08:49:37 GMT"
         );
-        let second = Duration::from_secs(1);
-        assert_ne!(
-            Version::new(Some(second), 1).tag(),
-            Version::new(Some(second), 2).tag()
-        );
-        let later = second + Duration::from_nanos(1);
-        assert_ne!(
-            Version::new(Some(second), 1).tag(),
-            Version::new(Some(later), 1).tag()
-        );
+        let later = SECOND + Duration::from_nanos(1);
+        let versions = [
+            Version::new(SECOND, 1),
+            Version::new(SECOND, 2),
+            Version::new(later, 1),
+            Version::before_1970(SECOND, 1),
+            Version::before_1970(later, 1),
+        ];
+        let tags: std::collections::HashSet<_> = versions.iter().map(Version::tag).collect();
+        assert_eq!(tags.len(), versions.len(), "{tags:?}");
     }
 
     #[test]
     fn tags_are_hexadecimal() {
         for number in [0, 1, 15, 16, 255, 256, 1 << 64, u128::MAX] {
-            assert_eq!(tag(number, 7), format!("\"{number:x}-7\""));
-            assert_eq!(tag(7, number), format!("\"7-{number:x}\""));
+            assert_eq!(tag(b"\"", number, 7), format!("\"{number:x}-7\""));
+            assert_eq!(tag(b"\"-", 7, number), format!("\"-7-{number:x}\""));
         }
     }
 
     #[test]
     fn times_that_http_cannot_say() {
-        for time in [None, Some(Duration::MAX)] {
-            let version = Version::new(time, 1);
+        for version in [
+            Version::before_1970(SECOND, 1),
+            Version::new(Duration::MAX, 1),
+        ] {
             assert!(version.tag().len() > 2);
-            assert_eq!(version.last_modified(), None);
+            assert_eq!(version.last_modified(SystemTime::now()), None);
         }
+    }
+
+    /// A file may be from the future. A response is not.
+    #[test]
+    fn the_future() {
+        let version = Version::new(2 * SECOND, 1);
+        let at = |now| version.last_modified(UNIX_EPOCH + now).unwrap();
+        assert_eq!(at(SECOND), "Thu, 01 Jan 1970 00:00:01 GMT");
+        assert_eq!(at(3 * SECOND), "Thu, 01 Jan 1970 00:00:02 GMT");
+        assert_eq!(version.modified(), Some(UNIX_EPOCH + 2 * SECOND));
     }
 }

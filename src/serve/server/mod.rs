@@ -12,6 +12,7 @@ use super::report::Report;
 use super::run;
 use super::shutdown::Shutdown;
 use super::task::Versions;
+use super::usage::Usage;
 use super::{Listener, RequestBody, Summary};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -22,7 +23,6 @@ use std::future::{Future, IntoFuture};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use tower_service::Service;
 
 /// Serves the connections of `listener` with `service`, within limits that suit the open internet.
@@ -118,6 +118,7 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// | connections | half of the descriptors, at most 10 000 | [`max_connections`](Self::max_connections) |
 /// | connections of one address | half of that | [`max_connections_per_address`](Self::max_connections_per_address) |
 /// | requests at once | 10 000 | [`max_requests`](Self::max_requests) |
+/// | requests of one address at once | 5000 | [`max_requests_per_address`](Self::max_requests_per_address) |
 /// | requests at once on one connection | 100 | [`max_requests_per_connection`](Self::max_requests_per_connection) |
 /// | control frames of an HTTP/2 client | 1000 in 10 s beyond its requests' | [`max_control_frames`](Self::max_control_frames) |
 /// | size of a head | 32 KiB | [`max_head_size`](Self::max_head_size) |
@@ -203,7 +204,7 @@ where
         let state = Arc::new(ServerState {
             limits: self.limits,
             report: self.report,
-            in_flight: AtomicUsize::new(0),
+            usage: Usage::default(),
         });
         Box::pin(run::run(
             self.listener,

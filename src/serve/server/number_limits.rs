@@ -10,6 +10,10 @@ impl<L, S> Server<L, S> {
     /// At the limit the oldest connection without a request is closed to make room for a new one. If all have requests,
     /// the new one is closed.
     ///
+    /// What is left of the descriptors, and at least half of them, is for the files of [`ServeFolder`](super::ServeFolder) and
+    /// [`file`](super::file()): a connection of HTTP/2 may have many open. An address may have half of that, unless it may
+    /// have all connections. One more is answered with 503 ([`OpenFiles`](super::LimitReason::OpenFiles)).
+    ///
     /// An idle connection costs some ten kilobytes; one that is sending costs up to the
     /// [buffer](Self::buffer_size) and the kernel's send buffer more. A higher number needs a higher limit of descriptors:
     /// `LimitNOFILE=` of systemd, or `ulimit -n`.
@@ -107,6 +111,45 @@ impl<L, S> Server<L, S> {
     /// ```
     pub fn max_requests(mut self, max: usize) -> Self {
         self.limits.max_requests = max;
+        self
+    }
+
+    /// How many requests one address may have under way at once, on all of its connections together. Default: 5000, half of
+    /// the default of [`max_requests`](Self::max_requests).
+    ///
+    /// Without it a client with many HTTP/2 connections could use [`max_requests`](Self::max_requests) up, and everybody else
+    /// would be refused. One more is answered with status 503 and `Retry-After: 1`, and the service does not see it. What
+    /// counts as one address is as for [`max_connections_per_address`](Self::max_connections_per_address). Behind a proxy set
+    /// it to the number of `max_requests`.
+    ///
+    /// ```
+    /// # use axum::Router;
+    /// # use axum::routing::get;
+    /// # use hangup::MonitoredListener;
+    /// # use hangup::serve::{LimitReason, serve};
+    /// # use tokio::io::AsyncWriteExt;
+    /// # use tokio::net::TcpStream;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let listener = MonitoredListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # let (report, mut events) = tokio::sync::mpsc::unbounded_channel();
+    /// let forever = get(std::future::pending::<()>);
+    /// let server = serve(listener, Router::new().route("/", forever))
+    ///     .max_requests_per_address(1)
+    ///     .on_limit(move |event| drop(report.send(event.reason)));
+    /// # tokio::spawn(server.into_future());
+    /// let mut first = TcpStream::connect(address).await?;
+    /// first.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+    /// let mut second = TcpStream::connect(address).await?;
+    /// second.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+    /// assert_eq!(events.recv().await, Some(LimitReason::RequestsPerAddress));
+    /// # drop((first, second));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_requests_per_address(mut self, max: usize) -> Self {
+        self.limits.max_requests_per_address = max;
         self
     }
 

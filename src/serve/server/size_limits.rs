@@ -34,8 +34,10 @@ impl<L, S> Server<L, S> {
         self
     }
 
-    /// How many fields the head of an HTTP/1.1 request may have. Default: 100. A head with more is answered with
-    /// status 431. On HTTP/2 only [`max_head_size`](Self::max_head_size) bounds them.
+    /// How many fields the head of a request may have. Default: 100. A head with more is answered with status 431.
+    ///
+    /// On HTTP/2 a field may take a single byte on the wire, and a client may send each of its cookies as a field (RFC 9113,
+    /// section 8.2.3): up to this number of cookies is allowed beside the other fields.
     ///
     /// A number above 24 000 counts as 24 000, because a [`HeaderMap`](http::HeaderMap) holds few more. hyper reserves
     /// memory for as many fields for each head, so choose no larger number than clients need.

@@ -9,11 +9,16 @@
 //!
 //! `HANGUP_POWER_CUTS` is the number of images, and `HANGUP_POWER_CUT_SEED` the first scenario.
 
-mod recorder;
+mod disk;
+mod event;
+mod message;
+pub(super) mod recorder;
 mod scenario;
 
+use disk::{Disk, Part};
+use event::Event;
 use recorder::{Failure, Step, write};
-use scenario::{Event, Scenario, judge, play};
+use scenario::{Scenario, play};
 use std::collections::{BTreeMap, BTreeSet};
 
 const SECTOR: usize = 512;
@@ -21,83 +26,6 @@ const PAGE: usize = 4096;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
-}
-
-/// Which part of what was not synced has come to the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Nothing,
-    All,
-    Last,
-    Headers,
-    Growth,
-    AllButGrowth,
-    Subset(u64),
-    Torn(u64),
-}
-
-impl Part {
-    /// All that are tried at one moment: every subset of few steps, some of many.
-    fn of(epoch: &[Step], random: &mut fastrand::Rng) -> Vec<Self> {
-        let mut parts = vec![Self::All];
-        if epoch.is_empty() {
-            return parts;
-        }
-        parts.extend([Self::Last, Self::Headers]);
-        if epoch.iter().any(|step| matches!(step, Step::Size(_))) {
-            parts.extend([Self::Growth, Self::AllButGrowth]);
-        }
-        match epoch.len() {
-            count @ 2..=4 => parts.extend((1..(1 << count) - 1).map(Self::Subset)),
-            _ => parts.extend([Self::Subset(random.u64(..)), Self::Subset(random.u64(..))]),
-        }
-        parts.push(Self::Torn(random.u64(..)));
-        parts
-    }
-
-    fn image(self, durable: &[u8], epoch: &[Step]) -> Vec<u8> {
-        let seed = match self {
-            Self::Subset(seed) | Self::Torn(seed) => seed,
-            _ => 0,
-        };
-        let mut random = fastrand::Rng::with_seed(seed);
-        let mut image = durable.to_vec();
-        // Data beyond an end of the file that was not moved yet is not in the file.
-        let mut end = durable.len();
-        for (at, step) in epoch.iter().enumerate() {
-            let kept = match (self, step) {
-                (Self::Nothing, _) => false,
-                (Self::All | Self::Torn(_), _) => true,
-                (Self::Last, _) => at + 1 == epoch.len(),
-                (Self::Headers, step) => {
-                    matches!(step, Step::Write(offset, _) if *offset < 2 * PAGE as u64)
-                }
-                (Self::Growth, step) => matches!(step, Step::Size(_)),
-                (Self::AllButGrowth, step) => !matches!(step, Step::Size(_)),
-                (Self::Subset(chosen), _) if epoch.len() <= 4 => chosen >> at & 1 == 1,
-                (Self::Subset(_), _) => random.bool(),
-            };
-            match step {
-                Step::Size(size) if kept => {
-                    end = *size as usize;
-                    image.resize(end, 0);
-                }
-                Step::Write(offset, data) if kept => match self {
-                    Self::Torn(_) => {
-                        for (sector, data) in data.chunks(SECTOR).enumerate() {
-                            if random.u32(0..4) > 0 {
-                                write(&mut image, offset + (sector * SECTOR) as u64, data);
-                            }
-                        }
-                    }
-                    _ => write(&mut image, *offset, data),
-                },
-                _ => {}
-            }
-        }
-        image.resize(end, 0);
-        image
-    }
 }
 
 #[derive(Debug, Default)]
@@ -117,34 +45,26 @@ impl Tally {
 /// Cuts the power at each step of the scenario, until there are `most` images.
 fn cut_everywhere(scenario: &Scenario, seed: u64, most: u64, tally: &mut Tally) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut durable, mut epoch, mut seen) = (Vec::new(), Vec::new(), 0);
+    let (mut disk, mut events) = (Disk::default(), &scenario.events[..0]);
     for (at, step) in scenario.steps.iter().enumerate() {
-        match step {
-            Step::Event(event) => seen = event + 1,
-            Step::Sync => {
-                durable = Part::All.image(&durable, &epoch);
-                epoch.clear();
-            }
-            step => epoch.push(step.clone()),
+        disk.add(step);
+        if let Step::Event(event) = step {
+            events = &scenario.events[..=*event];
         }
-        if at < scenario.created || matches!(step, Step::Event(_)) && epoch.is_empty() {
+        if at < scenario.created || matches!(step, Step::Event(_)) && disk.epoch.is_empty() {
             continue;
         }
-        for part in Part::of(&epoch, &mut random) {
+        for part in Part::of(&disk.epoch, &mut random) {
             if tally.images >= most {
                 return;
             }
-            let image = part.image(&durable, &epoch);
+            let image = part.image(&disk.durable, &disk.epoch);
             tally.images += 1;
-            match judge(image.clone(), &scenario.events[..seen]) {
+            match scenario.judge(image.clone(), events) {
                 Ok(recovery) if tally.images.is_multiple_of(10) => {
-                    cut_in_recovery(
-                        &image,
-                        &recovery,
-                        &scenario.events[..seen],
-                        &mut random,
-                        tally,
-                    );
+                    let cut = random.usize(0..=recovery.len());
+                    let disk = Disk::after_recovery(image, &recovery[..cut]);
+                    cut_in_recovery(scenario, &disk, events, &mut random, tally);
                 }
                 Ok(_) => {}
                 Err(fault) => {
@@ -157,23 +77,12 @@ fn cut_everywhere(scenario: &Scenario, seed: u64, most: u64, tally: &mut Tally) 
 }
 
 fn cut_in_recovery(
-    image: &[u8],
-    recovery: &[Step],
+    scenario: &Scenario,
+    disk: &Disk,
     events: &[Event],
     random: &mut fastrand::Rng,
     tally: &mut Tally,
 ) {
-    let cut = random.usize(0..=recovery.len());
-    let (mut durable, mut epoch) = (image.to_vec(), Vec::new());
-    for step in &recovery[..cut] {
-        match step {
-            Step::Sync => {
-                durable = Part::All.image(&durable, &epoch);
-                epoch.clear();
-            }
-            step => epoch.push(step.clone()),
-        }
-    }
     for part in [
         Part::Nothing,
         Part::All,
@@ -181,8 +90,8 @@ fn cut_in_recovery(
         Part::Torn(random.u64(..)),
     ] {
         tally.in_recovery += 1;
-        if let Err(fault) = judge(part.image(&durable, &epoch), events) {
-            println!("in the recovery, step {cut}, {part:?}: {fault}");
+        if let Err(fault) = scenario.judge(part.image(&disk.durable, &disk.epoch), events) {
+            println!("in the recovery, {part:?}: {fault}");
             tally.fault(&fault);
         }
     }
@@ -237,6 +146,7 @@ fn after_failed_syncs(
                 }
             }
             Step::Event(event) => look(*event, &disk),
+            Step::Cut(_) => unreachable!("a scenario with failures has no power cuts"),
         }
     }
 }
@@ -260,10 +170,7 @@ fn what_send_said_is_true_after_a_failure() {
             };
             let scenario = play(seed, 25, failure.clone());
             let failed = |event: &&Event| {
-                matches!(
-                    event,
-                    Event::Refused(_) | Event::Unknown | Event::RemoveFailed
-                )
+                matches!(event, Event::Refused(_) | Event::Unknown | Event::Failed)
             };
             if !scenario.events.iter().any(|event| failed(&event)) && first > 40 {
                 break;
@@ -275,7 +182,7 @@ fn what_send_said_is_true_after_a_failure() {
             refused += count(|event| matches!(event, Event::Refused(_)));
             unknown += count(|event| matches!(event, Event::Unknown));
             let mut check = |what: &str, image: &[u8], events: &[Event]| {
-                if let Err(fault) = judge(image.to_vec(), events) {
+                if let Err(fault) = scenario.judge(image.to_vec(), events) {
                     println!("scenario {seed}, {failure:?}, {what}: {fault}");
                     let kind = fault.split(char::is_numeric).next().unwrap();
                     *faults.entry(format!("{what}: {kind}")).or_default() += 1;
@@ -286,7 +193,7 @@ fn what_send_said_is_true_after_a_failure() {
                 let events = &scenario.events[..=event];
                 if matches!(
                     events.last(),
-                    Some(Event::Appended(_) | Event::Refused(_) | Event::Unknown)
+                    Some(Event::Appended(_) | Event::Refused(_) | Event::Unknown | Event::Found(_))
                 ) {
                     check("a power cut", disk, events);
                 }

@@ -6,26 +6,28 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Write(u64, Vec<u8>),
     Size(u64),
     Sync,
     FailedSync,
     /// The caller is at this event.
     Event(usize),
+    /// The power has failed, and has left this.
+    Cut(Vec<u8>),
 }
 
 /// Which calls fail, by their place among those that change or sync.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Failure {
-    pub(super) calls: Range<usize>,
-    pub(super) syncs_only: bool,
+pub(crate) struct Failure {
+    pub(crate) calls: Range<usize>,
+    pub(crate) syncs_only: bool,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Recorder(Arc<Mutex<Tape>>);
+pub(crate) struct Recorder(Arc<Mutex<Tape>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tape {
     bytes: Vec<u8>,
     steps: Vec<Step>,
@@ -34,28 +36,43 @@ struct Tape {
 }
 
 impl Recorder {
-    pub(super) fn new(image: Vec<u8>) -> Self {
+    pub(crate) fn new(image: Vec<u8>) -> Self {
         let recorder = Self::default();
         recorder.tape().bytes = image;
         recorder
     }
 
-    pub(super) fn event(&self, event: usize) {
+    /// Another recorder with what this one has. It goes on alone.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.tape().clone())))
+    }
+
+    /// Another recorder, after a power cut that has left this image.
+    pub(crate) fn cut(&self, image: Vec<u8>) -> Self {
+        let recorder = self.copy();
+        let mut tape = recorder.tape();
+        tape.bytes.clone_from(&image);
+        tape.steps.push(Step::Cut(image));
+        drop(tape);
+        recorder
+    }
+
+    pub(crate) fn event(&self, event: usize) {
         self.tape().steps.push(Step::Event(event));
     }
 
     /// From here on these calls fail, counted from here.
-    pub(super) fn fail(&self, failure: Failure) {
+    pub(crate) fn fail(&self, failure: Failure) {
         let mut tape = self.tape();
         tape.calls = 0;
         tape.failure = failure;
     }
 
-    pub(super) fn steps(&self) -> Vec<Step> {
+    pub(crate) fn steps(&self) -> Vec<Step> {
         self.tape().steps.clone()
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.tape().bytes.clone()
     }
 
@@ -118,7 +135,7 @@ impl StorageBackend for Recorder {
     }
 }
 
-pub(super) fn write(bytes: &mut Vec<u8>, offset: u64, data: &[u8]) {
+pub(crate) fn write(bytes: &mut Vec<u8>, offset: u64, data: &[u8]) {
     let start = offset as usize;
     if bytes.len() < start + data.len() {
         bytes.resize(start + data.len(), 0);

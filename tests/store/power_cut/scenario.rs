@@ -1,26 +1,16 @@
-//! What a program does with a store, and what it may expect to find after a power cut.
+//! What a program does with a store through several lives: restarts, kills and power cuts lie between them.
 
+use super::disk::Disk;
+use super::event::{Event, Expected, Found};
+use super::message::{Sizes, number_of};
 use super::recorder::{Failure, Recorder, Step};
 use bytes::Bytes;
-use hangup::outbox::{Store, StoreError, StoreOptions, StoreProblem};
-use std::collections::BTreeSet;
+use hangup::outbox::{DiskStore, Store, StoreError, StoreOptions, StoreProblem};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-#[derive(Debug, Clone)]
-pub(super) enum Event {
-    Append(Vec<u64>),
-    Appended(Vec<u64>),
-    /// Handed back: it must not be found.
-    Refused(Vec<u64>),
-    /// Handed back with "outcome unknown".
-    Unknown,
-    Remove(Vec<u64>),
-    Removed(Vec<u64>),
-    /// Neither done nor surely undone.
-    RemoveFailed,
-}
-
 pub(super) struct Scenario {
+    pub(super) sizes: Sizes,
     pub(super) steps: Vec<Step>,
     pub(super) events: Vec<Event>,
     /// Steps of making the store.
@@ -29,75 +19,190 @@ pub(super) struct Scenario {
     pub(super) bytes: Vec<u8>,
 }
 
-pub(super) fn message(number: u64) -> Bytes {
-    let mut random = fastrand::Rng::with_seed(number);
-    let size = match random.u32(0..20) {
-        0 => random.usize(20_000..120_000),
-        1..=4 => random.usize(3000..9000),
-        _ => random.usize(8..600),
-    };
-    let pattern: Vec<u8> = (0..251).map(|at| (number * 31 + at * 7) as u8).collect();
-    let mut message = pattern.repeat(size / pattern.len() + 1);
-    message.truncate(size);
-    message[..8].copy_from_slice(&number.to_le_bytes());
-    message.into()
+/// How the program ends and begins between two calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Drop,
+    Kill,
+    PowerCut,
 }
 
-/// Appends and removes, `count` times in all.
+struct Player {
+    random: fastrand::Rng,
+    sizes: Sizes,
+    recorder: Recorder,
+    store: Option<DiskStore>,
+    events: Vec<Event>,
+    held: BTreeSet<u64>,
+    buried: BTreeSet<u64>,
+    next: u64,
+    /// How often each number was given: a number that was handed back may be given once more after a restart.
+    versions: BTreeMap<u64, u64>,
+}
+
+/// Makes `count` calls.
 pub(super) fn play(seed: u64, count: usize, failure: Failure) -> Scenario {
-    let mut random = fastrand::Rng::with_seed(seed);
     let recorder = Recorder::default();
-    let mut store = StoreOptions::new().open_backend(recorder.clone()).unwrap();
+    let store = StoreOptions::new().open_backend(recorder.clone()).unwrap();
     let created = recorder.steps().len();
+    let fails = !failure.calls.is_empty();
     recorder.fail(failure);
-    let mut events = Vec::new();
-    let mut happen = |event| {
-        recorder.event(events.len());
-        events.push(event);
+    let mut player = Player {
+        random: fastrand::Rng::with_seed(seed),
+        sizes: Sizes::of(seed),
+        recorder,
+        store: Some(store),
+        events: Vec::new(),
+        held: BTreeSet::new(),
+        buried: BTreeSet::new(),
+        next: 0,
+        versions: BTreeMap::new(),
     };
-    let (mut held, mut next) = (BTreeSet::new(), 0);
     for _ in 0..count {
-        if random.u32(0..3) < 2 || held.is_empty() {
-            let numbers: Vec<u64> = (next..next + random.u64(1..12)).collect();
-            next += numbers.len() as u64;
-            let batch: Vec<_> = numbers.iter().map(|&n| (n, message(n))).collect();
-            happen(Event::Append(numbers.clone()));
-            match store.append(&batch) {
-                Ok(()) => {
-                    held.extend(numbers.iter().copied());
-                    happen(Event::Appended(numbers));
-                }
-                Err(error) if is_unknown(&error) => happen(Event::Unknown),
-                Err(_) => happen(Event::Refused(numbers)),
-            }
-        } else {
-            let all: Vec<u64> = held.iter().copied().collect();
-            let some = random.usize(1..=all.len());
-            let numbers = match random.bool() {
-                true => all[..some].to_vec(),
-                false => (0..some).map(|_| all[random.usize(0..all.len())]).collect(),
+        player.call();
+        if player.random.u32(0..12) == 0 {
+            // After a failed call the disk is not what the steps say, see `after_failed_syncs`.
+            let end = match player.random.u32(0..3) {
+                0 if !fails => End::PowerCut,
+                1 => End::Kill,
+                _ => End::Drop,
             };
-            happen(Event::Remove(numbers.clone()));
-            for number in &numbers {
-                held.remove(number);
-            }
-            match store.remove(&numbers) {
-                Ok(()) => happen(Event::Removed(numbers)),
-                Err(_) => happen(Event::RemoveFailed),
-            }
-        }
-        if random.u32(0..12) == 0 {
-            // What fails here loses nothing.
-            let _ = store.compact();
+            player.begin_again(end);
         }
     }
-    let steps = recorder.steps();
-    let bytes = recorder.bytes();
     Scenario {
-        steps,
-        events,
+        sizes: player.sizes,
+        steps: player.recorder.steps(),
+        bytes: player.recorder.bytes(),
+        events: player.events,
         created,
-        bytes,
+    }
+}
+
+impl Player {
+    fn happen(&mut self, event: Event) {
+        self.recorder.event(self.events.len());
+        self.events.push(event);
+    }
+
+    fn store(&mut self) -> &mut DiskStore {
+        self.store.as_mut().unwrap()
+    }
+
+    fn call(&mut self) {
+        let kind = match self.held.is_empty() {
+            true => 0,
+            false => self.random.u32(0..24),
+        };
+        match kind {
+            0..=15 => self.append(),
+            16..=21 => self.remove(),
+            22 => self.bury(),
+            _ if self.buried.is_empty() => {
+                // What fails here loses nothing.
+                let _ = self.store().compact();
+            }
+            _ => self.forget(),
+        }
+    }
+
+    fn append(&mut self) {
+        let count = self.sizes.batch(&mut self.random);
+        let mut keys = Vec::new();
+        for number in self.next..self.next + count {
+            let version = self.versions.entry(number).or_default();
+            keys.push(*version << 32 | number);
+            *version += 1;
+        }
+        self.next += count;
+        let message = |&key: &u64| (number_of(key), self.sizes.message(key));
+        let batch: Vec<(u64, Bytes)> = keys.iter().map(message).collect();
+        self.happen(Event::Append(keys.clone()));
+        match self.store().append(&batch) {
+            Ok(()) => {
+                self.held.extend(&keys);
+                self.happen(Event::Appended(keys));
+            }
+            Err(error) if is_unknown(&error) => self.happen(Event::Unknown),
+            Err(_) => self.happen(Event::Refused(keys)),
+        }
+    }
+
+    fn remove(&mut self) {
+        let all: Vec<u64> = self.held.iter().copied().collect();
+        let some = self.random.usize(1..=all.len());
+        let keys = match self.random.bool() {
+            true => all[..some].to_vec(),
+            false => (0..some)
+                .map(|_| all[self.random.usize(0..all.len())])
+                .collect(),
+        };
+        self.held.retain(|key| !keys.contains(key));
+        let numbers: Vec<u64> = keys.iter().map(|&key| number_of(key)).collect();
+        self.happen(Event::Remove(keys.clone()));
+        let event = match self.store().remove(&numbers) {
+            Ok(()) => Event::Removed(keys),
+            Err(_) => Event::Failed,
+        };
+        self.happen(event);
+    }
+
+    fn bury(&mut self) {
+        let place = self.random.usize(0..self.held.len());
+        let key = *self.held.iter().nth(place).unwrap();
+        self.held.remove(&key);
+        self.happen(Event::Bury(key));
+        let event = match self.store().bury(number_of(key), "a reason") {
+            Ok(()) => {
+                self.buried.insert(key);
+                Event::Buried(key)
+            }
+            Err(_) => Event::Failed,
+        };
+        self.happen(event);
+    }
+
+    fn forget(&mut self) {
+        let Some(key) = self.buried.pop_first() else {
+            return;
+        };
+        self.happen(Event::Forget(key));
+        let event = match self.store().remove_dead_letters(&[number_of(key)]) {
+            Ok(()) => Event::Forgotten(key),
+            Err(_) => Event::Failed,
+        };
+        self.happen(event);
+    }
+
+    /// Ends the program, and starts it again. From then on what it finds is what there is.
+    fn begin_again(&mut self, end: End) {
+        if end == End::PowerCut {
+            let image = Disk::after(&self.recorder.steps()).cut(&mut self.random);
+            self.recorder = self.recorder.cut(image);
+        }
+        if end == End::Kill {
+            self.recorder = self.recorder.copy();
+        }
+        // What the store of a killed program writes goes into the recorder of before.
+        self.store = None;
+        let mut attempts = 0;
+        let store = loop {
+            match StoreOptions::new().open_backend(self.recorder.clone()) {
+                Ok(store) => break store,
+                // A call has failed.
+                Err(error) => assert!(attempts < 30, "{error}"),
+            }
+            attempts += 1;
+        };
+        self.store = Some(store);
+        let sizes = self.sizes;
+        let found = Found::of(self.store(), sizes).unwrap();
+        let expected = Expected::after(&self.events);
+        found.check(&expected).unwrap();
+        self.held = found.messages.clone();
+        self.buried = found.dead_letters.clone();
+        self.next = self.store().next_number().unwrap();
+        self.happen(Event::Found(found));
     }
 }
 
@@ -114,57 +219,24 @@ fn is_unknown(error: &io::Error) -> bool {
     unknown
 }
 
-/// What must be found after these events, and what may be.
-fn expected(events: &[Event]) -> (BTreeSet<u64>, BTreeSet<u64>) {
-    let (mut must, mut may) = (BTreeSet::new(), BTreeSet::new());
-    for event in events {
-        match event {
-            Event::Append(numbers) => may.extend(numbers),
-            Event::Appended(numbers) => must.extend(numbers),
-            Event::Unknown | Event::RemoveFailed => {}
-            Event::Remove(numbers) => must.retain(|number| !numbers.contains(number)),
-            Event::Refused(numbers) | Event::Removed(numbers) => {
-                may.retain(|number| !numbers.contains(number));
-            }
+impl Scenario {
+    /// Opens an image; returns what is wrong with it, or the steps of its recovery.
+    pub(super) fn judge(&self, image: Vec<u8>, events: &[Event]) -> Result<Vec<Step>, String> {
+        let recorder = Recorder::new(image);
+        let mut store = StoreOptions::new()
+            .open_backend(recorder.clone())
+            .map_err(|error| format!("refused: {error}"))?;
+        let steps = recorder.steps();
+        let found = Found::of(&mut store, self.sizes)?;
+        found.check(&Expected::after(events))?;
+        let next = store.next_number().map_err(|error| error.to_string())?;
+        if found.messages.iter().any(|&key| next <= number_of(key)) {
+            return Err(format!("the next number is {next}"));
         }
+        // It goes on.
+        store
+            .append(&[(next, Bytes::from_static(b"after"))])
+            .map_err(|error| format!("does not go on: {error}"))?;
+        Ok(steps)
     }
-    (must, may)
-}
-
-/// Opens an image; returns what is wrong with it, or the steps of its recovery.
-pub(super) fn judge(image: Vec<u8>, events: &[Event]) -> Result<Vec<Step>, String> {
-    let recorder = Recorder::new(image);
-    let mut store = StoreOptions::new()
-        .open_backend(recorder.clone())
-        .map_err(|error| format!("refused: {error}"))?;
-    let steps = recorder.steps();
-    let found = store
-        .recover()
-        .map_err(|error| format!("unreadable: {error}"))?;
-    let (must, may) = expected(events);
-    let numbers: Vec<u64> = found.iter().map(|(number, _)| *number).collect();
-    if !numbers.is_sorted_by(|a, b| a < b) {
-        return Err(format!("out of order or twice: {numbers:?}"));
-    }
-    let numbers: BTreeSet<u64> = numbers.into_iter().collect();
-    if let Some(number) = must.difference(&numbers).next() {
-        return Err(format!("lost: {number}"));
-    }
-    if let Some(number) = numbers.difference(&may).next() {
-        return Err(format!("found though removed or handed back: {number}"));
-    }
-    for (number, content) in &found {
-        if *content != message(*number) {
-            return Err(format!("changed: {number}"));
-        }
-    }
-    let next = store.next_number().map_err(|error| error.to_string())?;
-    if numbers.last().is_some_and(|&last| next <= last) {
-        return Err(format!("the next number is {next}"));
-    }
-    // It goes on.
-    store
-        .append(&[(next, Bytes::from_static(b"after"))])
-        .map_err(|error| format!("does not go on: {error}"))?;
-    Ok(steps)
 }

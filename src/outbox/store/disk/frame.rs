@@ -9,9 +9,9 @@
 //!
 //! # Invariants
 //!
-//! 1. The prefix occurs at the start of a frame and nowhere else in it, and the prefix of the previous format nowhere: a
-//!    message that contains one of them is stored under a mask. So a message cannot look like a frame, whatever bytes its
-//!    sender chose.
+//! 1. The prefix occurs at the start of a frame and nowhere else in it, and the prefix of the previous format and that of an
+//!    entry of the log nowhere: a message that contains one of them is stored under a mask. So a message cannot look like a
+//!    frame or an entry, whatever bytes its sender chose.
 //! 2. A frame belongs to the file whose random number it carries.
 //! 3. Of two frames with one number, the one with the higher sequence was written later.
 
@@ -23,6 +23,10 @@ use std::hash::{BuildHasher, RandomState};
 pub(super) const PREFIX: [u8; 8] = *b"\x92hangup\x1b";
 /// The first bytes of a frame of the previous format.
 pub(super) const PREVIOUS_PREFIX: [u8; 8] = *b"\x91hangup\x1b";
+/// The first bytes of an entry of the log.
+pub(super) const ENTRY_PREFIX: [u8; 8] = *b"\x93hangup\x1b";
+/// What a stored message must not contain: the first bytes of anything that is looked for in the file.
+const PREFIXES: [[u8; 8]; 3] = [PREFIX, PREVIOUS_PREFIX, ENTRY_PREFIX];
 /// The length of the head: everything before the message.
 pub(super) const HEAD: usize = 60;
 
@@ -104,7 +108,7 @@ impl Head {
         let mut salt = 0;
         loop {
             self.write_salted(message, salt, frame);
-            if !contains_prefix(&frame[1..]) {
+            if !contains_a_prefix(&frame[1..]) {
                 return;
             }
             salt = random();
@@ -210,17 +214,17 @@ pub(super) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-/// Whether a frame of either format may begin somewhere in these bytes.
-fn contains_prefix(bytes: &[u8]) -> bool {
-    let begins = |byte: &u8| [PREFIX[0], PREVIOUS_PREFIX[0]].contains(byte);
-    // Without an early exit, the compiler looks at many bytes at once. Most messages have neither byte.
+/// Whether a frame of either format, or an entry of the log, may begin somewhere in these bytes.
+fn contains_a_prefix(bytes: &[u8]) -> bool {
+    let begins = |byte: &u8| PREFIXES.iter().any(|prefix| prefix[0] == *byte);
+    // Without an early exit, the compiler looks at many bytes at once. Most messages have none of these bytes.
     if !bytes.iter().fold(false, |any, byte| any | begins(byte)) {
         return false;
     }
     let mut rest = bytes;
     while let Some(at) = rest.iter().position(begins) {
         rest = &rest[at..];
-        if rest.starts_with(&PREFIX) || rest.starts_with(&PREVIOUS_PREFIX) {
+        if PREFIXES.iter().any(|prefix| rest.starts_with(prefix)) {
             return true;
         }
         rest = &rest[1..];
@@ -295,11 +299,12 @@ mod tests {
         for message in [
             PREFIX.to_vec(),
             PREVIOUS_PREFIX.to_vec(),
+            ENTRY_PREFIX.to_vec(),
             inner.clone(),
             [b"..", &inner[..], b".."].concat(),
         ] {
             let bytes = frame(head(7), &message);
-            assert!(!contains_prefix(&bytes[1..]));
+            assert!(!contains_a_prefix(&bytes[1..]));
             assert_eq!(read(0x1234, 7, &bytes).unwrap().1, message);
         }
     }

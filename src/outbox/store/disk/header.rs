@@ -4,6 +4,7 @@
 //! sector 0 │ identity
 //! sector 1 │ progress, written in turns with
 //! sector 2 │ progress
+//! sector 3 │ 1 after a failed barrier (`store_file`)
 //! sector 7 │ identity, once more
 //! ```
 //!
@@ -21,7 +22,7 @@ use super::error::StoreProblem;
 use super::frame;
 use super::log::LOG;
 use super::region::Layout;
-use super::store_file::{HEADER_SIZE, StoreFile};
+use super::store_file::{BARRIER_FAILED, HEADER_SIZE, StoreFile};
 use std::io;
 
 /// The length of the first page.
@@ -48,6 +49,8 @@ pub(super) struct Header {
     turn: u64,
     /// Where the parts of the file are, which depends on the format.
     pub(super) layout: Layout,
+    /// A barrier has failed, and the program has ended before it was made good.
+    pub(super) barrier_failed: bool,
 }
 
 impl Header {
@@ -58,13 +61,14 @@ impl Header {
             acknowledged: 0,
             turn: 0,
             layout: Layout::with_log(LOG),
+            barrier_failed: false,
         }
     }
 
     /// Reads the header; `None` if the file begins with something else.
     pub(super) fn read(file: &StoreFile) -> Result<Option<Self>, StoreProblem> {
         if file.size()? < SIZE as u64 {
-            return Ok(None);
+            return Self::cut_off(file);
         }
         let mut page = [0; SIZE];
         file.read_at(0, &mut page)?;
@@ -91,7 +95,21 @@ impl Header {
             acknowledged,
             turn,
             layout,
+            barrier_failed: page[BARRIER_FAILED as usize] != 0,
         }))
+    }
+
+    /// What a file is that is shorter than the first page.
+    fn cut_off(file: &StoreFile) -> Result<Option<Self>, StoreProblem> {
+        let mut magic = [0; MAGIC.len()];
+        if file.size()? < magic.len() as u64 {
+            return Ok(None);
+        }
+        file.read_at(0, &mut magic)?;
+        match magic == MAGIC {
+            true => Err(StoreProblem::damaged("cut off in its first page")),
+            false => Ok(None),
+        }
     }
 
     /// Writes the whole page, for a new file.

@@ -4,10 +4,10 @@
 //! one write of the frames alone. The next change of the tables moves them there, unless it removes them.
 //!
 //! ```text
-//! mark 8 │ file 8 │ base 8 │ sequence 8 │ length 4 │ checksum 4 │ frames
+//! prefix 8 │ file 8 │ base 8 │ sequence 8 │ length 4 │ checksum 4 │ frames
 //! ```
 //!
-//! Integers are little-endian. The length is that of the frames. The checksum is the CRC-32 of all but the mark and itself.
+//! Integers are little-endian. The length is that of the frames. The checksum is the CRC-32 of all but the prefix and itself.
 //!
 //! # Which entries count
 //!
@@ -19,11 +19,15 @@
 //! 4. all entries before it count.
 //!
 //! Every change of the tables has a new sequence. So it empties the log without a write to it, and nothing that an earlier
-//! entry left behind a new one can count.
+//! entry left behind a new one can count: not an entry, whose sequence is lower, and not the bytes of a message, which do not
+//! contain the prefix of an entry ([`frame`], invariant 1).
+//!
+//! This needs sequences that are never used twice. So the number of a session is on the disk before the session has its first
+//! entry, whatever the policy is.
 
 use super::counts::Counts;
 use super::error::{Outcome, StoreProblem};
-use super::frame::{self, Found, HEAD, Head, Kind};
+use super::frame::{self, ENTRY_PREFIX, Found, HEAD, Head, Kind};
 use super::region::Layout;
 use super::store_file::StoreFile;
 use bytes::Bytes;
@@ -37,8 +41,6 @@ pub(super) const LOG: usize = 128 * 1024;
 /// A batch that takes more than this part of the log goes to the tables.
 const LARGEST: usize = LOG / 4;
 
-/// The first bytes of an entry. They differ from those of a frame.
-const MARK: [u8; 8] = *b"\x93hangup\x1b";
 /// The length of an entry before its frames.
 const ENTRY: usize = 40;
 
@@ -108,7 +110,8 @@ impl Log {
             let head = self.bytes[at..].first_chunk().ok_or_else(damaged)?;
             let found = Found::read(head).ok_or_else(damaged)?;
             let end = at + HEAD + found.length as usize;
-            if end > self.bytes.len() {
+            // A lower number is taken already.
+            if end > self.bytes.len() || found.head.number < counts.next {
                 return Err(damaged());
             }
             self.add_frame(found.head.number, at..end, counts);
@@ -148,7 +151,7 @@ impl Log {
         counts: &mut Counts,
     ) -> io::Result<()> {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&MARK);
+        self.bytes.extend_from_slice(&ENTRY_PREFIX);
         for field in [self.file, stamp.base, stamp.sequence] {
             self.bytes.extend_from_slice(&field.to_le_bytes());
         }
@@ -214,7 +217,7 @@ impl Log {
 fn entry(bytes: &[u8], file: u64) -> Option<((u64, u64), usize)> {
     let field = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let half = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    if !bytes.starts_with(&MARK) || field(8)? != file {
+    if !bytes.starts_with(&ENTRY_PREFIX) || field(8)? != file {
         return None;
     }
     let length = half(32)? as usize;
@@ -225,7 +228,7 @@ fn entry(bytes: &[u8], file: u64) -> Option<((u64, u64), usize)> {
 /// The checksum of an entry.
 fn checksum(entry: &[u8]) -> u32 {
     let mut hasher = Hasher::new();
-    hasher.update(&entry[MARK.len()..ENTRY - 4]);
+    hasher.update(&entry[ENTRY_PREFIX.len()..ENTRY - 4]);
     hasher.update(&entry[ENTRY..]);
     hasher.finalize()
 }

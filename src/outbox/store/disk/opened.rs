@@ -64,13 +64,16 @@ impl Opened {
     }
 
     /// Begins a session, whose sequences are above all sequences that any frame in the file may have.
+    ///
+    /// This waits for the disk also if the policy is `Never`. Otherwise a power cut could leave frames of a session that the
+    /// header does not know, and the next session would use their sequences again.
     pub(super) fn ready(&mut self, options: &StoreOptions) -> Outcome<()> {
         let used = self.counts.sequence.max(self.header.acknowledged) >> 32;
         self.header.session = self.header.session.max(used) + 2;
         self.counts.sequence = self.header.session << 32;
         if !options.read_only {
             self.header.write_progress(&self.file)?;
-            self.file.sync()?;
+            self.file.barrier()?;
         }
         Ok(())
     }

@@ -76,6 +76,9 @@ fn open(file: Arc<StoreFile>, options: &StoreOptions) -> Outcome<Opened> {
     match checked {
         Ok(mut opened) => {
             if !options.read_only {
+                if opened.header.barrier_failed {
+                    file.rewrite()?;
+                }
                 file.release()?;
                 opened.ready(options)?;
             }

@@ -84,7 +84,11 @@ impl Slot {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.socket.load(Relaxed) && self.http1.load(Relaxed)
+        self.socket.load(Relaxed) && self.is_http1()
+    }
+
+    pub(super) fn is_http1(&self) -> bool {
+        self.http1.load(Relaxed)
     }
 
     /// Asks whether `source` may be sent. hyper is polling its body.

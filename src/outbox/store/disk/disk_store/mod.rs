@@ -1,6 +1,8 @@
 //! A store in a file.
 
 mod commit;
+#[cfg(test)]
+mod forked;
 mod store;
 
 use super::Fsync;
@@ -39,7 +41,10 @@ use std::sync::Arc;
 /// * `Each` can promise only what the disk promises. A disk with a volatile cache that reports a write as complete
 ///   too early breaks the promise.
 /// * `Never` leaves the bytes to the kernel, which outlives the process. The kernel writes them to the disk in any
-///   order.
+///   order. `open` waits for the disk once, also with `Never`, so that no message of before a power cut can return in the
+///   place of a later one.
+/// * After a failed `fsync(2)` the kernel takes bytes for written that are not on the disk. The store writes them again before
+///   it continues. If the program ends before that, the next `open` writes the whole file once.
 /// * A message is removed up to 100 ms after its confirmation, together with others. Messages that were confirmed just
 ///   before a crash are delivered again. A peer that must process each message once drops the ids that it has seen.
 /// * If the process ends while a `send` waits, its message may or may not be in the store.
@@ -51,14 +56,15 @@ use std::sync::Arc;
 ///
 /// On a full disk the waiting sends fail with [`NotStored`](crate::outbox::RefusedReason::NotStored) and return their
 /// messages. Messages in the store are delivered as before, and the next send tries again. Deliveries free space inside
-/// the file, so a disk that the file itself has filled does not stay full. The file doubles when it grows: the disk
+/// the file, so a disk that the file itself has filled does not stay full. A store that is dropped gives unused space back: if
+/// another program takes that, no message is removed until there is room again. The file doubles when it grows: the disk
 /// counts as full when it has no room for that. On Linux the store reserves the space before it uses it, if the file
 /// system supports `fallocate(2)`.
 ///
 /// # The file
 ///
 /// * It is locked (`flock(2)`) from `open` until the store is dropped, also after errors. A forked child inherits the
-///   lock, and must not use the store. The lock ends when the process that opened the store drops it. If that process
+///   lock, and must not use the store; it may drop it. The lock ends when the process that opened the store drops it. If that process
 ///   is killed, the lock ends when its children have ended or executed another program.
 /// * A new file is readable and writable by its owner only ([`StoreOptions::mode`]).
 /// * If the file is removed, renamed or replaced while it is open, the next append fails with
@@ -303,6 +309,15 @@ impl DiskStore {
     /// Adds the path to a problem.
     fn error(&self, problem: StoreProblem) -> io::Error {
         StoreError::new(&self.path, problem).into()
+    }
+}
+
+impl Drop for DiskStore {
+    fn drop(&mut self) {
+        if self.file.is_forked() {
+            // The database writes when it is dropped. The child knows nothing of what its parent has written since the fork.
+            let _ = self.file.hold_back();
+        }
     }
 }
 

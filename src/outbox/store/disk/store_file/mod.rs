@@ -5,23 +5,38 @@
 //!
 //! After a failed `fsync(2)` Linux marks the pages as clean: they can be read, they are not on the disk, and the next
 //! call succeeds without writing them. So this layer remembers what was written since the last successful barrier.
-//! After a failure it reads those bytes and writes them once more before anything else happens.
+//! After a failure, the next barrier reads those bytes and writes them once more, whoever asks for it.
+//!
+//! A program that ends before that leaves a file that reads well, and lacks bytes on the disk. So a failure is noted in the
+//! first page, and the next opening writes the whole file again. The note itself need not get to the disk: after a power cut,
+//! only what is on the disk can be read.
+
+#[cfg(test)]
+mod tests;
 
 use super::backend::StorageBackend;
 use super::fsync::Fsync;
 use super::held_back::{HeldBack, Step};
 use std::io;
 use std::mem;
+use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where the database begins: after the first page.
 pub(super) const HEADER_SIZE: u64 = 4096;
+/// The place of the note in the first page: 1 after a failed barrier.
+pub(super) const BARRIER_FAILED: u64 = 3 * 512;
+
+/// How many bytes are written again at a time.
+const REWRITE: usize = 256 * 1024;
 
 /// A backend with these rules.
 #[derive(Debug)]
 pub(super) struct StoreFile {
     backend: Box<dyn StorageBackend>,
     fsync: Fsync,
+    /// The process that opened it.
+    owner: u32,
     changes: Mutex<Changes>,
 }
 
@@ -39,8 +54,21 @@ impl StoreFile {
         Self {
             backend: Box::new(backend),
             fsync,
+            owner: process::id(),
             changes: Mutex::default(),
         }
+    }
+
+    /// The copy that a forked child of this process would have.
+    #[cfg(test)]
+    pub(super) fn forked(mut self) -> Self {
+        self.owner += 1;
+        self
+    }
+
+    /// Whether this is the copy of a forked child.
+    pub(super) fn is_forked(&self) -> bool {
+        self.owner != process::id()
     }
 
     pub(super) fn check_reachable(&self) -> io::Result<()> {
@@ -108,115 +136,87 @@ impl StoreFile {
 
     /// A barrier, if the policy asks for one.
     pub(super) fn sync(&self) -> io::Result<()> {
+        match self.fsync {
+            Fsync::Each => self.barrier(),
+            Fsync::Never => {
+                let mut changes = self.changes();
+                if let Some(held) = &mut changes.held_back {
+                    held.steps.push(Step::Sync);
+                } else {
+                    changes.unsynced.clear();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A barrier, whatever the policy is.
+    pub(super) fn barrier(&self) -> io::Result<()> {
         let mut changes = self.changes();
         if let Some(held) = &mut changes.held_back {
             held.steps.push(Step::Sync);
             return Ok(());
         }
-        if self.fsync == Fsync::Each {
-            self.backend.sync().inspect_err(|_| changes.failed = true)?;
+        if changes.failed {
+            self.write_again(&changes.unsynced)?;
         }
+        // It counts as failed until it has succeeded.
+        let after_failure = mem::replace(&mut changes.failed, true);
+        self.backend.sync().inspect_err(|_| {
+            // Without this note, the next opening would trust what it reads.
+            let _ = self.backend.write_at(BARRIER_FAILED, &[1]);
+        })?;
+        changes.failed = false;
         changes.unsynced.clear();
+        if after_failure {
+            self.erase_note(&mut changes);
+        }
         Ok(())
     }
 
-    /// After a failed barrier: writes the affected bytes again, so that what can be read is also on the disk.
+    /// Erases the note of a failed barrier. If that is lost, the next opening writes the file once more, without need.
+    fn erase_note(&self, changes: &mut Changes) {
+        changes.unsynced.push((BARRIER_FAILED, 1));
+        let _ = self.backend.write_at(BARRIER_FAILED, &[0]);
+    }
+
+    /// Writes the whole file again, as it reads, and waits for the disk: see "A barrier that failed".
+    pub(super) fn rewrite(&self) -> io::Result<()> {
+        let size = self.backend.size()?;
+        let mut buffer = vec![0; REWRITE];
+        for at in (0..size).step_by(REWRITE) {
+            let left = usize::try_from(size - at).unwrap_or(REWRITE);
+            buffer.truncate(left);
+            self.backend.read_at(at, &mut buffer)?;
+            self.backend.write_at(at, &buffer)?;
+        }
+        self.backend.sync()?;
+        self.erase_note(&mut self.changes());
+        Ok(())
+    }
+
+    /// After a failed barrier: makes it, so that what can be read is also on the disk.
     pub(super) fn settle(&self) -> io::Result<()> {
-        let mut changes = self.changes();
-        if mem::take(&mut changes.failed) {
-            // It counts as failed until this has succeeded.
-            changes.failed = true;
-            let size = self.backend.size()?;
-            let mut buffer = Vec::new();
-            for &(offset, length) in &changes.unsynced {
-                let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(length);
-                buffer.resize(length.min(left), 0);
-                self.backend.read_at(offset, &mut buffer)?;
-                self.backend.write_at(offset, &buffer)?;
-            }
-            self.backend.sync()?;
-            changes.failed = false;
-            changes.unsynced.clear();
+        let failed = self.changes().failed;
+        match failed {
+            true => self.barrier(),
+            false => Ok(()),
+        }
+    }
+
+    fn write_again(&self, places: &[(u64, usize)]) -> io::Result<()> {
+        let size = self.backend.size()?;
+        let mut buffer = Vec::new();
+        for &(offset, length) in places {
+            let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(length);
+            buffer.resize(length.min(left), 0);
+            self.backend.read_at(offset, &mut buffer)?;
+            self.backend.write_at(offset, &buffer)?;
         }
         Ok(())
     }
 
     fn changes(&self) -> MutexGuard<'_, Changes> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-
-    #[derive(Debug, Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl StorageBackend for Memory {
-        fn size(&self) -> io::Result<u64> {
-            Ok(self.0.lock().unwrap().len() as u64)
-        }
-
-        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-            let bytes = self.0.lock().unwrap();
-            let range = bytes.get(offset as usize..offset as usize + buffer.len());
-            buffer.copy_from_slice(range.ok_or(io::ErrorKind::UnexpectedEof)?);
-            Ok(())
-        }
-
-        fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-            let mut bytes = self.0.lock().unwrap();
-            let end = offset as usize + data.len();
-            if bytes.len() < end {
-                bytes.resize(end, 0);
-            }
-            bytes[offset as usize..end].copy_from_slice(data);
-            Ok(())
-        }
-
-        fn set_size(&self, size: u64) -> io::Result<()> {
-            self.0.lock().unwrap().resize(size as usize, 0);
-            Ok(())
-        }
-
-        fn sync(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn all(file: &StoreFile) -> Vec<u8> {
-        let mut bytes = vec![0; file.size().unwrap() as usize];
-        file.read_at(0, &mut bytes).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn what_is_held_back_reads_as_if_it_was_written() {
-        let memory = Memory::default();
-        memory.write_at(0, &[1; 10_000]).unwrap();
-        let file = StoreFile::new(memory.clone(), Fsync::Each);
-        let plain = Memory::default();
-        plain.write_at(0, &[1; 10_000]).unwrap();
-        file.hold_back().unwrap();
-        let change = |offset: u64, data: &[u8]| {
-            file.write_at(offset, data).unwrap();
-            plain.write_at(offset, data).unwrap();
-            assert_eq!(all(&file), *plain.0.lock().unwrap());
-        };
-        let resize = |size| {
-            file.set_size(size).unwrap();
-            plain.set_size(size).unwrap();
-            assert_eq!(all(&file), *plain.0.lock().unwrap());
-        };
-        change(4000, &[2; 200]);
-        change(9_990, &[3; 5000]);
-        resize(4_100);
-        resize(30_000);
-        change(20_000, &[4; 9000]);
-        assert_eq!(*memory.0.lock().unwrap(), [1; 10_000]);
-        file.release().unwrap();
-        assert_eq!(*memory.0.lock().unwrap(), *plain.0.lock().unwrap());
     }
 }
