@@ -14,6 +14,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::io;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -203,34 +204,34 @@ impl ServeFolder {
     /// Refuses what is no GET or HEAD (405), and a path that is not a path below the folder (404).
     async fn answer(self, asked: Asked) -> FolderResponse {
         match self.answer_now(asked) {
-            Ok(answer) => answer.into(),
-            Err((asked, target)) => self.find(asked, &target).await,
+            Break(answer) => answer.into(),
+            Continue((asked, target)) => self.find(asked, &target).await,
         }
     }
 
     /// The answer, if it takes no wait for the disk. Most requests are answered here: the future of all other cases has some
     /// kilobytes.
-    fn answer_now(&self, mut asked: Asked) -> Result<Response<FileBody>, (Asked, Target)> {
+    fn answer_now(&self, mut asked: Asked) -> ControlFlow<Response<FileBody>, (Asked, Target)> {
         if !asked.is_allowed() {
-            return Ok(response::not_allowed());
+            return Break(response::not_allowed());
         }
         if !asked.may_open() {
-            return Ok(response::busy());
+            return Break(response::busy());
         }
         let Some(target) = Target::new(asked.path()) else {
-            return Ok(response::message(StatusCode::NOT_FOUND));
+            return Break(response::message(StatusCode::NOT_FOUND));
         };
         if target.is_directory
             || self.precompressed && !coding::accepted(asked.headers()).is_empty()
         {
-            return Err((asked, target));
+            return Continue((asked, target));
         }
         match Opened::below_now(&self.folder, &target.path) {
             Some(Ok(opened)) if opened.metadata.is_file() => {
-                Ok(asked.respond(opened, &target.path, None, self.precompressed))
+                Break(asked.respond(opened, &target.path, None, self.precompressed))
             }
-            Some(Err(error)) => Ok(response::failed(&error)),
-            _ => Err((asked, target)),
+            Some(Err(error)) => Break(response::failed(&error)),
+            _ => Continue((asked, target)),
         }
     }
 
@@ -335,8 +336,8 @@ impl<B> Service<Request<B>> for ServeFolder {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (asked, target) = match self.answer_now(Asked::from(request.into_parts().0)) {
-            Ok(response) => return Box::pin(ready(Ok(response))),
-            Err(rest) => rest,
+            Break(response) => return Box::pin(ready(Ok(response))),
+            Continue(rest) => rest,
         };
         let folder = self.clone();
         Box::pin(async move {
