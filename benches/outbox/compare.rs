@@ -4,6 +4,7 @@
 //! outbox, bare. A slice is over when the thread has its last byte, and is compared with its two
 //! neighbours only: what slows the machine down slows all three.
 
+use super::clock::Clock;
 use super::peer::Peer;
 use bytes::Bytes;
 use futures::SinkExt;
@@ -52,11 +53,12 @@ pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Takes turns for so long, and once at the least.
+/// Takes turns for so long, and once at the least. A slice takes the time that `clock` shows.
 pub(crate) fn compare(
     runtime: &Runtime,
     case: &Case,
     time: Duration,
+    clock: Clock,
 ) -> Result<Measured, Box<dyn Error>> {
     let message = Bytes::from(vec![7; case.size]);
     let bytes = (case.count * (4 + case.size)) as u64;
@@ -75,7 +77,7 @@ pub(crate) fn compare(
         let message = message.clone();
         let count = case.count;
         let target = bare_peer.expect(bytes);
-        let began = Instant::now();
+        let began = clock()?;
         // In a task, as the outbox is.
         let task = async move {
             for _ in 0..count {
@@ -90,13 +92,13 @@ pub(crate) fn compare(
             Ok::<_, Box<dyn Error>>(sink)
         })?;
         *framed = Some(sink);
-        Ok::<_, Box<dyn Error>>(case.count as f64 / began.elapsed().as_secs_f64())
+        Ok::<_, Box<dyn Error>>(case.count as f64 / (clock()? - began).as_secs_f64())
     };
     let ours = || {
         let (message, sender) = (message.clone(), outbox.clone());
         let count = case.count;
         let target = outbox_peer.expect(bytes);
-        let began = Instant::now();
+        let began = clock()?;
         let task = async move {
             for _ in 0..count {
                 drop(sender.send(message.clone()).await?);
@@ -106,7 +108,7 @@ pub(crate) fn compare(
         let elapsed = runtime.block_on(async {
             tokio::spawn(task).await??;
             target.await?;
-            let elapsed = began.elapsed();
+            let elapsed = clock()? - began;
             let mut status = outbox.subscribe();
             status.wait_for(|status| status.queued == 0).await?;
             Ok::<_, Box<dyn Error>>(elapsed)

@@ -4,6 +4,7 @@
 //! Without `--bench` (as `cargo test --benches` runs it) a short run shows that it works; its figures mean
 //! nothing.
 
+mod clock;
 mod compare;
 mod count;
 #[cfg(feature = "durable")]
@@ -51,8 +52,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 Builder::new_current_thread().enable_all().build()?,
             ),
         ] {
-            let mut measured = compare(&runtime, case, time)?;
+            let mut measured = compare(&runtime, case, time, clock::elapsed)?;
             missed |= line(&mut measured, name, case) < case.least;
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let mut measured = compare(&runtime, case, time, clock::of_thread)?;
+            line(&mut measured, "its thread's CPU", case);
         }
     }
 

@@ -31,7 +31,7 @@ impl Monitor {
     ///
     /// * the [`CloseReason`], if the stream closed before all bytes were acknowledged
     ///   ([`CloseReason::carried_by`] gets it back). After [`Finished`](CloseReason::Finished) the peer may still read, so
-    ///   this waits until the connection itself has ended;
+    ///   this waits until the connection itself has ended, and a stall policy no longer bounds it;
     /// * [`Unsupported`](ErrorKind::Unsupported): the system does not report acknowledged bytes for this stream (see
     ///   [`Transfer::acknowledged`]), or the runtime was built without a timer;
     /// * [`NotConnected`](ErrorKind::NotConnected): it was not called in a runtime.

@@ -57,7 +57,7 @@ use std::task::{Context, Poll};
 /// | The client's machine has lost power or network, so nothing is sent | [`probe`](crate::Monitor::probe) returns `Open` | [`dead_peer_timeout`](crate::MonitorConfig::dead_peer_timeout) |
 /// | The FIN waits behind more unread input than the receive buffer holds | `ss -tn` shows a large `Recv-Q` on our machine | read, or set [`read_ahead`](crate::MonitorConfig::read_ahead) |
 /// | Half-closes are [allowed](crate::HalfClose::Allow) | [`status`](crate::Monitor::status) is `PeerFinished` | [`HalfClose::AllowFor`](crate::HalfClose::AllowFor) |
-/// | Every worker thread of the runtime computes or blocks | [`probe`](crate::Monitor::probe) returns `Closed` | [`spawn_blocking`](tokio::task::spawn_blocking) |
+/// | Every worker thread of the runtime computes or blocks, or nobody drives a current-thread runtime | [`probe`](crate::Monitor::probe) returns `Closed` | [`spawn_blocking`](tokio::task::spawn_blocking); `block_on` for a current-thread runtime |
 /// | The stream is [unwatched](crate::MonitoredStream::unwatched), and nobody reads or writes it | its next read or write returns the end | [`new`](crate::MonitoredStream::new), or [`with_signal`](crate::MonitoredStream::with_signal) |
 ///
 /// The first case, with both ends in one process:

@@ -30,7 +30,7 @@ impl<S> MonitoredStream<S> {
     /// * [`NotConnected`](io::ErrorKind::NotConnected): this is not called in a runtime, or the runtime is shutting
     ///   down;
     /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without I/O, or without the timer that a
-    ///   stall policy or a FIN delay needs (the panic hook also prints tokio's panic message);
+    ///   stall policy, [`HalfClose::AllowFor`](crate::HalfClose::AllowFor) or a FIN delay needs (the panic hook also prints tokio's panic message);
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput): the descriptor is a file, a device, a terminal, a listener or a
     ///   datagram socket, which have no peer that could leave;
     /// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): another `MonitoredStream` of this runtime watches the same
@@ -210,8 +210,8 @@ impl<S> MonitoredStream<S> {
     ///
     /// # Panics
     ///
-    /// If the configuration has a [stall policy](MonitorConfig::stall) and this is not called within a runtime that has a
-    /// timer.
+    /// If the configuration has a [stall policy](MonitorConfig::stall) or
+    /// [`HalfClose::AllowFor`](crate::HalfClose::AllowFor), and this is not called within a runtime that has a timer.
     ///
     /// ```
     /// use hangup::{HalfClose, MonitorConfig, MonitoredStream, Status};

@@ -58,6 +58,8 @@ pub use connections::Connections;
 pub use layer::Transport;
 pub use listener::MonitoredListener;
 pub use monitored_stream::MonitoredStream;
+#[cfg(any(unix, windows))]
+pub(crate) use poll::PollRefused;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 pub(crate) use poll::SocketWrite;
 pub use socket::DirectIo;

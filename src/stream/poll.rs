@@ -14,6 +14,8 @@
 use super::monitored_stream::MonitoredStream;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 use super::socket::DirectIo;
+#[cfg(any(unix, windows))]
+use crate::errors::CloseReason;
 use crate::policy::Step;
 use crate::state::{DetectedBy, Event};
 use std::io::{self, IoSlice};
@@ -23,9 +25,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 use {std::io::ErrorKind, std::task::ready};
 
+/// A stream, or a write half, that can tell that it takes no more, while there is nothing to write yet.
+#[cfg(any(unix, windows))]
+pub(crate) trait PollRefused: AsyncWrite + Unpin {
+    /// Ready with the reason when writes are refused. Until then it is not a pending write, which a stall policy would
+    /// judge.
+    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason>;
+}
+
+#[cfg(any(unix, windows))]
+impl<S: AsyncWrite + Unpin> PollRefused for MonitoredStream<S> {
+    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.link.waits_to_write(cx)
+    }
+}
+
 /// A stream, or a write half, on whose socket the kernel may be asked to write.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
-pub(crate) trait SocketWrite: AsyncWrite + Unpin {
+pub(crate) trait SocketWrite: PollRefused {
     type Socket: DirectIo;
 
     /// Polls a write. `send` is called when the socket has room.

@@ -29,6 +29,8 @@ mod pass_on;
 mod send_file;
 mod spare_buffer;
 mod stand_still;
+#[cfg(any(unix, windows))]
+mod while_open;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 mod zero_copy;
 

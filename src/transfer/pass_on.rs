@@ -132,12 +132,10 @@ async fn finish_and_read<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 while input.next().await {}
-                match input.end {
-                    Some(ended) => ended,
-                    None => match monitor.closed().await {
-                        CloseReason::Finished => Ok(()),
-                        reason => Err(reason.into()),
-                    },
+                match monitor.closed().await {
+                    // A TLS client may answer with a FIN alone (RFC 8446, section 6.1).
+                    CloseReason::Finished | CloseReason::Truncated => Ok(()),
+                    reason => Err(reason.into()),
                 }
             }
             Err(error) => Err(error),
@@ -155,8 +153,7 @@ struct Input<'a, S> {
     stream: &'a mut MonitoredStream<S>,
     buffer: Vec<u8>,
     discarded: u64,
-    /// How it ended.
-    end: Option<io::Result<()>>,
+    is_over: bool,
 }
 
 impl<'a, S: AsyncRead + Unpin> Input<'a, S> {
@@ -165,7 +162,7 @@ impl<'a, S: AsyncRead + Unpin> Input<'a, S> {
             stream,
             buffer: vec![0; BUFFER],
             discarded: 0,
-            end: None,
+            is_over: false,
         }
     }
 
@@ -182,17 +179,14 @@ impl<'a, S: AsyncRead + Unpin> Input<'a, S> {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.end.is_some() || self.discarded >= DISCARDED {
+        if self.is_over || self.discarded >= DISCARDED {
             return Poll::Ready(false);
         }
         let mut room = ReadBuf::new(&mut self.buffer);
         let read = ready!(Pin::new(&mut *self.stream).poll_read(cx, &mut room));
         let bytes = room.filled().len() as u64;
         self.discarded += bytes;
-        match read {
-            Ok(()) if bytes > 0 => return Poll::Ready(true),
-            end => self.end = Some(end),
-        }
-        Poll::Ready(false)
+        self.is_over = read.is_err() || bytes == 0;
+        Poll::Ready(!self.is_over)
     }
 }

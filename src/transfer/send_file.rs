@@ -1,8 +1,11 @@
 //! Sends a file without copying it through the program.
 
 use super::file_part::{AsFile, FilePart};
+use super::while_open::while_open;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 use super::zero_copy::send_by_kernel;
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback))))]
+use crate::stream::PollRefused as SocketWrite;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 use crate::stream::SocketWrite;
 use crate::stream::{DirectIo, MonitoredStream, OwnedWriteHalf, WriteHalf};
@@ -10,8 +13,6 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::ops::RangeBounds;
 use std::pin::Pin;
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback))))]
-use tokio::io::AsyncWrite as SocketWrite;
 
 impl<S: DirectIo> MonitoredStream<S> {
     /// Sends a range of a file, and returns the number of bytes. It stops as soon as the stream closes.
@@ -31,6 +32,9 @@ impl<S: DirectIo> MonitoredStream<S> {
     /// | a FIFO, a pipe, a socket | refused: they have no offsets. Use `tokio::io::copy` |
     ///
     /// # It does not wait for the disk
+    ///
+    /// If the stream closes while a blocking thread reads, this ends at once. The read goes on on its thread, which a disk or a
+    /// network file system that does not answer keeps.
     ///
     /// A worker thread of the runtime sends only what is in the page cache. To find out, it probes one byte in each
     /// 128 KiB (`RWF_NOWAIT`, preadv2(2)). If the system has evicted single pages between two probes, the worker thread
@@ -177,12 +181,12 @@ impl<S: DirectIo> WriteHalf<'_, S> {
     }
 }
 
-async fn send_part<S: SocketWrite + Unpin>(stream: &mut S, mut part: FilePart) -> io::Result<u64> {
+async fn send_part<S: SocketWrite>(stream: &mut S, mut part: FilePart) -> io::Result<u64> {
     let start = part.at;
     #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
     send_by_kernel(stream, &mut part).await?;
     while part.has_more() {
-        let buffer = part.read().await?;
+        let buffer = while_open(stream, part.read()).await?;
         if buffer.is_empty() {
             part.ended()?;
             break;

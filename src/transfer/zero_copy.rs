@@ -2,6 +2,7 @@
 
 use super::file_part::{CHUNK, FilePart};
 use super::page_cache;
+use super::while_open::while_open;
 use crate::stream::SocketWrite;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -18,7 +19,7 @@ pub(super) async fn send_by_kernel<S: SocketWrite>(
     let mut cached = part.at;
     while part.at < end {
         if cached <= part.at {
-            cached = part.cache(end).await?;
+            cached = while_open(stream, part.cache(end)).await?;
         }
         let length = usize::try_from(cached.min(end) - part.at).unwrap_or(CHUNK);
         let Some(sent) = send_cached(stream, part, length.min(CHUNK)).await? else {

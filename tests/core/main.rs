@@ -53,6 +53,7 @@ mod scripted;
 mod send_file;
 mod settled;
 mod signal;
+mod slow_file;
 mod split;
 mod split_turns;
 mod stall;

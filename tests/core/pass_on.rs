@@ -2,12 +2,15 @@
 
 #![cfg(all(target_os = "linux", not(hangup_fallback)))]
 
+use crate::support::tls::Setup;
 use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, soon};
 use hangup::{CloseReason, CopyOutcome, MonitoredStream, copy_bidirectional};
 use std::io::{Read, Write};
 use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 const BODY: usize = 8 << 20;
 const ANSWER: &[u8] = b"413 too large";
@@ -50,7 +53,7 @@ async fn the_answer_reaches_a_client_that_is_still_sending() {
 /// The outcome of a copy whose second peer has left, and the stream whose peer sends.
 async fn left() -> (
     CopyOutcome,
-    [MonitoredStream<tokio::net::TcpStream>; 2],
+    [MonitoredStream<TcpStream>; 2],
     std::net::TcpStream,
 ) {
     let ((a, client), (b, server)) = (Tcp4::pair(), Tcp4::pair());
@@ -111,5 +114,42 @@ async fn the_end_of_a_peer_that_acknowledges_nothing() {
         assert_eq!(passed.is_ok(), ends, "{passed:?}");
         assert_eq!(a.monitor().transfer().read, 1000);
         drop(client.await.unwrap());
+    }
+}
+
+/// The same above TLS, where a client may answer with a FIN alone.
+#[tokio::test]
+async fn the_end_of_a_client_of_tls() {
+    for orderly in [true, false] {
+        let ((ours, client), (theirs, mut server)) = (Tcp4::pair(), Tcp4::pair());
+        let (connector, acceptor) = Setup::default().make();
+        client.set_nonblocking(true).unwrap();
+        let client = TcpStream::from_std(client).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = MonitoredStream::new(ours).unwrap();
+        let (a, client) = tokio::join!(
+            stream.layer(|transport| acceptor.accept(transport)),
+            connector.connect(name, client)
+        );
+        let (mut a, mut client) = (a.unwrap(), client.unwrap());
+        let mut b = MonitoredStream::new(theirs).unwrap();
+        let client = tokio::spawn(async move {
+            client.write_all(&vec![7; 1 << 20]).await.unwrap();
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            match orderly {
+                true => client.shutdown().await.unwrap(),
+                false => client.get_mut().0.shutdown().await.unwrap(),
+            }
+            answer
+        });
+        server.write_all(ANSWER).unwrap();
+        server.finish();
+        let copied = soon("the copy", copy_bidirectional(&mut a, &mut b)).await;
+        assert_eq!(copied.b.reason, Some(CloseReason::PeerClosed));
+        let passed = copied.pass_on(&mut a, &mut b, DEADLINE);
+        soon("the end", passed).await.unwrap();
+        drop((a, b));
+        assert_eq!(soon("the client", client).await.unwrap(), ANSWER);
     }
 }

@@ -8,7 +8,7 @@
 //! prints what became of each attack. `docs/security.md` has the bounds.
 
 use crate::frames::{
-    DATA, HEADERS, PREFACE, RST_STREAM, SETTINGS, frame, head, settings, window_update,
+    DATA, END_STREAM, HEADERS, PREFACE, RST_STREAM, SETTINGS, frame, head, settings, window_update,
 };
 use crate::grpc::Messages;
 use crate::support::raw_messages::Raw;
@@ -18,6 +18,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use hangup::serve::LimitReason;
 use hangup::tonic::Incoming;
 use hangup::{MonitoredListener, StallPolicy};
 use std::net::SocketAddr;
@@ -281,4 +282,47 @@ async fn on_tonic() {
     let server = tokio::spawn(server);
     attack_all(address, "tonic", |attack| attack.ended_by_tonic).await;
     server.abort();
+}
+
+/// Makes 90 calls whose windows stay closed, and reads nothing else. Returns whether the server has ended the connection
+/// within `patience`.
+async fn never_reads(address: SocketAddr, patience: Duration) -> bool {
+    let call = |stream| {
+        let message = frame(DATA, END_STREAM, stream, b"\0\0\0\0\x01x");
+        [head("POST", "/test.Messages/Send", stream), message].concat()
+    };
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let calls: Vec<u8> = streams(0).take(90).flat_map(call).collect();
+    let begin = [PREFACE, &settings(&[(4, 0)]), &calls].concat();
+    stream.write_all(&begin).await.unwrap();
+    let mut buffer = vec![0; 64 << 10];
+    let ended = async { while !matches!(stream.read(&mut buffer).await, Ok(0) | Err(_)) {} };
+    tokio::time::timeout(patience, ended).await.is_ok()
+}
+
+/// Streams whose windows never open cost the client nothing. tonic's own server keeps them as long as the client stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_are_never_read() {
+    let mut server = Running::start(router(), |server| {
+        let policy = StallPolicy::new(64 << 10, SHORT);
+        server.h2c(true).stall_policy(policy)
+    })
+    .await;
+    assert!(never_reads(server.address, Duration::from_secs(60)).await);
+    for _ in 0..90 {
+        assert_eq!(server.limit().await, LimitReason::StreamStalled);
+    }
+
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tonic = tonic::transport::Server::builder()
+        .add_service(Messages)
+        .serve_with_incoming(Incoming::new(listener));
+    let tonic = tokio::spawn(tonic);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let honest = honest(address, stop.clone());
+    assert!(!never_reads(address, 4 * SHORT).await);
+    stop.cancel();
+    assert!(honest.await.unwrap() < PATIENCE);
+    tonic.abort();
 }

@@ -138,12 +138,14 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// Whether a message of `size` bytes is accepted without further questions: the outbox is open, nobody waits, and the
-    /// message fits.
+    /// Whether a message of `size` bytes is accepted without further questions: the outbox is open, nobody waits, there is no
+    /// backlog, and the message fits.
+    #[inline]
     pub(crate) fn is_free(&self, size: usize) -> bool {
         matches!(self.phase, Phase::Open)
             && !self.waiters.is_contended()
-            && self.fit(size) == Fit::Now
+            && self.backlog.is_empty()
+            && self.buffer.fit(size) == Fit::Now
     }
 
     /// Whether a message of `size` bytes fits into memory, as far as memory accepts messages from senders.

@@ -12,8 +12,9 @@ use http::header::LOCATION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -201,16 +202,36 @@ impl ServeFolder {
     }
 
     /// Refuses what is no GET or HEAD (405), and a path that is not a path below the folder (404).
-    async fn answer(self, mut asked: Asked) -> FolderResponse {
+    async fn answer(self, asked: Asked) -> FolderResponse {
+        match self.answer_now(asked) {
+            Break(answer) => answer.into(),
+            Continue((asked, target)) => self.find(asked, &target).await,
+        }
+    }
+
+    /// The answer, if it takes no wait for the disk. Most requests are answered here: the future of all other cases has some
+    /// kilobytes.
+    fn answer_now(&self, mut asked: Asked) -> ControlFlow<Response<FileBody>, (Asked, Target)> {
         if !asked.is_allowed() {
-            return response::not_allowed().into();
+            return Break(response::not_allowed());
         }
         if !asked.may_open() {
-            return response::busy().into();
+            return Break(response::busy());
         }
-        match Target::new(asked.path()) {
-            Some(target) => self.find(asked, &target).await,
-            None => response::message(StatusCode::NOT_FOUND).into(),
+        let Some(target) = Target::new(asked.path()) else {
+            return Break(response::message(StatusCode::NOT_FOUND));
+        };
+        if target.is_directory
+            || self.precompressed && !coding::accepted(asked.headers()).is_empty()
+        {
+            return Continue((asked, target));
+        }
+        match Opened::below_now(&self.folder, &target.path) {
+            Some(Ok(opened)) if opened.metadata.is_file() => {
+                Break(asked.respond(opened, &target.path, None, self.precompressed))
+            }
+            Some(Err(error)) => Break(response::failed(&error)),
+            _ => Continue((asked, target)),
         }
     }
 
@@ -314,9 +335,13 @@ impl<B> Service<Request<B>> for ServeFolder {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let found = self.clone().answer(Asked::from(request.into_parts().0));
+        let (asked, target) = match self.answer_now(Asked::from(request.into_parts().0)) {
+            Break(response) => return Box::pin(ready(Ok(response))),
+            Continue(rest) => rest,
+        };
+        let folder = self.clone();
         Box::pin(async move {
-            Ok(match found.await {
+            Ok(match folder.find(asked, &target).await {
                 FolderResponse::Response(response) => response,
                 FolderResponse::Directory(_) => response::message(StatusCode::NOT_FOUND),
             })

@@ -34,6 +34,11 @@ impl Opened {
         tokio::task::spawn_blocking(move || Self::new(open(&path)?)).await?
     }
 
+    /// As [`below`](Self::below), or `None` if it may take a wait for the disk.
+    pub(super) fn below_now(folder: &Dir, path: &Path) -> Option<io::Result<Self>> {
+        open_cached(Some(folder), path).map(|opened| Self::new(opened?))
+    }
+
     /// Opens `path` below `folder`. A symbolic link that leads out of the folder is an error.
     pub(super) async fn below(folder: &Arc<Dir>, path: &Path) -> io::Result<Self> {
         if let Some(opened) = open_cached(Some(folder), path) {

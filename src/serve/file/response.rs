@@ -109,12 +109,9 @@ impl Asked {
             (None, Wanted::Whole) => empty(StatusCode::OK),
         };
         let headers = response.headers_mut();
-        headers.insert(ETAG, version.etag());
-        set(
-            headers,
-            LAST_MODIFIED,
-            version.last_modified(SystemTime::now()),
-        );
+        let (tag, modified) = version.into_fields(SystemTime::now());
+        headers.insert(ETAG, tag);
+        set(headers, LAST_MODIFIED, modified);
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if varies {
             headers.insert(VARY, HeaderValue::from_static("accept-encoding"));

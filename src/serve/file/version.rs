@@ -1,7 +1,9 @@
 //! The version of a file: its entity tag and its modification date.
 
 use http::HeaderValue;
+use httpdate::HttpDate;
 use std::fs::Metadata;
+use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A version of a file.
@@ -58,22 +60,25 @@ impl Version {
         self.modified
     }
 
-    /// The entity tag as the value of a field.
-    pub(super) fn etag(&self) -> HeaderValue {
-        self.tag.clone()
-    }
-
-    /// The date as the value of a field of a response that is made `now`. It is not in the future, whatever the file says (RFC
-    /// 9110, section 8.8.2.1).
-    pub(super) fn last_modified(&self, now: SystemTime) -> Option<HeaderValue> {
-        let modified = self.modified?.min(now);
-        HeaderValue::from_str(&httpdate::fmt_http_date(modified)).ok()
+    /// The entity tag and the date, as the values of fields of a response that is made `now`. The date is not in the future,
+    /// whatever the file says (RFC 9110, section 8.8.2.1).
+    pub(super) fn into_fields(self, now: SystemTime) -> (HeaderValue, Option<HeaderValue>) {
+        let modified = self.modified.map(|modified| modified.min(now));
+        (self.tag, modified.and_then(date))
     }
 
     #[cfg(test)]
     pub(super) fn example() -> Self {
         Self::new(Duration::from_millis(784_111_777_500), 20)
     }
+}
+
+/// A date in the one format that HTTP sends (RFC 9110, section 5.6.7), which has 29 characters.
+fn date(time: SystemTime) -> Option<HeaderValue> {
+    let mut date = [0; 29];
+    let mut rest = &mut date[..];
+    write!(rest, "{}", HttpDate::from(time)).ok()?;
+    HeaderValue::from_bytes(&date).ok()
 }
 
 /// The most digits of a tag's number.
@@ -116,7 +121,7 @@ mod tests {
     fn a_change_of_time_or_length_is_another_version() {
         let version = Version::example();
         assert_eq!(
-            version.last_modified(SystemTime::now()).unwrap(),
+            version.clone().into_fields(SystemTime::now()).1.unwrap(),
             "Sun, 06 Nov 1994 08:49:37 GMT"
         );
         let later = SECOND + Duration::from_nanos(1);
@@ -146,7 +151,7 @@ mod tests {
             Version::new(Duration::MAX, 1),
         ] {
             assert!(version.tag().len() > 2);
-            assert_eq!(version.last_modified(SystemTime::now()), None);
+            assert_eq!(version.into_fields(SystemTime::now()).1, None);
         }
     }
 
@@ -154,7 +159,7 @@ mod tests {
     #[test]
     fn the_future() {
         let version = Version::new(2 * SECOND, 1);
-        let at = |now| version.last_modified(UNIX_EPOCH + now).unwrap();
+        let at = |now| version.clone().into_fields(UNIX_EPOCH + now).1.unwrap();
         assert_eq!(at(SECOND), "Thu, 01 Jan 1970 00:00:01 GMT");
         assert_eq!(at(3 * SECOND), "Thu, 01 Jan 1970 00:00:02 GMT");
         assert_eq!(version.modified(), Some(UNIX_EPOCH + 2 * SECOND));

@@ -1,8 +1,12 @@
 //! The half that writes, for a task of its own.
 
 use super::cell::{Side, SplitCell};
+#[cfg(any(unix, windows))]
+use crate::errors::CloseReason;
 use crate::monitor::Monitor;
 use crate::stream::monitored_stream::MonitoredStream;
+#[cfg(any(unix, windows))]
+use crate::stream::poll::PollRefused;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 use crate::stream::poll::SocketWrite;
 use crate::stream::socket::DirectIo;
@@ -248,6 +252,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for OwnedWriteHalf<S> {
             self.shuts_down_on_drop = false;
         }
         polled
+    }
+}
+
+#[cfg(any(unix, windows))]
+impl<S: AsyncWrite + Unpin> PollRefused for OwnedWriteHalf<S> {
+    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let poll = |stream: &mut MonitoredStream<S>, cx: &mut Context<'_>| stream.poll_refused(cx);
+        self.cell.poll(Side::Write, cx, poll)
     }
 }
 

@@ -1,8 +1,12 @@
 //! The half that writes, borrowed.
 
 use super::cell::{Side, SplitCell};
+#[cfg(any(unix, windows))]
+use crate::errors::CloseReason;
 use crate::monitor::Monitor;
 use crate::stream::monitored_stream::MonitoredStream;
+#[cfg(any(unix, windows))]
+use crate::stream::poll::PollRefused;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(hangup_fallback)))]
 use crate::stream::poll::SocketWrite;
 use crate::stream::socket::DirectIo;
@@ -197,6 +201,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteHalf<'_, S> {
             .poll(Side::Write, cx, |stream: &mut MonitoredStream<S>, cx| {
                 Pin::new(stream).poll_shutdown(cx)
             })
+    }
+}
+
+#[cfg(any(unix, windows))]
+impl<S: AsyncWrite + Unpin> PollRefused for WriteHalf<'_, S> {
+    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let poll = |stream: &mut MonitoredStream<S>, cx: &mut Context<'_>| stream.poll_refused(cx);
+        self.cell.poll(Side::Write, cx, poll)
     }
 }
 

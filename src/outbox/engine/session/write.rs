@@ -69,6 +69,9 @@ impl<T: Message> Session<'_, T> {
             self.output = BytesMut::new();
         }
         self.output.clear();
+        // Back to the front of the allocation, while there is nothing to copy: the next batch may not fit behind the last one.
+        let front = self.output.capacity().saturating_add(1);
+        let _ = self.output.try_reclaim(front);
         self.length = 0;
         let now = Instant::now();
         let mut room = self.batch;

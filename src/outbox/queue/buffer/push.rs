@@ -18,38 +18,52 @@ impl<T> Buffer<T> {
     }
 
     /// Holds a message under the next number, and returns the number. The caller has checked `fit`.
+    #[inline]
     pub(crate) fn push(&mut self, message: T, terms: Terms) -> u64 {
         let number = self.tail;
         self.push_at(number, message, terms);
         number
     }
 
-    /// Holds a message under a given number, which must be at least `next_number`.
+    /// Holds a message under a given number, which must be at least `next_number`. It is inlined so that the message is
+    /// moved once.
+    #[inline]
     pub(crate) fn push_at(&mut self, number: u64, message: T, terms: Terms) {
         debug_assert!(number >= self.tail);
-        if self.len == 0 {
-            self.ids = Ids::Growing(terms.id);
+        match &mut self.ids {
+            Ids::Growing(last) if *last <= terms.id && self.len > 0 => *last = terms.id,
+            _ => self.index(number, terms.id),
         }
-        self.index(number, terms.id);
-        self.earliest = self.earliest.min(terms.expires.unwrap_or(u64::MAX));
-        let place = match self.blocks.back_mut() {
-            Some(block) if block.live == 0 => {
-                block.renew(number);
-                self.blocks.len() - 1
+        if let Some(expires) = terms.expires {
+            self.earliest = self.earliest.min(expires);
+        }
+        self.tail = number + 1;
+        self.count(number, &terms);
+        match self.blocks.back_mut() {
+            Some(block) if block.live > 0 && block.takes(number) => {
+                block.push(number, message, &terms);
             }
-            Some(block) if block.takes(number) => self.blocks.len() - 1,
+            _ => self.next_block(number).push(number, message, &terms),
+        }
+    }
+
+    /// The block for a number that is above all others, and does not go into the last block: that one is empty or full, or
+    /// there is none.
+    #[cold]
+    fn next_block(&mut self, number: u64) -> &mut Block<T> {
+        match self.blocks.back_mut() {
+            Some(block) if block.live == 0 => block.renew(number),
             last => {
                 let after_gap = last.is_some_and(|block| !block.is_full());
                 self.blocks.push_back(Block::new(number, after_gap));
-                self.blocks.len() - 1
             }
-        };
-        self.blocks[place].push(number, message, &terms);
-        self.tail = number + 1;
-        self.count(number, &terms);
+        }
+        let last = self.blocks.len() - 1;
+        &mut self.blocks[last]
     }
 
     /// Counts a message that is held from now on.
+    #[inline]
     fn count(&mut self, number: u64, terms: &Terms) {
         self.len += 1;
         self.bytes += terms.size as usize;
@@ -118,6 +132,9 @@ impl<T> Buffer<T> {
 
     /// Indexes the id of a message at the end.
     fn index(&mut self, number: u64, id: u64) {
+        if self.len == 0 {
+            self.ids = Ids::Growing(id);
+        }
         match &mut self.ids {
             Ids::Growing(last) if *last <= id => *last = id,
             Ids::Growing(_) => self.index_held(number, id),

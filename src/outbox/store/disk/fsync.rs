@@ -24,7 +24,7 @@ pub enum Fsync {
     /// share one `fsync`.
     #[default]
     Each,
-    /// Never, but for one `fsync` in `open`: the operating system chooses when to write. An accepted message survives the end of the process, but not a
-    /// power cut.
+    /// Never, but for one `fsync` in `open`: the operating system chooses when to write. An accepted message survives the end
+    /// of the process, but not a power cut.
     Never,
 }
