@@ -1,5 +1,8 @@
 //! The outbox beside a bare `FramedWrite`.
 
+#[path = "../../../outbox/clock.rs"]
+#[expect(dead_code, reason = "the processor's time is the benchmark's to show")]
+mod clock;
 #[path = "../../../outbox/compare.rs"]
 #[expect(dead_code, reason = "the least rate is the benchmark's to judge")]
 mod compare;
@@ -30,7 +33,7 @@ pub(crate) fn measure() -> Result<Measured> {
                 "multi-thread" => Builder::new_multi_thread().enable_all().build()?,
                 _ => Builder::new_current_thread().enable_all().build()?,
             };
-            let turns = compare(&runtime, case, TIME)?;
+            let turns = compare(&runtime, case, TIME, clock::elapsed)?;
             let ratio = Spread::of(turns.ratios);
             measured.spread(&format!("{}.{name}", case.size), ratio, 2);
             drawn.push((format!("{} B, {name}", case.size), ratio));
