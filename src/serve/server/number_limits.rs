@@ -10,9 +10,9 @@ impl<L, S> Server<L, S> {
     /// At the limit the oldest connection without a request is closed to make room for a new one. If all have requests,
     /// the new one is closed.
     ///
-    /// What is left of the descriptors, and at least half of them, is for the files of [`ServeFolder`](super::ServeFolder) and
-    /// [`file`](super::file()): a connection of HTTP/2 may have many open. An address may have half of that, unless it may
-    /// have all connections. One more is answered with 503 ([`OpenFiles`](super::LimitReason::OpenFiles)).
+    /// What is left of the descriptors, and at least half of them, is for the files of [`ServeFolder`](crate::serve::ServeFolder) and
+    /// [`file`](crate::serve::file()): a connection of HTTP/2 may have many open. An address may have half of that, unless it may
+    /// have all connections. One more is answered with 503 ([`OpenFiles`](crate::serve::LimitReason::OpenFiles)).
     ///
     /// An idle connection costs some ten kilobytes; one that is sending costs up to the
     /// [buffer](Self::buffer_size) and the kernel's send buffer more. A higher number needs a higher limit of descriptors:
