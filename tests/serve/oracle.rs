@@ -193,14 +193,16 @@ impl Folder {
     /// The file that a request's path names.
     fn find(&self, path: &str, index: bool) -> Option<String> {
         let mut names = Vec::new();
+        let mut is_directory = false;
         for segment in path.split('/').skip(1) {
-            match decode(segment)? {
-                name if name.is_empty() || name == "." => {}
+            let name = decode(segment)?;
+            is_directory = name.is_empty() || name == ".";
+            match name {
+                _ if is_directory => {}
                 name if name == ".." || name.contains(['/', '\0']) => return None,
                 name => names.push(name),
             }
         }
-        let is_directory = path.ends_with('/') || path.ends_with("/.");
         let name = names.join("/");
         match is_directory {
             false => self.files.contains_key(&name).then_some(name),
