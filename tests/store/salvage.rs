@@ -267,3 +267,26 @@ fn a_planted_frame_of_the_format_before_is_not_taken_for_a_message() {
         }
     }
 }
+
+/// The database begins with the same bytes as a file of the format before.
+#[test]
+fn a_page_of_the_database_over_the_first_page_is_damage() {
+    let directory = Directory::new("first-page");
+    let path = directory.file();
+    let mut store = DiskStore::open(&path, Fsync::Never).unwrap();
+    store.append(&[(0, Bytes::from("door opened"))]).unwrap();
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.copy_within(4096..8192, 0);
+    fs::write(&path, &bytes).unwrap();
+
+    let error = DiskStore::open(&path, Fsync::Never).unwrap_err();
+    let problem = error.problem();
+    assert!(
+        matches!(problem, StoreProblem::Damaged { whole: 1, .. }),
+        "{problem:?}"
+    );
+    let (mut store, salvage) = DiskStore::salvage(&path, Fsync::Never).unwrap();
+    assert!(matches!(salvage, Salvage::Salvaged { messages: 1, .. }));
+    assert_eq!(store.recover().unwrap(), [(0, Bytes::from("door opened"))]);
+}

@@ -11,7 +11,7 @@
 use super::error::{Outcome, StoreProblem};
 use super::frame::{Format, Found, Head, Kind, LIMIT, PREVIOUS_PREFIX};
 use super::region::{Layout, Region};
-use super::store_file::StoreFile;
+use super::store_file::{HEADER_SIZE, StoreFile};
 use bytes::Bytes;
 use crc32fast::Hasher;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
@@ -49,13 +49,18 @@ pub(super) const FORMAT: Format = Format {
     },
 };
 
-/// Whether the file begins like one of format 1.
+/// Whether the file begins like one of format 1. A later format has the first page of the database behind its own: if that
+/// begins like a database too, the one before it was written to the wrong place.
 pub(super) fn begins_like_one(file: &StoreFile) -> Outcome<bool> {
+    Ok(has_database_at(file, 0)? && !has_database_at(file, HEADER_SIZE)?)
+}
+
+fn has_database_at(file: &StoreFile, at: u64) -> Outcome<bool> {
     let mut start = [0; REDB.len()];
-    if file.size()? < start.len() as u64 {
+    if file.size()? < at + start.len() as u64 {
         return Ok(false);
     }
-    file.read_at(0, &mut start)?;
+    file.read_at(at, &mut start)?;
     Ok(start == REDB)
 }
 
