@@ -5,7 +5,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -269,9 +269,38 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
+/// Begins a call again that a stop of the process has interrupted: a call with a timeout then fails with EINTR (signal(7)).
+struct Restarted(TcpStream);
+
+impl Read for Restarted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Write for Restarted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// What is said to the browser, and what it says.
 struct Wire {
-    socket: WebSocket<TcpStream>,
+    socket: WebSocket<Restarted>,
     calls: u64,
     /// Events that nobody has waited for.
     events: VecDeque<Value>,
@@ -283,7 +312,7 @@ impl Wire {
         let stream = TcpStream::connect(host.split('/').next().unwrap()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        let (socket, _) = tungstenite::client(address, stream).unwrap();
+        let (socket, _) = tungstenite::client(address, Restarted(stream)).unwrap();
         Self {
             socket,
             calls: 0,
