@@ -160,12 +160,11 @@ impl StoreFile {
         }
         // It counts as failed until it has succeeded.
         let after_failure = mem::replace(&mut changes.failed, true);
-        let again = if after_failure {
-            &changes.unsynced[..]
-        } else {
-            &[]
+        let again = match after_failure {
+            true => self.write_again(changes.unsynced.iter().copied()),
+            false => Ok(()),
         };
-        self.write_again(again)
+        again
             .and_then(|()| self.backend.sync())
             .inspect_err(|_| self.note_failure())?;
         changes.failed = false;
@@ -189,14 +188,8 @@ impl StoreFile {
 
     /// Writes the whole file again, as it reads, and waits for the disk: see "A barrier that failed".
     pub(super) fn rewrite(&self) -> io::Result<()> {
-        let size = self.backend.size()?;
-        let mut buffer = vec![0; REWRITE];
-        for at in (0..size).step_by(REWRITE) {
-            let left = usize::try_from(size - at).unwrap_or(REWRITE);
-            buffer.truncate(left);
-            self.backend.read_at(at, &mut buffer)?;
-            self.backend.write_at(at, &buffer)?;
-        }
+        let parts = (0..self.backend.size()?).step_by(REWRITE);
+        self.write_again(parts.map(|at| (at, REWRITE)))?;
         self.backend.sync()?;
         self.erase_note(&mut self.changes());
         Ok(())
@@ -211,10 +204,11 @@ impl StoreFile {
         }
     }
 
-    fn write_again(&self, places: &[(u64, usize)]) -> io::Result<()> {
+    /// Writes these places as they read, as far as they are in the file.
+    fn write_again(&self, places: impl Iterator<Item = (u64, usize)>) -> io::Result<()> {
         let size = self.backend.size()?;
         let mut buffer = Vec::new();
-        for &(offset, length) in places {
+        for (offset, length) in places {
             let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(length);
             buffer.resize(length.min(left), 0);
             self.backend.read_at(offset, &mut buffer)?;
