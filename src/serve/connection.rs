@@ -5,7 +5,7 @@ use super::control_frames::EarnedFrames;
 use super::file::Slot;
 use super::limits::Limits;
 use super::report::Report;
-use super::usage::Usage;
+use super::usage::{Counter, Usage};
 use super::{LimitReason, prefix::Prefix};
 use crate::http::Progress;
 use crate::monitor::Monitor;
@@ -211,7 +211,7 @@ pub(super) struct ConnectionState {
     pub(super) earned_frames: EarnedFrames,
     /// Where a response's body leaves a file for the I/O to send.
     pub(super) slot: Slot,
-    /// What the connections of this address have in use.
+    /// What the connections of this address have in use. A Unix socket has none.
     address_usage: OnceLock<Arc<Usage>>,
     command: AtomicU8,
     commanded: Notify,
@@ -249,9 +249,26 @@ impl ConnectionState {
         let _ = self.address_usage.set(usage);
     }
 
-    /// `None` for a Unix socket.
-    pub(super) fn address_usage(&self) -> Option<&Usage> {
-        self.address_usage.get().map(|usage| &**usage)
+    /// Counts one more in use by the server, and by the address if there is one. Returns for each whether that is within its
+    /// maximum.
+    pub(super) fn add_use(
+        &self,
+        counter: fn(&Usage) -> &Counter,
+        (in_all, of_address): (usize, usize),
+    ) -> (bool, bool) {
+        let address = self.address_usage.get();
+        (
+            counter(&self.server.usage).add(in_all),
+            address.is_none_or(|usage| counter(usage).add(of_address)),
+        )
+    }
+
+    /// Takes back what [`add_use`](Self::add_use) has counted, whatever that has returned.
+    pub(super) fn subtract_use(&self, counter: fn(&Usage) -> &Counter) {
+        counter(&self.server.usage).subtract();
+        if let Some(usage) = self.address_usage.get() {
+            counter(usage).subtract();
+        }
     }
 
     /// Gives the connection's task a command. A command never replaces a later one.
@@ -300,11 +317,8 @@ impl RequestGuard {
     pub(super) fn new(connection: Arc<ConnectionState>) -> (Self, Option<LimitReason>) {
         connection.activity.request_began();
         let limits = &connection.server.limits;
-        let in_all = connection.server.usage.requests.add(limits.max_requests);
-        let usage = connection.address_usage();
-        let max = limits.max_requests_per_address;
-        let of_address = usage.is_none_or(|usage| usage.requests.add(max));
-        let exceeded = match (in_all, of_address) {
+        let maxima = (limits.max_requests, limits.max_requests_per_address);
+        let exceeded = match connection.add_use(|usage| &usage.requests, maxima) {
             (_, false) => Some(LimitReason::RequestsPerAddress),
             (false, true) => Some(LimitReason::Requests),
             (true, true) => None,
@@ -319,10 +333,7 @@ impl RequestGuard {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.connection.server.usage.requests.subtract();
-        if let Some(usage) = self.connection.address_usage() {
-            usage.requests.subtract();
-        }
+        self.connection.subtract_use(|usage| &usage.requests);
         self.connection.activity.request_ended();
     }
 }

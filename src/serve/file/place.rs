@@ -17,13 +17,12 @@ impl Place {
     /// `None`: too many files are open. That is reported.
     pub(super) fn take(connection: &Arc<ConnectionState>) -> Option<Self> {
         let limits = &connection.server.limits;
-        let in_all = connection.server.usage.files.add(limits.max_files());
-        let usage = connection.address_usage();
-        let of_address = usage.is_none_or(|it| it.files.add(limits.max_files_per_address()));
+        let maxima = (limits.max_files(), limits.max_files_per_address());
+        let within = connection.add_use(|usage| &usage.files, maxima);
         let place = Self {
             connection: connection.clone(),
         };
-        if in_all && of_address {
+        if within == (true, true) {
             return Some(place);
         }
         connection.limit(LimitReason::OpenFiles);
@@ -37,10 +36,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connection.server.usage.files.subtract();
-        if let Some(usage) = self.connection.address_usage() {
-            usage.files.subtract();
-        }
+        self.connection.subtract_use(|usage| &usage.files);
     }
 }
 
