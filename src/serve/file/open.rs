@@ -41,8 +41,8 @@ impl Opened {
 
     /// Opens `path` below `folder`. A symbolic link that leads out of the folder is an error.
     pub(super) async fn below(folder: &Arc<Dir>, path: &Path) -> io::Result<Self> {
-        if let Some(opened) = open_cached(Some(folder), path) {
-            return Self::new(opened?);
+        if let Some(opened) = Self::below_now(folder, path) {
+            return opened;
         }
         let (folder, path) = (folder.clone(), path.to_owned());
         tokio::task::spawn_blocking(move || Self::new(open_below(&folder, &path)?)).await?
