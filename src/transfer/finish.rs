@@ -7,11 +7,12 @@ use crate::stream::MonitoredStream;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much is discarded at a time.
-const BUFFER: usize = 16 << 10;
+pub(super) const BUFFER: usize = 16 << 10;
 
 impl<S> MonitoredStream<S> {
     /// Waits until the peer has acknowledged all accepted bytes: [`Monitor::wait_acknowledged`](crate::Monitor::wait_acknowledged).
@@ -252,10 +253,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
             let mut buffer = vec![0; BUFFER];
             let mut discarded = 0;
             loop {
-                let mut room = ReadBuf::new(&mut buffer);
-                poll_fn(|cx| Pin::new(&mut *self).poll_read(cx, &mut room)).await?;
-                discarded += room.filled().len() as u64;
-                if room.filled().is_empty() {
+                let read = poll_fn(|cx| poll_discard(self, cx, &mut buffer)).await?;
+                discarded += read;
+                if read == 0 {
                     return Ok(());
                 }
                 if discarded > bytes {
@@ -274,6 +274,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MonitoredStream<S> {
             )),
         }
     }
+}
+
+/// Reads input that nobody needs into `buffer`. Returns how much that was: 0 is the end.
+pub(super) fn poll_discard<S: AsyncRead + Unpin>(
+    stream: &mut MonitoredStream<S>,
+    cx: &mut Context<'_>,
+    buffer: &mut [u8],
+) -> Poll<io::Result<u64>> {
+    let mut room = ReadBuf::new(buffer);
+    ready!(Pin::new(stream).poll_read(cx, &mut room))?;
+    Poll::Ready(Ok(room.filled().len() as u64))
 }
 
 /// Shuts our direction down, unless that is done: a copy has passed the peer's FIN on, for example.

@@ -1,16 +1,16 @@
 //! Passing the end of one stream of a copy on to the other one.
 
 use super::copy_outcome::{CopyOutcome, CopySide};
-use super::finish::{shut_down, unacknowledged};
+use super::finish::{BUFFER, poll_discard, shut_down, unacknowledged};
 use crate::errors::CloseReason;
 use crate::policy::timer;
 use crate::stream::MonitoredStream;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 /// How long a peer that has everything may send nothing, before it is taken for one that sends no more.
@@ -19,9 +19,6 @@ const QUIET: Duration = Duration::from_secs(1);
 /// The most input that is discarded. A peer that looks for an answer while it sends stops within a round trip, and the two
 /// kernels hold some 10 MB (the last numbers of `tcp_rmem` and `tcp_wmem`, tcp(7)).
 const DISCARDED: u64 = 16 << 20;
-
-/// How much is discarded at a time.
-const BUFFER: usize = 16 << 10;
 
 impl CopyOutcome {
     /// Ends the stream that is still open in the way in which the other one ended, after its peer has everything that was
@@ -182,11 +179,9 @@ impl<'a, S: AsyncRead + Unpin> Input<'a, S> {
         if self.is_over || self.discarded >= DISCARDED {
             return Poll::Ready(false);
         }
-        let mut room = ReadBuf::new(&mut self.buffer);
-        let read = ready!(Pin::new(&mut *self.stream).poll_read(cx, &mut room));
-        let bytes = room.filled().len() as u64;
+        let bytes = ready!(poll_discard(self.stream, cx, &mut self.buffer)).unwrap_or(0);
         self.discarded += bytes;
-        self.is_over = read.is_err() || bytes == 0;
+        self.is_over = bytes == 0;
         Poll::Ready(!self.is_over)
     }
 }
