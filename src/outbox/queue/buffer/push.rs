@@ -130,13 +130,10 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Indexes the id of a message at the end.
+    /// Indexes the id of a message at the end: it is the only one, or the ids do not grow.
     fn index(&mut self, number: u64, id: u64) {
-        if self.len == 0 {
-            self.ids = Ids::Growing(id);
-        }
         match &mut self.ids {
-            Ids::Growing(last) if *last <= id => *last = id,
+            _ if self.len == 0 => self.ids = Ids::Growing(id),
             Ids::Growing(_) => self.index_held(number, id),
             Ids::Index(index) => {
                 index.insert((id, number));
