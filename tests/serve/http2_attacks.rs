@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
 
@@ -272,14 +272,19 @@ async fn on_serve() {
     println!("serve: {}", server.stop().await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_tonic() {
+/// tonic's own server on our connections. It runs until the task is aborted.
+async fn start_tonic() -> (SocketAddr, AbortHandle) {
     let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tonic::transport::Server::builder()
         .add_service(Messages)
         .serve_with_incoming(Incoming::new(listener));
-    let server = tokio::spawn(server);
+    (address, tokio::spawn(server).abort_handle())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_tonic() {
+    let (address, server) = start_tonic().await;
     attack_all(address, "tonic", |attack| attack.ended_by_tonic).await;
     server.abort();
 }
@@ -313,12 +318,7 @@ async fn streams_that_are_never_read() {
         assert_eq!(server.limit().await, LimitReason::StreamStalled);
     }
 
-    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let tonic = tonic::transport::Server::builder()
-        .add_service(Messages)
-        .serve_with_incoming(Incoming::new(listener));
-    let tonic = tokio::spawn(tonic);
+    let (address, tonic) = start_tonic().await;
     let stop = tokio_util::sync::CancellationToken::new();
     let honest = honest(address, stop.clone());
     assert!(!never_reads(address, 4 * SHORT).await);
