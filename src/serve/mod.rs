@@ -199,6 +199,7 @@
 
 mod activity;
 mod byte_stream;
+mod collected;
 mod connection;
 mod control_frames;
 mod file;
@@ -219,7 +220,6 @@ mod response_body;
 mod run;
 mod server;
 mod service;
-mod shut_down;
 mod shutdown;
 mod signals;
 mod stream;

@@ -1,14 +1,14 @@
 //! The task of one connection: the handshake, HTTP by hyper, and the time limits.
 
 use super::activity::Idle;
+use super::byte_stream::ByteStream;
 use super::connection::{Command, ConnectionState};
-use super::io::Io;
+use super::io::{Io, Open};
 use super::limits::after;
 use super::linger::{Version, linger};
 use super::listener::{Protocol, sealed::Accept};
 use super::registry::Entry;
 use super::service::PerConnection;
-use super::shut_down::{Open, ShutDown};
 use super::stream::StreamExecutor;
 use super::{LimitReason, RequestBody};
 use bytes::Bytes;
@@ -72,8 +72,7 @@ pub(super) async fn run<A, S, B>(
             stream,
             _entry: entry,
         };
-        let shut_down = Arc::new(ShutDown::default());
-        let mut io = Io::new(open, connection.clone(), shut_down.clone());
+        let mut io = Io::new(open, connection.clone());
         let is_http2 = match protocol {
             Protocol::Http2 => true,
             Protocol::Unknown if versions.h2c => {
@@ -88,22 +87,22 @@ pub(super) async fn run<A, S, B>(
             }
             _ => false,
         };
-        Some((io, shut_down, is_http2 && versions.http2))
+        Some((io, is_http2 && versions.http2))
     };
-    let Some((mut io, shut_down, is_http2)) = unless_commanded(&connection, begun).await else {
+    let Some((io, is_http2)) = unless_commanded(&connection, begun).await else {
         return;
     };
     let service = PerConnection::new(service, connection.clone());
     let limits = &connection.server.limits;
     let version = if is_http2 {
-        io.limit_control_frames(PREFACE);
+        io.http2(PREFACE);
         let mut http = http2::Builder::new(StreamExecutor::new(connection.clone()));
         http.timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_requests_per_connection)
             .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
             .max_send_buf_size(limits.http2_buffer());
-        let http = http.serve_connection(TokioIo::new(io), service);
-        drive(&connection, Box::pin(http), true).await;
+        let http = http.serve_connection(TokioIo::new(io.clone()), service);
+        drive(&connection, &io, Box::pin(http), true).await;
         Version::Http2
     } else {
         connection.slot.http1();
@@ -118,14 +117,14 @@ pub(super) async fn run<A, S, B>(
             http.max_headers(limits.headers());
         }
         let http = http
-            .serve_connection(TokioIo::new(io), service)
+            .serve_connection(TokioIo::new(io.clone()), service)
             .with_upgrades();
-        drive(&connection, Box::pin(http), false).await;
+        drive(&connection, &io, Box::pin(http), false).await;
         Version::Http1
     };
     // A command that has ended the connection lets nothing linger.
     if connection.commanded() != Command::End
-        && let Some(mut open) = shut_down.take()
+        && let Some(mut open) = io.take_shut_down()
     {
         tokio::select! {
             biased;
@@ -185,8 +184,13 @@ where
     }
 }
 
-/// Polls `http` until it ends, or until a time limit or a command ends the connection.
-async fn drive(connection: &ConnectionState, mut http: Pin<Box<impl Http>>, is_http2: bool) {
+/// Polls `http` until it ends, or until a time limit or a command ends the connection. hyper's other handle of `io` is in it.
+async fn drive<T: ByteStream>(
+    connection: &ConnectionState,
+    io: &Io<T>,
+    mut http: Pin<Box<impl Http>>,
+    is_http2: bool,
+) {
     let mut commands = pin!(commands(connection));
     let mut clock = Clock {
         timer: Box::pin(tokio::time::sleep(connection.server.limits.head_timeout)),
@@ -198,8 +202,16 @@ async fn drive(connection: &ConnectionState, mut http: Pin<Box<impl Http>>, is_h
     let mut is_draining = false;
     let ended = poll_fn(|cx| {
         loop {
-            if let Poll::Ready(ended) = http.as_mut().poll(cx) {
+            let polled = http.as_mut().poll(cx);
+            let sent = match is_http2 {
+                true => io.poll_send(cx, polled.is_pending()),
+                false => Poll::Pending,
+            };
+            if let Poll::Ready(ended) = polled {
                 return Poll::Ready(Some(ended));
+            }
+            if let Poll::Ready(Err(_)) = sent {
+                return Poll::Ready(None);
             }
             match commands.as_mut().poll(cx) {
                 Poll::Ready(Command::End) => return Poll::Ready(None),

@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 mod beside_nginx;
 mod client;
+mod collected;
 mod control_frames;
 #[cfg(unix)]
 mod corpus;

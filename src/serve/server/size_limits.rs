@@ -99,7 +99,8 @@ impl<L, S> Server<L, S> {
     ///
     /// A client that does not read costs this much, beside the kernel's send buffer. The last chunk of a body may go
     /// beyond it: a body should yield chunks of at most this size. hyper's own default is 400 KiB. On HTTP/1.1 the buffer
-    /// is never smaller than [`max_head_size`](Self::max_head_size).
+    /// is never smaller than [`max_head_size`](Self::max_head_size). On HTTP/2 one more of this size, and of 64 KiB at most, collects
+    /// the small responses of many streams, which leave together.
     ///
     /// ```
     /// use hangup::MonitoredListener;

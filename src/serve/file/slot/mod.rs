@@ -141,18 +141,14 @@ impl Slot {
         match &mut *state {
             State::Idle | State::Refused => {
                 drop(state);
-                if bufs.iter().any(|buf| Placeholder::of(buf).is_some()) {
-                    return Poll::Ready(Err(changed()));
-                }
+                refuse_placeholders(bufs)?;
                 match bufs {
                     [buf] => Pin::new(stream).poll_write(cx, buf),
                     bufs => Pin::new(stream).poll_write_vectored(cx, bufs),
                 }
             }
             State::Asked { head, waker, .. } => {
-                if bufs.iter().any(|buf| Placeholder::of(buf).is_some()) {
-                    return Poll::Ready(Err(changed()));
-                }
+                refuse_placeholders(bufs)?;
                 let Some(buf) = bufs.iter().find(|buf| !buf.is_empty()) else {
                     return Poll::Ready(Ok(0));
                 };
@@ -199,6 +195,14 @@ impl Slot {
         };
         drop(state);
         waker.wake();
+    }
+}
+
+/// Fails if there is a placeholder, where none may be.
+pub(in crate::serve) fn refuse_placeholders(bufs: &[IoSlice<'_>]) -> io::Result<()> {
+    match bufs.iter().any(|buf| Placeholder::of(buf).is_some()) {
+        true => Err(changed()),
+        false => Ok(()),
     }
 }
 
