@@ -253,7 +253,7 @@ enum Over {
 struct Clock {
     timer: Pin<Box<tokio::time::Sleep>>,
     is_http2: bool,
-    /// When a client that got a GOAWAY has to be gone.
+    /// When a client that got a GOAWAY has to be gone, unless it has a request.
     parting: Option<Instant>,
     /// When a connection without a request has to be gone, because the server shuts down.
     drained: Option<Instant>,
@@ -299,11 +299,13 @@ impl Clock {
     /// When the next limit is reached if nothing happens, and which one.
     fn due(&self, connection: &ConnectionState) -> Option<(Instant, LimitReason)> {
         let limits = &connection.server.limits;
-        if let Some(parting) = self.parting {
-            return Some((parting, LimitReason::KeepAliveTimeout));
-        }
         // On HTTP/2, bytes that arrive while no stream is open may be other frames than a head.
         let (since, idle) = connection.activity.idle(!self.is_http2)?;
+        if let Some(parting) = self.parting {
+            // A request that crossed our GOAWAY is answered, and its client has a moment after that.
+            let due = parting.max(after(since, GOODBYE));
+            return Some((due, LimitReason::KeepAliveTimeout));
+        }
         let (due, reason) = match idle {
             Idle::New | Idle::Head => (after(since, limits.head_timeout), LimitReason::HeadTimeout),
             Idle::KeepAlive => (
