@@ -227,6 +227,7 @@ mod summary;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;
+mod unconstrained;
 mod usage;
 mod victims;
 

@@ -10,6 +10,7 @@ use super::registry::Entry;
 use super::service::PerConnection;
 use super::shut_down::{Open, ShutDown};
 use super::stream::StreamExecutor;
+use super::unconstrained::unconstrained;
 use super::{LimitReason, RequestBody};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -276,7 +277,7 @@ impl Clock {
                     .as_mut()
                     .reset(due.map_or_else(Instant::now, |(due, _)| due));
             }
-            if self.timer.as_mut().poll(cx).is_pending() {
+            if unconstrained(cx, |cx| self.timer.as_mut().poll(cx)).is_pending() {
                 return Poll::Pending;
             }
             let now = Instant::now();
@@ -328,5 +329,54 @@ impl Clock {
         }
         self.parting = Some(Instant::now() + GOODBYE);
         Over::Part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::connection::ServerState;
+    use crate::serve::limits::Limits;
+    use crate::serve::report::Report;
+    use crate::serve::usage::Usage;
+    use crate::stream::MonitoredStream;
+    use tokio::task::coop::consume_budget;
+
+    /// hyper above a stream whose reads take all of the task's budget and bring nothing: TLS under a flood of records without
+    /// data.
+    struct Flooded;
+
+    impl Future for Flooded {
+        type Output = hyper::Result<()>;
+
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+            while pin!(consume_budget()).poll(cx).is_ready() {}
+            Poll::Pending
+        }
+    }
+
+    impl Http for Flooded {
+        fn goodbye(self: Pin<&mut Self>) {}
+    }
+
+    /// tokio's timer is not ready for a task without budget, so no time limit ended such a connection.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_without_data() {
+        let server = ServerState {
+            limits: Limits::default(),
+            report: Report::default(),
+            usage: Usage::default(),
+        };
+        let head_timeout = server.limits.head_timeout;
+        let (io, _peer) = tokio::io::duplex(1);
+        let monitor = MonitoredStream::unwatched(io).monitor();
+        let connection = ConnectionState::new(Arc::new(server), monitor, None);
+        let driven = drive(&connection, Box::pin(Flooded), false);
+        let mut driven = tokio_test::task::spawn(driven);
+        assert!(driven.poll().is_pending());
+        tokio::time::advance(head_timeout).await;
+        assert!(driven.poll().is_ready());
+        let counts = connection.server.report.counts();
+        assert_eq!(counts, [(LimitReason::HeadTimeout, 1)]);
     }
 }
