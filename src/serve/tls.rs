@@ -57,6 +57,10 @@ impl sealed::Accept for TlsAccept {
     type Accepted = TlsAccepted;
     type Stream = ServerStream;
 
+    fn check(&self) -> io::Result<()> {
+        sealed::Accept::check(&self.listener)
+    }
+
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
