@@ -9,7 +9,7 @@ use super::LimitReason;
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
 use super::limits::after;
-use super::unconstrained::unconstrained;
+use super::unconstrained::is_due;
 use std::future::{Future, poll_fn};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -125,7 +125,7 @@ impl Linger {
 
     /// Ready when the client has paused, or the time for lingering has passed. Only the second is a limit that is reported.
     fn poll_timer(&mut self, connection: &ConnectionState, cx: &mut Context<'_>) -> Poll<()> {
-        while unconstrained(cx, |cx| self.timer.as_mut().poll(cx)).is_ready() {
+        while is_due(self.timer.as_mut(), cx) {
             let now = Instant::now();
             let paused = self.received + PAUSE;
             if now >= paused {

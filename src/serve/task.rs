@@ -10,7 +10,7 @@ use super::registry::Entry;
 use super::service::PerConnection;
 use super::shut_down::{Open, ShutDown};
 use super::stream::StreamExecutor;
-use super::unconstrained::unconstrained;
+use super::unconstrained::is_due;
 use super::{LimitReason, RequestBody};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -277,7 +277,7 @@ impl Clock {
                     .as_mut()
                     .reset(due.map_or_else(Instant::now, |(due, _)| due));
             }
-            if unconstrained(cx, |cx| self.timer.as_mut().poll(cx)).is_pending() {
+            if !is_due(self.timer.as_mut(), cx) {
                 return Poll::Pending;
             }
             let now = Instant::now();
