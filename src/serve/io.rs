@@ -1,7 +1,8 @@
 //! The I/O of a connection, as hyper sees it.
 //!
-//! It adds four things to the stream: reads and writes count as activity, the control frames of HTTP/2 have a limit, the
-//! placeholders of a file are replaced by the file, and the stream comes back when hyper has shut it down.
+//! It adds five things to the stream: reads and writes count as activity, the control frames of HTTP/2 and the records of TLS
+//! without data have a limit, the placeholders of a file are replaced by the file, and the stream comes back when hyper has
+//! shut it down.
 
 use super::LimitReason;
 use super::byte_stream::ByteStream;
@@ -14,6 +15,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// How much TLS may receive without a byte of data. rustls bounds the empty records that follow each other, and the key updates
+/// that do, but not one after the other; a client that keeps to its bounds stays below half of this.
+const MOST_WITHOUT_DATA: u64 = 1 << 20;
+
 /// One connection's stream.
 pub(super) struct Io<T> {
     /// `None` only while it is dropped.
@@ -23,6 +28,8 @@ pub(super) struct Io<T> {
     before: Vec<u8>,
     /// On HTTP/2, until they are too many.
     control_frames: Option<ControlFrames>,
+    /// What TLS had received when there was data last.
+    received_below: u64,
     /// Our direction is shut down.
     is_shut: bool,
     shut_down: Arc<ShutDown<T>>,
@@ -43,6 +50,7 @@ impl<T: ByteStream> Io<T> {
             connection,
             before: Vec::new(),
             control_frames: None,
+            received_below: 0,
             is_shut: false,
             shut_down,
         }
@@ -89,11 +97,21 @@ impl<T: ByteStream> AsyncRead for Io<T> {
             return Poll::Ready(Ok(()));
         }
         let filled = buf.filled().len();
-        ready!(stream(&mut this.open).poll_read(cx, buf))?;
+        let mut stream = stream(&mut this.open);
+        let polled = stream.as_mut().poll_read(cx, buf);
+        let below = stream.received_below();
         let read = &buf.filled()[filled..];
         if !read.is_empty() {
+            this.received_below = below;
             this.connection.activity.received();
+        } else if below - this.received_below > MOST_WITHOUT_DATA {
+            this.connection.limit(LimitReason::ControlFrames);
+            return Poll::Ready(Err(io::Error::new(
+                ErrorKind::QuotaExceeded,
+                "hangup: the client sends too many TLS records without data",
+            )));
         }
+        ready!(polled)?;
         if let Some(frames) = &mut this.control_frames
             && !frames.receive(read, &this.connection.earned_frames)
         {

@@ -2,10 +2,11 @@
 
 use crate::client::Client;
 use crate::http2::ask;
+use crate::records;
 use crate::support::soon;
 use crate::support::tls::{Setup, connect};
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use hangup::serve::{LimitReason, serve};
 use hangup::tls::TlsListener;
 use hangup::{CloseReason, MonitoredListener};
@@ -140,5 +141,55 @@ async fn a_failed_handshake_is_told() {
     let failure = soon("a failed handshake", failed.recv()).await.unwrap();
     assert_eq!(failure.peer, plain.stream.local_addr().unwrap());
     assert_eq!(failure.error.kind(), std::io::ErrorKind::InvalidData);
+    server.abort();
+}
+
+/// rustls allows 32 empty records after each other, and 32 key updates, and begins to count anew when one follows the other. So a
+/// client could keep a processor busy with records that carry nothing, and a connection with a request has no time limit.
+#[tokio::test]
+async fn records_without_data() {
+    let (listener, address, connector) = listener(Setup::default()).await;
+    let (report, mut limits) = unbounded_channel();
+    let (heard, mut hears) = unbounded_channel();
+    let upload = async move |body: String| drop(heard.send(body));
+    let router = Router::new().route("/", post(upload));
+    let server = serve(listener, router).on_limit(move |event| drop(report.send(event.reason)));
+    let server = tokio::spawn(server.into_future());
+
+    // What an honest client may send between its data.
+    let (mut stream, mut records) = records::client(&connector, address).await;
+    let head = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\n";
+    let mut sent = records.data(head);
+    for byte in [b"a", b"b", b"c"] {
+        for _ in 0..30 {
+            sent.extend(records.data(b""));
+        }
+        for _ in 0..30 {
+            sent.extend(records.key_update());
+        }
+        sent.extend(records.data(byte));
+    }
+    stream.write_all(&sent).await.unwrap();
+    let body = soon("the body", hears.recv()).await;
+    assert_eq!(body.as_deref(), Some("abc"));
+
+    let (stream, mut records) = records::client(&connector, address).await;
+    let (mut reader, mut writer) = stream.into_split();
+    let mut flood = records.data(head);
+    while flood.len() < 2 << 20 {
+        for _ in 0..30 {
+            flood.extend(records.data(b""));
+        }
+        flood.extend(records.key_update());
+    }
+    let sent = tokio::spawn(async move {
+        let _ = writer.write_all(&flood).await;
+        writer
+    });
+    let limit = soon("the limit", limits.recv()).await;
+    assert_eq!(limit, Some(LimitReason::ControlFrames));
+    let ended = async { while reader.read_u8().await.is_ok() {} };
+    soon("the end of the connection", ended).await;
+    sent.await.unwrap();
     server.abort();
 }
