@@ -10,7 +10,7 @@ use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
 use super::limits::after;
 use super::unconstrained::is_due;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -153,7 +153,9 @@ async fn records_without_data() {
     let (heard, mut hears) = unbounded_channel();
     let upload = async move |body: String| drop(heard.send(body));
     let router = Router::new().route("/", post(upload));
-    let server = serve(listener, router).on_limit(move |event| drop(report.send(event.reason)));
+    let server = serve(listener, router).on_limit(move |event| {
+        let _ = report.send(event.reason);
+    });
     let server = tokio::spawn(server.into_future());
 
     // What an honest client may send between its data.
