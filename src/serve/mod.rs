@@ -131,7 +131,8 @@
 //! disk of another one.
 //!
 //! Some middleware keeps the length of a body and changes its bytes. The connection detects this too late to read the
-//! file instead: it ends with an error, and sends no wrong byte. Use [`FileBody::read`] below such a middleware.
+//! file instead: it ends with an error, and sends no wrong byte. Other middleware looks at the bytes that pass, for a checksum or
+//! a cache: it sees placeholders, which are zeros. Use [`FileBody::read`] below both.
 //!
 //! A folder beside other routes, with `Range` requests, entity tags and compressed files:
 //!
