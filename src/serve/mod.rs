@@ -176,6 +176,8 @@
 //! | aborting | after [`shutdown_timeout`](Server::shutdown_timeout), or at the second signal | | reset | |
 //! | done | when all connections have ended | | | |
 //!
+//! A client in the middle of its TLS handshake or of a head has a second for the rest, and gets its response.
+//!
 //! Long responses such as server-sent events do not end by themselves. End them when the shutdown begins, or choose a short
 //! `shutdown_timeout`.
 //!

@@ -35,8 +35,8 @@ const HYPER_MAX_HEADERS: usize = 100;
 /// How long an idle HTTP/2 client has to close after our GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// How long the rest of a head may take that a client was sending when the shutdown began: a round trip, and one
-/// retransmission.
+/// How long the rest of a head may take that a client was sending when the shutdown began, or the rest of a handshake and the
+/// head after it, each: a round trip, and one retransmission.
 const LAST_HEAD: Duration = Duration::from_secs(1);
 
 /// Which versions of HTTP are spoken.
@@ -91,7 +91,7 @@ pub(super) async fn run<A, S, B>(
         };
         Some((io, shut_down, is_http2 && versions.http2))
     };
-    let Some((mut io, shut_down, is_http2)) = unless_commanded(&connection, begun).await else {
+    let Some((mut io, shut_down, is_http2)) = before_end(&connection, begun).await else {
         return;
     };
     let service = PerConnection::new(service, connection.clone());
@@ -141,15 +141,24 @@ async fn ended(connection: &ConnectionState) {
     while commands(connection).await != Command::End {}
 }
 
-/// The outcome of `future`, or `None` as soon as the connection has to end.
-async fn unless_commanded<T>(
+/// The outcome of `future`, or `None` as soon as the connection has to end. When the server shuts down, it has a moment.
+async fn before_end<T>(
     connection: &ConnectionState,
     future: impl Future<Output = Option<T>>,
 ) -> Option<T> {
+    let mut future = pin!(future);
     tokio::select! {
         biased;
-        () = connection.next_command() => None,
-        outcome = future => outcome,
+        outcome = &mut future => return outcome,
+        () = connection.next_command() => {}
+    }
+    if connection.commanded() == Command::End {
+        return None;
+    }
+    tokio::select! {
+        biased;
+        () = ended(connection) => None,
+        outcome = tokio::time::timeout(LAST_HEAD, future) => outcome.ok()?,
     }
 }
 
@@ -195,8 +204,13 @@ async fn drive(connection: &ConnectionState, mut http: Pin<Box<impl Http>>, is_h
         parting: None,
         drained: None,
     };
+    // The server has begun to shut down before the end of the handshake.
+    let is_late = connection.commanded() == Command::Drain;
+    if is_late {
+        clock.drain();
+    }
     // The server shuts down, and hyper does not know it yet.
-    let mut is_draining = false;
+    let mut is_draining = is_late;
     let ended = poll_fn(|cx| {
         loop {
             if let Poll::Ready(ended) = http.as_mut().poll(cx) {
@@ -211,8 +225,11 @@ async fn drive(connection: &ConnectionState, mut http: Pin<Box<impl Http>>, is_h
                 }
                 Poll::Pending => {}
             }
-            // hyper would close a connection that has had a request, also in the middle of the next head.
-            if is_draining && !connection.activity.is_in_later_head(!is_http2) {
+            // hyper would close a connection that has had a request, also in the middle of the next head, and one that has
+            // received nothing.
+            let activity = &connection.activity;
+            let waits = activity.is_in_later_head(!is_http2) || is_late && activity.is_silent();
+            if is_draining && !waits {
                 is_draining = false;
                 http.as_mut().goodbye();
                 continue;

@@ -11,11 +11,15 @@ use hangup::serve::{LimitReason, serve};
 use hangup::tls::TlsListener;
 use hangup::{CloseReason, MonitoredListener};
 use std::future::IntoFuture;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConnection;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// A TLS listener on a free port of the loopback, its address, and a connector for its clients.
 pub(crate) async fn listener(setup: Setup) -> (TlsListener, SocketAddr, TlsConnector) {
@@ -194,4 +198,67 @@ async fn records_without_data() {
     soon("the end of the connection", ended).await;
     sent.await.unwrap();
     server.abort();
+}
+
+/// A client that was connecting when the shutdown began has a second for the rest of its handshake, and gets its response. The
+/// connection was closed, so each restart of a busy server cost some clients their first request.
+#[tokio::test]
+async fn a_handshake_when_the_server_shuts_down() {
+    for silent in [false, true] {
+        let (listener, address, connector) = listener(Setup::default()).await;
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let router = Router::new().route("/", get(async || "hello"));
+        let server = serve(listener.handshake_timeout(Duration::from_secs(600)), router)
+            .shutdown_timeout(Duration::from_secs(600))
+            .graceful_shutdown(async { drop(stopped.await) });
+        let server = tokio::spawn(server.into_future());
+        let config = connector.config().clone();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut session = ClientConnection::new(config, name).unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut hello = Vec::new();
+        session.write_tls(&mut hello).unwrap();
+        stream.write_all(&hello).await.unwrap();
+        while session.is_handshaking() {
+            let mut flight = [0; 4096];
+            let read = soon("the server's part", stream.read(&mut flight)).await;
+            session.read_tls(&mut &flight[..read.unwrap()]).unwrap();
+            session.process_new_packets().unwrap();
+        }
+        stop.send(()).unwrap();
+        soon("the end of the listener", async {
+            while TcpStream::connect(address).await.is_ok() {}
+        })
+        .await;
+        if !silent {
+            let mut finished = Vec::new();
+            session.write_tls(&mut finished).unwrap();
+            stream.write_all(&finished).await.unwrap();
+            // The server has its part, and not the request yet.
+            let mut tickets = [0; 4096];
+            let read = soon("the tickets", stream.read(&mut tickets)).await;
+            session.read_tls(&mut &tickets[..read.unwrap()]).unwrap();
+            session.process_new_packets().unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+            session.writer().write_all(request).unwrap();
+            let mut request = Vec::new();
+            session.write_tls(&mut request).unwrap();
+            stream.write_all(&request).await.unwrap();
+        }
+        let mut rest = Vec::new();
+        soon("the end", stream.read_to_end(&mut rest))
+            .await
+            .unwrap();
+        let mut response = String::new();
+        if !silent {
+            let mut rest = &rest[..];
+            while session.read_tls(&mut rest).unwrap() > 0 {
+                session.process_new_packets().unwrap();
+            }
+            session.reader().read_to_string(&mut response).unwrap();
+        }
+        assert_eq!(response.ends_with("hello"), !silent, "{response}");
+        let summary = soon("the end of the server", server).await;
+        assert_eq!(summary.unwrap().unwrap().finished(), 1);
+    }
 }
