@@ -91,6 +91,8 @@ pub(super) async fn run<A, S, B>(
         };
         Some((io, shut_down, is_http2 && versions.http2))
     };
+    // In a box, whose room the task does not keep.
+    let begun = Box::pin(begun);
     let Some((mut io, shut_down, is_http2)) = before_end(&connection, begun).await else {
         return;
     };
@@ -155,10 +157,12 @@ async fn before_end<T>(
     if connection.commanded() == Command::End {
         return None;
     }
+    // In a box too: it is seldom needed.
+    let late = Box::pin(tokio::time::timeout(LAST_HEAD, ended(connection)));
     tokio::select! {
         biased;
-        () = ended(connection) => None,
-        outcome = tokio::time::timeout(LAST_HEAD, future) => outcome.ok()?,
+        outcome = future => outcome,
+        _ = late => None,
     }
 }
 
