@@ -154,6 +154,11 @@ impl Activity {
         matches!(self.idle(heads), Some((_, Idle::Head)))
     }
 
+    /// Whether the client has sent nothing since the handshake.
+    pub(super) fn is_silent(&self) -> bool {
+        self.requests.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0
+    }
+
     /// When the connection became idle; `None` while it is not.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle()

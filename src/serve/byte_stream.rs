@@ -15,6 +15,11 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Whether the kernel can send files into it.
     const SENDS_FILES: bool = false;
 
+    /// The bytes that a protocol below, TLS, has received so far.
+    fn received_below(&self) -> u64 {
+        0
+    }
+
     /// Writes bytes that are immediately followed by more, so that the head of a response and the start of a file can
     /// share a packet.
     fn poll_write_more(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -79,4 +84,8 @@ impl ByteStream for MonitoredStream<TcpStream> {}
 impl ByteStream for MonitoredStream<tokio::net::UnixStream> {}
 
 #[cfg(feature = "tls")]
-impl ByteStream for crate::tls::ServerStream {}
+impl ByteStream for crate::tls::ServerStream {
+    fn received_below(&self) -> u64 {
+        self.get_ref().get_ref().0.received()
+    }
+}

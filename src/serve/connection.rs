@@ -7,9 +7,7 @@ use super::limits::Limits;
 use super::report::Report;
 use super::usage::{Counter, Usage};
 use super::{LimitReason, prefix::Prefix};
-use crate::http::Progress;
 use crate::monitor::Monitor;
-use crate::state::sync::{Mutex, lock};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -215,8 +213,6 @@ pub(super) struct ConnectionState {
     address_usage: OnceLock<Arc<Usage>>,
     command: AtomicU8,
     commanded: Notify,
-    /// The state of an HTTP/2 request between the call of the service and the start of its task.
-    next_stream: Mutex<Option<Arc<Progress>>>,
 }
 
 impl ConnectionState {
@@ -235,7 +231,6 @@ impl ConnectionState {
             address_usage: OnceLock::new(),
             command: AtomicU8::new(Command::Run as u8),
             commanded: Notify::new(),
-            next_stream: Mutex::new(None),
         }
     }
 
@@ -294,16 +289,6 @@ impl ConnectionState {
     /// Reports that a limit has acted on this connection.
     pub(super) fn limit(&self, reason: LimitReason) {
         self.server.report.limit(reason, self.remote);
-    }
-
-    /// Stores the state of an HTTP/2 request until the request's task takes it.
-    pub(super) fn put_stream(&self, stream: Arc<Progress>) {
-        *lock(&self.next_stream) = Some(stream);
-    }
-
-    /// Takes the state of the HTTP/2 request that is about to start.
-    pub(super) fn take_stream(&self) -> Option<Arc<Progress>> {
-        lock(&self.next_stream).take()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The I/O of a connection, as hyper sees it.
 //!
-//! It adds four things to the stream: reads and writes count as activity, the control frames of HTTP/2 have a limit, the
-//! placeholders of a file are replaced by the file, and the small writes of HTTP/2 are collected.
+//! It adds five things to the stream: reads and writes count as activity, the control frames of HTTP/2 and the records of TLS
+//! without data have a limit, the placeholders of a file are replaced by the file, and the small writes of HTTP/2 are
+//! collected.
 //!
 //! hyper owns a stream, and drops it after the last response. But a client that is still sending needs the socket for longer,
 //! and h2 does not know when it has written all that it can. So the connection's task has a second handle.
@@ -11,7 +12,6 @@ use super::byte_stream::ByteStream;
 use super::collected::Collected;
 use super::connection::ConnectionState;
 use super::control_frames::ControlFrames;
-use super::file::refuse_placeholders;
 use super::registry::Entry;
 use crate::state::sync::{Mutex, lock};
 use std::io::{self, ErrorKind, IoSlice};
@@ -19,6 +19,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How much TLS may receive without a byte of data. rustls bounds the empty records that follow each other, and the key updates
+/// that do, but not one after the other; a client that keeps to its bounds stays below half of this.
+const MOST_WITHOUT_DATA: u64 = 1 << 20;
 
 /// A stream, and its entry in the registry, which lives as long as the socket.
 pub(super) struct Open<T> {
@@ -37,6 +41,8 @@ struct State<T> {
     before: Vec<u8>,
     /// On HTTP/2.
     http2: Option<Http2>,
+    /// What TLS had received when there was data last.
+    received_below: u64,
     /// Our direction is shut down.
     is_shut: bool,
 }
@@ -63,6 +69,7 @@ impl<T: ByteStream> Io<T> {
             connection,
             before: Vec::new(),
             http2: None,
+            received_below: 0,
             is_shut: false,
         })))
     }
@@ -131,11 +138,21 @@ impl<T: ByteStream> State<T> {
             return Poll::Ready(Ok(()));
         }
         let filled = buf.filled().len();
-        ready!(self.stream()?.poll_read(cx, buf))?;
+        let mut stream = self.stream()?;
+        let polled = stream.as_mut().poll_read(cx, buf);
+        let below = stream.received_below();
         let read = &buf.filled()[filled..];
         if !read.is_empty() {
+            self.received_below = below;
             self.connection.activity.received();
+        } else if below - self.received_below > MOST_WITHOUT_DATA {
+            self.connection.limit(LimitReason::ControlFrames);
+            return Poll::Ready(Err(io::Error::new(
+                ErrorKind::QuotaExceeded,
+                "hangup: the client sends too many TLS records without data",
+            )));
         }
+        ready!(polled)?;
         if let Some(http2) = &mut self.http2
             && let Some(frames) = &mut http2.control_frames
             && !frames.receive(read, &self.connection.earned_frames)
@@ -156,7 +173,6 @@ impl<T: ByteStream> State<T> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if self.http2.is_some() {
-            refuse_placeholders(bufs)?;
             let mut collected = self.collect(bufs);
             if collected.is_none() {
                 ready!(self.poll_send(cx))?;

@@ -9,7 +9,8 @@ use super::LimitReason;
 use super::byte_stream::ByteStream;
 use super::connection::ConnectionState;
 use super::limits::after;
-use std::future::{Future, poll_fn};
+use super::unconstrained::is_due;
+use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -99,9 +100,14 @@ impl Linger {
             match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
                 Poll::Ready(_) => return Poll::Ready(()),
-                // tokio has not looked whether something has arrived. It wakes the task.
-                Poll::Pending if !has_budget_remaining() => return Poll::Pending,
-                Poll::Pending if lingering.is_none() && !expected => return Poll::Ready(()),
+                // Without budget tokio has not looked whether something has arrived. It wakes the task.
+                Poll::Pending
+                    if has_budget_remaining()
+                        && !expected
+                        && lingering.as_ref().is_none_or(|this| this.discarded == 0) =>
+                {
+                    return Poll::Ready(());
+                }
                 Poll::Pending => {
                     let this = lingering.get_or_insert_with(|| Self::new(time));
                     return this.poll_timer(connection, cx);
@@ -119,7 +125,7 @@ impl Linger {
 
     /// Ready when the client has paused, or the time for lingering has passed. Only the second is a limit that is reported.
     fn poll_timer(&mut self, connection: &ConnectionState, cx: &mut Context<'_>) -> Poll<()> {
-        while self.timer.as_mut().poll(cx).is_ready() {
+        while is_due(self.timer.as_mut(), cx) {
             let now = Instant::now();
             let paused = self.received + PAUSE;
             if now >= paused {
@@ -145,14 +151,15 @@ mod tests {
     use crate::serve::report::Report;
     use crate::serve::usage::Usage;
     use crate::stream::{MonitoredListener, MonitoredStream};
+    use std::io;
     use std::pin::pin;
     use std::sync::Arc;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::task::coop::consume_budget;
 
     /// A connection of which nothing is expected any more.
-    fn connection(stream: &MonitoredStream<TcpStream>) -> ConnectionState {
+    fn connection<S>(stream: &MonitoredStream<S>) -> ConnectionState {
         let server = ServerState {
             limits: Limits::default(),
             report: Report::default(),
@@ -186,5 +193,53 @@ mod tests {
         lingering.as_mut().await;
         drop(lingering);
         assert_eq!(stream.read(&mut [0; 4]).await.unwrap(), 0, "all was read");
+    }
+
+    /// A stream whose every read takes all of the task's budget and brings nothing: TLS under a flood of records without data.
+    struct Flooded;
+
+    impl AsyncRead for Flooded {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            while pin!(consume_budget()).poll(cx).is_ready() {}
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Flooded {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl ByteStream for Flooded {}
+
+    /// The timer was not looked at as long as the reads took the whole budget, so such a client was lingered for without end.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_without_data() {
+        let (io, _peer) = tokio::io::duplex(1);
+        let stream = MonitoredStream::unwatched(io);
+        let connection = connection(&stream);
+        let mut flooded = Flooded;
+        let lingering = linger(&mut flooded, &connection, Version::Http1);
+        let mut lingering = tokio_test::task::spawn(lingering);
+        assert!(lingering.poll().is_pending());
+        tokio::time::advance(PAUSE).await;
+        assert!(lingering.poll().is_ready());
     }
 }

@@ -117,6 +117,9 @@ pub(super) mod sealed {
         /// A connection whose handshake is done.
         type Stream: ByteStream;
 
+        /// Refuses a socket that can never accept a connection.
+        fn check(&self) -> io::Result<()>;
+
         /// Accepts one connection. A Unix socket has no address. After an error it is polled again, later.
         fn poll_accept(
             &mut self,
@@ -136,6 +139,24 @@ pub(super) mod sealed {
     }
 }
 
+/// Whether a socket from elsewhere, such as from systemd, is one that listens (`SO_ACCEPTCONN`, socket(7)).
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn listens(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
+    // A system that does not answer may accept nevertheless.
+    if rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(true) {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "hangup: the listener's socket does not listen: no connection could be accepted",
+    ))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn listens<L>(_: &L) -> io::Result<()> {
+    Ok(())
+}
+
 impl sealed::IntoAccept for MonitoredListener {
     type Accept = Self;
 
@@ -147,6 +168,10 @@ impl sealed::IntoAccept for MonitoredListener {
 impl sealed::Accept for MonitoredListener {
     type Accepted = MonitoredStream<TcpStream>;
     type Stream = MonitoredStream<TcpStream>;
+
+    fn check(&self) -> io::Result<()> {
+        listens(self.get_ref())
+    }
 
     fn poll_accept(
         &mut self,
@@ -194,6 +219,10 @@ impl sealed::IntoAccept for tokio::net::UnixListener {
 impl sealed::Accept for UnixAccept {
     type Accepted = MonitoredStream<tokio::net::UnixStream>;
     type Stream = MonitoredStream<tokio::net::UnixStream>;
+
+    fn check(&self) -> io::Result<()> {
+        listens(&self.listener)
+    }
 
     fn poll_accept(
         &mut self,

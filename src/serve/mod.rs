@@ -131,7 +131,8 @@
 //! disk of another one.
 //!
 //! Some middleware keeps the length of a body and changes its bytes. The connection detects this too late to read the
-//! file instead: it ends with an error, and sends no wrong byte. Use [`FileBody::read`] below such a middleware.
+//! file instead: it ends with an error, and sends no wrong byte. Other middleware looks at the bytes that pass, for a checksum or
+//! a cache: it sees placeholders, which are zeros. Use [`FileBody::read`] below both.
 //!
 //! A folder beside other routes, with `Range` requests, entity tags and compressed files:
 //!
@@ -174,6 +175,8 @@
 //! | draining | with [`graceful_shutdown`](Server::graceful_shutdown) or the first signal | closed | continue; HTTP/2 clients get a GOAWAY | refused: the listener is dropped |
 //! | aborting | after [`shutdown_timeout`](Server::shutdown_timeout), or at the second signal | | reset | |
 //! | done | when all connections have ended | | | |
+//!
+//! A client in the middle of its TLS handshake or of a head has a second for the rest, and gets its response.
 //!
 //! Long responses such as server-sent events do not end by themselves. End them when the shutdown begins, or choose a short
 //! `shutdown_timeout`.
@@ -227,6 +230,7 @@ mod summary;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;
+mod unconstrained;
 mod usage;
 mod victims;
 

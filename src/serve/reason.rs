@@ -63,7 +63,8 @@ pub enum LimitReason {
     /// status 414.
     UriLength,
     /// An HTTP/2 client sent too many frames beyond what its requests account for, such as PING or SETTINGS:
-    /// [`max_control_frames`](super::Server::max_control_frames). The connection was closed.
+    /// [`max_control_frames`](super::Server::max_control_frames). Or a client sent more than 1 MiB of TLS records without data.
+    /// The connection was closed.
     ControlFrames,
     /// The client did not read an HTTP/2 stream: [`stall_policy`](super::Server::stall_policy). The stream was reset. If
     /// it was the only one of its connection, the connection was closed too.
@@ -122,7 +123,7 @@ impl fmt::Display for LimitReason {
             Self::OpenFiles => "too many open files",
             Self::HeadSize => "a request's head was too large",
             Self::UriLength => "a request's target was too long",
-            Self::ControlFrames => "too many HTTP/2 control frames",
+            Self::ControlFrames => "too many HTTP/2 control frames, or TLS records without data",
             Self::StreamStalled => "the client did not read an HTTP/2 stream",
             Self::Shutdown => "the server shut down",
         })

@@ -81,7 +81,7 @@ impl Registry {
         entry
     }
 
-    /// Ends the oldest idle connection, if there is one. Called when the process has no descriptor left.
+    /// Ends the oldest idle connection, if there is one. Called when there is no descriptor, or no memory, for a new one.
     pub(super) fn make_room(&self) {
         let victim = lock(&self.table).evict(None);
         if let Some(victim) = victim {

@@ -2,6 +2,7 @@
 
 use super::LimitReason;
 use super::connection::ConnectionState;
+use super::unconstrained::unconstrained;
 use crate::policy::{Stall, Step};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -95,7 +96,8 @@ impl RequestBody {
         let Some(rate) = &mut self.rate else {
             return Ok(());
         };
-        if rate.pending(Step::Write, cx, || received).is_none() {
+        let judge = |cx: &mut Context<'_>| Poll::Ready(rate.pending(Step::Write, cx, || received));
+        if unconstrained(cx, judge) == Poll::Ready(None) {
             return Ok(());
         }
         self.failed = true;

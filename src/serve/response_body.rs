@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -77,8 +77,14 @@ where
         match self.project() {
             ContentProj::Service { body } => {
                 let _polling = Polling::by(connection);
-                body.poll_frame(cx)
-                    .map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+                let frame = ready!(body.poll_frame(cx)).map(|frame| frame.map_err(Into::into));
+                if let Some(Ok(frame)) = &frame
+                    && let Some(data) = frame.data_ref()
+                    && let Err(error) = connection.slot.check(data)
+                {
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                Poll::Ready(frame)
             }
             ContentProj::Message { text } => Poll::Ready(text.take().map(Frame::data).map(Ok)),
         }

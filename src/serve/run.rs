@@ -23,6 +23,7 @@ use super::signals::Signals;
 use super::summary::Drained;
 use super::task::{self, Versions};
 use super::{LimitReason, Listener, RequestBody, Summary};
+use crate::errors::{ErrorClass, classify};
 use crate::policy::MonitorConfig;
 use crate::stream::{AcceptRetry, is_of_one_connection};
 use bytes::Bytes;
@@ -65,6 +66,7 @@ where
     let registry = Arc::new(Registry::default());
     let mut connections = 0;
     let mut accept = listener.into_accept(setup);
+    accept.check()?;
     let mut retry = AcceptRetry::default();
     let mut failing = None;
     loop {
@@ -83,7 +85,9 @@ where
                         );
                         accept.accept_failed(error);
                     }
-                    registry.make_room();
+                    if classify(error) == ErrorClass::LocalResources {
+                        registry.make_room();
+                    }
                 }
                 accepted
             };

@@ -14,7 +14,7 @@
 
 use super::connection::{Connection, ConnectionState, RequestGuard};
 use super::response_body::ResponseBody;
-use super::{LimitReason, RequestBody, host};
+use super::{LimitReason, RequestBody, host, stream};
 use crate::http::Progress;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, RETRY_AFTER};
@@ -60,7 +60,7 @@ where
         let stream = (request.version() == Version::HTTP_2).then(|| {
             self.connection.earned_frames.request();
             let stream = Arc::new(Progress::default());
-            self.connection.put_stream(stream.clone());
+            stream::begins(stream.clone());
             stream
         });
         let mut request = request.map(|body| RequestBody::new(body, self.connection.clone()));

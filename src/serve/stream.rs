@@ -4,16 +4,31 @@
 //! body, and waits there for the client to open the stream's window. So the executor is the place that
 //! knows how long a stream has waited, and that frees all that it holds by dropping the task: h2 resets the
 //! stream then, and the other streams go on.
+//!
+//! hyper gives the tunnel of a CONNECT that was accepted another task, and drops the body of its response. The tunnel is a
+//! request until it ends: otherwise its connection would be idle.
 
 use super::LimitReason;
-use super::connection::{Command, ConnectionState};
+use super::connection::{Command, ConnectionState, RequestGuard};
 use crate::http::Progress;
 use crate::policy::{Stall, Step};
 use pin_project_lite::pin_project;
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+thread_local! {
+    /// The state of an HTTP/2 request between the call of the service and the start of its task. hyper does both in one poll
+    /// of the connection, with nothing in between.
+    static NEXT: Cell<Option<Arc<Progress>>> = const { Cell::new(None) };
+}
+
+/// The service is called for a stream, whose task starts next on this thread.
+pub(super) fn begins(stream: Arc<Progress>) {
+    NEXT.set(Some(stream));
+}
 
 /// Runs the tasks of an HTTP/2 connection's streams.
 #[derive(Clone)]
@@ -32,24 +47,25 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        // hyper calls the service, which puts the state there, and then this, with nothing in between.
-        let stream = self.connection.take_stream();
-        let policy = self.connection.server.limits.stall_policy;
-        let stall = policy.and_then(|policy| Stall::new(policy, false).ok());
-        match (stream, stall) {
-            (Some(stream), Some(stall)) => {
-                let connection = self.connection.clone();
-                tokio::spawn(StreamTask {
-                    task: Some(task),
-                    stream,
-                    stall,
-                    connection,
-                });
-            }
-            _ => {
-                tokio::spawn(task);
-            }
-        }
+        let connection = self.connection.clone();
+        let Some(stream) = NEXT.take() else {
+            let (guard, _) = RequestGuard::new(connection);
+            tokio::spawn(async move {
+                task.await;
+                drop(guard);
+            });
+            return;
+        };
+        let policy = connection.server.limits.stall_policy;
+        match policy.and_then(|policy| Stall::new(policy, false).ok()) {
+            Some(stall) => tokio::spawn(StreamTask {
+                task: Some(task),
+                stream,
+                stall,
+                connection,
+            }),
+            None => tokio::spawn(task),
+        };
     }
 }
 

@@ -1,7 +1,6 @@
 //! The task of one connection: the handshake, HTTP by hyper, and the time limits.
 
 use super::activity::Idle;
-use super::byte_stream::ByteStream;
 use super::connection::{Command, ConnectionState};
 use super::io::{Io, Open};
 use super::limits::after;
@@ -10,6 +9,7 @@ use super::listener::{Protocol, sealed::Accept};
 use super::registry::Entry;
 use super::service::PerConnection;
 use super::stream::StreamExecutor;
+use super::unconstrained::is_due;
 use super::{LimitReason, RequestBody};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,6 +18,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::error::Error;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -34,8 +35,8 @@ const HYPER_MAX_HEADERS: usize = 100;
 /// How long an idle HTTP/2 client has to close after our GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// How long the rest of a head may take that a client was sending when the shutdown began: a round trip, and one
-/// retransmission.
+/// How long the rest of a head may take that a client was sending when the shutdown began, or the rest of a handshake and the
+/// head after it, each: a round trip, and one retransmission.
 const LAST_HEAD: Duration = Duration::from_secs(1);
 
 /// Which versions of HTTP are spoken.
@@ -89,7 +90,9 @@ pub(super) async fn run<A, S, B>(
         };
         Some((io, is_http2 && versions.http2))
     };
-    let Some((io, is_http2)) = unless_commanded(&connection, begun).await else {
+    // In a box, whose room the task does not keep.
+    let begun = Box::pin(begun);
+    let Some((io, is_http2)) = before_end(&connection, begun).await else {
         return;
     };
     let service = PerConnection::new(service, connection.clone());
@@ -102,7 +105,8 @@ pub(super) async fn run<A, S, B>(
             .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
             .max_send_buf_size(limits.http2_buffer());
         let http = http.serve_connection(TokioIo::new(io.clone()), service);
-        drive(&connection, &io, Box::pin(http), true).await;
+        let send = |cx: &mut Context<'_>, is_pending| io.poll_send(cx, is_pending);
+        drive(&connection, Box::pin(http), true, send).await;
         Version::Http2
     } else {
         connection.slot.http1();
@@ -119,7 +123,8 @@ pub(super) async fn run<A, S, B>(
         let http = http
             .serve_connection(TokioIo::new(io.clone()), service)
             .with_upgrades();
-        drive(&connection, &io, Box::pin(http), false).await;
+        let nothing = |_: &mut Context<'_>, _| Poll::Ready(Ok(()));
+        drive(&connection, Box::pin(http), false, nothing).await;
         Version::Http1
     };
     // A command that has ended the connection lets nothing linger.
@@ -139,15 +144,26 @@ async fn ended(connection: &ConnectionState) {
     while commands(connection).await != Command::End {}
 }
 
-/// The outcome of `future`, or `None` as soon as the connection has to end.
-async fn unless_commanded<T>(
+/// The outcome of `future`, or `None` as soon as the connection has to end. When the server shuts down, it has a moment.
+async fn before_end<T>(
     connection: &ConnectionState,
     future: impl Future<Output = Option<T>>,
 ) -> Option<T> {
+    let mut future = pin!(future);
     tokio::select! {
         biased;
-        () = connection.next_command() => None,
+        outcome = &mut future => return outcome,
+        () = connection.next_command() => {}
+    }
+    if connection.commanded() == Command::End {
+        return None;
+    }
+    // In a box too: it is seldom needed.
+    let late = Box::pin(tokio::time::timeout(LAST_HEAD, ended(connection)));
+    tokio::select! {
+        biased;
         outcome = future => outcome,
+        _ = late => None,
     }
 }
 
@@ -184,12 +200,13 @@ where
     }
 }
 
-/// Polls `http` until it ends, or until a time limit or a command ends the connection. hyper's other handle of `io` is in it.
-async fn drive<T: ByteStream>(
+/// Polls `http` until it ends, or until a time limit or a command ends the connection. After each poll, which was pending or not,
+/// `send` sends what `http` has written.
+async fn drive(
     connection: &ConnectionState,
-    io: &Io<T>,
     mut http: Pin<Box<impl Http>>,
     is_http2: bool,
+    mut send: impl FnMut(&mut Context<'_>, bool) -> Poll<io::Result<()>>,
 ) {
     let mut commands = pin!(commands(connection));
     let mut clock = Clock {
@@ -198,15 +215,17 @@ async fn drive<T: ByteStream>(
         parting: None,
         drained: None,
     };
+    // The server has begun to shut down before the end of the handshake.
+    let is_late = connection.commanded() == Command::Drain;
+    if is_late {
+        clock.drain();
+    }
     // The server shuts down, and hyper does not know it yet.
-    let mut is_draining = false;
+    let mut is_draining = is_late;
     let ended = poll_fn(|cx| {
         loop {
             let polled = http.as_mut().poll(cx);
-            let sent = match is_http2 {
-                true => io.poll_send(cx, polled.is_pending()),
-                false => Poll::Pending,
-            };
+            let sent = send(cx, polled.is_pending());
             if let Poll::Ready(ended) = polled {
                 return Poll::Ready(Some(ended));
             }
@@ -222,8 +241,11 @@ async fn drive<T: ByteStream>(
                 }
                 Poll::Pending => {}
             }
-            // hyper would close a connection that has had a request, also in the middle of the next head.
-            if is_draining && !connection.activity.is_in_later_head(!is_http2) {
+            // hyper would close a connection that has had a request, also in the middle of the next head, and one that has
+            // received nothing.
+            let activity = &connection.activity;
+            let waits = activity.is_in_later_head(!is_http2) || is_late && activity.is_silent();
+            if is_draining && !waits {
                 is_draining = false;
                 http.as_mut().goodbye();
                 continue;
@@ -265,7 +287,7 @@ enum Over {
 struct Clock {
     timer: Pin<Box<tokio::time::Sleep>>,
     is_http2: bool,
-    /// When a client that got a GOAWAY has to be gone.
+    /// When a client that got a GOAWAY has to be gone, unless it has a request.
     parting: Option<Instant>,
     /// When a connection without a request has to be gone, because the server shuts down.
     drained: Option<Instant>,
@@ -288,7 +310,7 @@ impl Clock {
                     .as_mut()
                     .reset(due.map_or_else(Instant::now, |(due, _)| due));
             }
-            if self.timer.as_mut().poll(cx).is_pending() {
+            if !is_due(self.timer.as_mut(), cx) {
                 return Poll::Pending;
             }
             let now = Instant::now();
@@ -311,11 +333,13 @@ impl Clock {
     /// When the next limit is reached if nothing happens, and which one.
     fn due(&self, connection: &ConnectionState) -> Option<(Instant, LimitReason)> {
         let limits = &connection.server.limits;
-        if let Some(parting) = self.parting {
-            return Some((parting, LimitReason::KeepAliveTimeout));
-        }
         // On HTTP/2, bytes that arrive while no stream is open may be other frames than a head.
         let (since, idle) = connection.activity.idle(!self.is_http2)?;
+        if let Some(parting) = self.parting {
+            // A request that crossed our GOAWAY is answered, and its client has a moment after that.
+            let due = parting.max(after(since, GOODBYE));
+            return Some((due, LimitReason::KeepAliveTimeout));
+        }
         let (due, reason) = match idle {
             Idle::New | Idle::Head => (after(since, limits.head_timeout), LimitReason::HeadTimeout),
             Idle::KeepAlive => (
@@ -338,5 +362,56 @@ impl Clock {
         }
         self.parting = Some(Instant::now() + GOODBYE);
         Over::Part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::connection::ServerState;
+    use crate::serve::limits::Limits;
+    use crate::serve::report::Report;
+    use crate::serve::usage::Usage;
+    use crate::stream::MonitoredStream;
+    use tokio::task::coop::consume_budget;
+
+    /// hyper above a stream whose reads take all of the task's budget and bring nothing: TLS under a flood of records without
+    /// data.
+    struct Flooded;
+
+    impl Future for Flooded {
+        type Output = hyper::Result<()>;
+
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+            while pin!(consume_budget()).poll(cx).is_ready() {}
+            Poll::Pending
+        }
+    }
+
+    impl Http for Flooded {
+        fn goodbye(self: Pin<&mut Self>) {}
+    }
+
+    /// tokio's timer is not ready for a task without budget, so no time limit ended such a connection.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_without_data() {
+        let server = ServerState {
+            limits: Limits::default(),
+            report: Report::default(),
+            usage: Usage::default(),
+        };
+        let head_timeout = server.limits.head_timeout;
+        let (io, _peer) = tokio::io::duplex(1);
+        let monitor = MonitoredStream::unwatched(io).monitor();
+        let connection = ConnectionState::new(Arc::new(server), monitor, None);
+        let driven = drive(&connection, Box::pin(Flooded), false, |_, _| {
+            Poll::Ready(Ok(()))
+        });
+        let mut driven = tokio_test::task::spawn(driven);
+        assert!(driven.poll().is_pending());
+        tokio::time::advance(head_timeout).await;
+        assert!(driven.poll().is_ready());
+        let counts = connection.server.report.counts();
+        assert_eq!(counts, [(LimitReason::HeadTimeout, 1)]);
     }
 }

@@ -43,19 +43,29 @@ impl sealed::IntoAccept for TlsListener {
     }
 }
 
-/// Offers `protocols`, if the program offers none of its own.
+/// Offers `protocols`, if the program offers none of its own, and HTTP/2 only if it is among them: otherwise a client that agrees
+/// to it would get HTTP/1.1.
 fn with_alpn(acceptor: TlsAcceptor, protocols: Vec<Vec<u8>>) -> TlsAcceptor {
-    if !acceptor.config().alpn_protocols.is_empty() {
+    let is_spoken = |name: &Vec<u8>| name != b"h2" || protocols.contains(name);
+    let own = &acceptor.config().alpn_protocols;
+    if !own.is_empty() && own.iter().all(is_spoken) {
         return acceptor;
     }
     let mut config = (**acceptor.config()).clone();
-    config.alpn_protocols = protocols;
+    config.alpn_protocols.retain(is_spoken);
+    if config.alpn_protocols.is_empty() {
+        config.alpn_protocols = protocols;
+    }
     Arc::new(config).into()
 }
 
 impl sealed::Accept for TlsAccept {
     type Accepted = TlsAccepted;
     type Stream = ServerStream;
+
+    fn check(&self) -> io::Result<()> {
+        sealed::Accept::check(&self.listener)
+    }
 
     fn poll_accept(
         &mut self,

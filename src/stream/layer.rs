@@ -57,6 +57,8 @@ pin_project! {
         below: Below,
         // Input that was read ahead before there was a protocol above.
         ahead: Option<Box<ReadAhead<S>>>,
+        // The bytes that the protocol above has read.
+        received: u64,
         #[pin]
         io: S,
     }
@@ -148,6 +150,7 @@ impl<S> MonitoredStream<S> {
                 shared: link.shared.clone(),
             },
             ahead,
+            received: 0,
             io,
         };
         let looks = match link.socket() {
@@ -235,6 +238,12 @@ impl<S> Transport<S> {
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.io
     }
+
+    /// The bytes that the protocol above has read.
+    #[cfg(all(feature = "serve", feature = "tls"))]
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
 }
 
 impl<S: AsyncRead> AsyncRead for Transport<S> {
@@ -244,15 +253,19 @@ impl<S: AsyncRead> AsyncRead for Transport<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
+        let filled = buf.filled().len();
         if let Some(ahead) = this.ahead {
             if let Some(read) = ahead.read(buf) {
+                *this.received += (buf.filled().len() - filled) as u64;
                 return Poll::Ready(read);
             }
             if buf.remaining() > 0 {
                 *this.ahead = None;
             }
         }
-        this.io.poll_read(cx, buf)
+        let read = this.io.poll_read(cx, buf);
+        *this.received += (buf.filled().len() - filled) as u64;
+        read
     }
 }
 

@@ -2,16 +2,21 @@
 
 use crate::Running;
 use crate::client::Client;
+use crate::http2;
 use crate::support::soon;
 use crate::support::tls::{Setup, connect};
 use crate::tls;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http;
 use axum::routing::get;
 use hangup::serve::{ServeFolder, file, serve};
+use http_body_util::BodyExt;
+use std::convert::Infallible;
 use std::future::IntoFuture;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 /// A folder that is gone with its test.
 pub(crate) struct Folder {
@@ -406,12 +411,62 @@ async fn a_file_that_is_cut_meanwhile() {
     assert!(broken.body.len() <= 4 << 20);
 }
 
+/// A middleware that copies a file's body for a cache, while hyper polls it, has placeholders. HTTP/2 copies small parts of a body,
+/// so a later client got them as zeros.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn placeholders_that_a_middleware_keeps() {
+    let folder = Folder::new("kept");
+    folder.write("file", numbered(100_000));
+    let path = folder.path.join("file");
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let (keep, again) = (kept.clone(), kept.clone());
+    let whole = async move |request: Request| {
+        let file = file(&request, path).await;
+        file.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                keep.lock().unwrap().extend(frame.data_ref().cloned());
+                frame
+            }))
+        })
+    };
+    // In parts that are shorter than those that h2 passes on without a copy.
+    let part = async move || {
+        let parts = again.lock().unwrap().clone();
+        let parts = parts.into_iter().map(|mut part| part.split_to(100));
+        Body::from_stream(futures::stream::iter(parts.map(Ok::<_, Infallible>)))
+    };
+    let router = Router::new()
+        .route("/", get(async || "hello"))
+        .route("/file", get(whole))
+        .route("/part", get(part));
+    let server = Running::start(router, |server| server.h2c(true)).await;
+    let mut client = Client::connect(server.address).await;
+    assert_eq!(client.get("/file").await.body, numbered(100_000));
+    assert!(!kept.lock().unwrap().is_empty());
+    client.ask("/part", "").await;
+    let broken = client.response().await.unwrap_err();
+    assert_eq!(broken.body, b"", "on HTTP/1.1");
+    let (requests, _connection) = http2::connect(server.address, 65_535).await;
+    let is_reset = match http2::ask(&requests, "/part").await {
+        // The reset may overtake the head.
+        Err(error) => error.is_reset(),
+        Ok(mut response) => soon("the body", response.body_mut().data())
+            .await
+            .unwrap()
+            .is_err_and(|error| error.is_reset()),
+    };
+    assert!(is_reset, "on HTTP/2");
+    let response = soon("another response", http2::ask(&requests, "/")).await;
+    assert_eq!(response.unwrap().status(), 200);
+}
+
 /// One file by a handler of its own, from a path and from an open file.
 #[tokio::test]
 async fn one_file() {
     let folder = site("one");
     let path = folder.path.join("t.txt");
-    let open = std::sync::Arc::new(std::fs::File::open(&path).unwrap());
+    let open = Arc::new(std::fs::File::open(&path).unwrap());
     let router = Router::new()
         .route(
             "/path",

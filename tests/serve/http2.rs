@@ -1,6 +1,7 @@
 //! HTTP/2: by ALPN, by prior knowledge, and the bounds of its streams.
 
 use crate::client::Client;
+use crate::frames::{DATA, END_STREAM, GOAWAY, PING, PREFACE, SETTINGS, frame, head, read};
 use crate::support::soon;
 use crate::{Running, endless};
 use axum::Router;
@@ -168,4 +169,46 @@ async fn an_idle_connection_hears_goodbye() {
     assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
     assert_eq!(server.limit().await, LimitReason::KeepAliveTimeout);
     soon("the end of the connection", connection).await.unwrap();
+}
+
+/// A request that crosses the GOAWAY of an idle connection is one that the server takes: its second GOAWAY says so (RFC 9113,
+/// section 6.8). The connection was closed five seconds after the first one, in the middle of the response.
+#[tokio::test]
+async fn a_request_that_crosses_the_goodbye() {
+    let slow = async || {
+        // Longer than the client has to close the connection.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        "slow"
+    };
+    let router = Router::new().route("/", get(slow));
+    let mut server = Running::start(router, |server| {
+        server
+            .h2c(true)
+            .keep_alive_timeout(Duration::from_millis(300))
+    })
+    .await;
+    let mut client = Client::connect(server.address).await;
+    client.send_bytes(PREFACE).await;
+    client.send_bytes(&frame(SETTINGS, 0, 0, &[])).await;
+    client.send_bytes(&head("GET", "/missing", 1)).await;
+    let mut body = Vec::new();
+    loop {
+        let (kind, flags, stream, payload) = read(&mut client.stream).await;
+        match (kind, stream) {
+            // It announces the last stream that there can be.
+            (GOAWAY, _) if payload.starts_with(&[0x7f]) => {
+                client.send_bytes(&head("GET", "/", 3)).await;
+            }
+            (GOAWAY, _) => assert_eq!(payload[..4], [0, 0, 0, 3], "the server takes it"),
+            (PING, _) => client.send_bytes(&frame(PING, 1, 0, &payload)).await,
+            (DATA, 3) => body.extend(payload),
+            _ => {}
+        }
+        if (kind, stream) == (DATA, 3) && flags & END_STREAM != 0 {
+            break;
+        }
+    }
+    assert_eq!(body, b"slow");
+    assert_eq!(server.limit().await, LimitReason::KeepAliveTimeout);
+    assert_eq!(client.ended().await, b"");
 }

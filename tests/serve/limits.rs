@@ -10,10 +10,13 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use hangup::serve::{Connection, LimitReason, serve};
 use hangup::{CloseReason, Monitor, MonitoredListener, StallPolicy};
-use std::future::IntoFuture;
+use http_body::Body;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::{Pin, pin};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::coop::consume_budget;
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -112,6 +115,33 @@ async fn a_slow_body() {
     assert_eq!(server.limit().await, LimitReason::RequestBodyRate);
     assert_eq!(client.response().await.unwrap().status, 408);
     client.ended().await;
+}
+
+/// The rate was not judged while the task had used up its budget of tokio's. A client that floods a TLS connection with records
+/// without data sees to that; here the service does.
+#[tokio::test]
+async fn a_slow_body_of_a_busy_task() {
+    let upload = async |request: Request| {
+        let mut body = request.into_body();
+        let frame = poll_fn(|cx| {
+            while pin!(consume_budget()).poll(cx).is_ready() {}
+            Pin::new(&mut body).poll_frame(cx)
+        });
+        match frame.await {
+            Some(Ok(_)) => StatusCode::OK,
+            _ => StatusCode::REQUEST_TIMEOUT,
+        }
+    };
+    let mut server = Running::start(Router::new().route("/", post(upload)), |server| {
+        server.request_body_rate(StallPolicy::new(1000, SHORT))
+    })
+    .await;
+    let mut client = Client::connect(server.address).await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n")
+        .await;
+    assert_eq!(server.limit().await, LimitReason::RequestBodyRate);
+    assert_eq!(client.response().await.unwrap().status, 408);
 }
 
 /// Silent connections push each other out: who sends a request is answered.

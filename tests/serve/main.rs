@@ -26,6 +26,7 @@ mod linger;
 mod oracle;
 mod other_clients;
 mod property;
+mod records;
 #[cfg(unix)]
 #[path = "../support/corpus.rs"]
 mod replay;

@@ -8,10 +8,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
-use hangup::Monitor;
 use hangup::serve::{Connection, serve};
+use hangup::{Monitor, MonitoredListener};
 use hyper_util::rt::TokioIo;
 use std::future::IntoFuture;
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -93,4 +95,54 @@ async fn an_upgraded_connection() {
     assert_eq!((summary.finished(), summary.aborted()), (0, 1));
     let reason = soon("the reason", tell.recv()).await.unwrap();
     assert_eq!(reason, hangup::CloseReason::Aborted);
+}
+
+/// A descriptor that systemd or a parent has passed may be of another kind. The server waited for a connection without end.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn sockets_that_do_not_listen() {
+    use std::os::fd::OwnedFd;
+    let datagrams: OwnedFd = UdpSocket::bind("127.0.0.1:0").unwrap().into();
+    let sender = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sender: OwnedFd = TcpStream::connect(sender.local_addr().unwrap())
+        .unwrap()
+        .into();
+    for socket in [datagrams, sender] {
+        let socket = TcpListener::from(socket);
+        socket.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(socket).unwrap();
+        let server = serve(MonitoredListener::from_listener(listener), Router::new());
+        let error = soon("the error", server.into_future()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let socket = std::os::unix::net::UnixListener::from(OwnedFd::from(socket));
+    socket.set_nonblocking(true).unwrap();
+    let server = serve(UnixListener::from_std(socket).unwrap(), Router::new());
+    let error = soon("the error", server.into_future()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
+/// Another process may shut the listener down, of which it has a duplicate. Each failed accept closed an idle connection, as if
+/// descriptors had run out.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_listener_that_another_process_shuts_down() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let duplicate = socket.try_clone().unwrap();
+    let address = socket.local_addr().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(socket).unwrap();
+    let (failed, mut failures) = mpsc::unbounded_channel();
+    let listener = MonitoredListener::from_listener(listener)
+        .on_accept_error(move |error| failed.send(error.kind()).unwrap());
+    let router = Router::new().route("/", get(async || "hello"));
+    let server = tokio::spawn(serve(listener, router).into_future());
+    let mut client = Client::connect(address).await;
+    assert_eq!(client.get("/").await.status, 200);
+    rustix::net::shutdown(&duplicate, rustix::net::Shutdown::Both).unwrap();
+    let kind = soon("the failed accept", failures.recv()).await;
+    assert_eq!(kind, Some(ErrorKind::InvalidInput));
+    assert_eq!(client.get("/").await.status, 200);
+    server.abort();
 }

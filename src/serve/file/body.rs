@@ -39,8 +39,13 @@ const FIRST_PART: u64 = 16 << 10;
 /// The length is fixed when the response is made. A file that is cut shorter while it is sent ends the body with an
 /// error, and the connection with it, so the client notices. Bytes that are added later are not sent.
 ///
+/// The kernel sends from the page cache until the client has acknowledged the bytes. If a file is cut shorter when all of it is on
+/// its way, the client may get zeros in the place of bytes behind the cut, and no error. So replace files by renaming new ones
+/// over them, or use [`read`](Self::read), which copies the bytes.
+///
 /// A middleware that keeps the length of a body and changes its bytes is noticed too late to read the file instead: the
-/// connection ends with an error. Use [`read`](Self::read) below such a middleware.
+/// connection ends with an error. A middleware that passes the bytes on as they are and looks at them, for a checksum or a cache,
+/// is not noticed: it sees zeros, and the client gets the file. Use [`read`](Self::read) below both.
 ///
 /// ```
 /// use hangup::serve::file;
@@ -119,7 +124,7 @@ impl FileBody {
     }
 
     /// Makes the file always be read, and never be sent by the kernel: for a middleware that changes the bytes of a body and
-    /// keeps their number.
+    /// keeps their number, or that looks at them while they pass.
     ///
     /// ```
     /// use axum::body::{Body, to_bytes};

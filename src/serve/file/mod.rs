@@ -28,4 +28,4 @@ pub use folder::ServeFolder;
 pub use folder_response::FolderResponse;
 pub(super) use polling::Polling;
 pub use single::{FileSource, file};
-pub(super) use slot::{Slot, refuse_placeholders};
+pub(super) use slot::Slot;

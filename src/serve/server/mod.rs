@@ -139,14 +139,15 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> Server<L, S> {
 /// # Errors
 ///
 /// The future fails only at the start: with a `dead_peer_timeout` that is out of range, with a `head_timeout` or a limit
-/// `max_…` of zero (`max_requests` may be zero), or if signals were asked for and cannot be received. Later errors of a connection end that connection, and errors of `accept` are retried, as
+/// `max_…` of zero (`max_requests` may be zero), if signals were asked for and cannot be received, or, on Linux, with a socket
+/// that does not listen. Later errors of a connection end that connection, and errors of `accept` are retried, as
 /// [`accept_retrying`](crate::MonitoredListener::accept_retrying) does.
 ///
 /// # Upgrades
 ///
 /// WebSockets and other upgrades of HTTP/1.1 work as in hyper. An upgraded connection still counts as a connection. Of
 /// the time limits only the stall policy and the dead-peer timeout still apply to it. WebSockets over HTTP/2 (RFC 8441)
-/// are not offered.
+/// are not offered. The tunnel of a CONNECT over HTTP/2 counts as a request until it ends.
 ///
 /// # Cancel safety
 ///

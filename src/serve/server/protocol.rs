@@ -32,7 +32,7 @@ impl<L, S> Server<L, S> {
     /// Speaks only HTTP/1.1, over TLS too. Default: HTTP/2 with clients that ask for it by ALPN (RFC 7301).
     ///
     /// If the `alpn_protocols` of the program's `rustls::ServerConfig` are empty, the server fills in the protocols that it
-    /// speaks. Otherwise it leaves them as they are. It turns [`h2c`](Self::h2c) off.
+    /// speaks. Otherwise it takes out `h2`, and leaves the others as they are. It turns [`h2c`](Self::h2c) off.
     ///
     /// ```
     /// # use axum::Router;

@@ -19,7 +19,7 @@
 //!    connection.
 //! 3. The address of a placeholder gives its offset in the file, modulo the size of the region. A placeholder that a
 //!    middleware has dropped, repeated or moved is an error.
-//! 4. A placeholder at any other time is an error.
+//! 4. A placeholder at any other time is an error; on a connection that cannot send files, already in the body of the response.
 
 #[cfg(test)]
 mod tests;
@@ -85,6 +85,15 @@ impl Slot {
 
     pub(super) fn is_open(&self) -> bool {
         self.socket.load(Relaxed) && self.is_http1()
+    }
+
+    /// Refuses a placeholder where the I/O could not recognize it: HTTP/2 copies small parts of a body. A middleware has kept it
+    /// of a response on another connection.
+    pub(in crate::serve) fn check(&self, data: &[u8]) -> io::Result<()> {
+        match !self.is_open() && Placeholder::of(data).is_some() {
+            true => Err(changed()),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn is_http1(&self) -> bool {
@@ -199,7 +208,7 @@ impl Slot {
 }
 
 /// Fails if there is a placeholder, where none may be.
-pub(in crate::serve) fn refuse_placeholders(bufs: &[IoSlice<'_>]) -> io::Result<()> {
+fn refuse_placeholders(bufs: &[IoSlice<'_>]) -> io::Result<()> {
     match bufs.iter().any(|buf| Placeholder::of(buf).is_some()) {
         true => Err(changed()),
         false => Ok(()),
