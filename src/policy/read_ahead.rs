@@ -130,6 +130,12 @@ impl<S> ReadAhead<S> {
         !self.input.is_empty() || self.error.is_some()
     }
 
+    /// Whether the buffer has input that only a look for the meaning of a FIN has moved here. A program that has set a
+    /// limit wants to be stopped in spite of such input.
+    pub(crate) fn hides_input(&self) -> bool {
+        self.limit == 0 && !self.input.is_empty()
+    }
+
     /// Copies the input into `buf` and leaves it here; `false` if there is none.
     pub(crate) fn peek(&self, buf: &mut ReadBuf<'_>) -> bool {
         let (first, second) = self.input.as_slices();

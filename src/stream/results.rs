@@ -4,6 +4,7 @@
 //! |---|---|
 //! | "would block", "interrupted" | none |
 //! | a read returns EOF | `EndOfInput`, or `Fin` if a write has read ahead and the reader does not know yet |
+//! | a write has read ahead and found the error of a missing end | `Truncated` |
 //! | `ECONNRESET` | `Reset` |
 //! | a write fails with `EPIPE` | none after our own shutdown, which causes it; else what the kind of the descriptor says (`Target::broken_pipe`) |
 //! | tokio's error of a runtime that shuts down | `RuntimeShutdown` |
@@ -144,6 +145,22 @@ impl Link {
     /// A read failed. If a layer between us and the socket complains about a missing end of its input, the cause may
     /// be an error that the watcher has taken from the socket.
     pub(super) fn read_failed(&self, error: io::Error) -> io::Error {
+        self.explain_failed_read(error, Self::failed)
+    }
+
+    /// As [`read_failed`](Self::read_failed), for a read that a write has made: the reader has not seen the error yet.
+    pub(super) fn read_ahead_failed(&self, error: io::Error) -> io::Error {
+        self.explain_failed_read(error, |link, error, by| match CloseReason::from(error) {
+            CloseReason::Truncated => link.shared.apply(Event::Truncated, by),
+            _ => link.failed(error, by),
+        })
+    }
+
+    fn explain_failed_read(
+        &self,
+        error: io::Error,
+        report: impl FnOnce(&Self, &io::Error, DetectedBy),
+    ) -> io::Error {
         if let Some(reason) = self.shared.reset_reason() {
             return reason.into();
         }
@@ -155,7 +172,7 @@ impl Link {
         if let (Some(_), Some(socket)) = (error.raw_os_error(), self.socket()) {
             socket.read_failed();
         }
-        self.failed(&error, DetectedBy::Read);
+        report(self, &error, DetectedBy::Read);
         error
     }
 
