@@ -1,6 +1,6 @@
 //! The observers of the shared cell: futures, tokens and channels, and the reads and writes that wait.
 
-use super::cell::{FIN_AHEAD, wake};
+use super::cell::{FIN_AHEAD, LAYERING, wake};
 use super::keyed_list::Key;
 use super::shared::SharedState;
 use super::status::Status;
@@ -70,6 +70,24 @@ impl SharedState {
 
     pub(crate) fn is_input_ahead(&self) -> bool {
         self.input_ahead.load(Ordering::Relaxed)
+    }
+
+    /// A protocol above the stream begins its set-up.
+    pub(crate) fn begin_layering(&self) {
+        self.flags.fetch_or(LAYERING, Ordering::AcqRel);
+    }
+
+    /// The protocol has read from the stream below it. During its set-up it may hold that input back until it reads again.
+    pub(crate) fn layer_read(&self, has_input: bool) {
+        if self.flags.load(Ordering::Acquire) & LAYERING != 0 {
+            self.set_input_ahead(has_input);
+        }
+    }
+
+    /// The protocol is set up. Its reads are the stream's from now on.
+    pub(crate) fn end_layering(&self) {
+        self.flags.fetch_and(!LAYERING, Ordering::AcqRel);
+        self.set_input_ahead(false);
     }
 
     /// See `pending_read`. The mark repeats after 2 GiB. In that case a write is refused a little later.
