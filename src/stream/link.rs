@@ -69,7 +69,7 @@ impl Link {
         self.shared.set_input_ahead(ahead.hides_input());
         let ended = match ended {
             // The reader has not seen it yet (invariant 10).
-            Some(Ok(())) => self.end_of_file(Event::Fin),
+            Some(Ok(())) => self.end_of_file::<S>(Event::Fin),
             Some(Err(error)) => Err(self.read_ahead_failed(error)),
             None => return,
         };

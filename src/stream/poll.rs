@@ -117,7 +117,7 @@ impl<S> MonitoredStream<S> {
         }
         match read(this.io, cx, buf) {
             Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
-                Poll::Ready(this.link.end_of_file(Event::EndOfInput))
+                Poll::Ready(this.link.end_of_file::<S>(Event::EndOfInput))
             }
             Poll::Ready(Ok(())) => {
                 if input == Input::Taken {

@@ -3,6 +3,7 @@
 //! | result | event |
 //! |---|---|
 //! | "would block", "interrupted" | none |
+//! | a read of a TCP socket returns EOF, and its peer has sent no FIN | none: other code has shut our receiving direction down |
 //! | a read returns EOF | `EndOfInput`, or `Fin` if a write has read ahead and the reader does not know yet |
 //! | a write has read ahead and found the error of a missing end | `Truncated` |
 //! | `ECONNRESET` | `Reset` |
@@ -18,6 +19,7 @@ use super::link::Link;
 use crate::errors::CloseReason;
 use crate::policy::ReadAhead;
 use crate::state::{DetectedBy, Event};
+use crate::watcher::Known;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -119,8 +121,8 @@ impl Link {
 
     /// A read returned EOF. It may stand for an error that the watcher has taken from the socket.
     ///
-    /// `event` is [`Event::EndOfInput`], or [`Event::Fin`] if the reader has not seen the EOF yet.
-    pub(super) fn end_of_file(&self, event: Event) -> io::Result<()> {
+    /// `event` is [`Event::EndOfInput`], or [`Event::Fin`] if the reader has not seen the EOF yet. `S` is the wrapped stream.
+    pub(super) fn end_of_file<S>(&self, event: Event) -> io::Result<()> {
         if let Some(reason) = self.shared.reset_reason() {
             return Err(reason.into());
         }
@@ -128,7 +130,11 @@ impl Link {
         if let Some(socket) = self.socket()
             && !self.shared.status().is_closed()
         {
-            socket.explain_end_of_input();
+            let is_open = socket.explain_end_of_input();
+            // Other code has shut our receiving direction down (invariant 8). A layer has ends of its own.
+            if is_open && Known::of::<S>().is_socket() {
+                return Ok(());
+            }
         }
         match self.taken_error() {
             Some(error) => {

@@ -116,11 +116,28 @@ pub(super) fn delivers(descriptor: Descriptor) -> bool {
 pub(super) fn unexplained_end(descriptor: Descriptor, before: Option<u8>) -> Observation {
     match ask(descriptor) {
         Some((CLOSE, info)) => closed(descriptor, before, info.as_ref()),
-        Some((_, info)) => Observation {
+        Some((state, info)) => Observation {
             backlog: info.as_ref().and_then(empty_backlog),
+            // An end of file in these states was made by a shutdown of our own receiving side.
+            is_input_open: [ESTABLISHED, FIN_WAIT1, FIN_WAIT2].contains(&state),
             ..Observation::default()
         },
         None => Observation::default(),
+    }
+}
+
+/// What a write's broken pipe means. Past the wrapper our sending direction may be shut down too; then the state shows our
+/// FIN.
+pub(super) fn broken_pipe(descriptor: Descriptor, before: Option<u8>) -> Event {
+    let ask = || ask(descriptor).filter(|_| descriptor.is_same());
+    match ask() {
+        Some((FIN_WAIT1 | FIN_WAIT2, _)) => Event::ShutDown,
+        Some((CLOSING | TIME_WAIT, _)) => Event::BothFinished,
+        Some((CLOSE, Some(info))) if before.is_some_and(|before| has_more(&info, before)) => {
+            Event::BothFinished
+        }
+        // A reset came after a FIN (`tcp_reset` in net/ipv4/tcp_input.c).
+        _ => Event::Reset { after_fin: true },
     }
 }
 
