@@ -303,6 +303,33 @@ async fn a_broken_pipe_by_ourselves() {
     }
 }
 
+/// A connection that is wrapped behind our shutdown, and one that is wrapped behind both: neither was reset.
+#[tokio::test]
+async fn an_orderly_end_of_what_was_shut_down_before() {
+    for half_close in [HalfClose::Close, HalfClose::Allow] {
+        let config = MonitorConfig::new().half_close(half_close);
+        let shut_down = || {
+            let (ours, mut peer) = Tcp4::pair();
+            SockRef::from(&ours).shutdown(Shutdown::Write).unwrap();
+            assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+            (ours, peer)
+        };
+        let (ours, peer) = shut_down();
+        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+        assert_eq!(ours.monitor().probe(), Status::Open);
+        peer.finish();
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::Finished);
+        assert_eq!(soon("EOF", ours.read(&mut [0])).await.unwrap(), 0);
+
+        let (ours, peer) = shut_down();
+        peer.finish();
+        until(&ours, PollFlags::HUP);
+        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+        assert_eq!(soon("EOF", ours.read(&mut [0])).await.unwrap(), 0);
+    }
+}
+
 /// A FIN that came before our shutdown is the peer's doing, also if nobody has heard of it yet.
 #[tokio::test]
 async fn a_fin_before_our_shutdown_is_the_peers() {

@@ -167,8 +167,12 @@ pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Opt
     let (state, info) = ask(descriptor)?;
     // Our SYN is not acknowledged yet, and will be.
     let syn = u64::from(state == SYN_SENT);
-    let control_bytes = info.as_ref().and_then(control_bytes_in);
-    Some((state, control_bytes.map(|bytes| bytes + syn)))
+    // Our FIN is acknowledged, and is no control byte of the beginning. Of a connection that is over it cannot be told.
+    let fin = u64::from(state == FIN_WAIT2);
+    let control_bytes = info.as_ref().filter(|_| state != CLOSE);
+    let control_bytes = control_bytes.and_then(control_bytes_in);
+    let control_bytes = control_bytes.and_then(|bytes| (bytes + syn).checked_sub(fin));
+    Some((state, control_bytes))
 }
 
 /// How many connections wait to be accepted by a listener, from the structure in which connections tell their state. A
