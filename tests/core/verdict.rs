@@ -327,6 +327,15 @@ async fn an_orderly_end_of_what_was_shut_down_before() {
         let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
         assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
         assert_eq!(soon("EOF", ours.read(&mut [0])).await.unwrap(), 0);
+
+        let (ours, peer) = shut_down();
+        peer.finish();
+        until(&ours, PollFlags::HUP);
+        ours.writable().await.unwrap();
+        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+        let error = soon("a write", ours.write(b"x")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
     }
 }
 

@@ -136,6 +136,8 @@ pub(super) fn broken_pipe(descriptor: Descriptor, before: Option<u8>) -> Event {
         Some((CLOSE, Some(info))) if before.is_some_and(|before| has_more(&info, before)) => {
             Event::BothFinished
         }
+        // It was over when it was registered.
+        Some((CLOSE, Some(_))) if before.is_none() => Event::HungUp,
         // A reset came after a FIN (`tcp_reset` in net/ipv4/tcp_input.c).
         _ => Event::Reset { after_fin: true },
     }
