@@ -138,6 +138,7 @@ enum Seen {
     Vanished,
     Reset { after_fin: bool },
     Failed(Error),
+    Truncated,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -184,6 +185,7 @@ impl Seen {
                 after_fin: *after_fin,
             },
             Self::Failed(error) => Event::Failed(error.reason()),
+            Self::Truncated => Event::Truncated,
         }
     }
 }

@@ -16,7 +16,9 @@ impl MonitorConfig {
     /// sees only the FIN, and usually sees it first. With this option
     /// * a pending read finds the end by itself and reports it, as early as the watcher would have;
     /// * a pending write, flush or shutdown is woken; each of them reads ahead up to 64 KiB of input, which later reads get
-    ///   in order, to find the end behind it;
+    ///   in order, to find the end behind it.
+    ///   Input that was read ahead is unread, and holds a refusal back, as
+    ///   [unread input](crate::MonitoredStream#after-a-fin) always does;
     /// * if none has found it `within` this time, the stream closes as it would have without the delay.
     ///
     /// So a stream that is read or written reports the close no later, and an idle one reports it `within` later and

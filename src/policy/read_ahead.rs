@@ -1,5 +1,6 @@
 //! Reads input ahead into a buffer, so that a FIN behind it can arrive and be detected.
 
+use crate::observe::call_foreign;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
@@ -85,13 +86,15 @@ impl<S> ReadAhead<S> {
                     return None;
                 }
                 Poll::Ready(read) => {
+                    self.input.extend(chunk.filled());
+                    self.ended = read.is_err() || chunk.filled().is_empty();
                     // This read has consumed the registration of the parked reader, so the reader is woken.
-                    self.reader.take().into_iter().for_each(Waker::wake);
-                    if read.is_err() || chunk.filled().is_empty() {
-                        self.ended = true;
+                    if let Some(reader) = self.reader.take() {
+                        call_foreign(|| reader.wake());
+                    }
+                    if self.ended {
                         return Some(read);
                     }
-                    self.input.extend(chunk.filled());
                 }
             }
         }
@@ -128,6 +131,12 @@ impl<S> ReadAhead<S> {
     /// Whether the buffer has input or an error for the next read.
     pub(crate) fn has_input(&self) -> bool {
         !self.input.is_empty() || self.error.is_some()
+    }
+
+    /// Whether the buffer has input that only a look for the meaning of a FIN has moved here. A program that has set a
+    /// limit wants to be stopped in spite of such input.
+    pub(crate) fn hides_input(&self) -> bool {
+        self.limit == 0 && !self.input.is_empty()
     }
 
     /// Copies the input into `buf` and leaves it here; `false` if there is none.

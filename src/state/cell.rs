@@ -24,6 +24,8 @@ pub(super) const FIN_DELAYED: u8 = 16;
 pub(super) const REPORT_PENDING: u8 = 32;
 /// Only a FIN has closed the stream, and a write waits until the reader has reached that FIN.
 pub(super) const FIN_AHEAD: u8 = 64;
+/// A protocol is being set up above the stream.
+pub(super) const LAYERING: u8 = 128;
 /// The flags that a close sets.
 pub(super) const ON_CLOSE: u8 = if Lifecycle::RECORDED {
     CLOSED | REPORT_PENDING

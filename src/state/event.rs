@@ -26,6 +26,9 @@ pub(crate) enum Event {
     Vanished,
     /// The connection was reset. `after_fin`: the peer's FIN had come before.
     Reset { after_fin: bool },
+    /// A write has read ahead, and found that the input ends without the end that its protocol has. The reader does not know
+    /// of it yet.
+    Truncated,
     /// A fatal error.
     Failed(CloseReason),
     /// The peer does not read what we send.
@@ -52,6 +55,7 @@ impl Event {
             | Self::BothFinished
             | Self::Vanished
             | Self::Reset { .. }
+            | Self::Truncated
             | Self::Failed(_)
             | Self::ShutDown
             | Self::Dropped

@@ -24,6 +24,7 @@
 //! | `Vanished` | `Reset` | `Finished` | `Reset` |
 //! | `Reset` after a FIN, if a FIN closes | `PeerClosed` | `PeerClosed` | |
 //! | any other `Reset` | `Reset` | `Reset` | `Reset` |
+//! | `Truncated` | `Truncated` | `Truncated` | `Truncated` |
 //! | `Failed(reason)` | the reason | the reason | the reason |
 //! | `Stalled`, `Aborted`, `Dropped`, `RuntimeShutdown` | the same name | the same name | the same name |
 
@@ -82,7 +83,7 @@ impl State {
         // Invariant 1.
         if self.status.is_closed() {
             // Invariant 10: this is more than a FIN, or the reader has seen the FIN.
-            self.fin_unread &= event == Event::Fin;
+            self.fin_unread &= matches!(event, Event::Fin | Event::Truncated);
             return self;
         }
         let finished = self.status == Status::PeerFinished;
@@ -106,6 +107,10 @@ impl State {
             Event::Fin => {
                 self.fin_unread = true;
                 CloseReason::PeerClosed
+            }
+            Event::Truncated => {
+                self.fin_unread = !self.shut_down;
+                CloseReason::Truncated
             }
             Event::EndOfInput | Event::HungUp => CloseReason::PeerClosed,
             Event::BothFinished => CloseReason::Finished,

@@ -1,6 +1,6 @@
 //! The observers of the shared cell: futures, tokens and channels, and the reads and writes that wait.
 
-use super::cell::{FIN_AHEAD, wake};
+use super::cell::{FIN_AHEAD, LAYERING, wake};
 use super::keyed_list::Key;
 use super::shared::SharedState;
 use super::status::Status;
@@ -62,6 +62,34 @@ impl SharedState {
         self.pending_read.load(Ordering::Relaxed) == self.read_mark()
     }
 
+    /// Records whether input has left the kernel and has not reached the reader, who is about to read it and the FIN behind
+    /// it.
+    pub(crate) fn set_input_ahead(&self, is_ahead: bool) {
+        self.input_ahead.store(is_ahead, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_input_ahead(&self) -> bool {
+        self.input_ahead.load(Ordering::Relaxed)
+    }
+
+    /// A protocol above the stream begins its set-up.
+    pub(crate) fn begin_layering(&self) {
+        self.flags.fetch_or(LAYERING, Ordering::AcqRel);
+    }
+
+    /// The protocol has read from the stream below it. During its set-up it may hold that input back until it reads again.
+    pub(crate) fn layer_read(&self, has_input: bool) {
+        if self.flags.load(Ordering::Acquire) & LAYERING != 0 {
+            self.set_input_ahead(has_input);
+        }
+    }
+
+    /// The protocol is set up. Its reads are the stream's from now on.
+    pub(crate) fn end_layering(&self) {
+        self.flags.fetch_and(!LAYERING, Ordering::AcqRel);
+        self.set_input_ahead(false);
+    }
+
     /// See `pending_read`. The mark repeats after 2 GiB. In that case a write is refused a little later.
     #[allow(clippy::cast_possible_truncation)] // the low bits are what is wanted
     fn read_mark(&self) -> u32 {
@@ -71,6 +99,11 @@ impl SharedState {
     /// Whether no event changes anything any more: the stream has closed, and refuses writes.
     pub(crate) fn is_settled(&self) -> bool {
         self.is_closed() && self.lock().state.refuses_writes()
+    }
+
+    /// Whether only a FIN has closed the stream, and no read has reached it.
+    pub(crate) fn is_fin_unread(&self) -> bool {
+        self.is_closed() && self.lock().state.is_fin_unread()
     }
 
     /// Why a write is refused, if it is. `reads_fin` says whether a reader is about to read the FIN that closed the

@@ -43,7 +43,7 @@ use crate::observe::lifecycle::Lifecycle;
 use crate::observe::{End, call_foreign};
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::task::Waker;
 
 /// A [`SharedState`], either alone or inside a [`Socket`](crate::watcher::Socket).
@@ -59,6 +59,8 @@ pub(crate) struct SharedState {
     /// Records when the last read was pending: the low bits of the number of bytes read until then, and a 1 bit. A
     /// later read that returns bytes changes that number, so it does not have to change this field.
     pub(super) pending_read: AtomicU32,
+    /// See [`set_input_ahead`](Self::set_input_ahead).
+    pub(super) input_ahead: AtomicBool,
     cell: Mutex<Cell>,
     pub(crate) counters: Counters,
     pub(crate) lifecycle: Lifecycle,
@@ -80,6 +82,7 @@ impl SharedState {
         Self {
             flags: AtomicU8::new(0),
             pending_read: AtomicU32::new(0),
+            input_ahead: AtomicBool::new(false),
             cell: Mutex::new(Cell {
                 state: State::new(half_close),
                 detected_by: None,

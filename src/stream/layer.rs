@@ -3,7 +3,7 @@
 use super::monitored_stream::MonitoredStream;
 use crate::errors::CloseReason;
 use crate::policy::ReadAhead;
-use crate::state::{Closed, DetectedBy, Event};
+use crate::state::{DetectedBy, Event};
 use crate::watcher::{Registration, Socket};
 use pin_project_lite::pin_project;
 use std::fmt;
@@ -93,6 +93,9 @@ impl<S> MonitoredStream<S> {
     /// A FIN is [delayed](crate::MonitorConfig::fin_delay) by 3 ms, unless the configuration says otherwise, so that the
     /// protocol above can say what it means.
     ///
+    /// A FIN alone does not end `wrap` while it has unread input: a client that sends its header and a command, and leaves at once,
+    /// is served. Input that `wrap` was given by its last read counts as unread until it reads again.
+    ///
     /// `wrap` has no time limit: put a `tokio::time::timeout` around the call. If the future is dropped, so is the stream.
     ///
     /// # Errors
@@ -158,12 +161,12 @@ impl<S> MonitoredStream<S> {
             None => true,
         };
         let shared = link.shared.clone();
+        shared.begin_layering();
         // `wrap` may drop the stream below before it returns its error: in its first poll, or even before.
         let mut first = Some(shared.enter());
         let mut wrapping = pin!(wrap(lower));
         // Dropped before the future that holds the stream below, so that the reason is known before the drop is reported.
         let link = link;
-        let mut closed = pin!(Closed::new(shared.clone()));
         let upper = poll_fn(|cx| {
             let call = first.take().unwrap_or_else(|| shared.enter());
             match wrapping.as_mut().poll(cx) {
@@ -179,12 +182,12 @@ impl<S> MonitoredStream<S> {
                 }
                 Poll::Pending => drop(call),
             }
-            closed
-                .as_mut()
-                .poll(cx)
+            // As a write, `wrap` goes on while it is about to read the peer's FIN.
+            link.waits_to_write(cx)
                 .map(|reason| Err(io::Error::from(reason)))
         })
         .await?;
+        link.shared.end_layering();
         let ahead = Box::new(ReadAhead::new(limit, looks));
         Ok(MonitoredStream::from_parts(link, Some(ahead), upper))
     }
@@ -257,15 +260,18 @@ impl<S: AsyncRead> AsyncRead for Transport<S> {
         if let Some(ahead) = this.ahead {
             if let Some(read) = ahead.read(buf) {
                 *this.received += (buf.filled().len() - filled) as u64;
+                this.below.shared.layer_read(true);
                 return Poll::Ready(read);
             }
             if buf.remaining() > 0 {
                 *this.ahead = None;
             }
         }
-        let read = this.io.poll_read(cx, buf);
-        *this.received += (buf.filled().len() - filled) as u64;
-        read
+        let polled = this.io.poll_read(cx, buf);
+        let read = buf.filled().len() - filled;
+        *this.received += read as u64;
+        this.below.shared.layer_read(read > 0);
+        polled
     }
 }
 

@@ -46,7 +46,9 @@ impl Link {
         cx: &Context<'_>,
     ) {
         if let Some(ahead) = ahead {
-            let lookahead = ahead.lookahead().filter(|_| self.shared.is_fin_delayed());
+            // After the delay, too: the answer may still be in a layer's buffer.
+            let looks = || self.shared.is_fin_delayed() || self.shared.is_fin_unread();
+            let lookahead = ahead.lookahead().filter(|_| looks());
             let limit = lookahead.unwrap_or(ahead.limit());
             if limit > 0 {
                 let _call = self.shared.enter();
@@ -63,10 +65,12 @@ impl Link {
         io: Pin<&mut S>,
         cx: &Context<'_>,
     ) {
-        let ended = match ahead.fill(limit, io, cx) {
+        let ended = ahead.fill(limit, io, cx);
+        self.shared.set_input_ahead(ahead.hides_input());
+        let ended = match ended {
             // The reader has not seen it yet (invariant 10).
-            Some(Ok(())) => self.end_of_file(Event::Fin),
-            Some(Err(error)) => Err(self.read_failed(error)),
+            Some(Ok(())) => self.end_of_file::<S>(Event::Fin),
+            Some(Err(error)) => Err(self.read_ahead_failed(error)),
             None => return,
         };
         if let Err(error) = ended {
@@ -110,9 +114,10 @@ impl Link {
     }
 
     /// Whether somebody is about to read the peer's FIN: a read is pending, or unread input comes before the FIN.
-    /// Input in the side buffer does not count, because a write has moved it there on purpose.
     fn reads_fin(&self) -> bool {
-        self.shared.is_read_pending() || self.socket().is_some_and(|socket| socket.has_unread())
+        self.shared.is_read_pending()
+            || self.shared.is_input_ahead()
+            || self.socket().is_some_and(|socket| socket.has_unread())
     }
 
     /// Starts a task that checks how much is owed to the peer. Returns `false` if the system does not report this;

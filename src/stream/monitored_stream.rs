@@ -41,9 +41,15 @@ pin_project! {
     /// channel and the token always report the FIN immediately, and the writes of a program that does not read are
     /// refused immediately.
     ///
-    /// A read that was polled and then dropped counts as pending until the next read. Input in the side buffer, where
-    /// [`read_ahead`](crate::MonitorConfig::read_ahead) or a [delayed FIN](crate::MonitorConfig::fin_delay) has moved it, does not
-    /// delay a refusal. A pending read does.
+    /// A read that was polled and then dropped counts as pending until the next read. Input that a
+    /// [delayed FIN](crate::MonitorConfig::fin_delay) has moved to the side buffer is unread. Input that
+    /// [`read_ahead`](crate::MonitorConfig::read_ahead) has moved there does not delay a refusal: a program that sets it wants to be
+    /// stopped.
+    ///
+    /// Input that another layer has read and holds back is not seen. TLS holds back up to 16 KiB: above a stream of this type, and
+    /// below one without a delayed FIN. There the end of a long answer to an upload may be lost, if the program reads it slowly and
+    /// goes on writing. Workaround: put TLS above by [`layer`](Self::layer), which `hangup::tls` does, or set
+    /// [`HalfClose::Allow`](crate::HalfClose::Allow).
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};

@@ -101,7 +101,12 @@ impl<S> MonitoredStream<S> {
                 Input::Taken => {
                     if let Some(read) = ahead.read(buf) {
                         let bytes = buf.filled().len() - filled;
+                        this.link.shared.set_input_ahead(ahead.hides_input());
                         this.link.shared.counters.add_read(bytes);
+                        if read.is_err() {
+                            // The reader has reached the end that a write has found (invariant 10).
+                            this.link.shared.apply(Event::EndOfInput, DetectedBy::Read);
+                        }
                         return Poll::Ready(read);
                     }
                 }
@@ -112,7 +117,7 @@ impl<S> MonitoredStream<S> {
         }
         match read(this.io, cx, buf) {
             Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
-                Poll::Ready(this.link.end_of_file(Event::EndOfInput))
+                Poll::Ready(this.link.end_of_file::<S>(Event::EndOfInput))
             }
             Poll::Ready(Ok(())) => {
                 if input == Input::Taken {

@@ -3,7 +3,9 @@
 //! | result | event |
 //! |---|---|
 //! | "would block", "interrupted" | none |
+//! | a read of a TCP socket returns EOF, and its peer has sent no FIN | none: other code has shut our receiving direction down |
 //! | a read returns EOF | `EndOfInput`, or `Fin` if a write has read ahead and the reader does not know yet |
+//! | a write has read ahead and found the error of a missing end | `Truncated` |
 //! | `ECONNRESET` | `Reset` |
 //! | a write fails with `EPIPE` | none after our own shutdown, which causes it; else what the kind of the descriptor says (`Target::broken_pipe`) |
 //! | tokio's error of a runtime that shuts down | `RuntimeShutdown` |
@@ -17,6 +19,7 @@ use super::link::Link;
 use crate::errors::CloseReason;
 use crate::policy::ReadAhead;
 use crate::state::{DetectedBy, Event};
+use crate::watcher::Known;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -118,8 +121,8 @@ impl Link {
 
     /// A read returned EOF. It may stand for an error that the watcher has taken from the socket.
     ///
-    /// `event` is [`Event::EndOfInput`], or [`Event::Fin`] if the reader has not seen the EOF yet.
-    pub(super) fn end_of_file(&self, event: Event) -> io::Result<()> {
+    /// `event` is [`Event::EndOfInput`], or [`Event::Fin`] if the reader has not seen the EOF yet. `S` is the wrapped stream.
+    pub(super) fn end_of_file<S>(&self, event: Event) -> io::Result<()> {
         if let Some(reason) = self.shared.reset_reason() {
             return Err(reason.into());
         }
@@ -127,7 +130,11 @@ impl Link {
         if let Some(socket) = self.socket()
             && !self.shared.status().is_closed()
         {
-            socket.explain_end_of_input();
+            let is_open = socket.explain_end_of_input();
+            // Other code has shut our receiving direction down (invariant 8). A layer has ends of its own.
+            if is_open && Known::of::<S>().is_socket() {
+                return Ok(());
+            }
         }
         match self.taken_error() {
             Some(error) => {
@@ -144,6 +151,22 @@ impl Link {
     /// A read failed. If a layer between us and the socket complains about a missing end of its input, the cause may
     /// be an error that the watcher has taken from the socket.
     pub(super) fn read_failed(&self, error: io::Error) -> io::Error {
+        self.explain_failed_read(error, Self::failed)
+    }
+
+    /// As [`read_failed`](Self::read_failed), for a read that a write has made: the reader has not seen the error yet.
+    pub(super) fn read_ahead_failed(&self, error: io::Error) -> io::Error {
+        self.explain_failed_read(error, |link, error, by| match CloseReason::from(error) {
+            CloseReason::Truncated => link.shared.apply(Event::Truncated, by),
+            _ => link.failed(error, by),
+        })
+    }
+
+    fn explain_failed_read(
+        &self,
+        error: io::Error,
+        report: impl FnOnce(&Self, &io::Error, DetectedBy),
+    ) -> io::Error {
         if let Some(reason) = self.shared.reset_reason() {
             return reason.into();
         }
@@ -155,7 +178,7 @@ impl Link {
         if let (Some(_), Some(socket)) = (error.raw_os_error(), self.socket()) {
             socket.read_failed();
         }
-        self.failed(&error, DetectedBy::Read);
+        report(self, &error, DetectedBy::Read);
         error
     }
 

@@ -43,13 +43,17 @@ impl Descriptor {
     }
 
     /// As [`look`](Self::look), for a connection that a read or a write found to be over. The call is at its `moment`.
-    pub(super) fn explain_end(&mut self, moment: &Moment, shared: &SharedState) {
-        if self.verdict.is_none()
-            && !self.reset
-            && let Some(target) = self.target
-        {
-            self.store(&target.unexplained_end(), moment, shared);
-        }
+    /// Returns whether the peer is known to have sent no FIN and no reset.
+    pub(super) fn explain_end(&mut self, moment: &Moment, shared: &SharedState) -> bool {
+        let Some(target) = self
+            .target
+            .filter(|_| self.verdict.is_none() && !self.reset)
+        else {
+            return false;
+        };
+        let observation = target.unexplained_end();
+        self.store(&observation, moment, shared);
+        observation.is_input_open && target.is_same()
     }
 
     fn store(&mut self, observation: &Observation, moment: &Moment, shared: &SharedState) {

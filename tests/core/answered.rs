@@ -121,6 +121,62 @@ async fn a_pending_read_with(config: MonitorConfig) {
     assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
 }
 
+/// A layer's FIN is delayed, and the first write behind it moves the answer into the stream's own buffer. A hyper client
+/// that uploaded over TLS lost the end of a long answer: it was unread there, and the write was refused.
+#[tokio::test]
+async fn an_answer_that_a_write_has_moved_aside() {
+    let (ours, mut peer) = Tcp4::pair();
+    let config = MonitorConfig::new().fin_delay(DEADLINE);
+    let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+    ours.writable().await.unwrap();
+    peer.write_all(b"413").unwrap();
+    peer.finish();
+    soon("a write that looks behind the answer", async {
+        while !ours.is_closed() {
+            let written = write(&mut ours, Waker::noop(), b"upload");
+            assert!(matches!(written, Poll::Ready(Ok(6))), "{written:?}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+    assert_eq!(ours.read(&mut [0; 2]).await.unwrap(), 2);
+    assert!(matches!(
+        write(&mut ours, Waker::noop(), b"upload"),
+        Poll::Ready(Ok(6))
+    ));
+    let mut rest = String::new();
+    ours.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "3");
+    let written = write(&mut ours, Waker::noop(), b"upload");
+    assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
+}
+
+/// The same for a writer that waits: the last byte of the answer wakes it.
+#[tokio::test]
+async fn a_parked_writer_behind_an_answer_that_was_moved_aside() {
+    let (ours, mut peer) = Tcp4::pair();
+    let config = MonitorConfig::new().fin_delay(DEADLINE);
+    let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+    let (waker, wakes) = new_count_waker();
+    fill(&mut ours, &waker).await;
+    peer.write_all(b"413").unwrap();
+    peer.finish();
+    soon("a write that looks behind the answer", async {
+        while !ours.is_closed() {
+            let written = write(&mut ours, &waker, b"x");
+            assert!(written.is_pending(), "{written:?}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let parked = wakes.get();
+    ours.read_exact(&mut [0; 3]).await.unwrap();
+    assert!(wakes.get() > parked, "nobody woke the writer");
+    let written = write(&mut ours, &waker, b"x");
+    assert_eq!(refusal(&written), Some(&CloseReason::PeerClosed));
+}
+
 /// A loop that only sends is refused at once: nobody is about to read.
 #[tokio::test]
 async fn nobody_reads() {

@@ -14,7 +14,10 @@ use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, ReadBuf};
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufStream,
+    ReadBuf,
+};
 use tokio::net::TcpStream;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 
@@ -149,6 +152,59 @@ async fn a_set_up_that_does_not_look() {
         let failed = soon("the set-up", layering).await.unwrap().unwrap_err();
         assert_eq!(CloseReason::carried_by(&failed), Some(&expected));
         assert_eq!(reason(&monitor).await, expected);
+    }
+}
+
+/// (5) A client that sends its header and a command and leaves at once: a set-up that waits for something else meanwhile, a
+/// name server for instance, is not given up, or the command would be lost.
+#[tokio::test]
+async fn a_set_up_of_a_client_that_has_left() {
+    for buffers in [false, true] {
+        let (stream, mut peer) = watched::<Tcp4>();
+        let monitor = stream.monitor();
+        peer.write_all(b"PROXY\nQUIT").unwrap();
+        drop(peer);
+        let layering = stream.layer(|lower| async {
+            let mut lower = BufReader::with_capacity(if buffers { 1000 } else { 1 }, lower);
+            let mut header = String::new();
+            lower.read_line(&mut header).await?;
+            assert_eq!(header, "PROXY\n");
+            monitor.closed().await;
+            tokio::task::yield_now().await;
+            Ok(lower)
+        });
+        let mut stream = soon("a layer", layering).await.unwrap();
+        let mut command = String::new();
+        stream.read_to_string(&mut command).await.unwrap();
+        assert_eq!(command, "QUIT");
+        assert_eq!(reason(&monitor).await, CloseReason::PeerClosed);
+    }
+}
+
+/// A set-up that has read everything, or that a reset reaches, waits for nobody.
+#[tokio::test]
+async fn a_set_up_that_has_read_to_the_end() {
+    for resets in [false, true] {
+        let (stream, mut peer) = watched::<Tcp4>();
+        peer.write_all(b"PROXY\n").unwrap();
+        match resets {
+            true => peer.reset(),
+            false => drop(peer),
+        }
+        let layering = stream.layer(|mut lower| async move {
+            let mut header = Vec::new();
+            if !resets {
+                lower.read_to_end(&mut header).await?;
+            }
+            std::future::pending::<()>().await;
+            Ok(lower)
+        });
+        let failed = soon("the set-up", layering).await.unwrap_err();
+        let expected = match resets {
+            true => CloseReason::Reset,
+            false => CloseReason::PeerClosed,
+        };
+        assert_eq!(CloseReason::carried_by(&failed), Some(&expected));
     }
 }
 

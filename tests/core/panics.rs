@@ -2,15 +2,15 @@
 
 use crate::support::{Pair, Peer, Tcp4, soon};
 use futures_test::task::new_count_waker;
-use hangup::{CloseReason, MonitoredStream, Status};
+use hangup::{CloseReason, MonitorConfig, MonitoredStream, Status};
 use std::future::Future;
-use std::io::Read;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// A waker of an executor that is gone.
 struct Panics;
@@ -62,6 +62,79 @@ async fn wakers_that_panic_are_passed_over() {
     healthy_peer.finish();
     let told = soon("the watcher", healthy.closed()).await;
     assert_eq!(told, CloseReason::PeerClosed);
+}
+
+/// A stream whose input comes from the test.
+#[cfg(all(unix, not(hangup_fallback)))]
+struct Scripted {
+    socket: tokio::net::UnixStream,
+    input: Arc<std::sync::Mutex<&'static [u8]>>,
+}
+
+#[cfg(all(unix, not(hangup_fallback)))]
+impl std::os::fd::AsFd for Scripted {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(all(unix, not(hangup_fallback)))]
+impl AsyncRead for Scripted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let input = std::mem::take(&mut *self.input.lock().unwrap());
+        if input.is_empty() {
+            return Poll::Pending;
+        }
+        buf.put_slice(input);
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(all(unix, not(hangup_fallback)))]
+impl AsyncWrite for Scripted {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A write that reads ahead wakes the reader, whose input it has taken. The panic of that waker came out of the write, and
+/// the input was lost.
+#[cfg(all(unix, not(hangup_fallback)))]
+#[tokio::test]
+async fn a_write_passes_over_a_reader_that_panics() {
+    let (socket, _peer) = tokio::net::UnixStream::pair().unwrap();
+    let input = Arc::default();
+    let io = Scripted {
+        socket,
+        input: Arc::clone(&input),
+    };
+    let config = MonitorConfig::new().read_ahead(1000);
+    let mut stream = MonitoredStream::with_config(io, &config).unwrap();
+    let bad = Waker::from(Arc::new(Panics));
+    let mut heard = [0; 8];
+    let mut read = Box::pin(stream.read(&mut heard));
+    assert!(poll(&mut read, &bad).is_pending());
+    drop(read);
+    *input.lock().unwrap() = b"hello";
+    assert_eq!(stream.write(b"event").await.unwrap(), 5);
+    let bytes = soon("the input", stream.read(&mut heard)).await.unwrap();
+    assert_eq!(&heard[..bytes], b"hello");
 }
 
 /// The drop of a stream runs wakers too, and may itself be a part of an unwinding.

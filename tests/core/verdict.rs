@@ -3,7 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::support::{Pair, Peer, Tcp4, reason, soon, until};
-use hangup::{CloseReason, HalfClose, Monitor, MonitorConfig, MonitoredStream, WatchOnly};
+use hangup::{CloseReason, HalfClose, Monitor, MonitorConfig, MonitoredStream, Status, WatchOnly};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
 use rustix::event::PollFlags;
@@ -256,6 +256,87 @@ async fn a_fin_after_a_shutdown_of_the_socket() {
     );
     tokio::time::sleep(Duration::from_millis(1)).await;
     drop(peer);
+}
+
+/// Other code shuts our receiving direction down, and a read finds EOF: the peer has not ended, and writes go on.
+#[tokio::test]
+async fn an_end_of_reading_by_ourselves() {
+    for config in [MonitorConfig::new(), MonitorConfig::new().read_ahead(1000)] {
+        let (ours, mut peer) = Tcp4::pair();
+        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+        let shutdown = SockRef::from(ours.get_ref()).shutdown(Shutdown::Read);
+        shutdown.unwrap();
+        for _ in 0..2 {
+            assert_eq!(soon("EOF", ours.read(&mut [0])).await.unwrap(), 0);
+            soon("a write", ours.write_all(b"x")).await.unwrap();
+            peer.read_exact(&mut [0]).unwrap();
+            assert_eq!(ours.monitor().probe(), Status::Open);
+        }
+        drop(peer);
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+        assert_eq!(soon("EOF", ours.read(&mut [0])).await.unwrap(), 0);
+    }
+}
+
+/// Other code shuts our sending direction down, and a write finds the broken pipe: the peer has not ended, and is read on.
+#[tokio::test]
+async fn a_broken_pipe_by_ourselves() {
+    for config in [
+        MonitorConfig::new(),
+        MonitorConfig::new().fin_delay(Duration::from_millis(3)),
+    ] {
+        let (ours, mut peer) = Tcp4::pair();
+        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+        let shutdown = SockRef::from(ours.get_ref()).shutdown(Shutdown::Write);
+        shutdown.unwrap();
+        for _ in 0..2 {
+            let error = soon("a write", ours.write(b"x")).await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EPIPE));
+            assert_eq!(ours.monitor().probe(), Status::Open);
+        }
+        peer.write_all(b"answer").unwrap();
+        drop(peer);
+        let mut answer = String::new();
+        let read = soon("the answer", ours.read_to_string(&mut answer)).await;
+        assert_eq!(read.unwrap(), 6);
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::Finished);
+    }
+}
+
+/// A connection that is wrapped behind our shutdown, and one that is wrapped behind both: neither was reset.
+#[tokio::test]
+async fn an_orderly_end_of_what_was_shut_down_before() {
+    for half_close in [HalfClose::Close, HalfClose::Allow] {
+        let config = MonitorConfig::new().half_close(half_close);
+        let shut_down = || {
+            let (ours, mut peer) = Tcp4::pair();
+            SockRef::from(&ours).shutdown(Shutdown::Write).unwrap();
+            assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+            (ours, peer)
+        };
+        let (ours, peer) = shut_down();
+        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+        assert_eq!(ours.monitor().probe(), Status::Open);
+        peer.finish();
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::Finished);
+        assert_eq!(soon("EOF", ours.read(&mut [0])).await.unwrap(), 0);
+
+        let (ours, peer) = shut_down();
+        peer.finish();
+        until(&ours, PollFlags::HUP);
+        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+        assert_eq!(soon("EOF", ours.read(&mut [0])).await.unwrap(), 0);
+
+        let (ours, peer) = shut_down();
+        peer.finish();
+        until(&ours, PollFlags::HUP);
+        ours.writable().await.unwrap();
+        let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+        let error = soon("a write", ours.write(b"x")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::PeerClosed);
+    }
 }
 
 /// A FIN that came before our shutdown is the peer's doing, also if nobody has heard of it yet.

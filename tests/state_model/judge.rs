@@ -26,6 +26,7 @@ pub(crate) fn judge(allowed: bool, history: &[Event]) -> Status {
                 true => CloseReason::PeerClosed,
                 false => CloseReason::Reset,
             },
+            Event::Truncated => CloseReason::Truncated,
             Event::Failed(reason) => reason.clone(),
             Event::Stalled => CloseReason::Stalled,
             Event::Aborted => CloseReason::Aborted,
@@ -44,9 +45,17 @@ fn is_fin(event: &Event) -> bool {
 }
 
 /// Whether a write still waits for the reader (invariant 10): nothing but FINs has happened since one of
-/// them closed the stream, and no read has come to the end of the input.
+/// them closed the stream, and no read has come to the end of the input. An input that a write has found cut short is
+/// such a FIN, and closes the stream in any case.
 pub(crate) fn is_fin_unread(allowed: bool, history: &[Event]) -> bool {
-    !allowed && !history.is_empty() && history.iter().all(|event| *event == Event::Fin)
+    let closes = |event: &Event| *event == Event::Truncated || !allowed && *event == Event::Fin;
+    let Some(closed) = history.iter().position(closes) else {
+        return false;
+    };
+    let is_end = |event: &Event| matches!(event, Event::Fin | Event::Truncated);
+    let before = &history[..closed];
+    let is_open = !judge(allowed, before).is_closed() && !before.contains(&Event::ShutDown);
+    is_open && history[closed..].iter().all(is_end)
 }
 
 /// Whether anything in `history` was our own doing.

@@ -30,7 +30,7 @@ use state::status::Status;
 /// Three events can play a part in a status; after that all must stay as it is.
 const LENGTH: usize = if cfg!(miri) { 3 } else { 5 };
 
-const EVENTS: [Event; 14] = [
+const EVENTS: [Event; 15] = [
     Event::Fin,
     Event::EndOfInput,
     Event::HungUp,
@@ -38,6 +38,7 @@ const EVENTS: [Event; 14] = [
     Event::Vanished,
     Event::Reset { after_fin: false },
     Event::Reset { after_fin: true },
+    Event::Truncated,
     Event::Failed(CloseReason::TimedOut),
     Event::Failed(CloseReason::Truncated),
     Event::Stalled,

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answered;
 mod ends;
 mod handshakes;
 mod layering;

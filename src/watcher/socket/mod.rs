@@ -124,17 +124,19 @@ impl Socket {
     }
 
     /// Records an EPIPE from a write, and leaves a layered protocol time to refine it; `false` if already
-    /// detached.
+    /// detached, or if the pipe was broken by ourselves.
     pub(crate) fn report_broken_pipe(self: &Arc<Self>) -> bool {
         let mut descriptor = lock(&self.descriptor);
         let Some(target) = descriptor.target else {
             return false;
         };
         descriptor.explain_end(&Moment::between_calls(&self.state), &self.state);
-        let event = descriptor
-            .verdict
-            .get_or_insert_with(|| target.broken_pipe())
-            .clone();
+        let verdict = descriptor.verdict.take();
+        let event = verdict.unwrap_or_else(|| target.broken_pipe());
+        if event == Event::ShutDown {
+            return false;
+        }
+        descriptor.verdict = Some(event.clone());
         self.report(descriptor, event, DetectedBy::Write);
         true
     }
@@ -202,10 +204,11 @@ impl Socket {
         lock(&self.descriptor).explain_end(&moment, &self.state);
     }
 
-    /// As [`explain_end`](Self::explain_end), for an EOF, in the read that has found it.
-    pub(crate) fn explain_end_of_input(&self) {
+    /// As [`explain_end`](Self::explain_end), for an EOF, in the read that has found it. Returns whether the peer is known to
+    /// have sent no FIN and no reset.
+    pub(crate) fn explain_end_of_input(&self) -> bool {
         let moment = Moment::in_read(&self.state);
-        lock(&self.descriptor).explain_end(&moment, &self.state);
+        lock(&self.descriptor).explain_end(&moment, &self.state)
     }
 
     /// The meaning of an EPIPE from a write. If `examine` has taken the socket's error, the kernel returns EPIPE

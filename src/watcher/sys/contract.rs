@@ -18,6 +18,8 @@ pub(in crate::watcher) struct Observation {
     pub(in crate::watcher) error: Option<i32>,
     /// What the same answer says of the bytes that were sent, if it does.
     pub(in crate::watcher) backlog: Option<Backlog>,
+    /// Whether the system knows that the peer has not ended its sending direction. Only `unexplained_end` tells.
+    pub(in crate::watcher) is_input_open: bool,
 }
 
 /// How many bytes a descriptor was given to send since it was created.

@@ -65,6 +65,11 @@ impl Known {
         self.is_configured
     }
 
+    /// Whether the stream is the socket itself, so that its EOF is that of the socket.
+    pub(crate) fn is_socket(self) -> bool {
+        self.is_exclusive
+    }
+
     /// Whether only the drop of the stream closes the descriptor, as long as no code has got `&mut` of the wrapped stream.
     pub(super) fn is_exclusive(self) -> bool {
         self.is_exclusive

@@ -139,9 +139,8 @@ impl Target {
     /// The event for a broken pipe that a write found.
     pub(in crate::watcher) fn broken_pipe(self) -> Event {
         match self.held.kind() {
-            // A write on TCP finds a broken pipe when a reset came after a FIN (`tcp_reset` in
-            // net/ipv4/tcp_input.c).
-            Kind::Tcp { .. } | Kind::Mptcp | Kind::Socket => Event::Reset { after_fin: true },
+            Kind::Tcp { control_bytes } => tcp::broken_pipe(self.descriptor, control_bytes),
+            Kind::Mptcp | Kind::Socket => Event::Reset { after_fin: true },
             Kind::Unix | Kind::Pipe => Event::HungUp,
         }
     }

@@ -116,11 +116,30 @@ pub(super) fn delivers(descriptor: Descriptor) -> bool {
 pub(super) fn unexplained_end(descriptor: Descriptor, before: Option<u8>) -> Observation {
     match ask(descriptor) {
         Some((CLOSE, info)) => closed(descriptor, before, info.as_ref()),
-        Some((_, info)) => Observation {
+        Some((state, info)) => Observation {
             backlog: info.as_ref().and_then(empty_backlog),
+            // An end of file in these states was made by a shutdown of our own receiving side.
+            is_input_open: [ESTABLISHED, FIN_WAIT1, FIN_WAIT2].contains(&state),
             ..Observation::default()
         },
         None => Observation::default(),
+    }
+}
+
+/// What a write's broken pipe means. Past the wrapper our sending direction may be shut down too; then the state shows our
+/// FIN.
+pub(super) fn broken_pipe(descriptor: Descriptor, before: Option<u8>) -> Event {
+    let ask = || ask(descriptor).filter(|_| descriptor.is_same());
+    match ask() {
+        Some((FIN_WAIT1 | FIN_WAIT2, _)) => Event::ShutDown,
+        Some((CLOSING | TIME_WAIT, _)) => Event::BothFinished,
+        Some((CLOSE, Some(info))) if before.is_some_and(|before| has_more(&info, before)) => {
+            Event::BothFinished
+        }
+        // It was over when it was registered.
+        Some((CLOSE, Some(_))) if before.is_none() => Event::HungUp,
+        // A reset came after a FIN (`tcp_reset` in net/ipv4/tcp_input.c).
+        _ => Event::Reset { after_fin: true },
     }
 }
 
@@ -150,8 +169,12 @@ pub(super) fn state_and_control_bytes(descriptor: Descriptor) -> Option<(u8, Opt
     let (state, info) = ask(descriptor)?;
     // Our SYN is not acknowledged yet, and will be.
     let syn = u64::from(state == SYN_SENT);
-    let control_bytes = info.as_ref().and_then(control_bytes_in);
-    Some((state, control_bytes.map(|bytes| bytes + syn)))
+    // Our FIN is acknowledged, and is no control byte of the beginning. Of a connection that is over it cannot be told.
+    let fin = u64::from(state == FIN_WAIT2);
+    let control_bytes = info.as_ref().filter(|_| state != CLOSE);
+    let control_bytes = control_bytes.and_then(control_bytes_in);
+    let control_bytes = control_bytes.and_then(|bytes| (bytes + syn).checked_sub(fin));
+    Some((state, control_bytes))
 }
 
 /// How many connections wait to be accepted by a listener, from the structure in which connections tell their state. A

@@ -22,6 +22,11 @@ impl Known {
         self
     }
 
+    /// Whether the stream is the socket itself, which matters where the system tells our own end of reading from a FIN.
+    pub(crate) fn is_socket(self) -> bool {
+        false
+    }
+
     pub(crate) fn is_configured(self) -> bool {
         false
     }
