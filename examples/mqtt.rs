@@ -12,6 +12,8 @@
 #[macro_use]
 #[path = "program/print.rs"]
 mod print;
+#[path = "program/signals.rs"]
+mod signals;
 
 use anyhow::ensure;
 use bytes::BytesMut;
@@ -19,10 +21,12 @@ use clap::Parser;
 use hangup::outbox::{Confirm, Envelope, Link, Message, Outbox, OutboxStatus, Processed};
 use rumqttc::mqttbytes::v4::{Codec, ConnAck, Connect, ConnectReturnCode, Packet, Publish};
 use rumqttc::mqttbytes::{Error, QoS};
+use signals::Signals;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -30,8 +34,8 @@ use tokio_util::codec::{Decoder, Encoder};
 ///
 /// A line arrives at least once, and in order, whatever happens to the link and to the broker meanwhile. Lines wait in
 /// memory until the broker confirms them: at most 16 MiB, then standard input is not read further. At the end of the
-/// input the program waits up to 60 s for the last confirmations. The exit status is 0 if the broker has confirmed every
-/// line.
+/// input, and at Ctrl-C or SIGTERM, the program waits up to 60 s for the last confirmations, or until the next signal.
+/// The exit status is 0 if the broker has confirmed every line.
 ///
 /// Standard error shows the state of the link.
 #[derive(Parser, Clone)]
@@ -148,9 +152,17 @@ async fn show(mut states: watch::Receiver<OutboxStatus>) {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(publish(options));
+    // After a signal a thread still waits for standard input, and the drop of the runtime would wait for it.
+    runtime.shutdown_background();
+    done
+}
+
+async fn publish(options: Options) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
     let (topic, in_flight) = (options.topic, options.in_flight);
     let outbox = Outbox::builder_with_envelope(
         move || connect(options.broker.clone(), options.client_id.clone()),
@@ -167,14 +179,14 @@ async fn main() -> anyhow::Result<()> {
     .ack_timeout(Duration::from_secs(10))
     .spawn()?;
     tokio::spawn(show(outbox.subscribe()));
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut packet_id = 0;
-    while let Some(text) = lines.next_line().await? {
-        // From 1 to 65 535, and again: far more than are unconfirmed at a time.
-        packet_id = packet_id % u16::MAX + 1;
-        drop(outbox.send(Line { packet_id, text }).await?);
+    tokio::select! {
+        sent = send_lines(&outbox) => sent?,
+        () = signals.next() => {}
     }
-    let report = outbox.shutdown(Duration::from_secs(60)).await;
+    let report = tokio::select! {
+        report = outbox.shutdown(Duration::from_secs(60)) => report,
+        () = signals.next() => outbox.shutdown(Duration::ZERO).await,
+    };
     let status = outbox.status();
     say!(
         "{} lines confirmed, {} published again; {} attempts to connect",
@@ -184,5 +196,17 @@ async fn main() -> anyhow::Result<()> {
     );
     let left = report.undelivered().len();
     ensure!(left == 0, "{left} lines are not confirmed");
+    Ok(())
+}
+
+/// Sends each line of standard input, until its end.
+async fn send_lines(outbox: &Outbox<Line>) -> anyhow::Result<()> {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut packet_id = 0;
+    while let Some(text) = lines.next_line().await? {
+        // From 1 to 65 535, and again: far more than are unconfirmed at a time.
+        packet_id = packet_id % u16::MAX + 1;
+        drop(outbox.send(Line { packet_id, text }).await?);
+    }
     Ok(())
 }

@@ -18,7 +18,7 @@ mod accept_errors;
 use anyhow::Context;
 use clap::Parser;
 use hangup::tls::tokio_rustls::TlsAcceptor;
-use hangup::tls::tokio_rustls::rustls::ServerConfig;
+use hangup::tls::tokio_rustls::rustls::{ServerConfig, crypto::ring};
 use hangup::tls::{FailedHandshake, ServerStream, TlsListener};
 use hangup::{CloseReason, MonitorConfig, MonitoredListener, StallPolicy};
 use indicatif::HumanCount;
@@ -30,7 +30,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::channel;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, timeout};
-use tokio_rustls::rustls::crypto::ring;
 
 /// Sends lines over HTTPS until the client leaves, and prints how it left.
 ///

@@ -47,6 +47,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long to wait at the end until a side has acknowledged what the other one had sent.
 const FINISH: Duration = Duration::from_secs(30);
 
+/// How long a half-closed connection may stand still. Without a limit a client that is gone looks like one that waits.
+const HALF_CLOSED: Duration = Duration::from_secs(600);
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
@@ -117,7 +120,7 @@ struct Proxy {
 impl Proxy {
     fn new(options: &Options) -> Self {
         let half_close = if options.half_close {
-            HalfClose::Allow
+            HalfClose::AllowFor(HALF_CLOSED)
         } else {
             HalfClose::Close
         };

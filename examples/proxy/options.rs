@@ -19,7 +19,7 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// The server's address, for example 127.0.0.1:80 or example.org:80
     pub(crate) target: Arc<str>,
-    /// Pass a FIN on as a half-close, and go on in the other direction
+    /// Pass a FIN on as a half-close, and go on in the other direction, until it stands still for ten minutes
     #[arg(long)]
     pub(crate) half_close: bool,
     /// How many connections may be open at the same time; others wait

@@ -60,6 +60,7 @@ use std::time::Duration;
 /// # }
 /// ```
 #[derive(Clone)]
+#[must_use = "the drop of the last handle and the last token ends the grace period"]
 pub struct Grace {
     period: Arc<GracePeriod>,
 }

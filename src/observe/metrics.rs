@@ -17,7 +17,7 @@
 //! | `hangup_outbox_messages` | gauge | messages | `outbox` | messages in an outbox, in memory and on disk, with the feature `outbox` |
 //! | `hangup_outbox_bytes` | gauge | bytes | `outbox` | their sizes in memory |
 //! | `hangup_outbox_disk_bytes` | gauge | bytes | `outbox` | the sizes of those that are only in the store |
-//! | `hangup_outbox_oldest_seconds` | gauge | seconds | `outbox` | the age of the oldest message in memory |
+//! | `hangup_outbox_oldest_seconds` | gauge | seconds | `outbox` | the age of the oldest message |
 //! | `hangup_outbox_connected` | gauge | outboxes | `outbox` | outboxes that have a connection |
 //! | `hangup_outbox_connects_total` | counter | attempts | `outbox` | attempts to connect |
 //! | `hangup_outbox_delivered_total` | counter | messages | `outbox` | confirmed messages |
@@ -122,7 +122,7 @@ pub const OUTBOX_BYTES: &str = "hangup_outbox_bytes";
 /// Gauge: the sizes of an outbox's messages that are only in its store, by [`OUTBOX`].
 pub const OUTBOX_DISK_BYTES: &str = "hangup_outbox_disk_bytes";
 
-/// Gauge: the age of the oldest message in memory, by [`OUTBOX`].
+/// Gauge: the age of the oldest message, in memory or in the store, by [`OUTBOX`].
 pub const OUTBOX_OLDEST: &str = "hangup_outbox_oldest_seconds";
 
 /// Gauge: outboxes that have a connection, by [`OUTBOX`].
@@ -206,11 +206,7 @@ fn describe_outbox() {
             Unit::Bytes,
             "Messages of an outbox, only on disk",
         ),
-        (
-            OUTBOX_OLDEST,
-            Unit::Seconds,
-            "Age of the oldest message in memory",
-        ),
+        (OUTBOX_OLDEST, Unit::Seconds, "Age of the oldest message"),
         (
             OUTBOX_CONNECTED,
             Unit::Count,

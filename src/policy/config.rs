@@ -125,7 +125,7 @@ impl MonitorConfig {
         self.dead_peer_timeout = self.dead_peer_timeout.or(other.dead_peer_timeout);
     }
 
-    pub(crate) fn policy(&self) -> HalfClose {
+    pub(crate) fn half_close_policy(&self) -> HalfClose {
         self.half_close
     }
 

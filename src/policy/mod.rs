@@ -1,5 +1,5 @@
 //! The configuration of a stream: half-closes, timeouts, and limits for peers that stall or vanish.
-//! May use `state`, `observe` and `errors`.
+//! May use `state`, `errors` and `observe`.
 //! Used by the watcher, the monitors and the stream.
 //!
 //! | the peer | what the system sees | which setting detects it | implemented by |

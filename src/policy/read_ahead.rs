@@ -86,9 +86,12 @@ impl<S> ReadAhead<S> {
                     return None;
                 }
                 Poll::Ready(read) => {
-                    self.input.extend(chunk.filled());
                     self.ended = read.is_err() || chunk.filled().is_empty();
-                    // This read has consumed the registration of the parked reader, so the reader is woken.
+                    if !self.ended {
+                        self.input.extend(chunk.filled());
+                    }
+                    // This read has consumed the registration of the parked reader, so the reader is woken. Its waker is
+                    // foreign code and may panic.
                     if let Some(reader) = self.reader.take() {
                         call_foreign(|| reader.wake());
                     }
@@ -160,6 +163,8 @@ impl<S> ReadAhead<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::task::Wake;
     use tokio::io::AsyncReadExt;
 
     /// The second read would bring more than there is room for.
@@ -170,5 +175,26 @@ mod tests {
         let cx = Context::from_waker(Waker::noop());
         assert!(ahead.fill(100, Pin::new(&mut io), &cx).is_none());
         assert_eq!(ahead.input.len(), 100);
+    }
+
+    /// The waker of an executor that is gone.
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("this waker panics on purpose");
+        }
+    }
+
+    /// The panic of the parked reader's waker left the write, and took the input with it that had just been read.
+    #[test]
+    fn a_waker_that_panics_loses_no_input() {
+        let mut io = &[1; 60][..];
+        let mut ahead = ReadAhead::new(100, false);
+        ahead.park(Some(&Waker::from(Arc::new(Panics))));
+        let cx = Context::from_waker(Waker::noop());
+        let ended = ahead.fill(100, Pin::new(&mut io), &cx);
+        assert!(matches!(ended, Some(Ok(()))));
+        assert_eq!(ahead.input, [1; 60]);
     }
 }

@@ -71,8 +71,9 @@ impl Stall {
 
     /// The policy, and the runtime for a task that measures what the kernel holds; `None` if such a task runs already.
     pub(crate) fn attend(&self) -> Option<(Attendance, &Handle)> {
-        // Mostly there is one: a load is cheaper than a swap.
-        let attended = self.is_attended.load(Relaxed) || self.is_attended.swap(true, AcqRel);
+        // Mostly there is one. A load would be cheaper, and a processor may make it before the write that has just ended: then
+        // it finds the task that is about to end, and the task does not find the bytes. Two swaps have one order.
+        let attended = self.is_attended.swap(true, AcqRel);
         (!attended).then(|| {
             let attendance = Attendance {
                 policy: self.drain.policy,

@@ -5,7 +5,8 @@
 //! them from different tasks.
 
 use crate::state::AtomicU64;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use tokio::time::Instant;
 
 /// The activity of one connection. Times are milliseconds since the connection began.
@@ -70,8 +71,8 @@ impl Activity {
     /// Whether the connection may be closed without a loss: no request is in progress, every response is sent, and the
     /// connection still speaks HTTP.
     fn is_idle(&self) -> bool {
-        let is_sent = !self.unsent.load(Relaxed) || self.requests.load(Relaxed) == 0;
-        self.in_flight() == 0 && is_sent && !self.is_upgraded()
+        let is_sent = !self.unsent.load(Acquire) || self.requests.load(Relaxed) == 0;
+        self.in_flight.load(Acquire) == 0 && is_sent && !self.is_upgraded()
     }
 
     /// How many requests are in progress.
@@ -126,7 +127,7 @@ impl Activity {
         if self.unsent.load(Relaxed) {
             // As in `request_ended`: the time first.
             self.idle_since.store(self.now(), Relaxed);
-            self.unsent.store(false, Relaxed);
+            self.unsent.store(false, Release);
         }
     }
 
@@ -134,7 +135,7 @@ impl Activity {
     pub(super) fn request_ended(&self) {
         // The time is stored before the count, so that a task that sees an idle connection also sees this time.
         self.idle_since.store(self.now(), Relaxed);
-        self.in_flight.fetch_sub(1, Relaxed);
+        self.in_flight.fetch_sub(1, Release);
     }
 
     /// When the connection became idle, and what it waits for. `None` while a request is in progress or a response is

@@ -32,7 +32,7 @@ use http_body::Body;
 use std::error::Error;
 use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -187,23 +187,10 @@ impl Stop {
 
     /// Resolves when the server has to shut down gracefully.
     async fn graceful(&mut self) {
-        let now = async {
-            match &mut self.at_once {
-                Some(now) => now.await,
-                None => pending().await,
-            }
-        };
-        let signal = async {
-            match &mut self.signals {
-                Some(signals) => signals.next().await,
-                None => pending().await,
-            }
-        };
-        let mut now = pin!(now);
         let ended = tokio::select! {
             () = &mut self.graceful => false,
-            () = signal => false,
-            () = &mut now => true,
+            () = next(&mut self.signals) => false,
+            () = requested(&mut self.at_once) => true,
         };
         if ended {
             // So that `at_once` resolves too.
@@ -213,21 +200,25 @@ impl Stop {
 
     /// Resolves when the server has to end immediately.
     async fn at_once(&mut self) {
-        let signal = async {
-            match &mut self.signals {
-                Some(signals) => signals.next().await,
-                None => pending().await,
-            }
-        };
-        let now = async {
-            match &mut self.at_once {
-                Some(now) => now.await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
-            () = signal => {}
-            () = now => {}
+            () = next(&mut self.signals) => {}
+            () = requested(&mut self.at_once) => {}
         }
+    }
+}
+
+/// Waits for the next signal; forever if the server does not listen to signals.
+async fn next(signals: &mut Option<Signals>) {
+    match signals {
+        Some(signals) => signals.next().await,
+        None => pending().await,
+    }
+}
+
+/// Waits for what ends the server at once; forever if there is nothing.
+async fn requested(at_once: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
+    match at_once {
+        Some(at_once) => at_once.await,
+        None => pending().await,
     }
 }

@@ -156,7 +156,8 @@ impl SharedState {
     /// Marks the beginning of a poll of the wrapped stream. The guard marks its end.
     #[inline]
     pub(crate) fn enter(&self) -> Call<'_> {
-        self.flags.fetch_or(BUSY, Ordering::AcqRel);
+        let flags = self.flags.fetch_or(BUSY, Ordering::AcqRel);
+        debug_assert_eq!(flags & BUSY, 0, "one call at a time");
         Call {
             shared: self,
             closed: self.is_closed(),

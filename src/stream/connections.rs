@@ -1,6 +1,7 @@
 //! The open connections of a listener.
 
 use crate::monitor::Monitor;
+use crate::observe::call_foreign;
 use crate::policy::timer;
 use crate::state::sync::{Mutex, lock};
 use std::fmt;
@@ -59,11 +60,22 @@ struct Table {
 const SMALL: usize = 32;
 
 impl Table {
-    fn sweep(&mut self) {
-        self.monitors.retain(|monitor| !monitor.is_closed());
+    /// Takes the closed ones out, for the caller to [`release`] without the lock.
+    fn sweep(&mut self) -> Vec<Monitor> {
+        let closed = self.monitors.extract_if(.., |monitor| monitor.is_closed());
+        let closed = closed.collect();
         self.sweep_at = (2 * self.monitors.len()).max(SMALL);
         // Return the memory after a peak.
         self.monitors.shrink_to(self.sweep_at);
+        closed
+    }
+}
+
+/// Drops the handles of closed streams. The last handle of a stream closes its channel, and so wakes the subscribers, whose
+/// wakers are foreign code and may panic.
+fn release(closed: Vec<Monitor>) {
+    for monitor in closed {
+        call_foreign(|| drop(monitor));
     }
 }
 
@@ -97,10 +109,11 @@ impl Connections {
     /// ```
     pub fn add(&self, monitor: &Monitor) {
         let mut table = lock(&self.table);
-        if table.monitors.len() >= table.sweep_at.max(SMALL) {
-            table.sweep();
-        }
+        let is_due = table.monitors.len() >= table.sweep_at.max(SMALL);
+        let closed = if is_due { table.sweep() } else { Vec::new() };
         table.monitors.push(monitor.clone());
+        drop(table);
+        release(closed);
     }
 
     /// How many connections are open.
@@ -122,9 +135,7 @@ impl Connections {
     /// # }
     /// ```
     pub fn len(&self) -> usize {
-        let mut table = lock(&self.table);
-        table.sweep();
-        table.monitors.len()
+        self.swept(<[Monitor]>::len)
     }
 
     /// Whether no connection is open.
@@ -235,9 +246,17 @@ impl Connections {
     /// The monitors of the open connections. A copy, because closing a connection calls wakers, which must run without
     /// the lock.
     fn open(&self) -> Vec<Monitor> {
+        self.swept(<[Monitor]>::to_vec)
+    }
+
+    /// Looks at the open connections.
+    fn swept<R>(&self, look: impl FnOnce(&[Monitor]) -> R) -> R {
         let mut table = lock(&self.table);
-        table.sweep();
-        table.monitors.clone()
+        let closed = table.sweep();
+        let seen = look(&table.monitors);
+        drop(table);
+        release(closed);
+        seen
     }
 }
 

@@ -82,9 +82,9 @@ impl<S> MonitoredStream<S> {
         let timers = config.timers()?;
         let stall = stall(config)?;
         let fin_delay = config.new_fin_delay()?;
-        let half_close = HalfCloseTimer::new(config.policy())?;
+        let half_close = HalfCloseTimer::new(config.half_close_policy())?;
         let descriptor = io.descriptor();
-        let socket = Socket::new(descriptor, known, config.policy(), fin_delay)?;
+        let socket = Socket::new(descriptor, known, config.half_close_policy(), fin_delay)?;
         let shared = Arc::new(socket);
         // The watcher defers its observations until the lifecycle has begun.
         let call = shared.enter();
@@ -230,9 +230,9 @@ impl<S> MonitoredStream<S> {
     /// ```
     pub fn unwatched_with_config(io: S, config: &MonitorConfig) -> Self {
         let stall = stall(config).unwrap_or_else(|error| panic!("{error}"));
-        let timer = HalfCloseTimer::new(config.policy());
+        let timer = HalfCloseTimer::new(config.half_close_policy());
         let timer = timer.unwrap_or_else(|error| panic!("{error}"));
-        let shared = Arc::new(Socket::unwatched(config.policy()));
+        let shared = Arc::new(Socket::unwatched(config.half_close_policy()));
         begin_lifecycle(&shared, None);
         if let Some(timer) = timer {
             timer.attach(&shared);

@@ -4,7 +4,7 @@ use crate::policy::{Attendance, OwedWindow};
 use crate::state::{Closed, DetectedBy, Event};
 use crate::watcher::Socket;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Release};
+use std::sync::atomic::Ordering::AcqRel;
 use tokio::time::timeout;
 
 /// Judges until nothing is owed, or the stream has closed.
@@ -28,7 +28,9 @@ pub(super) async fn attend(socket: Arc<Socket>, mut closed: Closed, attendance: 
         // task, which goes on in the place of this one.
         let may_end = window.is_none() && (!again || quiet_at == Some(accepted));
         if may_end {
-            is_attended.store(false, Release);
+            // Either this comes after the swap of a write, and the bytes of that write are owed below; or the write finds that
+            // no task runs.
+            is_attended.swap(false, AcqRel);
         }
         let Some(owed) = socket.owed_bytes() else {
             return;

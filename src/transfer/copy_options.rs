@@ -158,7 +158,7 @@ impl CopyOptions {
                 if a_over || b_over {
                     continue;
                 }
-                let (half_closed, copied) = match (forth.done, back.done) {
+                let (half_closed, copied) = match (forth.ended_by_fin(), back.ended_by_fin()) {
                     (true, _) => (a.monitor(), b.monitor()),
                     (_, true) => (b.monitor(), a.monitor()),
                     _ => return Poll::Pending,

@@ -46,6 +46,11 @@ impl Direction {
         spare_buffer::put_back(mem::take(&mut self.buffer));
     }
 
+    /// Whether it is done, and its input ended with a FIN: the stream that it has read from may be half-closed.
+    pub(super) fn ended_by_fin(&self) -> bool {
+        self.done && self.input == Some(End::Fin)
+    }
+
     /// Copies as far as possible without waiting.
     pub(super) fn poll<X, Y>(
         &mut self,

@@ -55,6 +55,7 @@ impl Moment {
 
     /// After the answer: whether no call has changed the counts since the moment.
     fn still_holds(&self, shared: &SharedState) -> bool {
+        // In this order: a call that has ended by the first load has its bytes counted by the second.
         let is_busy = shared.is_busy() && !self.is_in_read;
         self.is_exact && !is_busy && self.accepted == shared.counters.accepted()
     }

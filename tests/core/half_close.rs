@@ -114,3 +114,27 @@ async fn a_copy_ends_when_the_other_direction_stands_still() {
     assert_eq!(copied.a.transfer.accepted, 40);
     assert_eq!(copied.b.reason, None);
 }
+
+/// A relay with the option. The server sends its answer and closes, and the client, which has sent no FIN, pauses for long
+/// while it reads. The copy took the end of the direction to the closed server for a half-close of the client: it closed
+/// the client's stream as `PeerClosed` after a period, and the rest of the answer was lost.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_is_no_half_close() {
+    let ((a, mut client), (b, mut server)) = (duplex(64), duplex(1024));
+    let mut a = MonitoredStream::unwatched(a);
+    // As a watcher reports it, before the end of the input is read.
+    let mut b = MonitoredStream::with_signal(b, async { CloseReason::PeerClosed });
+    server.write_all(&[7; 1000]).await.unwrap();
+    drop(server);
+    let copying = tokio::spawn(async move {
+        let options = CopyOptions::new().half_close_timeout(PERIOD);
+        (options.copy(&mut a, &mut b).await, a)
+    });
+    sleep(PERIOD * 5).await;
+    let mut answer = [0; 1000];
+    let read = timeout(PERIOD, client.read_exact(&mut answer)).await;
+    read.expect("the rest is lost").unwrap();
+    let (copied, _a) = copying.await.unwrap();
+    assert_eq!((copied.a.reason, copied.a.transfer.accepted), (None, 1000));
+    assert_eq!(copied.b.reason, Some(CloseReason::PeerClosed));
+}

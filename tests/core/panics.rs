@@ -2,7 +2,7 @@
 
 use crate::support::{Pair, Peer, Tcp4, soon};
 use futures_test::task::new_count_waker;
-use hangup::{CloseReason, MonitorConfig, MonitoredStream, Status};
+use hangup::{CloseReason, Connections, MonitorConfig, MonitoredStream, Status};
 use std::future::Future;
 use std::io::{self, Read};
 use std::pin::Pin;
@@ -207,4 +207,37 @@ async fn a_held_status_blocks_nobody() {
     let mut watch = holder.join().unwrap();
     let last = soon("the channel", watch.wait_for(Status::is_closed)).await;
     assert_eq!(last.unwrap().reason(), Some(&CloseReason::PeerClosed));
+}
+
+/// A waker that uses what it was registered with, and then panics.
+struct Uses(Connections);
+
+impl Wake for Uses {
+    fn wake(self: Arc<Self>) {
+        assert_eq!(self.0.len(), 0);
+        panic!("this waker panics on purpose");
+    }
+}
+
+/// The list of a listener's connections may hold the last handle of a stream, whose drop closes the channel and wakes the
+/// subscribers. They were woken under the lock of the list, and their panics ended the loop that accepts connections.
+#[test]
+fn the_list_of_connections_drops_its_handles_without_its_lock() {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let connections = Connections::new();
+        let stream = MonitoredStream::unwatched(tokio::io::duplex(1).0);
+        connections.add(&stream.monitor());
+        let mut status = stream.monitor().subscribe();
+        drop(stream);
+        futures::executor::block_on(status.wait_for(Status::is_closed)).unwrap();
+        let uses = Waker::from(Arc::new(Uses(connections.clone())));
+        let mut changed = Box::pin(status.changed());
+        assert!(poll(&mut changed, &uses).is_pending());
+        assert_eq!(connections.len(), 0);
+        assert!(matches!(poll(&mut changed, &uses), Poll::Ready(Err(_))));
+        done.send(()).unwrap();
+    });
+    // The time-out ends the test where the waker waits for the lock.
+    assert_eq!(is_done.recv_timeout(crate::support::DEADLINE), Ok(()));
 }

@@ -192,6 +192,26 @@ fn no_line_is_lost() {
     println!("{summary}; {again} came twice; {:.1?}", began.elapsed());
 }
 
+/// A program that feeds it, such as `vmstat 1`, may never end. Ctrl-C ended the example in the midst of its lines.
+#[cfg(unix)]
+#[test]
+fn a_signal_lets_it_end_in_order() {
+    let Some(program) = mosquitto() else { return };
+    let broker = Broker::start(program, "allow_anonymous true");
+    let subscribed = broker.subscriber().arg("-E").status().unwrap();
+    assert!(subscribed.success());
+    let (example, mut lines) = publish(&broker, None);
+    writeln!(lines, "opened").unwrap();
+    let mut subscriber = broker.subscriber();
+    let came = subscriber.args(["-C", "1", "-W", "30"]).status().unwrap();
+    assert!(came.success());
+    example.terminate();
+    let (status, printed) = example.end();
+    assert!(status.success(), "{printed:#?}");
+    let summary = printed.last().unwrap();
+    assert_eq!(number(summary, " lines confirmed"), 1, "{summary}");
+}
+
 /// A broker that wants a password: no attempt would change that.
 #[test]
 fn a_refusal_is_told() {

@@ -11,11 +11,10 @@
 //! here, under the lock, so numbers are in the order of acceptance, in memory and in the store.
 
 use super::core::{Core, fits};
-use super::deferred::Deferred;
+use super::deferred::{Deferred, wake};
 use super::offer::Offer;
 use super::shared::OutboxShared;
 use super::store_jobs::ToStore;
-use crate::observe::call_foreign;
 use crate::outbox::confirm::Ids;
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
@@ -38,8 +37,7 @@ impl<T: Message> OutboxShared<T> {
         let (number, task) = self.hold(&mut core, message, offer);
         drop(core);
         if let Some(task) = task {
-            // A waker is foreign code and may panic.
-            call_foreign(|| task.wake());
+            wake(task);
         }
         Ok(number)
     }

@@ -47,12 +47,15 @@ impl<T> Deferred<T> {
     }
 }
 
+/// Wakes a task. Its waker is foreign code and may panic.
+#[inline]
+pub(super) fn wake(waker: Waker) {
+    call_foreign(|| waker.wake());
+}
+
 impl<T> Lists<T> {
     fn run(&mut self) {
-        for waker in self.wakers.drain(..) {
-            // A waker is foreign code and may panic.
-            call_foreign(|| waker.wake());
-        }
+        self.wakers.drain(..).for_each(wake);
         self.messages.clear();
         self.messages.shrink_to(1024);
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// How long a call waits until its status is published. A thread needs some microseconds, or more on a busy machine.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 100 });
 
 /// The channel, and what it is to be given.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ impl Publisher {
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<OutboxStatus> {
+        // Under the lock, under which `publish` finds a channel without receivers.
+        let _next = lock(&self.0.next);
         self.0.sender.subscribe()
     }
 
@@ -60,14 +62,20 @@ impl Publisher {
     pub(super) fn publish(&self) {
         let channel = &self.0;
         let mut next = lock(&channel.next);
-        if next.status.is_none() || next.is_publishing {
+        if next.is_publishing {
             return;
         }
+        let Some(status) = next.status.take() else {
+            return;
+        };
+        if !self.has_receivers() {
+            // Nobody holds the channel, and nobody is woken.
+            channel.sender.send_replace(status);
+            return;
+        }
+        next.status = Some(status);
         next.is_publishing = true;
         drop(next);
-        if !self.has_receivers() {
-            return channel.publish();
-        }
         let other = channel.clone();
         publish_by(move || other.publish());
         let next = lock(&channel.next);
@@ -95,5 +103,71 @@ impl Channel {
             // The wakers of the receivers are foreign code and may panic.
             call_foreign(|| drop(self.sender.send_replace(status)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::status::Link;
+    use crate::state::AtomicU64;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::thread;
+    use std::time::Instant;
+
+    fn status(delivered: u64) -> OutboxStatus {
+        OutboxStatus {
+            link: Link::Connected,
+            queued: 0,
+            unconfirmed: 0,
+            bytes: 0,
+            on_disk: 0,
+            on_disk_bytes: 0,
+            oldest: None,
+            delivered,
+            resent: 0,
+            dropped: 0,
+            rejected: 0,
+            unsendable: 0,
+            connects: 0,
+        }
+    }
+
+    /// Somebody subscribes and holds the channel, after the publisher has found that nobody does. It published itself then,
+    /// and waited for the holder.
+    #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "its threads outlive the tests, which Miri takes for a fault"
+    )]
+    fn a_new_subscriber_that_holds_the_channel_stops_nobody() {
+        const DEADLINE: Duration = Duration::from_secs(60);
+        let publisher = Publisher::new(status(0));
+        let (rounds, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+        let blocked = thread::scope(|threads| {
+            threads.spawn(|| {
+                while !is_over.load(Relaxed) {
+                    publisher.note(status(rounds.load(Relaxed)));
+                    publisher.publish();
+                    rounds.fetch_add(1, Relaxed);
+                }
+            });
+            let blocked = (0..1000).find(|_| {
+                let status = publisher.subscribe();
+                let held = status.borrow();
+                let (began, before) = (Instant::now(), rounds.load(Relaxed));
+                while rounds.load(Relaxed) < before + 2 {
+                    if began.elapsed() > DEADLINE {
+                        return true;
+                    }
+                    thread::yield_now();
+                }
+                drop(held);
+                false
+            });
+            is_over.store(true, Relaxed);
+            blocked
+        });
+        assert_eq!(blocked, None, "the publisher waited for the holder");
     }
 }

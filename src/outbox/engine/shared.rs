@@ -1,6 +1,7 @@
 //! The state that the handles, the receipts and the task share.
 
 use super::core::Core;
+use super::deferred::wake;
 use super::on_unsendable::OnUnsendable;
 use super::phase::Phase;
 use super::publisher::Publisher;
@@ -122,7 +123,7 @@ impl<T: Message> OutboxShared<T> {
     pub(super) fn wake_task(&self) {
         let task = self.lock().task.waker.take();
         if let Some(task) = task {
-            task.wake();
+            wake(task);
         }
     }
 

@@ -10,7 +10,7 @@
 //! `Notifier`, one per runtime:
 //!
 //! * `new() -> io::Result<Notifier>`: called within a runtime.
-//! * `add(&self, Raw, u64, impl FnOnce() -> bool) -> io::Result<()>`: watches a descriptor under a token. It also reports
+//! * `add(&self, BorrowedFd, u64, impl FnOnce() -> bool) -> io::Result<()>`: watches a descriptor under a token. It also reports
 //!   events that happened before. The function says whether another stream has the descriptor; only one that does may be
 //!   refused for it.
 //! * `remove(&self, Raw, u64)`: called once for each descriptor that was added, with its token, while it is
@@ -37,8 +37,10 @@
 //! | `delivers() -> bool` | whether the system goes on delivering what it holds, after the stream has closed |
 //! | `has_unread() -> bool` | whether the system holds input for us |
 //! | `bound_orphan(Duration)` | limits how long the system keeps data after the close |
+//! | `shut_down()` | shuts both directions down |
 //! | `reset()` | resets the connection, now or when it is closed |
 //! | `reset_wakes() -> bool` | whether `reset` wakes waiting reads |
+//! | `raw() -> Raw` | the number of the descriptor that the notifier holds |
 //! | `is_same() -> bool` | whether the number still names the registered file |
 //! | `is_exclusive() -> bool` | whether only the stream can close the descriptor, and the close removes it from the notifier |
 //! | `share()` | called before other code can close it or exchange its file |

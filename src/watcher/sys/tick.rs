@@ -17,6 +17,7 @@ use super::examine::poll_fd;
 use crate::state::sync::lock;
 use rustix::event::{Timespec, poll};
 use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
@@ -86,7 +87,11 @@ impl Notifier {
             if polled.is_empty() {
                 continue;
             }
-            poll(&mut polled, Some(&NOW))?;
+            match poll(&mut polled, Some(&NOW)) {
+                // A signal interrupts a poll that finds nothing, even one that does not wait. The next tick polls again.
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
             let happened = sockets.keys().zip(&polled);
             tokens.extend(
                 happened
@@ -118,5 +123,55 @@ fn tick(watched: &Weak<Shared>) {
             true => thread::park(),
             false => thread::park_timeout(TICK),
         }
+    }
+}
+
+// seccompiler makes filters for these processors.
+#[cfg(all(
+    test,
+    target_os = "linux",
+    any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64"
+    )
+))]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use rustix::fd::AsFd;
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+    use std::os::unix::net::UnixStream;
+
+    /// A program handles a signal, and the thread that runs the watcher gets it while it polls. The poll failed, and with it
+    /// the watcher ended: all streams of the runtime closed as `RuntimeShutdown`.
+    #[test]
+    fn a_signal_does_not_end_the_watcher() {
+        let filter = SeccompFilter::new(
+            [(libc::SYS_ppoll, Vec::new())].into(),
+            SeccompAction::Allow,
+            SeccompAction::Errno(libc::EINTR as u32),
+            std::env::consts::ARCH.try_into().unwrap(),
+        );
+        let filter: BpfProgram = filter.unwrap().try_into().unwrap();
+        let notifier = Notifier::new().unwrap();
+        let (ours, peer) = UnixStream::pair().unwrap();
+        notifier.add(ours.as_fd(), 7, || false).unwrap();
+        drop(peer);
+        let waits = || {
+            notifier.shared.tick.notify_one();
+            let mut tokens = Vec::new();
+            let waited = notifier.wait(&mut tokens).now_or_never();
+            waited.map(|waited| waited.map(|()| tokens))
+        };
+        thread::scope(|threads| {
+            // The filter is for one thread.
+            let interrupted = threads.spawn(|| {
+                apply_filter(&filter).unwrap();
+                waits()
+            });
+            assert!(interrupted.join().unwrap().is_none());
+        });
+        assert_eq!(waits().unwrap().unwrap(), [7]);
     }
 }

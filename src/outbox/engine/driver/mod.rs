@@ -185,7 +185,7 @@ impl<T: Message> Driver<T> {
             }
             due = due.min(limit);
         }
-        self.attempt += 1;
+        self.attempt = self.attempt.saturating_add(1);
         self.shared.set_link(Link::Retrying {
             attempt: self.attempt,
             retry_at: due,
