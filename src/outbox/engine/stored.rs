@@ -33,6 +33,18 @@ impl<T: Message> OutboxShared<T> {
         deferred.run();
     }
 
+    /// This message was settled while it waited for room in the store, and is not stored any more. Earlier ones may still wait.
+    pub(crate) fn given_up(&self) {
+        let mut deferred = Deferred::<T>::new();
+        {
+            let mut core = self.lock();
+            core.storing = core.storing.saturating_sub(1);
+            core.room_changed(&mut deferred);
+            deferred.wakers().extend(core.task.waker.take());
+        }
+        deferred.run();
+    }
+
     /// The store has not written this message. Returns the message if the outbox still holds it.
     pub(crate) fn not_stored(&self, waiting: &mut Waiting<T>) -> Option<T> {
         let mut deferred = Deferred::new();

@@ -21,6 +21,7 @@ impl<T: Message> StoreWriter<T> {
     /// The store has no room for the batch: appends its messages one by one, and applies the overflow policy to those
     /// that do not fit.
     pub(super) fn append_singly(&mut self) {
+        self.give_up_settled(&self.removed.clone());
         let mut waiting = VecDeque::from(std::mem::take(&mut self.waiting));
         let mut batch = VecDeque::from(std::mem::take(&mut self.batch));
         self.remove(Instant::now());
@@ -49,6 +50,25 @@ impl<T: Message> StoreWriter<T> {
         self.bytes = batch.iter().map(|(_, record)| record.len()).sum();
         self.batch = batch.into();
         self.waiting = waiting.into();
+    }
+
+    /// Takes messages out of the batch that were settled while they waited for room, because their time was over. Stored
+    /// now, they would stay, and the next outbox on this store would deliver them.
+    pub(super) fn give_up_settled(&mut self, settled: &[u64]) {
+        for number in settled {
+            let place = self
+                .batch
+                .binary_search_by_key(number, |&(number, _)| number);
+            let Ok(place) = place else { continue };
+            let (_, record) = self.batch.remove(place);
+            self.bytes = self.bytes.saturating_sub(record.len());
+            let waiting = self.waiting.remove(place);
+            if let Some(shared) = self.shared.upgrade() {
+                shared.given_up();
+            }
+            // The receipt reports what became of the message.
+            waiting.answer(Ok(()));
+        }
     }
 
     /// Applies the overflow policy to a message that does not fit into the store. Returns whether the next messages
