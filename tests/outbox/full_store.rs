@@ -1,16 +1,27 @@
 //! Messages that a full store, or a full memory, keeps waiting.
 
-use crate::wire::{line, outbox};
+use crate::wire::{by_reply, line, outbox};
 use bytes::Bytes;
 use futures::SinkExt;
+use hangup::MonitoredStream;
 use hangup::outbox::*;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::DuplexStream;
 use tokio::time::{sleep, timeout};
+use tokio_util::codec::LinesCodec;
 
 const LONG: Duration = Duration::from_secs(60);
 const AGE: Duration = Duration::from_secs(5);
+
+/// An outbox whose peer is out of reach.
+fn away() -> Builder<String> {
+    let away = || async { Err::<MonitoredStream<DuplexStream>, _>(io::ErrorKind::NotFound.into()) };
+    Outbox::builder(away, LinesCodec::new)
+        .confirm(by_reply())
+        .backoff([Duration::from_secs(3600); 10])
+}
 
 /// Has room for one message.
 #[derive(Clone, Default)]
@@ -70,4 +81,24 @@ async fn a_message_that_expires_while_it_waits_for_room_is_not_stored() {
     third.unwrap();
     assert!(outbox.shutdown(LONG).await.is_complete());
     assert_eq!(store.0.lock().unwrap().len(), 0);
+}
+
+/// Without a receipt they were not counted.
+#[tokio::test(start_paused = true)]
+async fn dropped_messages_count_with_and_without_a_receipt() {
+    for by_sink in [false, true] {
+        let builder = away().overflow(Overflow::DropNewest);
+        let builder = builder.durable_nonblocking(Small::default());
+        let outbox = builder.spawn().unwrap();
+        let mut sink = outbox.sink();
+        for id in 0..3 {
+            let message = format!("{id} a");
+            match by_sink {
+                true => sink.send(message).await.unwrap(),
+                false => drop(outbox.send(message).await.unwrap()),
+            }
+        }
+        let status = outbox.status();
+        assert_eq!((status.queued, status.dropped), (1, 2), "{by_sink}");
+    }
 }

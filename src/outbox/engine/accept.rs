@@ -22,7 +22,6 @@ use crate::outbox::overflow::Overflow;
 use crate::outbox::queue::block::Terms;
 use crate::outbox::queue::buffer::Fit;
 use crate::outbox::refused::{OutboxError, RefusedReason};
-use crate::outbox::undelivered::UndeliveredReason;
 use std::sync::MutexGuard;
 use std::task::Waker;
 use tokio::time::Instant;
@@ -210,13 +209,6 @@ fn drop_newest<T: Message>(
     deferred: &mut Deferred<T>,
 ) -> u64 {
     let number = core.buffer.skip();
-    core.counts.dropped += 1;
-    core.changed = true;
-    if terms.receipt {
-        let reason = UndeliveredReason::Overflowed;
-        core.failed.insert(number, (message, reason));
-    } else {
-        deferred.messages().push(message);
-    }
+    core.overflowed(number, message, terms.receipt, deferred);
     number
 }

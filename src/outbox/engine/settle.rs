@@ -159,10 +159,19 @@ impl<T: Message> Core<T> {
         confirmed > 0 && limit < position
     }
 
-    /// Records that a new message was dropped for lack of room, so that its receipt reports this.
-    pub(crate) fn overflowed(&mut self, number: u64, message: T, deferred: &mut Deferred<T>) {
+    /// Records that a new message was dropped for lack of room. Its receipt, if it has one, reports this.
+    pub(crate) fn overflowed(
+        &mut self,
+        number: u64,
+        message: T,
+        receipt: bool,
+        deferred: &mut Deferred<T>,
+    ) {
         self.counts.dropped += 1;
         self.changed = true;
+        if !receipt {
+            return deferred.messages().push(message);
+        }
         deferred.wakers().extend(self.receipts.remove(&number));
         self.failed
             .insert(number, (message, UndeliveredReason::Overflowed));

@@ -71,9 +71,10 @@ impl<T: Message> OutboxShared<T> {
     }
 
     /// Records that a message was dropped because the store had no room.
-    pub(crate) fn overflowed(&self, number: u64, message: T) {
+    pub(crate) fn overflowed(&self, number: u64, message: T, receipt: bool) {
         let mut deferred = Deferred::new();
-        self.lock().overflowed(number, message, &mut deferred);
+        self.lock()
+            .overflowed(number, message, receipt, &mut deferred);
         deferred.run();
     }
 

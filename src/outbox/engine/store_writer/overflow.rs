@@ -133,9 +133,8 @@ impl<T: Message> StoreWriter<T> {
 
     /// Drops the message that does not fit. Its receipt reports `Overflowed`.
     fn drop_newest(&self, shared: &OutboxShared<T>, mut next: Waiting<T>) {
-        let message = shared.not_stored(&mut next);
-        if let Some(message) = message.filter(|_| next.has_receipt) {
-            shared.overflowed(next.number, message);
+        if let Some(message) = shared.not_stored(&mut next) {
+            shared.overflowed(next.number, message, next.has_receipt);
         }
         let number = next.number;
         if !next.answer(Ok(())) {
