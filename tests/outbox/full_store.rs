@@ -1,7 +1,8 @@
 //! Messages that a full store, or a full memory, keeps waiting.
 
-use crate::wire::{by_reply, line, outbox};
-use bytes::Bytes;
+use crate::memory_store::MemoryStore;
+use crate::wire::{by_reply, confirm_all, line, outbox, wire};
+use bytes::{Bytes, BytesMut};
 use futures::SinkExt;
 use hangup::MonitoredStream;
 use hangup::outbox::*;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::time::{sleep, timeout};
-use tokio_util::codec::LinesCodec;
+use tokio_util::codec::{Encoder, LinesCodec};
 
 const LONG: Duration = Duration::from_secs(60);
 const AGE: Duration = Duration::from_secs(5);
@@ -50,6 +51,63 @@ impl Store for Small {
         kept.retain(|(number, _)| !numbers.contains(number));
         Ok(())
     }
+}
+
+/// Memory had no room for a message with a limit of time. While the peer was away its receipt did not resolve, and the
+/// store kept it: the limit was looked at only when the message came into memory.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_only_in_the_store_ends_at_its_age() {
+    let store = MemoryStore::default();
+    let builder = away().capacity(1000, 1);
+    let outbox = builder.durable_nonblocking(store.clone()).spawn().unwrap();
+    let send = |message: &str, importance| outbox.send_with(message.to_string(), importance);
+    drop(send("1 a", Importance::Important).await.unwrap());
+    let within = Importance::important_for(AGE);
+    let watched = send("2 b", within).await.unwrap();
+    drop(send("3 c", within).await.unwrap());
+    drop(send("4 d", Importance::Important).await.unwrap());
+    assert_eq!(outbox.status().on_disk, 3);
+    let error = timeout(AGE * 2, watched).await.unwrap().unwrap_err();
+    assert_eq!(*error.reason(), UndeliveredReason::Expired);
+    sleep(Duration::from_secs(1)).await;
+    let status = outbox.status();
+    assert_eq!((status.queued, status.on_disk, status.dropped), (2, 1, 2));
+    assert_eq!(store.numbers(), [0, 3]);
+}
+
+/// The page with the message was read before it expired, and is taken in after that.
+#[tokio::test(start_paused = true)]
+async fn a_backlog_with_expired_messages_is_delivered() {
+    let store = MemoryStore::default();
+    let (builder, mut wire) = outbox();
+    let builder = builder.capacity(1000, 2);
+    let outbox = builder.durable_nonblocking(store.clone()).spawn().unwrap();
+    for id in 0..20 {
+        let importance = match id % 3 {
+            0 => Importance::Important,
+            _ => Importance::important_for(AGE),
+        };
+        let message = format!("{id} a");
+        drop(outbox.send_with(message, importance).await.unwrap());
+    }
+    let mut peer = wire.accept().await;
+    assert_eq!(line(&mut peer).await, "0 a");
+    sleep(AGE * 2).await;
+    for id in [0, 1] {
+        peer.send(format!("ok {id}")).await.unwrap();
+    }
+    for id in [3, 6, 9, 12, 15, 18] {
+        loop {
+            let line = line(&mut peer).await;
+            if line != "1 a" {
+                assert_eq!(line, format!("{id} a"));
+                break;
+            }
+        }
+        peer.send(format!("ok {id}")).await.unwrap();
+    }
+    assert!(outbox.shutdown(LONG).await.is_complete());
+    assert_eq!(store.numbers(), [0_u64; 0]);
 }
 
 /// It was stored as soon as there was room, when its receipt had reported that its time was over. It stayed in the store, and
@@ -101,4 +159,69 @@ async fn dropped_messages_count_with_and_without_a_receipt() {
         let status = outbox.status();
         assert_eq!((status.queued, status.dropped), (1, 2), "{by_sink}");
     }
+}
+
+/// Its clone panics.
+#[derive(Debug)]
+struct Fragile(u64, bool);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        assert!(!self.1, "the clone of the test");
+        Self(self.0, false)
+    }
+}
+
+impl Message for Fragile {
+    fn size(&self) -> usize {
+        8
+    }
+}
+
+impl Record for Fragile {
+    fn to_bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.0.to_be_bytes())
+    }
+
+    fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(u64::from_be_bytes(bytes[..].try_into()?), false))
+    }
+}
+
+struct Lines;
+
+impl Encoder<Fragile> for Lines {
+    type Error = io::Error;
+
+    fn encode(&mut self, message: Fragile, bytes: &mut BytesMut) -> io::Result<()> {
+        bytes.extend_from_slice(format!("{} a\n", message.0).as_bytes());
+        Ok(())
+    }
+}
+
+/// Memory was full, so the message went to the store alone, with a copy for its receipt. The copy panicked, in the program's
+/// task, when the message was counted already: a shutdown waited for it.
+#[tokio::test(start_paused = true)]
+async fn a_clone_that_panics_in_a_send_leaves_nothing_behind() {
+    let (connect, mut wire) = wire();
+    let meaning = |reply: String| crate::wire::meaning(&reply);
+    let outbox = Outbox::builder(connect, || Lines)
+        .confirm(Confirm::by_peer(
+            |message: &Fragile| message.0,
+            LinesCodec::new,
+            meaning,
+        ))
+        .capacity(1000, 1)
+        .durable_nonblocking(MemoryStore::default())
+        .spawn()
+        .unwrap();
+    drop(outbox.send(Fragile(1, false)).await.unwrap());
+    let sender = outbox.clone();
+    let sending = async move { sender.send(Fragile(2, true)).await.map(drop) };
+    assert!(tokio::spawn(sending).await.unwrap_err().is_panic());
+    drop(outbox.send(Fragile(3, false)).await.unwrap());
+    assert_eq!(outbox.status().queued, 2);
+    let peer = tokio::spawn(confirm_all(wire.accept().await));
+    assert!(outbox.shutdown(LONG).await.is_complete());
+    assert_eq!(peer.await.unwrap(), ["1 a", "3 a"]);
 }

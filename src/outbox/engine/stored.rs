@@ -23,7 +23,7 @@ impl<T: Message> OutboxShared<T> {
                 core.storing = core.storing.saturating_sub(1);
                 core.stored = waiting.number + 1;
                 if waiting.message.is_some() {
-                    core.backlog.stored(waiting.size);
+                    core.backlog.stored(waiting.number, waiting.size);
                 }
             }
             core.room_changed(&mut deferred);
