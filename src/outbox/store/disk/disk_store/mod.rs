@@ -8,10 +8,12 @@ mod store;
 use super::Fsync;
 use super::counts::Counts;
 use super::error::{StoreError, StoreProblem};
+use super::frame::FORMAT;
 use super::header::Header;
 use super::info::StoreInfo;
 use super::log::Log;
 use super::opened::Opened;
+use super::opening;
 use super::options::StoreOptions;
 use super::salvage::Salvage;
 use super::store_file::StoreFile;
@@ -306,8 +308,12 @@ impl DiskStore {
             .map_err(|problem| self.error(problem))
     }
 
-    /// Adds the path to a problem.
+    /// Adds the path to a problem, and to damage how much of the file is intact.
     fn error(&self, problem: StoreProblem) -> io::Error {
+        let problem = match problem {
+            damaged @ StoreProblem::Damaged { .. } => opening::judge(&self.file, FORMAT, damaged),
+            other => other,
+        };
         StoreError::new(&self.path, problem).into()
     }
 }
