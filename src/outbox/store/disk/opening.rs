@@ -134,7 +134,8 @@ fn convert(file: &Arc<StoreFile>, path: &Path, options: &StoreOptions) -> Outcom
         }
     };
     if options.read_only {
-        return Err(StoreProblem::OtherFormat);
+        let what = "the store is in the first format: open it once for writing, which converts it";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, what).into());
     }
     let path = &file::resolve(path)?;
     let (mut new, temporary) = create(path, options)?;
