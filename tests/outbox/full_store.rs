@@ -141,6 +141,29 @@ async fn a_message_that_expires_while_it_waits_for_room_is_not_stored() {
     assert_eq!(store.0.lock().unwrap().len(), 0);
 }
 
+/// Its time began when there was room for it: a value of a minute ago was sent as one of now.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_message_runs_while_it_waits_for_room() {
+    for importance in [
+        Importance::BestEffort { ttl: AGE },
+        Importance::important_for(AGE),
+    ] {
+        let (builder, mut wire) = outbox();
+        let outbox = builder.capacity(1000, 1).spawn().unwrap();
+        drop(outbox.send("1 a".to_string()).await.unwrap());
+        let mut peer = wire.accept().await;
+        assert_eq!(line(&mut peer).await, "1 a");
+        let (waited, ()) = tokio::join!(outbox.send_with("2 b".to_string(), importance), async {
+            sleep(LONG).await;
+            peer.send("ok 1").await.unwrap();
+        });
+        let error = waited.unwrap().await.unwrap_err();
+        assert_eq!(*error.reason(), UndeliveredReason::Expired);
+        let next = timeout(LONG, line(&mut peer)).await;
+        assert!(next.is_err(), "{next:?}");
+    }
+}
+
 /// Without a receipt they were not counted.
 #[tokio::test(start_paused = true)]
 async fn dropped_messages_count_with_and_without_a_receipt() {
