@@ -7,6 +7,7 @@ use futures::SinkExt;
 use hangup::MonitoredStream;
 use hangup::outbox::*;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::DuplexStream;
@@ -182,6 +183,55 @@ async fn dropped_messages_count_with_and_without_a_receipt() {
         let status = outbox.status();
         assert_eq!((status.queued, status.dropped), (1, 2), "{by_sink}");
     }
+}
+
+/// Has room for two messages, and removes none while the flag is set.
+#[derive(Clone, Default)]
+struct Stuck(MemoryStore, Arc<AtomicBool>);
+
+impl Store for Stuck {
+    fn recover(&mut self) -> io::Result<Vec<(u64, Bytes)>> {
+        self.0.recover()
+    }
+
+    fn next_number(&mut self) -> io::Result<u64> {
+        self.0.next_number()
+    }
+
+    fn append(&mut self, batch: &[(u64, Bytes)]) -> io::Result<()> {
+        if self.0.numbers().len() + batch.len() > 2 {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        self.0.append(batch)
+    }
+
+    fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
+        if self.1.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.0.remove(numbers)
+    }
+}
+
+/// Its receipt said that it was dropped, but the store did not remove it, and nobody tried again: the next outbox delivered it.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_dropped_leaves_the_store_when_it_can() {
+    let store = Stuck::default();
+    let (builder, mut wire) = outbox();
+    let builder = builder.capacity(1000, 1).overflow(Overflow::DropOldest);
+    let outbox = builder.durable_nonblocking(store.clone()).spawn().unwrap();
+    drop(outbox.send("1 a".to_string()).await.unwrap());
+    let mut peer = wire.accept().await;
+    assert_eq!(line(&mut peer).await, "1 a");
+    let dropped = outbox.send("2 b".to_string()).await.unwrap();
+    store.1.store(true, Ordering::Relaxed);
+    drop(outbox.send("3 c".to_string()).await.unwrap());
+    let error = dropped.await.unwrap_err();
+    assert_eq!(*error.reason(), UndeliveredReason::Overflowed);
+    store.1.store(false, Ordering::Relaxed);
+    sleep(LONG).await;
+    assert_eq!(store.0.numbers(), [0]);
+    assert_eq!(outbox.status().queued, 1);
 }
 
 /// Its clone panics.

@@ -7,7 +7,7 @@
 use super::StoreWriter;
 use super::call::call;
 use crate::outbox::engine::shared::OutboxShared;
-use crate::outbox::engine::store_jobs::Waiting;
+use crate::outbox::engine::store_jobs::{Job, Waiting};
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{NotStoredReason, RefusedReason};
@@ -123,7 +123,12 @@ impl<T: Message> StoreWriter<T> {
         let first = page.ok().and_then(|page| page.into_iter().next());
         if let Some((oldest, record)) = first.filter(|_| !shared.lock().backlog.is_empty()) {
             shared.drop_from_backlog(oldest, record.len());
-            return call(&mut self.store, |store| store.remove(&[oldest])).is_ok();
+            let removed = call(&mut self.store, |store| store.remove(&[oldest]));
+            if removed.is_err() {
+                // It is dropped, and must not come back.
+                self.note(Job::Remove(vec![oldest]), Instant::now());
+            }
+            return removed.is_ok();
         }
         match shared.evict_important(number, true) {
             Some(oldest) => call(&mut self.store, |store| store.remove(&[oldest])).is_ok(),
