@@ -100,8 +100,9 @@ pub(crate) fn dead_letters(file: &Path, out: &mut impl Write) -> Result<()> {
 
 pub(crate) fn export(file: &Path, directory: &Path, out: &mut impl Write) -> Result<()> {
     let mut store = read(file)?;
-    private_directory(directory)?;
-    if fs::read_dir(directory)?.next().is_some() {
+    private_directory(directory).map_err(|error| at(directory, &error))?;
+    let mut names = fs::read_dir(directory).map_err(|error| at(directory, &error))?;
+    if names.next().is_some() {
         return Err(format!("{}: the directory is not empty", directory.display()).into());
     }
     let mut messages = 0;
@@ -128,17 +129,25 @@ fn private_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// Writes a file of its owner's, as the store is: messages may be confidential.
-fn private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn private_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(bytes)
+    let written = options
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes));
+    Ok(written.map_err(|error| at(path, &error))?)
+}
+
+/// What failed, and where: the system's errors do not say it.
+fn at(path: &Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
 }
 
 pub(crate) fn salvage(file: &Path, out: &mut impl Write) -> Result<()> {
     // `DiskStore::salvage` would create a store that does not exist.
-    fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    fs::metadata(file).map_err(|error| at(file, &error))?;
     match DiskStore::salvage(file, Fsync::Each)?.1 {
         Salvage::Salvaged {
             messages,
@@ -158,7 +167,7 @@ pub(crate) fn salvage(file: &Path, out: &mut impl Write) -> Result<()> {
 pub(crate) fn compact(file: &Path, out: &mut impl Write) -> Result<()> {
     let size = || match fs::metadata(file) {
         Ok(metadata) => Ok(metadata.len()),
-        Err(error) => Err(format!("{}: {error}", file.display())),
+        Err(error) => Err(at(file, &error)),
     };
     let before = size()?;
     let mut store = DiskStore::open(file, Fsync::Each)?;

@@ -121,6 +121,22 @@ fn it_exports_each_message_into_a_file() {
     assert!(error.contains("not empty"), "{error}");
 }
 
+/// The error named no path: it may have been that of the store.
+#[test]
+fn an_export_says_where_it_failed() {
+    let example = Example::new("no-directory");
+    let file = example.0.join("a-file");
+    fs::write(&file, "not a directory").unwrap();
+    for to in [file.clone(), file.join("below")] {
+        let to = to.to_str().unwrap();
+        let error = refused(example.run("export", &[to]));
+        assert!(
+            error.starts_with(&format!("hangup-store: {to}: ")),
+            "{error}"
+        );
+    }
+}
+
 /// The store is its owner's, and its messages were exported for everybody: 0644.
 #[cfg(unix)]
 #[test]

@@ -30,6 +30,10 @@ use tokio::time::Instant;
 /// With [priorities](super::Builder::priority) only the messages of one [key](super::Builder::ordering_key) arrive in the order of
 /// their numbers: then the peer keeps the highest number of each key.
 ///
+/// A store that is put back from a copy, or with a machine from a snapshot, gives the numbers since then once more. A peer that
+/// knows messages by their numbers drops those. So put back only a copy of a store that has not been used since, or let its peer
+/// forget the numbers.
+///
 /// Without a store the numbers start at 0 again in each run of the program, so the peer would drop the first messages of the
 /// second run. An encoder that also writes when the run began keeps the runs apart:
 ///
@@ -65,7 +69,7 @@ use tokio::time::Instant;
 pub struct Envelope<T> {
     /// The number of the message: an idempotency key. It grows from message to message, and each attempt
     /// carries the same one. In a [durable](super::Builder::durable) outbox no number is used twice,
-    /// not even after a restart. Otherwise numbers start at 0 in every outbox: put something in front of
+    /// not even after a restart, unless an older copy of the store is put in its place. Otherwise numbers start at 0 in every outbox: put something in front of
     /// them that tells one run of the program from the next.
     pub number: u64,
     /// 1 when the message is written for the first time in this outbox, 2 when it is written again. Stays at

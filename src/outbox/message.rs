@@ -101,7 +101,8 @@ pub enum Importance {
     /// resolves to [`Expired`](super::UndeliveredReason::Expired), or to
     /// [`Unconfirmed`](super::UndeliveredReason::Unconfirmed) if the message was written.
     ///
-    /// A store does not keep the age: after a restart the message has no limit.
+    /// This also holds for a message that is only in the store. A store does not keep the age: after a restart the message has
+    /// no limit.
     #[non_exhaustive]
     ImportantFor {
         /// How long the outbox tries.

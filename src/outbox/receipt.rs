@@ -59,6 +59,10 @@ impl Delivered {
 ///
 /// Dropping the receipt does not cancel the message. A receipt keeps neither the outbox nor its task alive.
 ///
+/// # Panics
+///
+/// If it is polled again after it has resolved.
+///
 /// # Cancel safety
 ///
 /// Cancel safe: poll it by `&mut` and nothing is lost.
@@ -160,6 +164,11 @@ impl<T: Message> Future for Receipt<T> {
     type Output = Result<Delivered, UndeliveredError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A number that nothing is known of any more counts as delivered.
+        assert!(
+            self.state == State::Pending,
+            "hangup: a receipt was polled after it had resolved"
+        );
         let outcome = self.shared.poll_receipt(self.number, cx);
         if outcome.is_ready() {
             self.state = State::Resolved;

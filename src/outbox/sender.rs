@@ -319,7 +319,11 @@ impl<T: Message> Outbox<T> {
     /// same.
     ///
     /// On a thread without a runtime, such as one that calls `futures::executor::block_on`, it uses the timer of the outbox's
-    /// runtime, which has to run on.
+    /// runtime, which has to run on. In another runtime it uses the timer of that one.
+    ///
+    /// # Panics
+    ///
+    /// If that timer is missing: the runtime was built without one, or has ended.
     ///
     /// # Cancel safety
     ///

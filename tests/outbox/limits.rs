@@ -90,6 +90,18 @@ async fn an_important_message_ends_at_its_age() {
     assert!(took.abs_diff(age) < Duration::from_millis(50), "{took:?}");
 }
 
+/// The message had expired, and the second time its receipt said that it was delivered.
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "after it had resolved")]
+async fn a_receipt_does_not_resolve_twice() {
+    let (builder, _wire) = outbox();
+    let outbox = builder.spawn().unwrap();
+    let aged = Importance::important_for(Duration::from_secs(5));
+    let mut receipt = outbox.send_with("1 a".to_string(), aged).await.unwrap();
+    (&mut receipt).await.unwrap_err();
+    let _ = receipt.await;
+}
+
 fn full(overflow: Overflow) -> (Outbox<String>, crate::wire::Wire) {
     let (builder, wire) = outbox();
     let outbox = builder

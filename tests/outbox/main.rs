@@ -11,6 +11,7 @@ mod after_the_end;
 mod busy_runtime;
 mod crowd;
 mod ends;
+mod full_store;
 #[cfg(feature = "json")]
 mod json;
 mod limits;

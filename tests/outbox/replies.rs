@@ -264,3 +264,43 @@ async fn an_envelope_counts_the_attempts_and_keeps_the_number() {
         assert_eq!(line(&mut peer).await, expected);
     }
 }
+
+/// A byte with the length of a line, and the line. It finds a wrong length when it has taken the byte.
+struct Short;
+
+impl Decoder for Short {
+    type Item = String;
+    type Error = io::Error;
+
+    fn decode(&mut self, input: &mut bytes::BytesMut) -> io::Result<Option<String>> {
+        let Some(&length) = input.first().filter(|&&length| input.len() > length.into()) else {
+            return Ok(None);
+        };
+        let frame = input.split_to(1 + usize::from(length));
+        match &frame[1..] {
+            [] => Err(io::ErrorKind::InvalidData.into()),
+            line => Ok(Some(String::from_utf8_lossy(line).into_owned())),
+        }
+    }
+}
+
+/// The decoder was called again, with the bytes behind its error: what they happened to look like confirmed a message.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_decoded_after_an_error() {
+    let (connect, mut wire) = wire();
+    let by_number = Confirm::by_number(|| Short, |reply: String| crate::wire::meaning(&reply));
+    let outbox = Outbox::builder(connect, LinesCodec::new).confirm(by_number);
+    let outbox = outbox.spawn().unwrap();
+    let receipt = outbox.send("door opened").await.unwrap();
+    let mut peer = wire.accept().await;
+    assert_eq!(line(&mut peer).await, "door opened");
+    // More than one read takes.
+    let inside = [&b"\0"[..], &b"\x04ok 0".repeat(4000)].concat();
+    let _ = peer.get_mut().write_all(&inside).await;
+    let mut second = wire.accept().await;
+    let again = tokio::time::timeout(Duration::from_secs(60), line(&mut second));
+    assert_eq!(again.await.unwrap(), "door opened");
+    second.get_mut().write_all(b"\x04ok 0").await.unwrap();
+    receipt.await.unwrap();
+    assert_eq!(outbox.status().resent, 1);
+}

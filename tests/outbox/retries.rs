@@ -186,6 +186,27 @@ async fn gives_up_after_the_time_that_was_set() {
     assert!(off < Duration::from_millis(10), "{:?}", began.elapsed());
 }
 
+/// The time was looked at only after an attempt. One that never ended let the outbox never give up.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_hangs_does_not_delay_giving_up() {
+    let hangs = pending::<io::Result<MonitoredStream<DuplexStream>>>;
+    let limit = Duration::from_secs(3);
+    for connect_timeout in [None, Some(Duration::from_secs(10))] {
+        let outbox = Outbox::<String>::builder(hangs, LinesCodec::new)
+            .connect_timeout(connect_timeout)
+            .give_up_after(limit)
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        let receipt = outbox.send("1 a".to_string()).await.unwrap();
+        let outcome = tokio::time::timeout(limit * 100, receipt).await;
+        let error = outcome.unwrap().unwrap_err();
+        assert!(matches!(error.reason(), UndeliveredReason::GaveUp(_)));
+        let off = began.elapsed().abs_diff(limit);
+        assert!(off < Duration::from_millis(10), "{:?}", began.elapsed());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn reconnects_now() {
     let (builder, mut wire) = outbox();

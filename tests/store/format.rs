@@ -3,7 +3,7 @@
 use super::crc32::crc32;
 use super::directory::Directory;
 use bytes::Bytes;
-use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreProblem};
+use hangup::outbox::{DiskStore, Fsync, Salvage, Store, StoreOptions, StoreProblem};
 use redb2::{Builder, Database, TableDefinition};
 use std::fs;
 use std::path::Path;
@@ -94,6 +94,24 @@ fn a_conversion_leaves_a_link_where_it_is() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let recovered = DiskStore::open(&path, Fsync::Each).unwrap().recover();
     assert_eq!(recovered.unwrap(), want());
+}
+
+/// It was called a format that this version does not know.
+#[test]
+fn an_old_file_that_is_only_read_says_what_to_do() {
+    let directory = Directory::new("old-read-only");
+    let path = directory.file();
+    drop(old(&path, 1));
+    let bytes = fs::read(&path).unwrap();
+    let read_only = StoreOptions::new().read_only(true);
+    let error = read_only.open(&path).unwrap_err();
+    assert!(
+        error.to_string().contains("open it once for writing"),
+        "{error}"
+    );
+    assert!(fs::read(&path).unwrap() == bytes, "changed");
+    drop(DiskStore::open(&path, Fsync::Each).unwrap());
+    assert_eq!(read_only.open(&path).unwrap().recover().unwrap(), want());
 }
 
 #[test]

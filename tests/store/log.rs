@@ -2,9 +2,10 @@
 
 use super::crc32::crc32;
 use super::directory::Directory;
+use super::power_cut::recorder::{Failure, Recorder};
 use bytes::Bytes;
 use hangup::outbox::{
-    DiskStore, Fsync, Salvage, StorageBackend, Store, StoreOptions, StoreProblem,
+    DiskStore, Fsync, Salvage, StorageBackend, Store, StoreError, StoreOptions, StoreProblem,
 };
 use std::fs;
 use std::io;
@@ -136,6 +137,30 @@ fn numbers_are_removed_in_any_order() {
     store.append(&batch(420..430)).unwrap();
     store.remove(&(0..430).collect::<Vec<_>>()).unwrap();
     assert_eq!(store.totals().unwrap().0, 0);
+}
+
+/// The store reads its file again after a call that failed. It said then that no message was intact.
+#[test]
+fn damage_that_an_open_store_finds_is_counted() {
+    let recorder = Recorder::default();
+    let mut store = StoreOptions::new().open_backend(recorder.clone()).unwrap();
+    for number in 0..5 {
+        store.append(&batch(number..number + 1)).unwrap();
+    }
+    let text = message(4);
+    let bytes = recorder.bytes();
+    let at = bytes.windows(text.len()).position(|bytes| bytes == text);
+    let at = at.unwrap();
+    recorder.write_at(at as u64, &[bytes[at] ^ 1]).unwrap();
+    recorder.fail(Failure {
+        calls: 0..1,
+        syncs_only: false,
+    });
+    store.append(&batch(5..6)).unwrap_err();
+    let error = store.append(&batch(6..7)).unwrap_err();
+    let error: StoreError = error.downcast().unwrap();
+    let counted = matches!(error.problem(), StoreProblem::Damaged { whole: 4, .. });
+    assert!(counted, "{error}");
 }
 
 /// The last entry was accepted, so a flipped bit in any of them is damage, and no power cut.

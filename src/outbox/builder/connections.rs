@@ -140,6 +140,9 @@ impl<T: Message> Builder<T> {
     /// Gives up after this time without a healthy connection, see
     /// [`reset_backoff_after`](Self::reset_backoff_after). Default: never.
     ///
+    /// It ends an attempt that is under way then. If there is none, the outbox makes a last one, within
+    /// [`connect_timeout`](Self::connect_timeout). A connection is not ended: the time counts when it is lost.
+    ///
     /// [`Outbox::resume`](crate::outbox::Outbox::resume) restarts an outbox that gave up.
     ///
     /// ```

@@ -10,7 +10,9 @@ impl<T: Message> Builder<T> {
     /// Replaces a connection that has unconfirmed messages if nothing was written or confirmed for this long. Default: no
     /// limit. [`spawn`](Self::spawn) refuses zero.
     ///
-    /// For a peer whose program hangs while its kernel still acknowledges.
+    /// For a peer whose program hangs while its kernel still acknowledges. That kernel takes new messages too, and each one
+    /// starts the time anew. So a program that sends more often than this also sets [`in_flight`](Self::in_flight): when so
+    /// many messages are unconfirmed, nothing more is written, and the time runs out.
     ///
     /// ```
     /// use hangup::MonitoredStream;

@@ -63,6 +63,10 @@ impl<T: Message> Builder<T> {
     ///
     /// For a peer that has such a limit, as with MQTT's Receive Maximum. [`spawn`](Self::spawn) refuses zero.
     ///
+    /// A written message that [expires](crate::outbox::Importance), or that [`overflow`](Self::overflow) drops, gives its place
+    /// up, although the peer may still reply to it: perhaps it never does. For a peer that ends a connection with more
+    /// messages than it allows, send messages without a limit of time, and do not let `overflow` drop any.
+    ///
     /// ```
     /// use futures::{SinkExt, StreamExt};
     /// use hangup::MonitoredStream;

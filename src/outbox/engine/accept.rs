@@ -21,7 +21,6 @@ use crate::outbox::overflow::Overflow;
 use crate::outbox::queue::block::Terms;
 use crate::outbox::queue::buffer::Fit;
 use crate::outbox::refused::{OutboxError, RefusedReason};
-use crate::outbox::undelivered::UndeliveredReason;
 use std::sync::MutexGuard;
 use std::task::Waker;
 use tokio::time::Instant;
@@ -144,15 +143,12 @@ impl<T: Message> OutboxShared<T> {
         let number = if fit == Fit::Now && core.backlog.is_empty() {
             core.buffer.push(message, offer.terms)
         } else {
+            // Before anything is counted, because it may panic.
+            let copy = offer.terms.receipt.then(|| message.clone());
             let number = core.buffer.skip();
-            let since = offer.terms.since;
+            let Terms { since, expires, .. } = offer.terms;
             core.backlog.push(number, to_store.size(), since);
-            if offer.terms.receipt {
-                core.backlog.receipts.insert(number, message.clone());
-            }
-            if let Some(expires) = offer.terms.expires {
-                core.backlog.expires.insert(number, expires);
-            }
+            core.backlog.hold(number, to_store.size(), copy, expires);
             to_store.message = Some(message);
             number
         };
@@ -160,9 +156,9 @@ impl<T: Message> OutboxShared<T> {
         core.storing += 1;
         if let Some(store) = &core.store {
             store.append(number, to_store);
-            if store.on_task {
-                deferred.wakers().extend(core.task.waker.take());
-            }
+            let armed = core.task.armed;
+            let wakes = store.on_task || { offer.terms.expires }.is_some_and(|at| at < armed);
+            deferred.wakers().extend(core.task.waker.take_if(|_| wakes));
         }
         Ok(number)
     }
@@ -208,13 +204,6 @@ fn drop_newest<T: Message>(
     deferred: &mut Deferred<T>,
 ) -> u64 {
     let number = core.buffer.skip();
-    core.counts.dropped += 1;
-    core.changed = true;
-    if terms.receipt {
-        let reason = UndeliveredReason::Overflowed;
-        core.failed.insert(number, (message, reason));
-    } else {
-        deferred.messages().push(message);
-    }
+    core.overflowed(number, message, terms.receipt, deferred);
     number
 }

@@ -6,7 +6,7 @@
 
 use super::accept_times::AcceptTimes;
 use crate::outbox::queue::buffer::Buffer;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// A page of the store has at most this many bytes, or one message.
 const PAGE: usize = 1024 * 1024;
@@ -66,8 +66,12 @@ pub(crate) struct Backlog<T> {
     /// Copies of the messages whose receipts are held: a receipt that fails has to return its message.
     pub(crate) receipts: HashMap<u64, T>,
     times: AcceptTimes,
-    /// When the messages expire that have a limit. A store keeps no limits.
-    pub(crate) expires: HashMap<u64, u64>,
+    /// When the messages expire that have a limit, and the sizes of their records. A store keeps no limits.
+    expires: HashMap<u64, (u64, usize)>,
+    /// The times and the numbers of those that are stored.
+    due: BTreeSet<(u64, u64)>,
+    /// Messages from `from` on that have expired, and may be in a page that is being read.
+    expired: BTreeSet<u64>,
 }
 
 impl<T> Backlog<T> {
@@ -82,6 +86,8 @@ impl<T> Backlog<T> {
             receipts: HashMap::new(),
             times: AcceptTimes::new(),
             expires: HashMap::new(),
+            due: BTreeSet::new(),
+            expired: BTreeSet::new(),
         }
     }
 
@@ -114,6 +120,9 @@ impl<T> Backlog<T> {
     fn advance(&mut self, from: u64) {
         self.from = self.from.max(from);
         self.times.skip(self.from);
+        if self.expired.first().is_some_and(|&first| first < self.from) {
+            self.expired = self.expired.split_off(&self.from);
+        }
     }
 
     /// When a message was accepted, or a little earlier.
@@ -155,9 +164,47 @@ impl<T> Backlog<T> {
         self.storing.add(bytes);
     }
 
+    /// Keeps what a store does not: the copy of a message for its receipt, and when the message expires.
+    pub(crate) fn hold(
+        &mut self,
+        number: u64,
+        bytes: usize,
+        copy: Option<T>,
+        expires: Option<u64>,
+    ) {
+        self.receipts.extend(copy.map(|copy| (number, copy)));
+        self.expires
+            .extend(expires.map(|expires| (number, (expires, bytes))));
+    }
+
+    /// When a stored message expires next.
+    pub(crate) fn next_expiry(&self) -> Option<u64> {
+        self.due.first().map(|&(at, _)| at)
+    }
+
+    /// Removes a stored message that has expired. Returns its number, and the copy that its receipt held.
+    pub(crate) fn pop_expired(&mut self, now: u64) -> Option<(u64, Option<T>)> {
+        let &(_, number) = self.due.first().filter(|&&(at, _)| at <= now)?;
+        let (_, bytes) = self.expires.get(&number).copied().unwrap_or_default();
+        let (copy, _) = self.remove(number, bytes);
+        self.expired.insert(number);
+        if number == self.from {
+            self.skip(number);
+        }
+        Some((number, copy))
+    }
+
+    /// Whether a message of a page has been dropped since the page was read.
+    pub(crate) fn is_dropped(&self, number: u64) -> bool {
+        number < self.from || self.expired.contains(&number)
+    }
+
     /// The store has written a message with a record of this size.
-    pub(crate) fn stored(&mut self, bytes: usize) {
+    pub(crate) fn stored(&mut self, number: u64, bytes: usize) {
         self.storing.subtract(bytes);
+        if let Some(&(at, _)) = self.expires.get(&number) {
+            self.due.insert((at, number));
+        }
     }
 
     /// The store has not written the message. Returns the copy that its receipt held.
@@ -169,7 +216,12 @@ impl<T> Backlog<T> {
     /// Removes a message. Returns the copy that its receipt held, and when it expires.
     pub(crate) fn remove(&mut self, number: u64, bytes: usize) -> (Option<T>, Option<u64>) {
         self.held.subtract(bytes);
-        (self.receipts.remove(&number), self.expires.remove(&number))
+        let expires = self.expires.remove(&number);
+        let expires = expires.map(|(expires, _)| expires);
+        if let Some(expires) = expires {
+            self.due.remove(&(expires, number));
+        }
+        (self.receipts.remove(&number), expires)
     }
 
     /// The page to request now, if memory has room for it. The page counts as requested afterwards.

@@ -174,11 +174,14 @@ impl<T: Message> OutboxShared<T> {
             None => (false, offer.terms.size as usize),
         };
         let waiting = Waiting::new(self, for_store, size);
+        let (began, limit) = (Instant::now(), offer.limit);
         let mut message = Some(message);
         poll_fn(|cx| {
             let Some(next) = message.take() else {
                 return Poll::Pending;
             };
+            // The time of a message counts from the call of `send` on.
+            offer.limit = limit.map(|limit| limit.saturating_sub(began.elapsed()));
             let mut deferred = Deferred::new();
             // Dropped without the lock, as in `poll_receipt`.
             let mut replaced = None;

@@ -173,17 +173,14 @@ impl<T: Message> Housekeeping<T> {
         deferred: &mut Deferred<T>,
         now: Instant,
     ) -> Option<Instant> {
-        let expiry = |core: &Core<T>| core.buffer.next_expiry().and_then(|at| shared.time(at));
+        let expiry = |core: &Core<T>| core.next_expiry().and_then(|at| shared.time(at));
         let due = expiry(core)?;
         if due > now {
             return Some(due.max(self.swept + SWEEP));
         }
         if self.swept + SWEEP <= now {
             self.swept = now;
-            let nanos = shared.nanos(now);
-            core.settle(deferred, None, |buffer, mut settle| {
-                buffer.expire(nanos, &mut settle);
-            });
+            core.expire(shared.nanos(now), deferred);
         }
         expiry(core).map(|due| due.max(self.swept + SWEEP))
     }

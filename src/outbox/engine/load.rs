@@ -77,12 +77,13 @@ impl<T: Message> OutboxShared<T> {
                     break;
                 }
                 Err(error) => {
-                    self.not_decoded(number, size, &error, &mut deferred);
-                    undecodable.push(Undecodable {
-                        number,
-                        record,
-                        error,
-                    });
+                    if self.not_decoded(number, size, &error, &mut deferred) {
+                        undecodable.push(Undecodable {
+                            number,
+                            record,
+                            error,
+                        });
+                    }
                 }
             }
             from = number.saturating_add(1);
@@ -111,6 +112,9 @@ impl<T: Message> OutboxShared<T> {
         record: usize,
         deferred: &mut Deferred<T>,
     ) -> Taken {
+        if core.backlog.is_dropped(number) {
+            return Taken::Yes;
+        }
         let size = terms.size as usize;
         match core.buffer.fit(size) {
             // An earlier outbox with a larger capacity accepted it, so it must be delivered here too.
@@ -145,15 +149,19 @@ impl<T: Message> OutboxShared<T> {
         Taken::Yes
     }
 
-    /// A record cannot be decoded: its receipt, if there is one, reports this.
+    /// A record cannot be decoded: its receipt, if there is one, reports this. Returns `false` if the message has been dropped
+    /// before.
     fn not_decoded(
         &self,
         number: u64,
         record: usize,
         error: &io::Error,
         deferred: &mut Deferred<T>,
-    ) {
+    ) -> bool {
         let mut core = self.lock();
+        if core.backlog.is_dropped(number) {
+            return false;
+        }
         let (receipt, _) = core.backlog.remove(number, record);
         core.counts.dropped += 1;
         core.counts.unsendable += 1;
@@ -163,6 +171,7 @@ impl<T: Message> OutboxShared<T> {
             deferred.wakers().extend(core.receipts.remove(&number));
             core.failed.insert(number, (message, reason));
         }
+        true
     }
 
     /// Records that the store drops the oldest message of the backlog to make room.
@@ -170,6 +179,9 @@ impl<T: Message> OutboxShared<T> {
         let mut deferred = Deferred::<T>::new();
         {
             let mut core = self.lock();
+            if core.backlog.is_dropped(number) {
+                return;
+            }
             let (receipt, _) = core.backlog.remove(number, record);
             core.backlog.skip(number);
             core.counts.dropped += 1;

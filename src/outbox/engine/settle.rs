@@ -159,10 +159,46 @@ impl<T: Message> Core<T> {
         confirmed > 0 && limit < position
     }
 
-    /// Records that a new message was dropped for lack of room, so that its receipt reports this.
-    pub(crate) fn overflowed(&mut self, number: u64, message: T, deferred: &mut Deferred<T>) {
+    /// When a message may expire next.
+    pub(crate) fn next_expiry(&self) -> Option<u64> {
+        let expiries = [self.buffer.next_expiry(), self.backlog.next_expiry()];
+        expiries.into_iter().flatten().min()
+    }
+
+    /// Settles the expired messages, in memory and in the store.
+    pub(crate) fn expire(&mut self, now: u64, deferred: &mut Deferred<T>) {
+        self.settle(deferred, None, |buffer, mut settle| {
+            buffer.expire(now, &mut settle);
+        });
+        let mut removed = Vec::new();
+        while let Some((number, copy)) = self.backlog.pop_expired(now) {
+            removed.push(number);
+            if let Some(copy) = copy {
+                deferred.wakers().extend(self.receipts.remove(&number));
+                let failed = (copy, UndeliveredReason::Expired);
+                self.failed.insert(number, failed);
+            }
+        }
+        if let Some(store) = self.store.as_ref().filter(|_| !removed.is_empty()) {
+            self.counts.dropped += removed.len() as u64;
+            store.remove(removed);
+            self.room_changed(deferred);
+        }
+    }
+
+    /// Records that a new message was dropped for lack of room. Its receipt, if it has one, reports this.
+    pub(crate) fn overflowed(
+        &mut self,
+        number: u64,
+        message: T,
+        receipt: bool,
+        deferred: &mut Deferred<T>,
+    ) {
         self.counts.dropped += 1;
         self.changed = true;
+        if !receipt {
+            return deferred.messages().push(message);
+        }
         deferred.wakers().extend(self.receipts.remove(&number));
         self.failed
             .insert(number, (message, UndeliveredReason::Overflowed));

@@ -23,12 +23,24 @@ impl<T: Message> OutboxShared<T> {
                 core.storing = core.storing.saturating_sub(1);
                 core.stored = waiting.number + 1;
                 if waiting.message.is_some() {
-                    core.backlog.stored(waiting.size);
+                    core.backlog.stored(waiting.number, waiting.size);
                 }
             }
             core.room_changed(&mut deferred);
             let wakes = core.task.wants_messages || !core.backlog.is_empty();
             deferred.wakers().extend(core.task.waker.take_if(|_| wakes));
+        }
+        deferred.run();
+    }
+
+    /// This message was settled while it waited for room in the store, and is not stored any more. Earlier ones may still wait.
+    pub(crate) fn given_up(&self) {
+        let mut deferred = Deferred::<T>::new();
+        {
+            let mut core = self.lock();
+            core.storing = core.storing.saturating_sub(1);
+            core.room_changed(&mut deferred);
+            deferred.wakers().extend(core.task.waker.take());
         }
         deferred.run();
     }
@@ -59,9 +71,10 @@ impl<T: Message> OutboxShared<T> {
     }
 
     /// Records that a message was dropped because the store had no room.
-    pub(crate) fn overflowed(&self, number: u64, message: T) {
+    pub(crate) fn overflowed(&self, number: u64, message: T, receipt: bool) {
         let mut deferred = Deferred::new();
-        self.lock().overflowed(number, message, &mut deferred);
+        self.lock()
+            .overflowed(number, message, receipt, &mut deferred);
         deferred.run();
     }
 

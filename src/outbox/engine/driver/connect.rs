@@ -1,6 +1,6 @@
 //! One attempt to connect.
 
-use super::{Driver, LONGEST, Stop};
+use super::{Driver, LONGEST, Stop, TIMER};
 use crate::outbox::connection::Parts;
 use crate::outbox::engine::housekeeping::{Housekeeping, Interrupt};
 use crate::outbox::engine::phase::OutboxEnd;
@@ -11,12 +11,24 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// How long an attempt gets beyond its limit: see [`Driver::connect`].
 const ASK: Duration = Duration::from_millis(1);
 
 impl<T: Message> Driver<T> {
+    /// How long an attempt may take that begins now. One that begins at the end of `give_up_after` is the last, and has as much
+    /// time as any.
+    fn attempt_limit(&self) -> Option<Duration> {
+        let give_up_after = self.limits.give_up_after.map(|limit| {
+            let limit = limit.min(LONGEST);
+            let left = (self.healthy + limit).saturating_duration_since(Instant::now());
+            if left > TIMER { left } else { limit }
+        });
+        let limits = [self.limits.connect_timeout, give_up_after];
+        limits.into_iter().flatten().min()
+    }
+
     /// Calls the user's `connect`. Returns `None` if a handle asked for another attempt meanwhile.
     ///
     /// What arrived within the limit counts, also if the task is polled later. A busy runtime polls a task before it has asked the
@@ -32,7 +44,7 @@ impl<T: Message> Driver<T> {
             Ok(connecting) => connecting,
             Err(error) => return Ok(Some(Err(error))),
         };
-        let limit = self.limits.connect_timeout;
+        let limit = self.attempt_limit();
         let mut timer = pin!(limit.map(|limit| sleep(limit.min(LONGEST))));
         let mut last_look = None::<Pin<Box<Sleep>>>;
         let config = &self.monitor_config;

@@ -89,6 +89,8 @@ pub(crate) struct Session<'a, T: Message> {
     /// The peer has closed its direction of the stream.
     eof: bool,
     processed: Vec<Processed>,
+    /// The decoder has failed, or a call of the stream has panicked: neither is called again.
+    broken: bool,
     /// The peer has sent at least one byte.
     any_received: bool,
     /// A message was confirmed, or rejected.
@@ -145,6 +147,7 @@ impl<'a, T: Message> Session<'a, T> {
             input: BytesMut::new(),
             eof: false,
             processed: Vec::new(),
+            broken: false,
             any_received: false,
             confirmed: false,
             any_written: false,

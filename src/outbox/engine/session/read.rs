@@ -30,7 +30,8 @@ impl<T: Message> Session<'_, T> {
             let mut room = [MaybeUninit::uninit(); READ];
             let mut room = ReadBuf::uninit(&mut room);
             let stream = self.parts.stream.as_mut();
-            match user_code::guard(STREAM, || Ok(stream.poll_read(cx, &mut room)))? {
+            let polled = user_code::guard(STREAM, || Ok(stream.poll_read(cx, &mut room)));
+            match polled.inspect_err(|_| self.broken = true)? {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => continue,
                 Poll::Ready(read) => read?,
@@ -43,7 +44,7 @@ impl<T: Message> Session<'_, T> {
                     return Err(CloseReason::PeerClosed.into());
                 }
                 self.input.extend_from_slice(room.filled());
-                self.decode()?;
+                self.decode().inspect_err(|_| self.broken = true)?;
             }
         }
         Ok(true)
@@ -80,6 +81,10 @@ impl<T: Message> Session<'_, T> {
             if let Some(acknowledged) = self.parts.monitor.transfer().acknowledged {
                 self.acknowledged(acknowledged);
             }
+            return;
+        }
+        if self.broken {
+            // What a decoder makes of the bytes behind its error are no replies.
             return;
         }
         // After an end that the peer made, the socket holds its last replies and then the end. The runtime may

@@ -23,7 +23,8 @@ impl<T: Message> Session<'_, T> {
         for _ in 0..TURN {
             while !self.output.is_empty() {
                 let (stream, output) = (self.parts.stream.as_mut(), &self.output);
-                match user_code::guard(STREAM, || Ok(stream.poll_write(cx, output)))? {
+                let polled = user_code::guard(STREAM, || Ok(stream.poll_write(cx, output)));
+                match polled.inspect_err(|_| self.broken = true)? {
                     Poll::Pending => return Ok(false),
                     Poll::Ready(Ok(0)) => return Err(ErrorKind::WriteZero.into()),
                     Poll::Ready(Ok(written)) => {
@@ -36,7 +37,8 @@ impl<T: Message> Session<'_, T> {
             }
             if self.flush {
                 let stream = self.parts.stream.as_mut();
-                match user_code::guard(STREAM, || Ok(stream.poll_flush(cx)))? {
+                let polled = user_code::guard(STREAM, || Ok(stream.poll_flush(cx)));
+                match polled.inspect_err(|_| self.broken = true)? {
                     Poll::Pending => return Ok(false),
                     Poll::Ready(flushed) => flushed?,
                 }

@@ -193,6 +193,9 @@ impl<T: Message> StoreWriter<T> {
             Job::Load(page) => self.page = Some(page),
             Job::Bury(number, reason) => self.buried.push((number, reason)),
             Job::Remove(numbers) => {
+                if self.is_full {
+                    self.give_up_settled(&numbers);
+                }
                 self.removed.extend(numbers);
                 self.removed.truncate(MAX_PENDING_REMOVALS);
                 let due = *self.due.get_or_insert(now + REMOVAL_DELAY);

@@ -7,7 +7,7 @@
 use super::StoreWriter;
 use super::call::call;
 use crate::outbox::engine::shared::OutboxShared;
-use crate::outbox::engine::store_jobs::Waiting;
+use crate::outbox::engine::store_jobs::{Job, Waiting};
 use crate::outbox::message::Message;
 use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{NotStoredReason, RefusedReason};
@@ -21,6 +21,7 @@ impl<T: Message> StoreWriter<T> {
     /// The store has no room for the batch: appends its messages one by one, and applies the overflow policy to those
     /// that do not fit.
     pub(super) fn append_singly(&mut self) {
+        self.give_up_settled(&self.removed.clone());
         let mut waiting = VecDeque::from(std::mem::take(&mut self.waiting));
         let mut batch = VecDeque::from(std::mem::take(&mut self.batch));
         self.remove(Instant::now());
@@ -49,6 +50,25 @@ impl<T: Message> StoreWriter<T> {
         self.bytes = batch.iter().map(|(_, record)| record.len()).sum();
         self.batch = batch.into();
         self.waiting = waiting.into();
+    }
+
+    /// Takes messages out of the batch that were settled while they waited for room, because their time was over. Stored
+    /// now, they would stay, and the next outbox on this store would deliver them.
+    pub(super) fn give_up_settled(&mut self, settled: &[u64]) {
+        for number in settled {
+            let place = self
+                .batch
+                .binary_search_by_key(number, |&(number, _)| number);
+            let Ok(place) = place else { continue };
+            let (_, record) = self.batch.remove(place);
+            self.bytes = self.bytes.saturating_sub(record.len());
+            let waiting = self.waiting.remove(place);
+            if let Some(shared) = self.shared.upgrade() {
+                shared.given_up();
+            }
+            // The receipt reports what became of the message.
+            waiting.answer(Ok(()));
+        }
     }
 
     /// Applies the overflow policy to a message that does not fit into the store. Returns whether the next messages
@@ -103,7 +123,12 @@ impl<T: Message> StoreWriter<T> {
         let first = page.ok().and_then(|page| page.into_iter().next());
         if let Some((oldest, record)) = first.filter(|_| !shared.lock().backlog.is_empty()) {
             shared.drop_from_backlog(oldest, record.len());
-            return call(&mut self.store, |store| store.remove(&[oldest])).is_ok();
+            let removed = call(&mut self.store, |store| store.remove(&[oldest]));
+            if removed.is_err() {
+                // It is dropped, and must not come back.
+                self.note(Job::Remove(vec![oldest]), Instant::now());
+            }
+            return removed.is_ok();
         }
         match shared.evict_important(number, true) {
             Some(oldest) => call(&mut self.store, |store| store.remove(&[oldest])).is_ok(),
@@ -113,9 +138,8 @@ impl<T: Message> StoreWriter<T> {
 
     /// Drops the message that does not fit. Its receipt reports `Overflowed`.
     fn drop_newest(&self, shared: &OutboxShared<T>, mut next: Waiting<T>) {
-        let message = shared.not_stored(&mut next);
-        if let Some(message) = message.filter(|_| next.has_receipt) {
-            shared.overflowed(next.number, message);
+        if let Some(message) = shared.not_stored(&mut next) {
+            shared.overflowed(next.number, message, next.has_receipt);
         }
         let number = next.number;
         if !next.answer(Ok(())) {

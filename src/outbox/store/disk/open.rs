@@ -52,6 +52,9 @@ impl StoreOptions {
     /// are then delivered again. Damaged messages are lost, and nobody can know how many there were. The bytes of a message
     /// cannot make it look like another message, whatever its sender chose.
     ///
+    /// A part of the file that the disk cannot read is an error of the system here, and not damage, because it may pass. If it
+    /// does not, copy the file with a program that passes over such parts, such as ddrescue, and salvage the copy.
+    ///
     /// # Errors
     ///
     /// As [`open`](Self::open). A damaged file is not an error here.

@@ -91,8 +91,8 @@ fn open(file: Arc<StoreFile>, options: &StoreOptions) -> Outcome<Opened> {
     }
 }
 
-/// The problem to report for a file that cannot be opened. A file with an intact frame is a damaged store.
-fn judge(file: &StoreFile, format: Format, problem: StoreProblem) -> StoreProblem {
+/// The problem to report for a file that cannot be opened, or read. A file with an intact frame is a damaged store.
+pub(super) fn judge(file: &StoreFile, format: Format, problem: StoreProblem) -> StoreProblem {
     let what = match problem {
         StoreProblem::Damaged { what, .. } => what,
         StoreProblem::NotAStore => "its first page".to_owned(),
@@ -134,7 +134,8 @@ fn convert(file: &Arc<StoreFile>, path: &Path, options: &StoreOptions) -> Outcom
         }
     };
     if options.read_only {
-        return Err(StoreProblem::OtherFormat);
+        let what = "the store is in the first format: open it once for writing, which converts it";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, what).into());
     }
     let path = &file::resolve(path)?;
     let (mut new, temporary) = create(path, options)?;

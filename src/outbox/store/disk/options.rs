@@ -93,7 +93,8 @@ impl StoreOptions {
     }
 
     /// Opens the store without changing the file. The effects of a crash are repaired in memory only. Several processes may
-    /// have a store open read-only at the same time, but not while a process has it open for writing.
+    /// have a store open read-only at the same time, but not while a process has it open for writing. A file of the first format
+    /// has to be opened for writing once, which converts it.
     ///
     /// ```
     /// use bytes::Bytes;

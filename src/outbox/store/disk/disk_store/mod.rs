@@ -8,10 +8,12 @@ mod store;
 use super::Fsync;
 use super::counts::Counts;
 use super::error::{StoreError, StoreProblem};
+use super::frame::FORMAT;
 use super::header::Header;
 use super::info::StoreInfo;
 use super::log::Log;
 use super::opened::Opened;
+use super::opening;
 use super::options::StoreOptions;
 use super::salvage::Salvage;
 use super::store_file::StoreFile;
@@ -44,7 +46,8 @@ use std::sync::Arc;
 ///   order. `open` waits for the disk once, also with `Never`, so that no message of before a power cut can return in the
 ///   place of a later one.
 /// * After a failed `fsync(2)` the kernel takes bytes for written that are not on the disk. The store writes them again before
-///   it continues. If the program ends before that, the next `open` writes the whole file once.
+///   it continues. If the program ends before that, the next `open` writes the whole file once. It knows of the failure by a
+///   note in the file. If the disk refuses that too, a power cut after the next `open` may leave a damaged file.
 /// * A message is removed up to 100 ms after its confirmation, together with others. Messages that were confirmed just
 ///   before a crash are delivered again. A peer that must process each message once drops the ids that it has seen.
 /// * If the process ends while a `send` waits, its message may or may not be in the store.
@@ -81,7 +84,8 @@ use std::sync::Arc;
 ///
 /// `open` checks every page in use before it changes anything. If a flipped bit, a lost page or a missing tail affects
 /// messages, `open` fails with [`StoreProblem::Damaged`] and leaves the file unchanged. [`salvage`](Self::salvage) then
-/// continues with the messages that are intact.
+/// continues with the messages that are intact, and with numbers that were never used. An older copy of the file uses numbers
+/// once more: see [`Envelope`](crate::outbox::Envelope).
 ///
 /// # Examples
 ///
@@ -306,8 +310,12 @@ impl DiskStore {
             .map_err(|problem| self.error(problem))
     }
 
-    /// Adds the path to a problem.
+    /// Adds the path to a problem, and to damage how much of the file is intact.
     fn error(&self, problem: StoreProblem) -> io::Error {
+        let problem = match problem {
+            damaged @ StoreProblem::Damaged { .. } => opening::judge(&self.file, FORMAT, damaged),
+            other => other,
+        };
         StoreError::new(&self.path, problem).into()
     }
 }
