@@ -139,7 +139,7 @@ impl<T: Message> OutboxShared<T> {
 
     /// Sends the present status to subscribers and metrics.
     pub(crate) fn publish(&self) {
-        self.report.status(|| {
+        let read = || {
             // Noted under the lock, so that an older status never follows a newer one.
             let mut core = self.lock();
             core.changed = false;
@@ -147,7 +147,10 @@ impl<T: Message> OutboxShared<T> {
             let status = core.status(Instant::now(), self.started);
             self.publisher.note(status.clone());
             (status, over)
-        });
+        };
+        if !self.report.status(read) {
+            read();
+        }
         self.publisher.publish();
     }
 
