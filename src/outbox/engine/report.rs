@@ -152,10 +152,11 @@ fn reported(status: &OutboxStatus, is_over: bool) -> OutboxValues {
 #[cfg(all(test, feature = "metrics"))]
 mod tests {
     use super::*;
+    use crate::state::AtomicU64;
     use ::metrics::{
         Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     };
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::sync::atomic::Ordering::Relaxed;
 
     fn status(delivered: u64) -> OutboxStatus {
         OutboxStatus {
