@@ -85,10 +85,6 @@ impl<T: Message> Housekeeping<T> {
             if let Some(interrupt) = interrupt(&mut core, now) {
                 return Poll::Ready(interrupt);
             }
-            // A message may have come while the writer worked, when no waker was set yet.
-            if { core.store.as_ref() }.is_some_and(|store| store.on_task && store.take_any()) {
-                continue;
-            }
             let now_nanos = core.now;
             let Core {
                 backlog,
@@ -107,6 +103,10 @@ impl<T: Message> Housekeeping<T> {
             let reload = core.backlog.retry.filter(|&retry| retry > now_nanos);
             let reload = reload.and_then(|retry| shared.time(retry));
             let expiry = self.sweep(shared, &mut core, deferred, now);
+            // A message has expired, or has come while the writer worked, when no waker was set yet.
+            if { core.store.as_ref() }.is_some_and(|store| store.on_task && store.take_any()) {
+                continue;
+            }
             let passed = pass_on(shared, &mut core, deferred);
             let watched = shared.is_watched();
             let changed = core.changed;
