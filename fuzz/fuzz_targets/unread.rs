@@ -20,7 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 
-// The side buffer is no part of the library's interface, and is compiled here from its source.
+// The side buffer is no part of the library's interface, and is compiled here from its source, with what it uses.
+#[path = "../../src/observe/foreign.rs"]
+mod observe;
 #[path = "../../src/policy/read_ahead.rs"]
 mod unread;
 
