@@ -156,3 +156,25 @@ pub enum Link {
     /// The outbox gave up. [`Outbox::resume`](super::Outbox::resume) restarts it.
     GaveUp(GiveUpReason),
 }
+
+#[cfg(test)]
+impl OutboxStatus {
+    /// The status of an empty outbox that has a connection.
+    pub(crate) fn connected(delivered: u64) -> Self {
+        Self {
+            link: Link::Connected,
+            queued: 0,
+            unconfirmed: 0,
+            bytes: 0,
+            on_disk: 0,
+            on_disk_bytes: 0,
+            oldest: None,
+            delivered,
+            resent: 0,
+            dropped: 0,
+            rejected: 0,
+            unsendable: 0,
+            connects: 0,
+        }
+    }
+}

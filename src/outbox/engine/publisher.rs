@@ -109,29 +109,10 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::status::Link;
     use crate::state::AtomicU64;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::thread;
     use std::time::Instant;
-
-    fn status(delivered: u64) -> OutboxStatus {
-        OutboxStatus {
-            link: Link::Connected,
-            queued: 0,
-            unconfirmed: 0,
-            bytes: 0,
-            on_disk: 0,
-            on_disk_bytes: 0,
-            oldest: None,
-            delivered,
-            resent: 0,
-            dropped: 0,
-            rejected: 0,
-            unsendable: 0,
-            connects: 0,
-        }
-    }
 
     /// Somebody subscribes and holds the channel, after the publisher has found that nobody does. It published itself then,
     /// and waited for the holder.
@@ -142,12 +123,12 @@ mod tests {
     )]
     fn a_new_subscriber_that_holds_the_channel_stops_nobody() {
         const DEADLINE: Duration = Duration::from_secs(60);
-        let publisher = Publisher::new(status(0));
+        let publisher = Publisher::new(OutboxStatus::connected(0));
         let (rounds, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
         let blocked = thread::scope(|threads| {
             threads.spawn(|| {
                 while !is_over.load(Relaxed) {
-                    publisher.note(status(rounds.load(Relaxed)));
+                    publisher.note(OutboxStatus::connected(rounds.load(Relaxed)));
                     publisher.publish();
                     rounds.fetch_add(1, Relaxed);
                 }

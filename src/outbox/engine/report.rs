@@ -158,24 +158,6 @@ mod tests {
     };
     use std::sync::atomic::Ordering::Relaxed;
 
-    fn status(delivered: u64) -> OutboxStatus {
-        OutboxStatus {
-            link: Link::Connected,
-            queued: 0,
-            unconfirmed: 0,
-            bytes: 0,
-            on_disk: 0,
-            on_disk_bytes: 0,
-            oldest: None,
-            delivered,
-            resent: 0,
-            dropped: 0,
-            rejected: 0,
-            unsendable: 0,
-            connects: 0,
-        }
-    }
-
     /// Uses the outbox that reports to it.
     struct UsesOutbox<'a> {
         report: &'a OutboxReport,
@@ -212,7 +194,10 @@ mod tests {
         };
         let reads = AtomicU64::new(0);
         ::metrics::with_local_recorder(&recorder, || {
-            assert!(report.status(|| (status(reads.fetch_add(1, Relaxed).min(1) + 1), false)));
+            assert!(report.status(|| {
+                let delivered = reads.fetch_add(1, Relaxed).min(1) + 1;
+                (OutboxStatus::connected(delivered), false)
+            }));
         });
         assert_eq!(reads.into_inner(), 3, "once more after each report");
         assert_eq!(lock(&report.values).last.delivered, 2);
