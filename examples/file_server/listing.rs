@@ -38,7 +38,15 @@ impl Listing {
         });
         match page.await {
             Ok(Ok(page)) => Html(page).into_response(),
-            _ => (StatusCode::NOT_FOUND, "not found\n").into_response(),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                (StatusCode::NOT_FOUND, "not found\n").into_response()
+            }
+            // Too many open files, for example.
+            _ => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "cannot list this directory now\n",
+            )
+                .into_response(),
         }
     }
 }

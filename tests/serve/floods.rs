@@ -8,11 +8,11 @@ use crate::tls::get_over_tls;
 use crate::{Running, endless, http2};
 use axum::Router;
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use bytes::Bytes;
 use futures::StreamExt;
-use hangup::serve::{LimitReason, ServeFolder, serve};
+use hangup::serve::{FolderResponse, LimitReason, ServeFolder, serve};
 use hangup::tls::TlsListener;
 use hangup::{MonitoredListener, StallPolicy};
 use std::net::SocketAddr;
@@ -288,4 +288,35 @@ async fn files_that_stay_open() {
     let mut client = Client::connect(server.address).await;
     let end = async { while client.get("/small").await.status != 200 {} };
     soon("room again", end).await;
+}
+
+/// The index of a directory that cannot be opened for want of a descriptor: it was told as missing.
+#[tokio::test]
+async fn an_index_without_a_descriptor() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if !alone("floods::an_index_without_a_descriptor") {
+        return;
+    }
+    let files = Folder::new("no-descriptor");
+    files.write("index.html", "the index");
+    let folder = ServeFolder::open(&files.path).unwrap();
+    let get = || async { folder.get(&Request::get("/").body(()).unwrap()).await };
+    let status = |response| match response {
+        FolderResponse::Response(response) => response.status().as_u16(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(status(get().await), 200);
+
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();
+    let mut open = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        open.push(file);
+    }
+    assert_eq!(status(get().await), 503);
+    // One for the directory, none for its index.
+    open.pop();
+    assert_eq!(status(get().await), 503);
+    drop(open);
+    assert_eq!(status(get().await), 200);
 }

@@ -267,12 +267,20 @@ impl ServeFolder {
             if let Some((opened, coding)) = self.compressed(&asked, &path).await {
                 return asked.respond(opened, &path, Some(coding), true).into();
             }
-            if let Ok(opened) = Opened::below(&self.folder, &path).await
-                && opened.metadata.is_file()
-            {
-                return asked
-                    .respond(opened, &path, None, self.precompressed)
-                    .into();
+            match Opened::below(&self.folder, &path).await {
+                Ok(opened) if opened.metadata.is_file() => {
+                    return asked
+                        .respond(opened, &path, None, self.precompressed)
+                        .into();
+                }
+                Ok(_) => {}
+                // An index that cannot be opened now is not one that is missing.
+                Err(error) => {
+                    let response = response::failed(&error);
+                    if response.status() != StatusCode::NOT_FOUND {
+                        return response.into();
+                    }
+                }
             }
         }
         FolderResponse::Directory(target.path.clone())
