@@ -3,4 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+export HANGUP_LOOM_WHOLE=1
 cargo test --all-features --release --test loom

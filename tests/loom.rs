@@ -1,7 +1,8 @@
 //! Every interleaving of the shared cell's observers with the events that they observe, by loom.
 //!
 //! The cell is compiled here once more, from its source, with loom's locks and atomics in the place
-//! of std's, so it is alone in its program. Nothing bounds the search: each model is explored to its end.
+//! of std's, so it is alone in its program. Each model is explored to four preemptions, and to its end with
+//! `HANGUP_LOOM_WHOLE=1`, as `ci/loom.sh` does.
 //!
 //! Loom runs its threads in turns on one, and switches between them in its own operations only. So no std lock
 //! may be held over one of them: tokio's watch channel, which the cell publishes to under the channel's lock, has a
@@ -155,8 +156,15 @@ use state::half_close::HalfClose;
 use state::shared::SharedState;
 use state::status::Status;
 
+/// Enough for the faults that were put in by hand, and a twentieth of the time of all.
+const PREEMPTIONS: usize = 4;
+
 fn explore(model: impl Fn() + Send + Sync + 'static) {
-    loom::model(model);
+    let mut builder = loom::model::Builder::new();
+    if std::env::var_os("HANGUP_LOOM_WHOLE").is_none() {
+        builder.preemption_bound.get_or_insert(PREEMPTIONS);
+    }
+    builder.check(model);
 }
 
 fn shared(half_close: HalfClose) -> Arc<SharedState> {
