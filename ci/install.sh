@@ -31,12 +31,22 @@ command -v wine64 >/dev/null || [[ -x /usr/lib/wine/wine64 ]] || packages+=(wine
 command -v x86_64-w64-mingw32-gcc >/dev/null || packages+=(gcc-mingw-w64-x86-64-win32)
 # Debian has it in a directory of the administrator's.
 [[ -x /usr/sbin/mosquitto ]] || command -v mosquitto >/dev/null || packages+=(mosquitto)
-if ((${#packages[@]})); then
-    apt() {
-        "${as_root[@]}" apt-get update -qq &&
-            "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" libc6-dev
-    }
+apt() {
+    "${as_root[@]}" apt-get update -qq &&
+        "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" libc6-dev
+}
+install_packages() {
     timed "${packages[*]}" apt || missing "${packages[*]}" "apt-get install ${packages[*]}"
+}
+# The packages come beside what only the compiler needs, unless that needs one of them.
+packages_pid=''
+if ((${#packages[@]})); then
+    if command -v cc >/dev/null && command -v curl >/dev/null; then
+        install_packages &
+        packages_pid=$!
+    else
+        install_packages
+    fi
 fi
 
 rustup_init() {
@@ -65,4 +75,5 @@ done
 
 cargo hack --version >/dev/null 2>&1 || timed cargo-hack cargo install cargo-hack --locked
 cargo fuzz --version >/dev/null 2>&1 || timed cargo-fuzz cargo install cargo-fuzz --locked
+[[ -z $packages_pid ]] || wait "$packages_pid"
 echo "install: all in $SECONDS s"
