@@ -19,6 +19,7 @@ use tokio::io::{
     ReadBuf,
 };
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 
 /// A protocol that changes nothing.
@@ -206,6 +207,20 @@ async fn a_set_up_that_has_read_to_the_end() {
         };
         assert_eq!(CloseReason::carried_by(&failed), Some(&expected));
     }
+}
+
+/// The protocol is set up in a runtime of its own, which ends after that, as in a blocking client. The delay of the FIN was to
+/// end by its timer, and an idle stream never reported the FIN.
+#[test]
+fn the_runtime_of_a_set_up_has_ended() {
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    runtime().block_on(async {
+        let (stream, peer) = watched::<Tcp4>();
+        let set_up = std::thread::spawn(move || runtime().block_on(same(stream)));
+        let stream = set_up.join().unwrap();
+        peer.finish();
+        assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
+    });
 }
 
 /// (5) Input that a write has moved to the side before there was a protocol above is its first input.

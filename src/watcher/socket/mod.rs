@@ -13,7 +13,7 @@ use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Wake, Waker};
 
 /// One stream in one allocation: its state, and its socket, if it has one that is watched.
@@ -41,6 +41,25 @@ impl Wake for Reset {
     fn wake(self: Arc<Self>) {
         let Self(socket) = &*self;
         lock(&socket.descriptor).reset(&socket.state);
+    }
+}
+
+/// Ends a FIN delay when it is dropped: its time is over, or the runtime whose timer it uses has shut down. That need not be
+/// the runtime that watches the stream.
+struct DelayEnd {
+    socket: Weak<Socket>,
+    by: DetectedBy,
+}
+
+impl Drop for DelayEnd {
+    fn drop(&mut self) {
+        let Some(socket) = self.socket.upgrade() else {
+            return;
+        };
+        if let Some(delay) = &mut lock(&socket.descriptor).fin_delay {
+            delay.end();
+        }
+        socket.examine(self.by);
     }
 }
 
@@ -156,14 +175,14 @@ impl Socket {
             DelayStep::Lasts => {}
             DelayStep::Begins(within, runtime) => {
                 self.delay_fin();
-                let socket = Arc::downgrade(self);
+                let end = DelayEnd {
+                    socket: Arc::downgrade(self),
+                    by,
+                };
                 let closed = Closed::new(self.clone());
                 runtime.spawn(async move {
-                    if tokio::time::timeout(within, closed).await.is_err()
-                        && let Some(socket) = socket.upgrade()
-                    {
-                        socket.examine(by);
-                    }
+                    let _end = end;
+                    let _ = tokio::time::timeout(within, closed).await;
                 });
             }
         }
