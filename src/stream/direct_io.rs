@@ -169,7 +169,8 @@ impl<S: DirectIo> MonitoredStream<S> {
     /// Waits until there is room for a write, or until a write would be refused because the stream has closed.
     ///
     /// Only one task may wait at a time: the close wakes the task that called last. On a Unix socket a stall policy
-    /// judges only writes that wait themselves (`write`, `write_all`), and not a task that waits here.
+    /// judges only writes that wait themselves (`write`, `write_all`), and not a task that waits here. Nor does such a task
+    /// [read ahead](crate::MonitorConfig::read_ahead).
     ///
     /// # Errors
     ///
@@ -235,11 +236,16 @@ impl<S: DirectIo> MonitoredStream<S> {
             {
                 return Poll::Ready(Ok(Ready::READABLE));
             }
-            if interest.is_writable() && self.link.refusal().is_some() {
-                return Poll::Ready(Ok(Ready::WRITE_CLOSED));
-            }
-            if let Poll::Ready(ready) = ready.as_mut().poll(cx) {
-                return Poll::Ready(ready);
+            let refused = match interest.is_writable() && self.link.refusal().is_some() {
+                true => Ready::WRITE_CLOSED,
+                false => Ready::EMPTY,
+            };
+            // There may be input to read before a write is refused.
+            match ready.as_mut().poll(cx) {
+                Poll::Ready(Ok(ready)) => return Poll::Ready(Ok(ready | refused)),
+                _ if !refused.is_empty() => return Poll::Ready(Ok(refused)),
+                Poll::Ready(error) => return Poll::Ready(error),
+                Poll::Pending => {}
             }
             if interest.is_readable() && self.waits_to_read(cx).is_ready() {
                 return Poll::Ready(Ok(Ready::READ_CLOSED));
