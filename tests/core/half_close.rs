@@ -192,3 +192,21 @@ async fn a_half_closed_client_that_reads_slowly_is_not_gone() {
     assert_eq!(copied.b.reason, None);
     drop(server);
 }
+
+/// The end of the input was read, so what the FIN means is known. A reset behind it waited for the rest of the FIN's delay, and
+/// so did a write that found the broken pipe.
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+#[tokio::test]
+async fn a_reset_after_a_half_close_is_not_delayed() {
+    let (ours, peer) = Tcp4::pair();
+    let config = MonitorConfig::new()
+        .half_close(HalfClose::Allow)
+        .fin_delay(DEADLINE * 2);
+    let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+    peer.finish();
+    let read = soon("the end", ours.read(&mut [0])).await;
+    assert_eq!(read.unwrap(), 0);
+    assert_eq!(ours.monitor().status(), Status::PeerFinished);
+    peer.reset();
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+}

@@ -8,7 +8,7 @@ use super::descriptor::Descriptor;
 use super::sys::{Known, Raw, Target};
 use crate::policy::{DelayStep, FinDelay};
 use crate::state::sync::lock;
-use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState};
+use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState, Status};
 use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
 use std::ops::Deref;
@@ -167,7 +167,11 @@ impl Socket {
         event: Event,
         by: DetectedBy,
     ) {
-        let wait = descriptor.delay_step(&event);
+        let wait = match self.status() {
+            // What the FIN means is known.
+            Status::PeerFinished => DelayStep::Over,
+            _ => descriptor.delay_step(&event),
+        };
         // Outside of the lock: a waker may run any code, even a probe of this socket.
         drop(descriptor);
         match wait {
@@ -308,7 +312,6 @@ impl RefUnwindSafe for Socket {}
 mod tests {
     use super::*;
     use crate::errors::CloseReason;
-    use crate::state::Status;
     use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::net::UnixStream;
 
