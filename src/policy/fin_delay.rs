@@ -129,4 +129,9 @@ impl FinDelay {
             Some(_) => DelayStep::Over,
         }
     }
+
+    /// Ends the delay that has begun.
+    pub(crate) fn end(&mut self) {
+        self.within = Duration::ZERO;
+    }
 }

@@ -6,7 +6,8 @@ use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// How much input is read ahead in search of the meaning of a FIN behind it.
@@ -31,6 +32,20 @@ pub(crate) struct ReadAhead<S> {
     /// The task whose read is pending. A wrapped stream keeps one waker for reads, and a read of ours
     /// must not take its place.
     reader: Option<Waker>,
+}
+
+/// Wakes the task whose read is pending, and the one whose write has read ahead: that read may have been given up, and then
+/// only the write takes more input.
+struct Both {
+    reader: Waker,
+    writer: Waker,
+}
+
+impl Wake for Both {
+    fn wake(self: Arc<Self>) {
+        call_foreign(|| self.reader.wake_by_ref());
+        call_foreign(|| self.writer.wake_by_ref());
+    }
 }
 
 // A read of the wrapped stream that panics leaves the buffer as it was before it.
@@ -72,8 +87,8 @@ impl<S> ReadAhead<S> {
         mut io: Pin<&mut S>,
         cx: &Context<'_>,
     ) -> Option<io::Result<()>> {
-        let waker = self.reader.clone();
-        let mut cx = Context::from_waker(waker.as_ref().unwrap_or(cx.waker()));
+        let waker = self.waker(cx.waker());
+        let mut cx = Context::from_waker(&waker);
         while !self.ended && self.input.len() < limit {
             let room = CHUNK.min(limit - self.input.len());
             let mut chunk = [MaybeUninit::uninit(); CHUNK];
@@ -102,6 +117,17 @@ impl<S> ReadAhead<S> {
             }
         }
         None
+    }
+
+    /// The waker for input, of a write whose own one is `writer`.
+    fn waker(&self, writer: &Waker) -> Waker {
+        match &self.reader {
+            Some(reader) if !reader.will_wake(writer) => Waker::from(Arc::new(Both {
+                reader: reader.clone(),
+                writer: writer.clone(),
+            })),
+            _ => writer.clone(),
+        }
     }
 
     /// Keeps `error` for the read that has read all of the input.

@@ -72,8 +72,9 @@ impl SharedState {
         self.input_ahead.load(Ordering::Relaxed)
     }
 
-    /// A protocol above the stream begins its set-up.
+    /// A protocol above the stream begins its set-up. A read of the stream that was pending before it is not its read.
     pub(crate) fn begin_layering(&self) {
+        self.pending_read.store(0, Ordering::Relaxed);
         self.flags.fetch_or(LAYERING, Ordering::AcqRel);
     }
 

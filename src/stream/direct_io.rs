@@ -56,13 +56,18 @@ impl<S: DirectIo> MonitoredStream<S> {
     /// ```
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut buf = ReadBuf::new(buf);
-        let polled =
-            Pin::new(self).poll_read_by(&mut noop(), &mut buf, Input::Taken, |io, _, buf| match io
-                .try_read(buf.initialize_unfilled())
-            {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
-                read => Poll::Ready(read.map(|bytes| buf.advance(bytes))),
-            });
+        let read = |io: Pin<&mut S>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>| match io
+            .try_read(buf.initialize_unfilled())
+        {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+            read => Poll::Ready(read.map(|bytes| buf.advance(bytes))),
+        };
+        let this = Pin::new(&mut *self);
+        let polled = this.poll_read_by(&mut noop(), &mut buf, Input::Taken, read);
+        // Nobody waits.
+        if let Some(ahead) = &mut self.ahead {
+            ahead.park(None);
+        }
         at_once(polled).map(|()| buf.filled().len())
     }
 
@@ -164,7 +169,8 @@ impl<S: DirectIo> MonitoredStream<S> {
     /// Waits until there is room for a write, or until a write would be refused because the stream has closed.
     ///
     /// Only one task may wait at a time: the close wakes the task that called last. On a Unix socket a stall policy
-    /// judges only writes that wait themselves (`write`, `write_all`), and not a task that waits here.
+    /// judges only writes that wait themselves (`write`, `write_all`), and not a task that waits here. Nor does such a task
+    /// [read ahead](crate::MonitorConfig::read_ahead).
     ///
     /// # Errors
     ///
@@ -230,11 +236,16 @@ impl<S: DirectIo> MonitoredStream<S> {
             {
                 return Poll::Ready(Ok(Ready::READABLE));
             }
-            if interest.is_writable() && self.link.refusal().is_some() {
-                return Poll::Ready(Ok(Ready::WRITE_CLOSED));
-            }
-            if let Poll::Ready(ready) = ready.as_mut().poll(cx) {
-                return Poll::Ready(ready);
+            let refused = match interest.is_writable() && self.link.refusal().is_some() {
+                true => Ready::WRITE_CLOSED,
+                false => Ready::EMPTY,
+            };
+            // There may be input to read before a write is refused.
+            match ready.as_mut().poll(cx) {
+                Poll::Ready(Ok(ready)) => return Poll::Ready(Ok(ready | refused)),
+                _ if !refused.is_empty() => return Poll::Ready(Ok(refused)),
+                Poll::Ready(error) => return Poll::Ready(error),
+                Poll::Pending => {}
             }
             if interest.is_readable() && self.waits_to_read(cx).is_ready() {
                 return Poll::Ready(Ok(Ready::READ_CLOSED));
@@ -248,15 +259,20 @@ impl<S: DirectIo> MonitoredStream<S> {
     }
 
     /// As [`readable`](Self::readable), for the one task that reads.
-    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ahead.as_ref().is_some_and(|ahead| ahead.has_input()) {
             return Poll::Ready(Ok(()));
         }
-        match self.io.poll_read_ready(cx) {
-            // The next read returns the refusal.
-            Poll::Pending => self.waits_to_read(cx).map(|_| Ok(())),
-            ready => ready,
+        let ready = self.io.poll_read_ready(cx);
+        if ready.is_ready() {
+            return ready;
         }
+        // It waits in the same place as a read, which a write that reads ahead takes.
+        if let Some(ahead) = &mut self.ahead {
+            ahead.park(Some(cx.waker()));
+        }
+        // The next read returns the refusal.
+        self.waits_to_read(cx).map(|_| Ok(()))
     }
 
     /// As [`writable`](Self::writable), for the one task that writes.

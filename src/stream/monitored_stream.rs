@@ -51,6 +51,10 @@ pin_project! {
     /// goes on writing. Workaround: put TLS above by [`layer`](Self::layer), which `hangup::tls` does, or set
     /// [`HalfClose::Allow`](crate::HalfClose::Allow).
     ///
+    /// A reader that has read all input, and not yet the FIN behind it, looks like a program that does not read. An HTTP client is
+    /// in this state while it passes an answer on whose end is the FIN: one without a length. Its upload is refused, and hyper
+    /// fails the answer at its end. Workaround: [`HalfClose::Allow`](crate::HalfClose::Allow) for clients that upload.
+    ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};
     /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -295,7 +299,7 @@ impl<S> MonitoredStream<S> {
     /// Returns the wrapped stream. It stays open, and is no longer watched.
     ///
     /// Monitors report [`CloseReason::Dropped`], unless the stream has closed before. Unread input in the side buffer of
-    /// [`read_ahead`](crate::MonitorConfig::read_ahead) is lost.
+    /// [`read_ahead`](crate::MonitorConfig::read_ahead) or [`fin_delay`](crate::MonitorConfig::fin_delay) is lost.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};

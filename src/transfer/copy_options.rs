@@ -88,8 +88,8 @@ impl CopyOptions {
     /// no limit.
     ///
     /// It matters for streams with [`HalfClose::Allow`](crate::HalfClose::Allow): a client that half-closed
-    /// may be gone, and a relay with an idle server would wait for it forever. When no byte was copied
-    /// for one to two such periods, the stream that sent the FIN closes with
+    /// may be gone, and a relay with an idle server would wait for it forever. When for one to two such periods no byte was
+    /// copied, and the client took none from the kernel, the stream that sent the FIN closes with
     /// [`CloseReason::PeerClosed`](crate::CloseReason::PeerClosed), and the copy ends. [`HalfClose::AllowFor`](crate::HalfClose::AllowFor)
     /// sets the same limit for each stream by itself.
     ///
@@ -166,7 +166,7 @@ impl CopyOptions {
                 let Some(still) = &mut still else {
                     return Poll::Pending;
                 };
-                let moved = (half_closed.accepted(), copied.transfer_read());
+                let moved = || (half_closed.moved(), copied.transfer_read());
                 ready!(still.poll(cx, moved));
                 half_closed.end_half_close();
             }

@@ -6,7 +6,7 @@ use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, reason, soon};
 use bytes::Bytes;
 use futures::stream;
 use futures_test::task::new_count_waker;
-use hangup::{CloseReason, MonitorConfig, MonitoredStream};
+use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::{Request, StatusCode, body::Frame};
 use hyper_util::rt::TokioIo;
@@ -270,9 +270,19 @@ where
 async fn the_answer_to_an_upload_arrives() {
     const ANSWER: &[u8] =
         b"HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 9\r\n\r\ntoo large";
-    for config in [
-        MonitorConfig::new(),
-        MonitorConfig::new().fin_delay(Duration::from_millis(3)),
+    // Its end is the FIN. Between the two nobody is about to read.
+    const WITHOUT_A_LENGTH: &[u8] =
+        b"HTTP/1.1 413 Content Too Large\r\nconnection: close\r\n\r\ntoo large";
+    for (config, answer) in [
+        (MonitorConfig::new(), ANSWER),
+        (
+            MonitorConfig::new().fin_delay(Duration::from_millis(3)),
+            ANSWER,
+        ),
+        (
+            MonitorConfig::new().half_close(HalfClose::Allow),
+            WITHOUT_A_LENGTH,
+        ),
     ] {
         for _ in 0..100 {
             let (ours, mut peer) = Tcp4::pair();
@@ -280,7 +290,7 @@ async fn the_answer_to_an_upload_arrives() {
             let server = std::thread::spawn(move || {
                 let mut buffer = [0; 16384];
                 let _ = peer.read(&mut buffer).unwrap();
-                peer.write_all(ANSWER).unwrap();
+                peer.write_all(answer).unwrap();
                 peer.finish();
                 while peer.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}
             });

@@ -11,7 +11,7 @@
 //!
 //! `HANGUP_SCRIPTS=10000` runs more scripts, and `HANGUP_SCRIPT_SEED=7` others.
 
-use crate::support::{Pair, Peer, Tcp4, Unix, soon};
+use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, soon};
 use hangup::{CloseReason, HalfClose, MonitorConfig, MonitoredStream};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -260,9 +260,15 @@ fn judge(half_close: HalfClose, past: &Past, bare: &Outcome, monitored: &Outcome
     }
 }
 
-async fn run<K: Pair>(half_close: HalfClose, script: &[Step]) -> Result<(), TestCaseError> {
+async fn run<K: Pair>(
+    half_close: HalfClose,
+    fin_delay: Duration,
+    script: &[Step],
+) -> Result<(), TestCaseError> {
     let ((bare, bare_peer), (ours, peer)) = (K::pair(), K::pair());
-    let config = MonitorConfig::new().half_close(half_close);
+    let config = MonitorConfig::new()
+        .half_close(half_close)
+        .fin_delay(fin_delay);
     let mut bare = Side {
         ours: bare,
         peer: Some(bare_peer),
@@ -331,7 +337,7 @@ fn number(name: &str, otherwise: u32) -> u32 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
-fn compare<K: Pair>(half_close: HalfClose) {
+fn compare<K: Pair>(half_close: HalfClose, fin_delay: Duration) {
     let config = Config {
         cases: number("HANGUP_SCRIPTS", 200),
         failure_persistence: None,
@@ -346,27 +352,38 @@ fn compare<K: Pair>(half_close: HalfClose) {
         .unwrap();
     TestRunner::new_with_rng(config, random)
         .run(&prop::collection::vec(step(), 1..40), |script| {
-            runtime.block_on(run::<K>(half_close, &script))
+            runtime.block_on(run::<K>(half_close, fin_delay, &script))
         })
         .unwrap();
 }
 
 #[test]
 fn tcp() {
-    compare::<Tcp4>(HalfClose::Close);
+    compare::<Tcp4>(HalfClose::Close, Duration::ZERO);
 }
 
 #[test]
 fn tcp_that_half_closes() {
-    compare::<Tcp4>(HalfClose::Allow);
+    compare::<Tcp4>(HalfClose::Allow, Duration::ZERO);
 }
 
 #[test]
 fn unix() {
-    compare::<Unix>(HalfClose::Close);
+    compare::<Unix>(HalfClose::Close, Duration::ZERO);
 }
 
 #[test]
 fn unix_that_half_closes() {
-    compare::<Unix>(HalfClose::Allow);
+    compare::<Unix>(HalfClose::Allow, Duration::ZERO);
+}
+
+/// No call waits for the delay of a FIN.
+#[test]
+fn tcp_with_a_delayed_fin() {
+    compare::<Tcp4>(HalfClose::Close, DEADLINE * 2);
+}
+
+#[test]
+fn tcp_that_half_closes_with_a_delayed_fin() {
+    compare::<Tcp4>(HalfClose::Allow, DEADLINE * 2);
 }

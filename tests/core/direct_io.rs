@@ -260,3 +260,18 @@ async fn addresses() {
     assert!(stream.peer_addr().unwrap().is_unnamed());
     assert!(stream.local_addr().unwrap().is_unnamed());
 }
+
+/// (5) A peer answers, and resets the connection. A program that asks for both is told to read what it can still read, and not
+/// only that a write would fail.
+#[tokio::test]
+async fn readiness_tells_of_input_in_front_of_a_reset() {
+    let (mut stream, mut peer) = watched::<Tcp4>();
+    peer.write_all(b"answer").unwrap();
+    peer.reset();
+    assert_eq!(reason(&stream.monitor()).await, CloseReason::Reset);
+    let ready = stream.ready(Interest::READABLE | Interest::WRITABLE);
+    let ready = soon("readiness", ready).await.unwrap();
+    assert!(ready.is_readable() && ready.is_write_closed(), "{ready:?}");
+    let mut heard = [0; 9];
+    assert_eq!(stream.try_read(&mut heard).unwrap(), 6);
+}

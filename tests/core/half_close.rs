@@ -1,13 +1,15 @@
 //! A half-close that may last as long as something moves: `HalfClose::AllowFor`, and the option of a copy.
 
-use crate::support::{Pair, Peer, Tcp4, reason, soon};
+use crate::support::{DEADLINE, Pair, Peer, Tcp4, reason, soon};
 use hangup::{
     CloseReason, CopyOptions, HalfClose, MonitorConfig, MonitoredStream, Status, copy_bidirectional,
 };
-use std::io::Write;
+use socket2::SockRef;
+use std::io::{Read, Write};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 const PERIOD: Duration = Duration::from_secs(10);
 
@@ -137,4 +139,74 @@ async fn a_client_that_reads_slowly_is_no_half_close() {
     let (copied, _a) = copying.await.unwrap();
     assert_eq!((copied.a.reason, copied.a.transfer.accepted), (None, 1000));
     assert_eq!(copied.b.reason, Some(CloseReason::PeerClosed));
+}
+
+/// A client half-closes and reads a long answer slowly. The kernel takes nothing from the copy until a third of its buffer is
+/// free, which lasts longer than a period. The copy took that for a client that is gone, and the rest of the answer was lost.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_half_closed_client_that_reads_slowly_is_not_gone() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    let client = socket.connect(listener.local_addr().unwrap()).await;
+    let mut client = client.unwrap().into_std().unwrap();
+    client.set_nonblocking(false).unwrap();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    let config = MonitorConfig::new().half_close(HalfClose::Allow);
+    let (a, _) = listener.accept().await.unwrap();
+    SockRef::from(&a).set_send_buffer_size(1 << 20).unwrap();
+    let mut a = MonitoredStream::with_config(a, &config).unwrap();
+    let (b, mut server) = Tcp4::pair();
+    let mut b = MonitoredStream::with_config(b, &config).unwrap();
+    let (to_client, from_server) = (a.monitor(), b.monitor());
+    let copying = tokio::spawn(async move {
+        let options = CopyOptions::new().half_close_timeout(PERIOD);
+        (options.copy(&mut a, &mut b).await, a, b)
+    });
+    client.finish();
+    server.fill();
+    let mut idle = 0;
+    while idle < 1000 {
+        let before = to_client.accepted();
+        tokio::task::yield_now().await;
+        idle = if to_client.accepted() > before {
+            0
+        } else {
+            idle + 1
+        };
+    }
+    for _ in 0..8 {
+        let before = to_client.transfer().acknowledged;
+        while to_client.transfer().acknowledged == before {
+            client.read_exact(&mut [0; 1024]).unwrap();
+        }
+        advance(PERIOD * 9 / 10).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(to_client.status(), Status::PeerFinished);
+    assert!(from_server.transfer().read > to_client.accepted());
+    // Now it reads no more.
+    let (copied, _a, _b) = copying.await.unwrap();
+    assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
+    assert_eq!(copied.b.reason, None);
+    drop(server);
+}
+
+/// The end of the input was read, so what the FIN means is known. A reset behind it waited for the rest of the FIN's delay, and
+/// so did a write that found the broken pipe.
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+#[tokio::test]
+async fn a_reset_after_a_half_close_is_not_delayed() {
+    let (ours, peer) = Tcp4::pair();
+    let config = MonitorConfig::new()
+        .half_close(HalfClose::Allow)
+        .fin_delay(DEADLINE * 2);
+    let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+    peer.finish();
+    let read = soon("the end", ours.read(&mut [0])).await;
+    assert_eq!(read.unwrap(), 0);
+    assert_eq!(ours.monitor().status(), Status::PeerFinished);
+    peer.reset();
+    assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
 }

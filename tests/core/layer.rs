@@ -19,6 +19,7 @@ use tokio::io::{
     ReadBuf,
 };
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 
 /// A protocol that changes nothing.
@@ -206,6 +207,40 @@ async fn a_set_up_that_has_read_to_the_end() {
         };
         assert_eq!(CloseReason::carried_by(&failed), Some(&expected));
     }
+}
+
+/// A look at the first bytes was given up before the set-up. It counted as a pending read of the set-up, which waited forever
+/// for something else although its client had left.
+#[tokio::test]
+async fn a_read_that_was_given_up_before_the_set_up() {
+    let (mut stream, mut peer) = watched::<Tcp4>();
+    assert_pending!(task::spawn(stream.peek(&mut [0])).poll());
+    peer.write_all(b"PROXY\n").unwrap();
+    drop(peer);
+    let layering = stream.layer(|mut lower| async move {
+        lower.read_to_end(&mut Vec::new()).await?;
+        std::future::pending::<()>().await;
+        Ok(lower)
+    });
+    let failed = soon("the set-up", layering).await.unwrap_err();
+    assert_eq!(
+        CloseReason::carried_by(&failed),
+        Some(&CloseReason::PeerClosed)
+    );
+}
+
+/// The protocol is set up in a runtime of its own, which ends after that, as in a blocking client. The delay of the FIN was to
+/// end by its timer, and an idle stream never reported the FIN.
+#[test]
+fn the_runtime_of_a_set_up_has_ended() {
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    runtime().block_on(async {
+        let (stream, peer) = watched::<Tcp4>();
+        let set_up = std::thread::spawn(move || runtime().block_on(same(stream)));
+        let stream = set_up.join().unwrap();
+        peer.finish();
+        assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
+    });
 }
 
 /// (5) Input that a write has moved to the side before there was a protocol above is its first input.

@@ -2,11 +2,15 @@
 
 #![cfg(all(target_os = "linux", not(hangup_fallback)))]
 
-use crate::support::{Pair, Peer, Tcp4, Tcp6, Unix, reason, soon};
+use crate::support::{DEADLINE, Pair, Peer, Tcp4, Tcp6, Unix, pour, reason, soon};
 use hangup::{CloseReason, MonitorConfig, MonitoredStream, Status};
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_test::task::Spawn;
+use tokio_test::{assert_pending, task};
 
 const ROOM: usize = 64 << 20;
 
@@ -189,4 +193,72 @@ async fn a_reader_beside_a_writer_is_woken() {
             .enumerate()
             .all(|(at, byte)| *byte == pattern(at))
     );
+}
+
+/// Polls a task as its runtime does: only when it was woken. Returns its output, or `None` if it stays asleep.
+async fn run<F: Future>(task: &mut Spawn<F>, patience: Duration) -> Option<F::Output> {
+    let mut began = Instant::now();
+    while began.elapsed() < patience {
+        if !task.is_woken() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        }
+        if let Poll::Ready(output) = task.poll() {
+            return Some(output);
+        }
+        began = Instant::now();
+    }
+    None
+}
+
+/// A writer is blocked, and then comes more input than the window has room for, and a FIN. The reader of another task has
+/// given up before, and is not about to read: the input woke it alone, nobody made way, and the FIN never came.
+#[tokio::test]
+async fn a_blocked_writer_makes_way_beside_a_reader_that_gave_up() {
+    for tries in [false, true] {
+        let (stream, mut peer) = draining::<Tcp4>(ROOM);
+        let monitor = stream.monitor();
+        let (mut reader, mut writer) = stream.into_split();
+        match tries {
+            true => {
+                let read = reader.try_read(&mut [0]);
+                assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
+            }
+            false => assert_pending!(task::spawn(reader.read(&mut [0])).poll()),
+        }
+        let mut writing = task::spawn(pour(&mut writer));
+        assert_pending!(writing.poll());
+        let blocked = run(&mut writing, Duration::from_millis(50)).await;
+        assert_eq!(blocked, None);
+        peer.fill();
+        peer.finish();
+        soon("the FIN", async {
+            while !monitor.is_closed() {
+                run(&mut writing, Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        assert_eq!(reason(&monitor).await, CloseReason::PeerClosed);
+    }
+}
+
+/// As [`a_reader_beside_a_writer_is_woken`], for a reader that waits by `readable`.
+#[tokio::test]
+async fn a_reader_that_waits_for_readiness_beside_a_writer_is_woken() {
+    let (stream, mut peer) = draining::<Tcp4>(ROOM);
+    let (mut reader, mut writer) = stream.into_split();
+    for tries in [false, true] {
+        if tries {
+            let read = reader.try_read(&mut [0]);
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
+        }
+        let mut readable = task::spawn(reader.readable());
+        assert_pending!(readable.poll());
+        soon("a write", writer.write_all(b"x")).await.unwrap();
+        peer.write_all(b"hello").unwrap();
+        let woken = run(&mut readable, DEADLINE).await;
+        woken.expect("the reader is asleep").unwrap();
+        drop(readable);
+        assert_eq!(reader.try_read(&mut [0; 9]).unwrap(), 5);
+    }
 }

@@ -8,12 +8,12 @@ use super::descriptor::Descriptor;
 use super::sys::{Known, Raw, Target};
 use crate::policy::{DelayStep, FinDelay};
 use crate::state::sync::lock;
-use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState};
+use crate::state::{Closed, DetectedBy, Event, HalfClose, SharedState, Status};
 use rustix::fd::BorrowedFd;
 use std::io::{self, ErrorKind};
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Wake, Waker};
 
 /// One stream in one allocation: its state, and its socket, if it has one that is watched.
@@ -41,6 +41,25 @@ impl Wake for Reset {
     fn wake(self: Arc<Self>) {
         let Self(socket) = &*self;
         lock(&socket.descriptor).reset(&socket.state);
+    }
+}
+
+/// Ends a FIN delay when it is dropped: its time is over, or the runtime whose timer it uses has shut down. That need not be
+/// the runtime that watches the stream.
+struct DelayEnd {
+    socket: Weak<Socket>,
+    by: DetectedBy,
+}
+
+impl Drop for DelayEnd {
+    fn drop(&mut self) {
+        let Some(socket) = self.socket.upgrade() else {
+            return;
+        };
+        if let Some(delay) = &mut lock(&socket.descriptor).fin_delay {
+            delay.end();
+        }
+        socket.examine(self.by);
     }
 }
 
@@ -148,7 +167,11 @@ impl Socket {
         event: Event,
         by: DetectedBy,
     ) {
-        let wait = descriptor.delay_step(&event);
+        let wait = match self.status() {
+            // What the FIN means is known.
+            Status::PeerFinished => DelayStep::Over,
+            _ => descriptor.delay_step(&event),
+        };
         // Outside of the lock: a waker may run any code, even a probe of this socket.
         drop(descriptor);
         match wait {
@@ -156,14 +179,14 @@ impl Socket {
             DelayStep::Lasts => {}
             DelayStep::Begins(within, runtime) => {
                 self.delay_fin();
-                let socket = Arc::downgrade(self);
+                let end = DelayEnd {
+                    socket: Arc::downgrade(self),
+                    by,
+                };
                 let closed = Closed::new(self.clone());
                 runtime.spawn(async move {
-                    if tokio::time::timeout(within, closed).await.is_err()
-                        && let Some(socket) = socket.upgrade()
-                    {
-                        socket.examine(by);
-                    }
+                    let _end = end;
+                    let _ = tokio::time::timeout(within, closed).await;
                 });
             }
         }
@@ -289,7 +312,6 @@ impl RefUnwindSafe for Socket {}
 mod tests {
     use super::*;
     use crate::errors::CloseReason;
-    use crate::state::Status;
     use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::net::UnixStream;
 
