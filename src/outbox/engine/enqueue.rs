@@ -44,7 +44,7 @@ impl<T: Message> OutboxShared<T> {
             return Err(OutboxError::new(message, RefusedReason::MustAwait));
         }
         match self.offer(&message, importance, receipt) {
-            Some(mut offer) => self.try_accept(message, &mut offer),
+            Some(offer) => self.try_accept(message, offer),
             None => Err(OutboxError::new(message, RefusedReason::TooLarge)),
         }
     }
@@ -92,7 +92,7 @@ impl<T: Message> OutboxShared<T> {
         importance: Importance,
         receipt: bool,
     ) -> Result<u64, Box<Unsent<T>>> {
-        let Some(mut offer) = self.offer(&message, importance, receipt) else {
+        let Some(offer) = self.offer(&message, importance, receipt) else {
             let error = OutboxError::new(message, RefusedReason::TooLarge);
             return Err(Box::new(Unsent::Refused(error)));
         };
@@ -101,7 +101,7 @@ impl<T: Message> OutboxShared<T> {
         {
             return Err(Box::new(Unsent::ForStore(message, offer, to_bytes)));
         }
-        match self.try_accept(message, &mut offer) {
+        match self.try_accept(message, offer) {
             Ok(number) => Ok(number),
             Err(error) => Err(Box::new(match error.reason() {
                 RefusedReason::Full if self.overflow == Overflow::Wait => {
@@ -134,14 +134,14 @@ impl<T: Message> OutboxShared<T> {
     async fn send_stored(
         self: &Arc<Self>,
         message: T,
-        mut offer: Offer,
+        offer: Offer,
         record: Bytes,
     ) -> Result<u64, OutboxError<T>> {
         let has_receipt = offer.terms.receipt;
         let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
             ToStore::new(record, has_receipt);
         let mut to_store = Some(to_store);
-        let number = match self.try_accept_stored(message, &mut offer, &mut to_store) {
+        let number = match self.try_accept_stored(message, offer, &mut to_store) {
             Err(full) if *full.reason() == RefusedReason::Full => {
                 let waiting = self.wait(full.into_message(), offer, to_store);
                 Box::pin(waiting).await?
@@ -204,9 +204,9 @@ impl<T: Message> OutboxShared<T> {
                     }
                     _ if for_store => {
                         let (core, to_store) = (&mut core, &mut to_store);
-                        self.accept_stored(core, next, &mut offer, to_store, true, &mut deferred)
+                        self.accept_stored(core, next, offer, to_store, true, &mut deferred)
                     }
-                    _ => self.accept(&mut core, next, &mut offer, true, &mut deferred),
+                    _ => self.accept(&mut core, next, offer, true, &mut deferred),
                 }
             };
             deferred.run();
