@@ -49,42 +49,27 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// `Outbox::send`. Returns the number of the accepted message.
-    ///
-    /// # Cancel safety
-    ///
-    /// Before the message is accepted, dropping the future drops the message. An important message of a durable outbox
-    /// is accepted before it is stored: if the future is dropped in between, the message is still stored and
-    /// delivered.
-    pub(crate) async fn send(
-        self: &Arc<Self>,
-        message: T,
-        importance: Importance,
-        receipt: bool,
-    ) -> Result<u64, OutboxError<T>> {
-        self.let_others_run().await;
-        match self.send_now(message, importance, receipt) {
-            Ok(number) => Ok(number),
-            Err(unsent) => self.send_later(unsent).await,
-        }
-    }
-
     /// Lets other tasks run between the sends of a loop, the outbox's task among them.
     #[inline]
     pub(crate) async fn let_others_run(&self) {
-        // A send costs about a tenth of what usually consumes a unit of tokio's budget, so only every eighth send
-        // consumes one.
-        let sent = self.sent.load(Relaxed);
-        // Not atomic: two concurrent senders may count as one, which is harmless.
-        self.sent.store(sent.wrapping_add(1), Relaxed);
-        // A task without budget yields at each send, so that sends that it polls together keep their order.
-        if sent.is_multiple_of(8) || !coop::has_budget_remaining() {
+        if self.consumes_budget() {
             coop::consume_budget().await;
         }
     }
 
-    /// The first part of [`send`](Self::send): accepts the message if nothing has to be awaited. Otherwise the message comes
-    /// back in a box, so that the usual result is small enough for registers.
+    /// Whether a send consumes a unit of tokio's budget.
+    #[inline]
+    fn consumes_budget(&self) -> bool {
+        // A send costs about a tenth of what usually consumes a unit, so only every eighth does.
+        let sent = self.sent.load(Relaxed);
+        // Not atomic: two concurrent senders may count as one, which is harmless.
+        self.sent.store(sent.wrapping_add(1), Relaxed);
+        // A task without budget yields at each send, so that sends that it polls together keep their order.
+        sent.is_multiple_of(8) || !coop::has_budget_remaining()
+    }
+
+    /// The first part of a send: accepts the message if nothing has to be awaited, and returns its number. Otherwise the message
+    /// comes back in a box, so that the usual result is small enough for registers.
     #[inline]
     pub(crate) fn send_now(
         &self,
@@ -112,7 +97,13 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// The second part of [`send`](Self::send).
+    /// The second part of a send.
+    ///
+    /// # Cancel safety
+    ///
+    /// Before the message is accepted, dropping the future drops the message. An important message of a durable outbox
+    /// is accepted before it is stored: if the future is dropped in between, the message is still stored and
+    /// delivered.
     #[cold]
     pub(crate) fn send_later(
         self: &Arc<Self>,
