@@ -88,7 +88,8 @@ impl<T: Message> Sink<T> for OutboxSink<T> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), OutboxError<T>>> {
-        self.poll_accepted(cx)
+        ready!(self.poll_accepted(cx))?;
+        self.shared.poll_let_others_run(cx).map(Ok)
     }
 
     /// # Errors

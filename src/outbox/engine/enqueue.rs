@@ -24,10 +24,10 @@ use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{OutboxError, RefusedReason};
 use bytes::Bytes;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tokio::task::coop;
 use tokio::time::Instant;
@@ -55,6 +55,15 @@ impl<T: Message> OutboxShared<T> {
         if self.consumes_budget() {
             coop::consume_budget().await;
         }
+    }
+
+    /// The same for a sink.
+    #[inline]
+    pub(crate) fn poll_let_others_run(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.consumes_budget() {
+            return pin!(coop::consume_budget()).poll(cx);
+        }
+        Poll::Ready(())
     }
 
     /// Whether a send consumes a unit of tokio's budget.
