@@ -8,13 +8,14 @@
 //! ```
 //!
 //! The difference of the two, divided by 80 000, is the cost of a message: without the start, and without the kernel.
-//! `callgrind_annotate` splits it by function. With `--watched` the status of the outbox has a subscriber, and
-//! `strace --summary-only --follow-forks` counts the system calls.
+//! `callgrind_annotate` splits it by function. With `--feed` a sink takes the messages. With `--watched` the status of the
+//! outbox has a subscriber, and `strace --summary-only --follow-forks` counts the system calls.
 
 use super::compare::connect;
 use super::peer::Peer;
 use super::watched::watch;
 use bytes::Bytes;
+use futures::SinkExt;
 use hangup::outbox::Outbox;
 use std::error::Error;
 use std::time::Duration;
@@ -42,9 +43,17 @@ pub(crate) fn send(count: usize) -> Result<(), Box<dyn Error>> {
         if std::env::args().any(|argument| argument == "--watched") {
             watch(&outbox);
         }
+        let feed = std::env::args().any(|argument| argument == "--feed");
         let sends = async move {
-            for _ in 0..count {
-                drop(outbox.send(message.clone()).await?);
+            if feed {
+                let mut sink = outbox.sink();
+                for _ in 0..count {
+                    sink.feed(message.clone()).await?;
+                }
+            } else {
+                for _ in 0..count {
+                    drop(outbox.send(message.clone()).await?);
+                }
             }
             Ok::<_, hangup::outbox::OutboxError<Bytes>>(outbox)
         };

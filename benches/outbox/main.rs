@@ -13,7 +13,7 @@ mod memory;
 mod peer;
 mod watched;
 
-use compare::{CASES, Case, Measured, compare};
+use compare::{CASES, Case, FED, Measured, compare};
 use std::error::Error;
 use std::time::Duration;
 use tokio::runtime::Builder;
@@ -38,10 +38,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut missed = false;
 
     println!(
-        "{:<16} {:>8} {:>14} {:>14} {:>7} {:>16}",
-        "runtime", "bytes", "bare, /s", "outbox, /s", "ratio", "quartiles"
+        "{:<16} {:<8} {:>8} {:>14} {:>14} {:>7} {:>16}",
+        "runtime", "by", "bytes", "bare, /s", "outbox, /s", "ratio", "quartiles"
     );
-    for case in CASES {
+    for case in CASES.iter().chain([&FED]) {
         for (name, runtime) in [
             (
                 "multi-thread",
@@ -101,7 +101,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn line(measured: &mut Measured, name: &str, case: &Case) -> f64 {
     let ratio = quartile(&mut measured.ratios, 2);
     println!(
-        "{name:<16} {:>8} {:>14.0} {:>14.0} {ratio:>7.3} {:>16}",
+        "{name:<16} {:<8} {:>8} {:>14.0} {:>14.0} {ratio:>7.3} {:>16}",
+        if case.receipts { "send" } else { "feed" },
         case.size,
         quartile(&mut measured.bare, 2),
         quartile(&mut measured.outbox, 2),

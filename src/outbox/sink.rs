@@ -1,5 +1,6 @@
 //! An outbox as a sink.
 
+use super::engine::enqueue::Unsent;
 use super::engine::shared::OutboxShared;
 use super::message::{Importance, Message};
 use super::refused::{OutboxError, RefusedReason};
@@ -55,6 +56,21 @@ impl<T: Message> OutboxSink<T> {
         }
     }
 
+    /// A message was not accepted at once: waits until it is, if it may be.
+    #[cold]
+    fn wait(&mut self, unsent: Unsent<T>) -> Result<(), OutboxError<T>> {
+        let unsent = match unsent {
+            Unsent::Refused(error) => return Err(error),
+            unsent => Box::new(unsent),
+        };
+        let shared = self.shared.clone();
+        self.waiting = Some(Box::pin(async move {
+            shared.send_later(unsent).await?;
+            Ok(())
+        }));
+        Ok(())
+    }
+
     fn poll_accepted(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), OutboxError<T>>> {
         let Some(waiting) = &mut self.waiting else {
             return Poll::Ready(Ok(()));
@@ -65,14 +81,6 @@ impl<T: Message> OutboxSink<T> {
     }
 }
 
-async fn accepted<T: Message>(
-    shared: Arc<OutboxShared<T>>,
-    message: T,
-) -> Result<(), OutboxError<T>> {
-    shared.send(message, Importance::Important, false).await?;
-    Ok(())
-}
-
 impl<T: Message> Sink<T> for OutboxSink<T> {
     type Error = OutboxError<T>;
 
@@ -80,7 +88,8 @@ impl<T: Message> Sink<T> for OutboxSink<T> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), OutboxError<T>>> {
-        self.poll_accepted(cx)
+        ready!(self.poll_accepted(cx))?;
+        self.shared.poll_let_others_run(cx).map(Ok)
     }
 
     /// # Errors
@@ -91,17 +100,9 @@ impl<T: Message> Sink<T> for OutboxSink<T> {
         if self.waiting.is_some() {
             return Err(OutboxError::new(message, RefusedReason::Full));
         }
-        if self.shared.is_durable() {
-            self.waiting = Some(Box::pin(accepted(self.shared.clone(), message)));
-            return Ok(());
-        }
-        match self.shared.try_send(message, Importance::Important, false) {
-            Err(error) if *error.reason() == RefusedReason::Full => {
-                let accepting = accepted(self.shared.clone(), error.into_message());
-                self.waiting = Some(Box::pin(accepting));
-                Ok(())
-            }
-            accepted => accepted.map(drop),
+        match self.shared.send_now(message, Importance::Important, false) {
+            Ok(_) => Ok(()),
+            Err(unsent) => self.wait(*unsent),
         }
     }
 

@@ -460,6 +460,39 @@ async fn a_sink_waits_for_room_and_not_for_delivery() {
     assert_eq!(*error.reason(), RefusedReason::ShutDown);
 }
 
+/// A loop of `feed` kept the thread until the outbox was full: no other task ran, and nothing was written.
+#[tokio::test]
+async fn a_loop_of_feeds_lets_other_tasks_run() {
+    use futures::SinkExt;
+    const COUNT: u64 = 10_000;
+    let connect = std::future::pending::<io::Result<TcpStream>>;
+    let outbox = Outbox::builder(connect, LengthDelimitedCodec::new)
+        .spawn()
+        .unwrap();
+    let mut sink = outbox.sink();
+    let other = tokio::spawn(async {});
+    for i in 0..COUNT {
+        within(sink.feed(numbered(i))).await.unwrap();
+    }
+    assert!(other.is_finished());
+    assert_eq!(outbox.status().queued, COUNT as usize);
+}
+
+/// The error came from the next `poll_ready`.
+#[tokio::test]
+async fn a_sink_refuses_what_does_not_fit_at_once() {
+    use futures::SinkExt;
+    let connect = std::future::pending::<io::Result<TcpStream>>;
+    let builder = Outbox::builder(connect, LengthDelimitedCodec::new).capacity(1000, 1);
+    let outbox = builder.overflow(Overflow::Refuse).spawn().unwrap();
+    let mut sink = outbox.sink();
+    sink.start_send_unpin(numbered(0)).unwrap();
+    let error = sink.start_send_unpin(numbered(1)).unwrap_err();
+    assert_eq!(*error.reason(), RefusedReason::Full);
+    assert_eq!(number(error.message()), 1);
+    within(SinkExt::<Bytes>::flush(&mut sink)).await.unwrap();
+}
+
 /// What the last handle leaves is delivered still, and then the task ends.
 #[tokio::test]
 async fn the_last_handle_leaves_a_task_that_ends() {

@@ -23,12 +23,13 @@ use crate::outbox::queue::buffer::Fit;
 use crate::outbox::refused::{OutboxError, RefusedReason};
 use std::sync::MutexGuard;
 use std::task::Waker;
+use std::time::Duration;
 use tokio::time::Instant;
 
 impl<T: Message> OutboxShared<T> {
     /// Accepts the message if there is room.
     #[inline]
-    pub(super) fn try_accept(&self, message: T, offer: &mut Offer) -> Result<u64, OutboxError<T>> {
+    pub(super) fn try_accept(&self, message: T, offer: Offer) -> Result<u64, OutboxError<T>> {
         let mut core = self.lock();
         if !core.is_free(offer.terms.size as usize) {
             return self.try_accept_full(core, message, offer);
@@ -47,7 +48,7 @@ impl<T: Message> OutboxShared<T> {
         &self,
         mut core: MutexGuard<'_, Core<T>>,
         message: T,
-        offer: &mut Offer,
+        offer: Offer,
     ) -> Result<u64, OutboxError<T>> {
         let mut deferred = Deferred::new();
         let accepted = self.accept(&mut core, message, offer, false, &mut deferred);
@@ -61,7 +62,7 @@ impl<T: Message> OutboxShared<T> {
         &self,
         core: &mut Core<T>,
         message: T,
-        offer: &mut Offer,
+        offer: Offer,
         in_turn: bool,
         deferred: &mut Deferred<T>,
     ) -> Result<u64, OutboxError<T>> {
@@ -88,13 +89,12 @@ impl<T: Message> OutboxShared<T> {
 
     /// Puts the message into the buffer. Returns its number, and the task if it has to be woken.
     #[inline]
-    fn hold(&self, core: &mut Core<T>, message: T, offer: &mut Offer) -> (u64, Option<Waker>) {
-        self.read_terms(core, offer);
-        let number = core.buffer.push(message, offer.terms);
+    fn hold(&self, core: &mut Core<T>, message: T, offer: Offer) -> (u64, Option<Waker>) {
+        let terms = self.complete(core, offer);
+        let number = core.buffer.push(message, terms);
         core.changed = true;
         let armed = core.task.armed;
-        let expires = offer.terms.expires;
-        let wakes = core.task.wants_messages || expires.is_some_and(|expires| expires < armed);
+        let wakes = core.task.wants_messages || terms.expires.is_some_and(|at| at < armed);
         (number, core.task.waker.take_if(|_| wakes))
     }
 
@@ -102,7 +102,7 @@ impl<T: Message> OutboxShared<T> {
     pub(super) fn try_accept_stored(
         &self,
         message: T,
-        offer: &mut Offer,
+        offer: Offer,
         to_store: &mut Option<ToStore<T>>,
     ) -> Result<u64, OutboxError<T>> {
         let mut deferred = Deferred::new();
@@ -121,7 +121,7 @@ impl<T: Message> OutboxShared<T> {
         &self,
         core: &mut Core<T>,
         message: T,
-        offer: &mut Offer,
+        offer: Offer,
         to_store: &mut Option<ToStore<T>>,
         in_turn: bool,
         deferred: &mut Deferred<T>,
@@ -139,16 +139,16 @@ impl<T: Message> OutboxShared<T> {
         let Some(mut to_store) = to_store.take_if(accepts) else {
             return Err(OutboxError::new(message, RefusedReason::Full));
         };
-        self.read_terms(core, offer);
+        let terms = self.complete(core, offer);
         let number = if fit == Fit::Now && core.backlog.is_empty() {
-            core.buffer.push(message, offer.terms)
+            core.buffer.push(message, terms)
         } else {
             // Before anything is counted, because it may panic.
-            let copy = offer.terms.receipt.then(|| message.clone());
+            let copy = terms.receipt.then(|| message.clone());
             let number = core.buffer.skip();
-            let Terms { since, expires, .. } = offer.terms;
-            core.backlog.push(number, to_store.size(), since);
-            core.backlog.hold(number, to_store.size(), copy, expires);
+            core.backlog.push(number, to_store.size(), terms.since);
+            core.backlog
+                .hold(number, to_store.size(), copy, terms.expires);
             to_store.message = Some(message);
             number
         };
@@ -157,26 +157,30 @@ impl<T: Message> OutboxShared<T> {
         if let Some(store) = &core.store {
             store.append(number, to_store);
             let armed = core.task.armed;
-            let wakes = store.on_task || { offer.terms.expires }.is_some_and(|at| at < armed);
+            let wakes = store.on_task || terms.expires.is_some_and(|at| at < armed);
             deferred.wakers().extend(core.task.waker.take_if(|_| wakes));
         }
         Ok(number)
     }
 
-    /// Sets the terms that depend on the time and on the number.
+    /// The terms of a message that is accepted now: those of the offer, with the time and the number.
     #[inline]
-    fn read_terms(&self, core: &mut Core<T>, offer: &mut Offer) {
+    fn complete(&self, core: &mut Core<T>, offer: Offer) -> Terms {
         if core.task.waker.is_some() || offer.limit.is_some() {
             core.now = self.nanos(Instant::now());
         }
-        let terms = &mut offer.terms;
-        terms.since = core.now;
-        terms.expires = offer.limit.map(|limit| {
+        let expires = |limit: Duration| {
             let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
             core.now.saturating_add(limit)
-        });
-        if matches!(self.ids, Ids::Numbers) {
-            terms.id = core.buffer.next_number();
+        };
+        Terms {
+            since: core.now,
+            expires: offer.limit.map(expires),
+            id: match self.ids {
+                Ids::Numbers => core.buffer.next_number(),
+                Ids::OfMessage(_) => offer.terms.id,
+            },
+            ..offer.terms
         }
     }
 }

@@ -24,10 +24,10 @@ use crate::outbox::overflow::Overflow;
 use crate::outbox::refused::{OutboxError, RefusedReason};
 use bytes::Bytes;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tokio::task::coop;
 use tokio::time::Instant;
@@ -44,47 +44,41 @@ impl<T: Message> OutboxShared<T> {
             return Err(OutboxError::new(message, RefusedReason::MustAwait));
         }
         match self.offer(&message, importance, receipt) {
-            Some(mut offer) => self.try_accept(message, &mut offer),
+            Some(offer) => self.try_accept(message, offer),
             None => Err(OutboxError::new(message, RefusedReason::TooLarge)),
-        }
-    }
-
-    /// `Outbox::send`. Returns the number of the accepted message.
-    ///
-    /// # Cancel safety
-    ///
-    /// Before the message is accepted, dropping the future drops the message. An important message of a durable outbox
-    /// is accepted before it is stored: if the future is dropped in between, the message is still stored and
-    /// delivered.
-    pub(crate) async fn send(
-        self: &Arc<Self>,
-        message: T,
-        importance: Importance,
-        receipt: bool,
-    ) -> Result<u64, OutboxError<T>> {
-        self.let_others_run().await;
-        match self.send_now(message, importance, receipt) {
-            Ok(number) => Ok(number),
-            Err(unsent) => self.send_later(unsent).await,
         }
     }
 
     /// Lets other tasks run between the sends of a loop, the outbox's task among them.
     #[inline]
     pub(crate) async fn let_others_run(&self) {
-        // A send costs about a tenth of what usually consumes a unit of tokio's budget, so only every eighth send
-        // consumes one.
-        let sent = self.sent.load(Relaxed);
-        // Not atomic: two concurrent senders may count as one, which is harmless.
-        self.sent.store(sent.wrapping_add(1), Relaxed);
-        // A task without budget yields at each send, so that sends that it polls together keep their order.
-        if sent.is_multiple_of(8) || !coop::has_budget_remaining() {
+        if self.consumes_budget() {
             coop::consume_budget().await;
         }
     }
 
-    /// The first part of [`send`](Self::send): accepts the message if nothing has to be awaited. Otherwise the message comes
-    /// back in a box, so that the usual result is small enough for registers.
+    /// The same for a sink.
+    #[inline]
+    pub(crate) fn poll_let_others_run(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.consumes_budget() {
+            return pin!(coop::consume_budget()).poll(cx);
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether a send consumes a unit of tokio's budget.
+    #[inline]
+    fn consumes_budget(&self) -> bool {
+        // A send costs about a tenth of what usually consumes a unit, so only every eighth does.
+        let sent = self.sent.load(Relaxed);
+        // Not atomic: two concurrent senders may count as one, which is harmless.
+        self.sent.store(sent.wrapping_add(1), Relaxed);
+        // A task without budget yields at each send, so that sends that it polls together keep their order.
+        sent.is_multiple_of(8) || !coop::has_budget_remaining()
+    }
+
+    /// The first part of a send: accepts the message if nothing has to be awaited, and returns its number. Otherwise the message
+    /// comes back in a box, so that the usual result is small enough for registers.
     #[inline]
     pub(crate) fn send_now(
         &self,
@@ -92,7 +86,7 @@ impl<T: Message> OutboxShared<T> {
         importance: Importance,
         receipt: bool,
     ) -> Result<u64, Box<Unsent<T>>> {
-        let Some(mut offer) = self.offer(&message, importance, receipt) else {
+        let Some(offer) = self.offer(&message, importance, receipt) else {
             let error = OutboxError::new(message, RefusedReason::TooLarge);
             return Err(Box::new(Unsent::Refused(error)));
         };
@@ -101,7 +95,7 @@ impl<T: Message> OutboxShared<T> {
         {
             return Err(Box::new(Unsent::ForStore(message, offer, to_bytes)));
         }
-        match self.try_accept(message, &mut offer) {
+        match self.try_accept(message, offer) {
             Ok(number) => Ok(number),
             Err(error) => Err(Box::new(match error.reason() {
                 RefusedReason::Full if self.overflow == Overflow::Wait => {
@@ -112,7 +106,13 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// The second part of [`send`](Self::send).
+    /// The second part of a send.
+    ///
+    /// # Cancel safety
+    ///
+    /// Before the message is accepted, dropping the future drops the message. An important message of a durable outbox
+    /// is accepted before it is stored: if the future is dropped in between, the message is still stored and
+    /// delivered.
     #[cold]
     pub(crate) fn send_later(
         self: &Arc<Self>,
@@ -134,14 +134,14 @@ impl<T: Message> OutboxShared<T> {
     async fn send_stored(
         self: &Arc<Self>,
         message: T,
-        mut offer: Offer,
+        offer: Offer,
         record: Bytes,
     ) -> Result<u64, OutboxError<T>> {
         let has_receipt = offer.terms.receipt;
         let (to_store, stored): (_, oneshot::Receiver<Stored<T>>) =
             ToStore::new(record, has_receipt);
         let mut to_store = Some(to_store);
-        let number = match self.try_accept_stored(message, &mut offer, &mut to_store) {
+        let number = match self.try_accept_stored(message, offer, &mut to_store) {
             Err(full) if *full.reason() == RefusedReason::Full => {
                 let waiting = self.wait(full.into_message(), offer, to_store);
                 Box::pin(waiting).await?
@@ -204,9 +204,9 @@ impl<T: Message> OutboxShared<T> {
                     }
                     _ if for_store => {
                         let (core, to_store) = (&mut core, &mut to_store);
-                        self.accept_stored(core, next, &mut offer, to_store, true, &mut deferred)
+                        self.accept_stored(core, next, offer, to_store, true, &mut deferred)
                     }
-                    _ => self.accept(&mut core, next, &mut offer, true, &mut deferred),
+                    _ => self.accept(&mut core, next, offer, true, &mut deferred),
                 }
             };
             deferred.run();

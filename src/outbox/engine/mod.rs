@@ -38,7 +38,7 @@ mod deferred;
 mod dequeue;
 mod driver;
 pub(crate) mod encode;
-mod enqueue;
+pub(crate) mod enqueue;
 mod housekeeping;
 mod lifecycle;
 mod load;

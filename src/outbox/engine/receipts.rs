@@ -1,9 +1,11 @@
 //! How receipts learn the outcome of their messages.
 
+use super::core::Core;
 use super::shared::OutboxShared;
 use crate::outbox::message::Message;
 use crate::outbox::processed::ConfirmedBy;
 use crate::outbox::undelivered::UndeliveredError;
+use std::sync::MutexGuard;
 use std::task::{Context, Poll};
 
 impl<T: Message> OutboxShared<T> {
@@ -37,6 +39,7 @@ impl<T: Message> OutboxShared<T> {
     }
 
     /// The receipt was dropped: the outcome of the message is not kept.
+    #[inline]
     pub(crate) fn forget_receipt(&self, number: u64) {
         let mut core = self.lock();
         core.buffer.forget_receipt(number);
@@ -44,6 +47,11 @@ impl<T: Message> OutboxShared<T> {
         if core.receipts.is_empty() && core.failed.is_empty() && core.backlog.receipts.is_empty() {
             return;
         }
+        Self::forget_outcome(core, number);
+    }
+
+    #[cold]
+    fn forget_outcome(mut core: MutexGuard<'_, Core<T>>, number: u64) {
         let waker = core.receipts.remove(&number);
         let failed = core.failed.remove(&number);
         let on_disk = core.backlog.receipts.remove(&number);

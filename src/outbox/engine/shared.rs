@@ -38,7 +38,7 @@ pub(crate) struct OutboxShared<T> {
     /// The runtime in which the outbox was made, for the timers of a caller without one.
     pub(super) runtime: Handle,
     pub(super) linger: Duration,
-    /// A rough count of sends, for tokio's budget: see [`send`](Self::send).
+    /// A rough count of sends, for tokio's budget: see [`let_others_run`](Self::let_others_run).
     pub(crate) sent: AtomicUsize,
     unsendable: Mutex<OnUnsendable<T>>,
     pub(crate) report: OutboxReport,

@@ -181,6 +181,14 @@ impl<T> Block<T> {
             .ok()
     }
 
+    /// The receipt of the message was dropped.
+    #[inline]
+    pub(crate) fn forget_receipt(&mut self, number: u64) {
+        if let Some(index) = self.index_of(number) {
+            self.slots[index].forget_receipt();
+        }
+    }
+
     /// The number of the first slot, or that of the next one to be pushed.
     #[inline]
     pub(crate) fn first(&self) -> u64 {

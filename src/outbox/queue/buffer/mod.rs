@@ -233,19 +233,20 @@ impl<T> Buffer<T> {
     }
 
     /// The receipt of the message was dropped.
+    #[inline]
     pub(crate) fn forget_receipt(&mut self, number: u64) {
-        let block = match self.blocks.back_mut() {
+        match self.blocks.back_mut() {
             // Usually it is the receipt of a new message.
-            Some(last) if last.first() <= number => Some(last),
-            _ => {
-                let place = self.blocks.partition_point(|block| block.end() <= number);
-                self.blocks.get_mut(place)
-            }
-        };
-        if let Some(block) = block
-            && let Some(index) = block.index_of(number)
-        {
-            block.slots[index].forget_receipt();
+            Some(last) if last.first() <= number => last.forget_receipt(number),
+            _ => self.forget_older_receipt(number),
+        }
+    }
+
+    #[cold]
+    fn forget_older_receipt(&mut self, number: u64) {
+        let place = self.blocks.partition_point(|block| block.end() <= number);
+        if let Some(block) = self.blocks.get_mut(place) {
+            block.forget_receipt(number);
         }
     }
 
