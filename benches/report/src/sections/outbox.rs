@@ -13,7 +13,7 @@ use crate::Result;
 use crate::plot::ratios;
 use crate::section::Measured;
 use crate::spread::Spread;
-use compare::{CASES, compare};
+use compare::{CASES, FED, compare};
 use std::time::Duration;
 use tokio::runtime::Builder;
 
@@ -23,11 +23,13 @@ pub(crate) fn measure() -> Result<Measured> {
     let mut measured = Measured::default();
     measured.paragraph(
         "Messages a second through an outbox that keeps each until the peer's TCP has acknowledged it, and through a bare\n\
-         `FramedWrite` of the same codec, which keeps nothing, in turns.",
+         `FramedWrite` of the same codec, which keeps nothing, in turns. `send` makes a receipt for each message; `feed` into the\n\
+         outbox's sink makes none, as that of `FramedWrite`.",
     );
     let mut rows = Vec::new();
     let mut drawn = Vec::new();
-    for case in CASES {
+    for case in CASES.iter().chain([&FED]) {
+        let by = if case.receipts { "send" } else { "feed" };
         for name in ["multi-thread", "current-thread"] {
             let runtime = match name {
                 "multi-thread" => Builder::new_multi_thread().enable_all().build()?,
@@ -35,9 +37,14 @@ pub(crate) fn measure() -> Result<Measured> {
             };
             let turns = compare(&runtime, case, TIME, clock::elapsed)?;
             let ratio = Spread::of(turns.ratios);
-            measured.spread(&format!("{}.{name}", case.size), ratio, 2);
-            drawn.push((format!("{} B, {name}", case.size), ratio));
+            let figure = match case.receipts {
+                true => format!("{}.{name}", case.size),
+                false => format!("{by}.{}.{name}", case.size),
+            };
+            measured.spread(&figure, ratio, 2);
+            drawn.push((format!("{by}, {} B, {name}", case.size), ratio));
             rows.push([
+                by.to_owned(),
                 case.size.to_string(),
                 name.to_owned(),
                 format!("{:.0}", Spread::of(turns.bare).median),
@@ -48,6 +55,7 @@ pub(crate) fn measure() -> Result<Measured> {
     }
     measured.table(
         [
+            "by",
             "message, bytes",
             "runtime",
             "bare, a second",
