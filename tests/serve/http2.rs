@@ -171,6 +171,24 @@ async fn an_idle_connection_hears_goodbye() {
     soon("the end of the connection", connection).await.unwrap();
 }
 
+/// A 101 is for HTTP/1.1, and upgrades nothing on HTTP/2 (RFC 9113, section 8.6). The server took the connection for an upgraded
+/// one, which is the program's: no time limit and no new connection ended it.
+#[tokio::test]
+async fn a_status_of_an_upgrade() {
+    let router = Router::new().route("/", get(async || http::StatusCode::SWITCHING_PROTOCOLS));
+    let mut server = Running::start(router, |server| {
+        server
+            .h2c(true)
+            .keep_alive_timeout(Duration::from_millis(300))
+    })
+    .await;
+    let mut client = Client::connect(server.address).await;
+    client.send_bytes(PREFACE).await;
+    client.send_bytes(&frame(SETTINGS, 0, 0, &[])).await;
+    client.send_bytes(&head("GET", "/", 1)).await;
+    assert_eq!(server.limit().await, LimitReason::KeepAliveTimeout);
+}
+
 /// A request that crosses the GOAWAY of an idle connection is one that the server takes: its second GOAWAY says so (RFC 9113,
 /// section 6.8). The connection was closed five seconds after the first one, in the middle of the response.
 #[tokio::test]
