@@ -108,7 +108,10 @@ where
         let Some(stream) = this.stream else {
             return this.content.poll(cx, connection);
         };
-        stream.progress.asked(stream.parts.asked());
+        // The requests in progress share the rate that the client has to keep.
+        let requests = connection.activity.in_flight();
+        let taken = stream.parts.asked().saturating_mul(requests);
+        stream.progress.asked(taken);
         if stream.parts.is_empty() {
             match this.content.poll(cx, connection) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {

@@ -1,18 +1,21 @@
 //! A response counts until it is sent. hyper drops a body as soon as it has its last part, which may be all of it.
 
-use crate::Running;
 use crate::client::{Client, Response};
 use crate::files::{Folder, numbered};
+use crate::frames::{DATA, PREFACE, RST_STREAM, head, read, settings, window_update};
 use crate::support::soon;
 use crate::support::tls::{Setup, connect};
 use crate::tls;
+use crate::{Running, endless};
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use hangup::serve::{LimitReason, ServeFolder, serve};
+use hangup::{MonitoredListener, StallPolicy};
 use std::future::IntoFuture;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -113,4 +116,57 @@ async fn a_new_connection_does_not_end_the_response() {
     // Now it is idle.
     let mut next = Client::connect(server.address).await;
     assert_eq!(next.get("/").await.text(), "hello");
+}
+
+/// Twenty downloads at once on a link that is nine times as fast as the policy asks for. Each alone was too slow, so all of them
+/// were reset, and the connection was closed. What slows them is the socket, or the window of the connection.
+#[tokio::test]
+async fn many_streams_share_a_link() {
+    const STREAMS: u32 = 20;
+    const RATE: u32 = 200_000;
+    let window = Duration::from_secs(3);
+    let policy = StallPolicy::new(64 << 10, window);
+    let open = 0x7fff_ffff;
+    let slow = async |by_window: bool| {
+        // The system takes little that the client does not read.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(32 << 10).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = MonitoredListener::from_listener(socket.listen(1).unwrap());
+        let address = listener.local_addr().unwrap();
+        let (events, mut limits) = tokio::sync::mpsc::unbounded_channel();
+        let server = serve(listener, Router::new().route("/", get(async || endless())))
+            .h2c(true)
+            .stall_policy(policy)
+            .on_limit(move |event| {
+                let _ = events.send(event.reason);
+            });
+        let server = tokio::spawn(server.into_future());
+        let mut client = Client::with_small_buffer(address).await;
+        let mut hello = [PREFACE, &settings(&[(4, open)])].concat();
+        if !by_window {
+            hello.extend(window_update(0, 0x7000_0000));
+        }
+        for stream in 0..STREAMS {
+            hello.extend(head("GET", "/", 2 * stream + 1));
+        }
+        client.send_bytes(&hello).await;
+        let began = tokio::time::Instant::now();
+        let mut data = 0;
+        while began.elapsed() < 2 * window + window / 2 {
+            let (kind, _, _, payload) = read(&mut client.stream).await;
+            assert_ne!(kind, RST_STREAM);
+            if kind == DATA {
+                let length = u32::try_from(payload.len()).unwrap();
+                data += length;
+                if by_window {
+                    client.send_bytes(&window_update(0, payload.len())).await;
+                }
+            }
+            tokio::time::sleep_until(began + Duration::from_secs(1) * data / RATE).await;
+        }
+        assert!(limits.try_recv().is_err());
+        server.abort();
+    };
+    tokio::join!(slow(false), slow(true));
 }
