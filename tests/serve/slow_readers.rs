@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Response};
 use crate::files::{Folder, numbered};
-use crate::frames::{DATA, PREFACE, RST_STREAM, head, read, settings, window_update};
+use crate::frames::{DATA, END_STREAM, PREFACE, RST_STREAM, head, read, settings, window_update};
 use crate::support::soon;
 use crate::support::tls::{Setup, connect};
 use crate::tls;
@@ -97,6 +97,53 @@ async fn a_shutdown_waits_for_the_response() {
     let summary = soon("the end", ended).await.unwrap().unwrap();
     assert_eq!((summary.finished(), summary.aborted()), (1, 0));
     assert_eq!(summary.limits(), []);
+}
+
+/// On HTTP/2, h2 keeps what the client's window has no room for. The end of a response was cut five seconds after the
+/// `keep_alive_timeout` or the begin of a shutdown, which then told that the connection had finished.
+#[tokio::test]
+async fn a_response_behind_a_small_window() {
+    let body = || numbered(16 << 10);
+    let end = async |drains: bool| {
+        let server = Running::start(
+            Router::new().route("/", get(async move || body())),
+            |server| server.h2c(true).keep_alive_timeout(SHORT),
+        )
+        .await;
+        let mut client = Client::connect(server.address).await;
+        client
+            .send_bytes(&[PREFACE, &settings(&[(4, 1)]), &head("GET", "/", 1)].concat())
+            .await;
+        let mut received = Vec::new();
+        while received.is_empty() {
+            if let (DATA, _, 1, payload) = read(&mut client.stream).await {
+                received.extend(payload);
+            }
+        }
+        let ended = match drains {
+            true => Ok(server.draining()),
+            false => Err(server),
+        };
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        client.send_bytes(&window_update(1, 16 << 10)).await;
+        let mut is_over = false;
+        while !is_over {
+            if let (DATA, flags, 1, payload) = read(&mut client.stream).await {
+                received.extend(payload);
+                is_over = flags & END_STREAM != 0;
+            }
+        }
+        assert!(received == body());
+        drop(client);
+        match ended {
+            Ok(ended) => {
+                let summary = soon("the end", ended).await.unwrap().unwrap();
+                assert_eq!((summary.finished(), summary.aborted()), (1, 0));
+            }
+            Err(mut server) => assert!(server.limits.try_recv().is_err()),
+        }
+    };
+    tokio::join!(end(true), end(false));
 }
 
 /// It makes no room for a new connection.
