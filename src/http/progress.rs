@@ -16,7 +16,12 @@ impl Progress {
     /// HTTP asks for the next part, so the client has taken the last one, of `amount`.
     pub(crate) fn asked(&self, amount: usize) {
         self.waits.store(false, Relaxed);
-        self.taken.fetch_add(amount as u64, Relaxed);
+        self.take(amount as u64);
+    }
+
+    /// The client has taken `amount`.
+    pub(crate) fn take(&self, amount: u64) {
+        self.taken.fetch_add(amount, Relaxed);
     }
 
     /// HTTP has received a part, or could ask for the first one.

@@ -71,7 +71,7 @@ impl Activity {
     /// Whether the connection may be closed without a loss: no request is in progress, every response is sent, and the
     /// connection still speaks HTTP.
     fn is_idle(&self) -> bool {
-        let is_sent = !self.unsent.load(Acquire) || self.requests.load(Relaxed) == 0;
+        let is_sent = !self.is_blocked() || self.requests.load(Relaxed) == 0;
         self.in_flight.load(Acquire) == 0 && is_sent && !self.is_upgraded()
     }
 
@@ -119,6 +119,11 @@ impl Activity {
     /// The socket does not take what HTTP has to send.
     pub(super) fn blocked(&self) {
         self.unsent.store(true, Relaxed);
+    }
+
+    /// Whether the socket does not take what HTTP has to send.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.unsent.load(Acquire)
     }
 
     /// The socket has taken all that HTTP had to send.

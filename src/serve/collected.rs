@@ -56,9 +56,10 @@ impl Collected {
         self.bytes.is_empty() && !self.flush
     }
 
-    /// Waits once for the tasks of other streams, which may write too, if there is something to send.
+    /// Waits once for the tasks of other streams, which may write too, if there is something to send. h2 flushes at each of its
+    /// polls, also if it has written nothing.
     pub(super) fn poll_wait(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.is_empty() || self.waited {
+        if self.bytes.is_empty() || self.waited {
             return Poll::Ready(());
         }
         self.waited = true;
@@ -166,5 +167,15 @@ mod tests {
             assert!(waiting.enter(|cx, _| collected.poll_wait(cx)).is_ready());
             assert_ready_ok!(waiting.enter(|cx, _| collected.poll_send(&mut stream, cx)));
         }
+    }
+
+    /// Each frame of an upload had the connection polled twice.
+    #[test]
+    fn a_flush_without_bytes_does_not_wait() {
+        let mut collected = Collected::new(10);
+        collected.flush();
+        let mut waiting = task::spawn(());
+        assert!(waiting.enter(|cx, _| collected.poll_wait(cx)).is_ready());
+        assert!(!waiting.is_woken());
     }
 }

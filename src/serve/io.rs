@@ -124,6 +124,12 @@ impl<T: ByteStream> Io<T> {
     }
 }
 
+impl<T> Drop for State<T> {
+    fn drop(&mut self) {
+        self.connection.slot.close();
+    }
+}
+
 impl<T: ByteStream> State<T> {
     fn stream(&mut self) -> io::Result<Pin<&mut T>> {
         let open = self.open.as_mut().ok_or(ErrorKind::NotConnected)?;

@@ -206,6 +206,7 @@ mod collected;
 mod connection;
 mod control_frames;
 mod file;
+mod handed;
 #[cfg(feature = "tls")]
 mod handshakes;
 mod host;

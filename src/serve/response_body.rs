@@ -2,11 +2,13 @@
 
 use super::connection::{ConnectionState, RequestGuard};
 use super::file::Polling;
+use super::handed::Handed;
 use crate::http::{Parts, Progress};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::error::Error;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -33,16 +35,22 @@ pin_project! {
 
 /// State that only HTTP/2 needs.
 struct StreamBody {
-    progress: Arc<Progress>,
+    handed: Arc<Handed>,
     parts: Parts,
+    /// What comes after the data: trailers, or nothing.
+    end: Option<Option<Frame<Bytes>>>,
+    /// The end has waited for the connection's turn.
+    looked: bool,
 }
 
 impl<B> ResponseBody<B> {
     /// The body of a service. `stream` has the progress of the response on HTTP/2, and is `None` on HTTP/1.
     pub(super) fn new(body: B, guard: RequestGuard, stream: Option<Arc<Progress>>) -> Self {
         let stream = stream.map(|progress| StreamBody {
-            progress,
+            handed: Arc::new(Handed::new(progress)),
             parts: Parts::default(),
+            end: None,
+            looked: false,
         });
         Self {
             content: Content::Service { body },
@@ -67,6 +75,13 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Service { body } => body.is_end_stream(),
+            Self::Message { text } => text.is_none(),
+        }
+    }
+
     /// The next frame. While the service's body is polled, a [`FileBody`](crate::serve::FileBody) in it can see for which
     /// connection that is.
     fn poll(
@@ -108,32 +123,46 @@ where
         let Some(stream) = this.stream else {
             return this.content.poll(cx, connection);
         };
-        stream.progress.asked(stream.parts.asked());
-        if stream.parts.is_empty() {
-            match this.content.poll(cx, connection) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => stream.parts.put(data),
-                    Err(other) => return Poll::Ready(Some(Ok(other))),
-                },
-                polled => return polled,
+        let progress = stream.handed.progress();
+        progress.asked(0);
+        let is_rest = !stream.parts.is_empty();
+        if stream.parts.is_empty() && stream.end.is_none() {
+            let polled = match this.content.is_end_stream() {
+                true => Poll::Ready(None),
+                false => this.content.poll(cx, connection),
+            };
+            match ready!(polled).transpose()?.map(Frame::into_data) {
+                Some(Ok(data)) => stream.parts.put(data),
+                Some(Err(trailers)) => stream.end = Some(Some(trailers)),
+                None => stream.end = Some(None),
             }
         }
+        if let Some(end) = &mut stream.end {
+            if !stream.handed.is_sent() {
+                // Mostly the connection has its turn now, and sends all. A time limit for that would cost more than a look.
+                if !mem::replace(&mut stream.looked, true) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                progress.handed();
+                ready!(stream.handed.poll_sent(cx));
+            }
+            return Poll::Ready(end.take().map(Ok));
+        }
+        progress.handed();
         let part = stream.parts.next();
-        stream.progress.handed();
         connection.earned_frames.part(part.len());
+        // The requests in progress share the rate that the client has to keep.
+        let worth = part.len().saturating_mul(connection.activity.in_flight());
+        let part = stream.handed.part(part, is_rest, worth as u64);
         Poll::Ready(Some(Ok(Frame::data(part))))
     }
 
     fn is_end_stream(&self) -> bool {
-        let ended = match &self.content {
-            Content::Service { body } => body.is_end_stream(),
-            Content::Message { text } => text.is_none(),
+        let is_over = |stream: &StreamBody| {
+            stream.parts.is_empty() && stream.end.is_none() && stream.handed.is_sent()
         };
-        ended
-            && self
-                .stream
-                .as_ref()
-                .is_none_or(|stream| stream.parts.is_empty())
+        self.content.is_end_stream() && self.stream.as_ref().is_none_or(is_over)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -158,9 +158,10 @@ where
                     let response = ready!(future.poll(cx))?;
                     let guard = this.guard.take().expect("not polled after the response");
                     let stream = this.stream.take();
-                    // hyper upgrades a connection on the same condition.
-                    if response.status() == StatusCode::SWITCHING_PROTOCOLS
-                        || *this.is_connect && response.status().is_success()
+                    // hyper upgrades a connection on the same condition. On HTTP/2 there is no 101 (RFC 9113, section 8.6).
+                    let status = response.status();
+                    if stream.is_none() && status == StatusCode::SWITCHING_PROTOCOLS
+                        || *this.is_connect && status.is_success()
                     {
                         guard.connection().activity.upgrade();
                     }

@@ -57,11 +57,13 @@ where
             return;
         };
         let policy = connection.server.limits.stall_policy;
-        match policy.and_then(|policy| Stall::new(policy, false).ok()) {
-            Some(stall) => tokio::spawn(StreamTask {
+        match policy.and_then(|policy| Some((policy, Stall::new(policy, false).ok()?))) {
+            Some((policy, stall)) => tokio::spawn(StreamTask {
                 task: Some(task),
                 stream,
                 stall,
+                enough: policy.bytes(),
+                excused: Cell::new(0),
                 connection,
             }),
             None => tokio::spawn(task),
@@ -75,6 +77,10 @@ pin_project! {
         task: Option<F>,
         stream: Arc<Progress>,
         stall: Stall,
+        // What the client has to take in a window.
+        enough: u64,
+        // What it counts as having taken, because the stream could take nothing.
+        excused: Cell<u64>,
         connection: Arc<ConnectionState>,
     }
 }
@@ -91,7 +97,14 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
                 this.stall.done(Step::Write);
                 return Poll::Pending;
             }
-            let taken = || this.stream.taken();
+            let taken = || {
+                // The socket is full, of what may be for other streams. The connection has a policy of its own.
+                if this.connection.activity.is_blocked() {
+                    this.excused
+                        .set(this.excused.get().saturating_add(*this.enough));
+                }
+                this.stream.taken().saturating_add(this.excused.get())
+            };
             if this.stall.pending(Step::Write, cx, taken).is_none() {
                 return Poll::Pending;
             }

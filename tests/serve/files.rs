@@ -11,12 +11,13 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http;
 use axum::routing::get;
-use hangup::serve::{ServeFolder, file, serve};
+use hangup::serve::{Connection, ServeFolder, file, serve};
 use http_body_util::BodyExt;
 use std::convert::Infallible;
 use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use tokio::io::AsyncReadExt;
 
 /// A folder that is gone with its test.
 pub(crate) struct Folder {
@@ -409,6 +410,46 @@ async fn a_file_that_is_cut_meanwhile() {
     let broken = client.response().await.unwrap_err();
     assert!(broken.body == numbered(8 << 20)[..broken.body.len()]);
     assert!(broken.body.len() <= 4 << 20);
+}
+
+/// A program that keeps the `Connection` of a request, in a log for instance, keeps no file open. A download that its client
+/// had left in the middle kept its file as long.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_download_that_is_broken_off() {
+    let folder = Folder::new("broken-off");
+    folder.write("file", numbered(32 << 20));
+    let path = std::fs::canonicalize(folder.path.join("file")).unwrap();
+    let is_open = || {
+        let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        links
+            .filter_map(|link| std::fs::read_link(link.path()).ok())
+            .any(|link| link == path)
+    };
+    let (keep, mut kept) = tokio::sync::mpsc::unbounded_channel();
+    let served = path.clone();
+    let download = async move |request: Request| {
+        keep.send(request.extensions().get::<Connection>().cloned())
+            .unwrap();
+        file(&request, served).await
+    };
+    let server = Running::start(Router::new().route("/", get(download)), |server| server).await;
+    let mut client = Client::with_small_buffer(server.address).await;
+    client.ask("/", "").await;
+    let mut part = vec![0; 100_000];
+    soon("a part", client.stream.read_exact(&mut part))
+        .await
+        .unwrap();
+    assert!(is_open());
+    let connection = kept.recv().await.unwrap().unwrap();
+    drop(client);
+    let closed = async {
+        while is_open() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    soon("the end of the file", closed).await;
+    assert!(connection.monitor().is_closed());
 }
 
 /// A middleware that copies a file's body for a cache, while hyper polls it, has placeholders. HTTP/2 copies small parts of a body,

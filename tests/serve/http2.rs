@@ -1,7 +1,9 @@
 //! HTTP/2: by ALPN, by prior knowledge, and the bounds of its streams.
 
 use crate::client::Client;
-use crate::frames::{DATA, END_STREAM, GOAWAY, PING, PREFACE, SETTINGS, frame, head, read};
+use crate::frames::{
+    DATA, END_STREAM, GOAWAY, PING, PREFACE, SETTINGS, frame, head, read, settings,
+};
 use crate::support::soon;
 use crate::{Running, endless};
 use axum::Router;
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use hangup::StallPolicy;
 use hangup::serve::LimitReason;
+use http_body_util::{BodyExt, Full};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -132,6 +135,48 @@ async fn a_window_that_opens_byte_by_byte() {
     assert_eq!(server.limit().await, LimitReason::StreamStalled);
 }
 
+/// A window of one byte holds back the rest of each response, and a client can keep a connection in use by other requests. h2 kept
+/// the rest, and no limit applied: such responses were no requests in progress any more.
+#[tokio::test]
+async fn responses_behind_a_window_of_a_byte() {
+    const MAX: u32 = 5;
+    let trailers = http::HeaderMap::from_iter([(http::header::ETAG, "1".parse().unwrap())]);
+    let large = || vec![7; 16 << 10];
+    let with_trailers = async move || {
+        let body = Full::from(large()).with_trailers(async move { Some(Ok(trailers)) });
+        axum::body::Body::new(body)
+    };
+    let router = Router::new()
+        .route("/known", get(async move || large()))
+        .route("/trailers", get(with_trailers));
+    let policy = StallPolicy::new(1000, WINDOW);
+    for path in ["/known", "/trailers"] {
+        let mut server = Running::start(router.clone(), |server| {
+            server
+                .h2c(true)
+                .stall_policy(policy)
+                .max_requests(MAX as usize)
+        })
+        .await;
+        let mut client = Client::connect(server.address).await;
+        client
+            .send_bytes(&[PREFACE, &settings(&[(4, 1)])].concat())
+            .await;
+        for stream in 0..MAX {
+            client.send_bytes(&head("GET", path, 2 * stream + 1)).await;
+        }
+        let mut waiting = 0;
+        while waiting < MAX {
+            waiting += u32::from(read(&mut client.stream).await.0 == DATA);
+        }
+        client.send_bytes(&head("GET", path, 2 * MAX + 1)).await;
+        assert_eq!(server.limit().await, LimitReason::Requests);
+        for _ in 0..MAX {
+            assert_eq!(server.limit().await, LimitReason::StreamStalled);
+        }
+    }
+}
+
 /// Without TLS HTTP/2 is spoken only if it was asked for.
 #[tokio::test]
 async fn h2c_is_off() {
@@ -169,6 +214,24 @@ async fn an_idle_connection_hears_goodbye() {
     assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
     assert_eq!(server.limit().await, LimitReason::KeepAliveTimeout);
     soon("the end of the connection", connection).await.unwrap();
+}
+
+/// A 101 is for HTTP/1.1, and upgrades nothing on HTTP/2 (RFC 9113, section 8.6). The server took the connection for an upgraded
+/// one, which is the program's: no time limit and no new connection ended it.
+#[tokio::test]
+async fn a_status_of_an_upgrade() {
+    let router = Router::new().route("/", get(async || http::StatusCode::SWITCHING_PROTOCOLS));
+    let mut server = Running::start(router, |server| {
+        server
+            .h2c(true)
+            .keep_alive_timeout(Duration::from_millis(300))
+    })
+    .await;
+    let mut client = Client::connect(server.address).await;
+    client.send_bytes(PREFACE).await;
+    client.send_bytes(&frame(SETTINGS, 0, 0, &[])).await;
+    client.send_bytes(&head("GET", "/", 1)).await;
+    assert_eq!(server.limit().await, LimitReason::KeepAliveTimeout);
 }
 
 /// A request that crosses the GOAWAY of an idle connection is one that the server takes: its second GOAWAY says so (RFC 9113,

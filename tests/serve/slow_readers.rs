@@ -1,18 +1,21 @@
 //! A response counts until it is sent. hyper drops a body as soon as it has its last part, which may be all of it.
 
-use crate::Running;
 use crate::client::{Client, Response};
 use crate::files::{Folder, numbered};
+use crate::frames::{DATA, END_STREAM, PREFACE, RST_STREAM, head, read, settings, window_update};
 use crate::support::soon;
 use crate::support::tls::{Setup, connect};
 use crate::tls;
+use crate::{Running, endless};
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use hangup::serve::{LimitReason, ServeFolder, serve};
+use hangup::{MonitoredListener, StallPolicy};
 use std::future::IntoFuture;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -96,6 +99,53 @@ async fn a_shutdown_waits_for_the_response() {
     assert_eq!(summary.limits(), []);
 }
 
+/// On HTTP/2, h2 keeps what the client's window has no room for. The end of a response was cut five seconds after the
+/// `keep_alive_timeout` or the begin of a shutdown, which then told that the connection had finished.
+#[tokio::test]
+async fn a_response_behind_a_small_window() {
+    let body = || numbered(16 << 10);
+    let end = async |drains: bool| {
+        let server = Running::start(
+            Router::new().route("/", get(async move || body())),
+            |server| server.h2c(true).keep_alive_timeout(SHORT),
+        )
+        .await;
+        let mut client = Client::connect(server.address).await;
+        client
+            .send_bytes(&[PREFACE, &settings(&[(4, 1)]), &head("GET", "/", 1)].concat())
+            .await;
+        let mut received = Vec::new();
+        while received.is_empty() {
+            if let (DATA, _, 1, payload) = read(&mut client.stream).await {
+                received.extend(payload);
+            }
+        }
+        let ended = match drains {
+            true => Ok(server.draining()),
+            false => Err(server),
+        };
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        client.send_bytes(&window_update(1, 16 << 10)).await;
+        let mut is_over = false;
+        while !is_over {
+            if let (DATA, flags, 1, payload) = read(&mut client.stream).await {
+                received.extend(payload);
+                is_over = flags & END_STREAM != 0;
+            }
+        }
+        assert!(received == body());
+        drop(client);
+        match ended {
+            Ok(ended) => {
+                let summary = soon("the end", ended).await.unwrap().unwrap();
+                assert_eq!((summary.finished(), summary.aborted()), (1, 0));
+            }
+            Err(mut server) => assert!(server.limits.try_recv().is_err()),
+        }
+    };
+    tokio::join!(end(true), end(false));
+}
+
 /// It makes no room for a new connection.
 #[tokio::test]
 async fn a_new_connection_does_not_end_the_response() {
@@ -113,4 +163,59 @@ async fn a_new_connection_does_not_end_the_response() {
     // Now it is idle.
     let mut next = Client::connect(server.address).await;
     assert_eq!(next.get("/").await.text(), "hello");
+}
+
+/// Downloads at once, to a client that takes several times what the policy asks for. Each alone was too slow, so all of them were
+/// reset, and the connection was closed. What slows them is the socket, or the window of the connection.
+#[tokio::test]
+async fn many_streams_share_a_link() {
+    let window = Duration::from_secs(3);
+    let policy = StallPolicy::new(64 << 10, window);
+    let open = 0x7fff_ffff;
+    let slow = async |by_window: bool, streams: u32, rate: u32| {
+        let socket = TcpSocket::new_v4().unwrap();
+        if !by_window {
+            // The system takes little that the client does not read.
+            socket.set_send_buffer_size(32 << 10).unwrap();
+        }
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = MonitoredListener::from_listener(socket.listen(1).unwrap());
+        let address = listener.local_addr().unwrap();
+        let (events, mut limits) = tokio::sync::mpsc::unbounded_channel();
+        let server = serve(listener, Router::new().route("/", get(async || endless())))
+            .h2c(true)
+            .stall_policy(policy)
+            .on_limit(move |event| {
+                let _ = events.send(event.reason);
+            });
+        let server = tokio::spawn(server.into_future());
+        let mut hello = [PREFACE, &settings(&[(4, open)])].concat();
+        let mut client = if by_window {
+            Client::connect(address).await
+        } else {
+            hello.extend(window_update(0, 0x7000_0000));
+            Client::with_small_buffer(address).await
+        };
+        for stream in 0..streams {
+            hello.extend(head("GET", "/", 2 * stream + 1));
+        }
+        client.send_bytes(&hello).await;
+        let began = tokio::time::Instant::now();
+        let mut data = 0;
+        while began.elapsed() < 2 * window + window / 2 {
+            let (kind, _, _, payload) = read(&mut client.stream).await;
+            assert_ne!(kind, RST_STREAM);
+            if kind == DATA {
+                let length = u32::try_from(payload.len()).unwrap();
+                data += length;
+                if by_window {
+                    client.send_bytes(&window_update(0, payload.len())).await;
+                }
+            }
+            tokio::time::sleep_until(began + Duration::from_secs(1) * data / rate).await;
+        }
+        assert!(limits.try_recv().is_err());
+        server.abort();
+    };
+    tokio::join!(slow(false, 20, 200_000), slow(true, 5, 80_000));
 }

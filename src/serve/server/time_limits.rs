@@ -161,7 +161,9 @@ impl<L, S> Server<L, S> {
     /// It counts only while there is something to send. A connection whose client is slower is reset, with
     /// [`CloseReason::Stalled`](crate::CloseReason::Stalled). An HTTP/2 stream whose client is slower is reset, and its
     /// response's body is dropped. The other streams of the connection go on. If no other request is under way, the
-    /// connection ends too.
+    /// connection ends too. The requests that are in progress on a connection share the rate: of ten streams each has to be read
+    /// at a tenth of it, and what it takes is seen in parts of 16 KiB. While the socket is full, no stream is to blame, and only the
+    /// rate of the connection counts.
     ///
     /// A policy in the listener's [`MonitorConfig`](crate::MonitorConfig) replaces this one for the connection. The rate
     /// of HTTP/2 streams is always this one.

@@ -139,6 +139,13 @@ impl Slot {
         }
     }
 
+    /// The connection is over: lets go of a file that was not sent to its end. The program may keep the connection's state.
+    pub(in crate::serve) fn close(&self) {
+        let state = std::mem::take(&mut *lock(&self.state));
+        // Not under the lock: it may close the file.
+        drop(state);
+    }
+
     /// A write of hyper's.
     pub(in crate::serve) fn poll_write<T: ByteStream>(
         &self,
