@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio_util::codec::LinesCodec;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -72,6 +73,31 @@ fn a_thread_without_a_runtime_may_use_and_end_it() {
             assert!(report.is_store_closed());
         });
     }
+}
+
+/// An outbox whose peer is away. Its store does not block.
+fn away() -> Outbox<String> {
+    let away = || async { Err::<TcpStream, _>(io::ErrorKind::NetworkUnreachable.into()) };
+    Outbox::builder(away, LinesCodec::new)
+        .confirm(by_reply())
+        .durable_nonblocking(MemoryStore::default())
+        .spawn()
+        .unwrap()
+}
+
+/// The last message of an outbox that was shutting down expired, and with that the outbox ended. It ended before it had
+/// woken the receipt, which then never resolved.
+#[tokio::test(start_paused = true)]
+async fn the_receipt_resolves_of_a_message_that_expires_last() {
+    let outbox = away();
+    let importance = Importance::important_for(Duration::from_secs(5));
+    let sent = outbox.send_with("1 a".to_string(), importance).await;
+    let mut receipt = tokio_test::task::spawn(sent.unwrap());
+    tokio_test::assert_pending!(receipt.poll());
+    assert!(outbox.shutdown(LONG).await.is_complete());
+    assert!(receipt.is_woken());
+    let expired = tokio_test::assert_ready_err!(receipt.poll());
+    assert_eq!(*expired.reason(), UndeliveredReason::Expired);
 }
 
 type Sending = Pin<Box<dyn Future<Output = Result<Receipt<String>, OutboxError<String>>> + Send>>;
