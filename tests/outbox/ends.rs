@@ -100,6 +100,19 @@ async fn the_receipt_resolves_of_a_message_that_expires_last() {
     assert_eq!(*expired.reason(), UndeliveredReason::Expired);
 }
 
+/// A shutdown that took all of its time left none for the store: it reported each store as open, and a `DiskStore` was still
+/// locked when the program opened it again.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_that_runs_out_of_time_closes_the_store() {
+    for seconds in 0..4 {
+        let outbox = away();
+        drop(outbox.send("1 a".to_string()).await.unwrap());
+        let report = outbox.shutdown(Duration::from_secs(seconds)).await;
+        assert_eq!(report.undelivered(), ["1 a"]);
+        assert!(report.is_store_closed(), "{seconds}");
+    }
+}
+
 type Sending = Pin<Box<dyn Future<Output = Result<Receipt<String>, OutboxError<String>>> + Send>>;
 
 type Call = Box<dyn FnOnce() + Send>;
