@@ -11,7 +11,7 @@
 //!    program has asked for a connection;
 //! 9. a receipt says that the time of a message is over only if it has a limit, not before it, and within 12 ms of it, or of
 //!    the moment at which the message was accepted;
-//! 10. a message that is reported as expired was not sent before, and is not sent later, by a later outbox neither; of
+//! 10. a message that is reported as expired was not sent before, and is not sent later, not by a later outbox either; of
 //!     "unconfirmed", "overflowed" and "rejected" 4 holds as of "delivered": the attempt that is under way may arrive;
 //! 11. an outbox that closes its store leaves no message there whose outcome it has reported, unless the store has failed to
 //!     remove it; in the end the store is empty;
