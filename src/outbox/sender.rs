@@ -311,8 +311,8 @@ impl<T: Message> Outbox<T> {
         self.shared.resume()
     }
 
-    /// Accepts no new messages, delivers those that it has, and ends. Waits at most `within`, and at
-    /// most one second in all if a call of the store takes longer than a shorter `within`.
+    /// Accepts no new messages, delivers those that it has for at most `within`, and ends. Then waits for the store to close,
+    /// for at most one second more.
     ///
     /// The report carries the messages that were not delivered. In a durable outbox they stay in the store:
     /// `shutdown(Duration::ZERO)` leaves everything to the next start. Concurrent and later calls report the

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio_util::codec::LinesCodec;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -71,6 +72,44 @@ fn a_thread_without_a_runtime_may_use_and_end_it() {
             assert_eq!(report.is_complete(), has_peer);
             assert!(report.is_store_closed());
         });
+    }
+}
+
+/// An outbox whose peer is away. Its store does not block.
+fn away() -> Outbox<String> {
+    let away = || async { Err::<TcpStream, _>(io::ErrorKind::NetworkUnreachable.into()) };
+    Outbox::builder(away, LinesCodec::new)
+        .confirm(by_reply())
+        .durable_nonblocking(MemoryStore::default())
+        .spawn()
+        .unwrap()
+}
+
+/// The last message of an outbox that was shutting down expired, and with that the outbox ended. It ended before it had
+/// woken the receipt, which then never resolved.
+#[tokio::test(start_paused = true)]
+async fn the_receipt_resolves_of_a_message_that_expires_last() {
+    let outbox = away();
+    let importance = Importance::important_for(Duration::from_secs(5));
+    let sent = outbox.send_with("1 a".to_string(), importance).await;
+    let mut receipt = tokio_test::task::spawn(sent.unwrap());
+    tokio_test::assert_pending!(receipt.poll());
+    assert!(outbox.shutdown(LONG).await.is_complete());
+    assert!(receipt.is_woken());
+    let expired = tokio_test::assert_ready_err!(receipt.poll());
+    assert_eq!(*expired.reason(), UndeliveredReason::Expired);
+}
+
+/// A shutdown that took all of its time left none for the store: it reported each store as open, and a `DiskStore` was still
+/// locked when the program opened it again.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_that_runs_out_of_time_closes_the_store() {
+    for seconds in 0..4 {
+        let outbox = away();
+        drop(outbox.send("1 a".to_string()).await.unwrap());
+        let report = outbox.shutdown(Duration::from_secs(seconds)).await;
+        assert_eq!(report.undelivered(), ["1 a"]);
+        assert!(report.is_store_closed(), "{seconds}");
     }
 }
 

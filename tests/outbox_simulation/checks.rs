@@ -3,22 +3,38 @@
 //! 1. an important message that was accepted is processed or rejected by the peer, or given back;
 //! 2. the peer processes important messages of one key in the order of their numbers;
 //! 3. a message that is reported as delivered was processed before, and one reported as rejected was rejected;
-//! 4. a message is not sent again on a connection that begins after its delivery was reported;
+//! 4. a message is not sent again on a connection that begins after its outcome was reported;
 //! 5. a best-effort message is sent at most once;
 //! 6. a message that was never accepted is not sent, and neither is one that was dropped as the newest;
 //! 7. messages are dropped only by a policy that drops;
 //! 8. the back-off starts anew only after the peer's program has written something, or a connection has lasted, or the
-//!    program has asked for a connection.
+//!    program has asked for a connection;
+//! 9. a receipt says that the time of a message is over only if it has a limit, not before it, and within 12 ms of it, or of
+//!    the moment at which the message was accepted;
+//! 10. a message that is reported as expired was not sent before, and is not sent later, not by a later outbox either; of
+//!     "unconfirmed", "overflowed" and "rejected" 4 holds as of "delivered": the attempt that is under way may arrive;
+//! 11. an outbox that closes its store leaves no message there whose outcome it has reported, unless the store has failed to
+//!     remove it; in the end the store is empty;
+//! 12. without a store, each message that was accepted is queued, delivered or dropped, as the status says;
+//! 13. while there is room and a sender is polled for it, some sender gets it within 20 ms for each one that is not polled;
+//! 14. a message that the encoder refuses is not sent, and only such a one is reported so.
 //!
 //! Where the peer's TCP confirms, "processed" in 1 and 3 means that its acknowledgement has come back, and in 2 that the
 //! message has reached the peer's host.
 
+use crate::known::Known;
 use crate::message::Note;
+use crate::peer::Confirms;
+use crate::plan::Plan;
+use crate::store::Disk;
 use crate::summary::Summary;
-use hangup::outbox::{Delivered, OutboxError, Overflow, UndeliveredError, UndeliveredReason};
+use hangup::outbox::{
+    Delivered, Importance, OutboxError, OutboxStatus, Overflow, UndeliveredError, UndeliveredReason,
+};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
 #[derive(Clone, Default)]
 pub(crate) struct Checks(Arc<Mutex<State>>);
@@ -40,26 +56,26 @@ struct State {
     /// The highest number of an important message that the peer has processed, of each outbox and key.
     highest: BTreeMap<(u64, u8), u64>,
     overflow: Overflow,
+    capacity: usize,
     dropped: u64,
+    expired: u64,
+    by_sinks: u64,
     connections: u64,
+    /// The calls of `send` that are polled and not ready.
+    sending: u64,
+    /// Those that wait in a task and are not polled, and how often one was polled again or dropped.
+    distracted: usize,
+    minded: u64,
+    /// What this outbox was offered: messages, and those that may leave it while the peer may still reply to them.
+    offered: u64,
+    unanswered: usize,
+    /// What this outbox has accepted.
+    accepted: u64,
     /// The outbox: those without a store begin with new numbers.
     epoch: u64,
     /// The connections that belong to earlier outboxes are below this one.
     first_connection: u64,
     sent: u64,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Known {
-    note: Option<Note>,
-    accepted: bool,
-    /// It may be missing: it was given back, or its program crashed.
-    excused: bool,
-    /// It was refused, or its `send` was cancelled.
-    refused: bool,
-    sent: u32,
-    /// How many connections there were when its delivery was reported.
-    delivered: Option<u64>,
 }
 
 /// An important message whose number ends so is not wanted by the peer.
@@ -70,15 +86,50 @@ const RESET_AFTER: Duration = Duration::from_secs(10);
 
 impl Checks {
     fn state<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
-        act(&mut self.0.lock().unwrap())
+        // After a failure the other tasks end quietly.
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What every outbox of this history is like.
-    pub(crate) fn begin(&self, overflow: Overflow, by_tcp: bool) {
+    pub(crate) fn begin(&self, plan: &Plan) {
         self.state(|state| {
-            state.overflow = overflow;
-            state.by_tcp = by_tcp;
+            state.overflow = plan.overflow;
+            state.capacity = plan.capacity;
+            state.by_tcp = plan.confirms == Confirms::Tcp;
         });
+    }
+
+    /// A message is offered to the outbox.
+    pub(crate) fn offered(&self, note: Note, importance: Importance) {
+        self.state(|state| {
+            let known = state.messages.entry(note.id).or_default();
+            known.offered(importance);
+            let leaves = known.ends.is_some() || state.overflow == Overflow::DropOldest;
+            state.unanswered += usize::from(leaves);
+            state.offered += 1;
+        });
+    }
+
+    /// A call of `send` waits and is not polled from now on.
+    pub(crate) fn distracted(&self) -> Distracted {
+        self.state(|state| state.distracted += 1);
+        Distracted(self.clone())
+    }
+
+    /// How many calls of `send` wait in a task and are not polled, and how many were polled again or dropped.
+    pub(crate) fn unpolled(&self) -> (usize, u64) {
+        self.state(|state| (state.distracted, state.minded))
+    }
+
+    /// A call of `send` is polled from now on until it is ready or dropped.
+    pub(crate) fn sending(&self) -> Sending {
+        self.state(|state| state.sending += 1);
+        Sending(self.clone())
+    }
+
+    /// How many calls of `send` are polled, how many messages were offered, and how many of them were accepted.
+    pub(crate) fn senders(&self) -> (u64, u64, u64) {
+        self.state(|state| (state.sending, state.offered, state.accepted))
     }
 
     /// An outbox starts, or is asked for a new connection.
@@ -134,21 +185,12 @@ impl Checks {
         self.state(|state| {
             state.sent += 1;
             let rejected = may_reject && note.id % 20 == UNWANTED;
+            assert!(!note.is_unencodable(), "14: {note:?} is sent");
             let known = state.messages.entry(note.id).or_default();
-            known.sent += 1;
-            assert!(!known.refused, "6: {note:?} was refused, and is sent");
-            if let Some(before) = known.delivered {
-                assert!(
-                    connection <= before,
-                    "4: {note:?} is sent again on {connection}"
-                );
-            }
-            if !note.important {
-                assert_eq!(known.sent, 1, "5: {note:?} is sent again");
-            }
+            known.sent(note, connection);
             // Whether it may have been dropped, which a send that nobody polls does not hear.
-            let may_be_dropped = state.overflow == Overflow::DropOldest && !known.accepted;
-            let unordered = known.excused || may_be_dropped;
+            let may_be_dropped = state.overflow == Overflow::DropOldest && known.accepted.is_none();
+            let unordered = known.excused || may_be_dropped || known.is_over();
             let new = match rejected {
                 true => state.rejected.insert(note.id),
                 false => state.processed.insert(note.id),
@@ -169,9 +211,29 @@ impl Checks {
 
     pub(crate) fn accepted(&self, note: Note) {
         self.state(|state| {
+            state.accepted += 1;
             let known = state.messages.entry(note.id).or_default();
             known.note = Some(note);
-            known.accepted = true;
+            known.accepted = Some(Instant::now());
+        });
+    }
+
+    /// A message was accepted of which nobody has a receipt.
+    pub(crate) fn accepted_by_sink(&self, note: Note) {
+        self.accepted(note);
+        self.state(|state| {
+            state.by_sinks += 1;
+            let drops = matches!(state.overflow, Overflow::DropOldest | Overflow::DropNewest);
+            let known = state.messages.entry(note.id).or_default();
+            known.excused |= drops;
+        });
+    }
+
+    /// What must hold of the status of an outbox without a store at any time.
+    pub(crate) fn status(&self, status: &OutboxStatus) {
+        self.state(|state| {
+            let count = status.queued as u64 + status.delivered + status.dropped;
+            assert_eq!(count, state.accepted, "12: {status:?}");
         });
     }
 
@@ -203,37 +265,23 @@ impl Checks {
     }
 
     pub(crate) fn outcome(&self, note: Note, outcome: Result<Delivered, UndeliveredError<Note>>) {
-        self.state(|state| {
-            match outcome {
-                Ok(_) => {
-                    let done = state.is_done(note.id);
-                    assert!(done, "3: {note:?} is reported as delivered");
-                    let connections = state.connections;
-                    let known = state.messages.entry(note.id).or_default();
-                    known.delivered = Some(connections);
-                }
-                Err(error) => {
-                    assert_eq!(*error.message(), note);
-                    match error.reason() {
-                        UndeliveredReason::Rejected(_) => {
-                            let done = state.rejected.contains(&note.id);
-                            assert!(done, "3: {note:?} is reported as rejected");
-                        }
-                        UndeliveredReason::Expired | UndeliveredReason::Unconfirmed => {
-                            assert!(!note.important, "1: {note:?}: {error}");
-                        }
-                        UndeliveredReason::Overflowed => state.overflowed(note),
-                        // A new outbox may have it, or `ended` excuses it.
-                        UndeliveredReason::ShutDown | UndeliveredReason::TaskGone => {}
-                        _ => panic!("{note:?}: {error}"),
-                    }
-                }
+        self.state(|state| match outcome {
+            Ok(_) => {
+                let done = state.is_done(note.id);
+                assert!(done, "3: {note:?} is reported as delivered");
+                let may_be_kept = state.may_be_kept();
+                state.told(note).in_time(note, may_be_kept);
+            }
+            Err(error) => {
+                assert_eq!(*error.message(), note);
+                state.undelivered(note, error.reason());
             }
         });
     }
 
     /// The outbox was shut down, and gave these messages back.
-    pub(crate) fn given_back(&self, given_back: &[Note], durable: bool) {
+    pub(crate) fn given_back(&self, given_back: &[Note], disk: Option<&Disk>) {
+        let durable = disk.is_some();
         self.state(|state| {
             for note in given_back {
                 let known = state.messages.entry(note.id).or_default();
@@ -243,13 +291,13 @@ impl Checks {
             if !durable {
                 state.check_important();
             }
-            state.ended(durable, false);
+            state.ended(disk, false);
         });
     }
 
-    /// The program crashed.
-    pub(crate) fn crashed(&self, durable: bool) {
-        self.state(|state| state.ended(durable, true));
+    /// The program crashed, or left an outbox that had not delivered everything.
+    pub(crate) fn crashed(&self, disk: Option<&Disk>) {
+        self.state(|state| state.ended(disk, true));
     }
 
     /// Everything must be done now.
@@ -265,6 +313,8 @@ impl Checks {
             summary.lines = state.sent;
             summary.connections = state.connections;
             summary.dropped = state.dropped;
+            summary.expired = state.expired;
+            summary.by_sinks = state.by_sinks;
         });
     }
 }
@@ -275,6 +325,43 @@ impl State {
         match self.by_tcp {
             true => self.acknowledged.contains(&id),
             false => self.processed.contains(&id),
+        }
+    }
+
+    /// Whether the outbox may keep a written message beyond its limit: so many have left it to which the peer may still reply
+    /// that it remembers no more of them.
+    fn may_be_kept(&self) -> bool {
+        self.unanswered >= self.capacity
+    }
+
+    fn undelivered(&mut self, note: Note, reason: &UndeliveredReason) {
+        match reason {
+            UndeliveredReason::Rejected(_) => {
+                let done = self.rejected.contains(&note.id);
+                assert!(done, "3: {note:?} is reported as rejected");
+                self.told(note);
+            }
+            UndeliveredReason::Expired | UndeliveredReason::Unconfirmed => {
+                self.expired += 1;
+                let may_be_kept = *reason == UndeliveredReason::Unconfirmed && self.may_be_kept();
+                self.told(note).timed_out(note, reason, may_be_kept);
+            }
+            UndeliveredReason::Overflowed => {
+                self.told(note);
+                self.overflowed(note);
+            }
+            UndeliveredReason::EncodeFailed(_) => {
+                assert!(note.is_unencodable(), "14: {note:?}: {reason}");
+            }
+            UndeliveredReason::GaveUp(_) => {
+                // The outbox may go on, and drop it without a receipt.
+                let drops = self.overflow == Overflow::DropOldest;
+                let known = self.messages.entry(note.id).or_default();
+                known.excused |= drops;
+            }
+            // A new outbox may have it, or `ended` excuses it.
+            UndeliveredReason::ShutDown | UndeliveredReason::TaskGone => {}
+            _ => panic!("{note:?}: {reason}"),
         }
     }
 
@@ -292,36 +379,67 @@ impl State {
         }
     }
 
+    /// The outcome of a message was reported.
+    fn told(&mut self, note: Note) -> &mut Known {
+        let known = self.messages.entry(note.id).or_default();
+        known.told = Some(self.connections);
+        known
+    }
+
     fn check_important(&self) {
         for (id, known) in &self.messages {
-            let note = known
-                .note
-                .filter(|note| note.important && known.accepted && !known.excused);
-            if note.is_some() {
+            if known.must_arrive() {
                 let done = self.is_done(*id) || self.rejected.contains(id);
-                assert!(done, "1: {known:?} is lost");
+                let unencodable = known.note.is_some_and(|note| note.is_unencodable());
+                assert!(done || unencodable, "1: {known:?} is lost");
             }
         }
     }
 
     /// An outbox has ended.
-    fn ended(&mut self, durable: bool, crashed: bool) {
+    fn ended(&mut self, disk: Option<&Disk>, crashed: bool) {
         self.first_connection = self.connections;
-        if !durable {
+        (self.offered, self.unanswered, self.accepted) = (0, 0, 0);
+        let Some(disk) = disk else {
             self.epoch += 1;
-        }
-        for known in self.messages.values_mut() {
-            if crashed {
-                // What was confirmed may come back with the store, and without one all is lost.
-                known.delivered = None;
-                known.excused |= !durable;
+            for known in self.messages.values_mut() {
+                known.excused |= crashed;
             }
-            if durable {
-                // The store may have removed it too late.
-                known.delivered = None;
-                // The next outbox may drop it, and nobody has its receipt.
-                known.excused |= self.overflow == Overflow::DropOldest;
+            return;
+        };
+        let stored = disk.stored();
+        for (id, known) in &mut self.messages {
+            // The next outbox may drop it, and nobody has its receipt.
+            known.excused |= self.overflow == Overflow::DropOldest;
+            if let Some(removal_failed) = stored.get(id) {
+                let told = known.told.take().is_some();
+                known.expired = false;
+                assert!(
+                    !told || crashed || *removal_failed,
+                    "11: {known:?} is stored"
+                );
             }
         }
+    }
+}
+
+/// A call of `send` that waits and is not polled.
+pub(crate) struct Distracted(Checks);
+
+impl Drop for Distracted {
+    fn drop(&mut self) {
+        self.0.state(|state| {
+            state.distracted -= 1;
+            state.minded += 1;
+        });
+    }
+}
+
+/// A call of `send` that is polled.
+pub(crate) struct Sending(Checks);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.state(|state| state.sending -= 1);
     }
 }

@@ -15,18 +15,33 @@ use tokio_util::codec::LinesCodec;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ADDRESS_TIMEOUT: Duration = Duration::from_millis(700);
 const ACK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an outbox lives on without a handle.
+pub(crate) const LINGER: Duration = Duration::from_secs(4);
+
+/// When an outbox gives up.
+#[derive(Debug, Clone, Copy)]
+enum GivesUp {
+    Never,
+    After(Duration),
+    /// After so many delays of the back-off.
+    Delays(usize),
+}
 
 /// What every outbox of a history is like.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) confirms: Confirms,
     pub(crate) capacity: usize,
+    pub(crate) max_bytes: usize,
     pub(crate) in_flight: usize,
     pub(crate) overflow: Overflow,
     /// Messages have keys and priorities.
     pub(crate) with_priorities: bool,
     /// `connect` tries two addresses, each for a limited time.
     in_turn: bool,
+    gives_up: GivesUp,
+    /// What becomes of messages that the encoder refuses.
+    unsendable: UnsendableAction,
 }
 
 impl Plan {
@@ -52,7 +67,24 @@ impl Plan {
             },
             with_priorities: rng.bool(),
             in_turn: rng.bool(),
+            max_bytes: match rng.u8(0..4) {
+                0 => rng.usize(200..2000),
+                _ => 1 << 20,
+            },
+            gives_up: match rng.u8(0..8) {
+                0 => GivesUp::After(Duration::from_millis(rng.u64(500..8000))),
+                1 => GivesUp::Delays(rng.usize(1..4)),
+                _ => GivesUp::Never,
+            },
+            unsendable: match rng.bool() {
+                true => UnsendableAction::Keep,
+                false => UnsendableAction::Discard,
+            },
         }
+    }
+
+    pub(crate) fn may_give_up(self) -> bool {
+        !matches!(self.gives_up, GivesUp::Never)
     }
 
     pub(crate) fn drops(self) -> bool {
@@ -79,8 +111,15 @@ impl Plan {
         checks: &Checks,
         disk: Option<&Disk>,
     ) -> io::Result<(Outbox<Note>, JoinHandle<()>)> {
-        let (network, delays) = (network.clone(), Delays(checks.clone()));
         let checks = checks.clone();
+        let delays = Delays {
+            checks: checks.clone(),
+            most: match self.gives_up {
+                GivesUp::Delays(most) => most,
+                GivesUp::Never | GivesUp::After(_) => usize::MAX,
+            },
+        };
+        let network = network.clone();
         checks.starts();
         let replies = || LinesCodec::new_with_max_length(1000);
         let meaning = |reply: String| meaning(&reply);
@@ -99,12 +138,17 @@ impl Plan {
         };
         let mut builder = builder
             .confirm(confirm)
-            .capacity(1 << 20, self.capacity)
+            .capacity(self.max_bytes, self.capacity)
             .in_flight(self.in_flight)
             .overflow(self.overflow)
             .connect_timeout(CONNECT_TIMEOUT)
             .ack_timeout(ACK_TIMEOUT)
+            .linger(LINGER)
+            .on_unsendable(move |_| self.unsendable)
             .backoff(delays);
+        if let GivesUp::After(limit) = self.gives_up {
+            builder = builder.give_up_after(limit);
+        }
         if self.with_priorities {
             builder = builder
                 .ordering_key(|note: &Note| note.key)
@@ -120,16 +164,19 @@ impl Plan {
 
 /// The back-off, which counts how often it starts.
 #[derive(Clone)]
-struct Delays(Checks);
+struct Delays {
+    checks: Checks,
+    most: usize,
+}
 
 impl IntoIterator for Delays {
     type Item = Duration;
     type IntoIter = Box<dyn Iterator<Item = Duration> + Send>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.backoff();
+        self.checks.backoff();
         let delays = [1, 20, 100, 500].map(Duration::from_millis);
         let longest = std::iter::repeat(Duration::from_secs(1));
-        Box::new(delays.into_iter().chain(longest))
+        Box::new(delays.into_iter().chain(longest).take(self.most))
     }
 }

@@ -18,7 +18,15 @@ pub(crate) struct Summary {
     pub(crate) paged: u64,
     /// Messages that were dropped for want of room.
     pub(crate) dropped: u64,
+    /// Messages whose time was over.
+    pub(crate) expired: u64,
+    /// Messages of sinks that were accepted.
+    pub(crate) by_sinks: u64,
+    /// How often an outbox gave up, and was resumed.
+    pub(crate) resumed: u64,
     pub(crate) simulated: Duration,
+    /// Histories that have failed.
+    pub(crate) failed: u64,
 }
 
 impl Summary {
@@ -31,6 +39,10 @@ impl Summary {
         self.crashes += other.crashes;
         self.paged += other.paged;
         self.dropped += other.dropped;
+        self.expired += other.expired;
+        self.by_sinks += other.by_sinks;
+        self.resumed += other.resumed;
         self.simulated += other.simulated;
+        self.failed += other.failed;
     }
 }

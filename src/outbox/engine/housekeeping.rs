@@ -105,6 +105,9 @@ impl<T: Message> Housekeeping<T> {
             let expiry = self.sweep(shared, &mut core, deferred, now);
             // A message has expired, or has come while the writer worked, when no waker was set yet.
             if { core.store.as_ref() }.is_some_and(|store| store.on_task && store.take_any()) {
+                drop(core);
+                // Now: the outbox may end before the next time, if the last message has expired.
+                deferred.run();
                 continue;
             }
             let passed = pass_on(shared, &mut core, deferred);

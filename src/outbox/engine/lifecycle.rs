@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Timeout};
 
-/// How long a shutdown waits for the running call of the store, even if its own time is shorter.
+/// How long a shutdown waits for the store to close, after the time for the delivery.
 const STORE_CLOSES: Duration = Duration::from_secs(1);
 
 impl<T: Message> OutboxShared<T> {
@@ -116,7 +116,7 @@ impl<T: Message> OutboxShared<T> {
         let store_closed = match store {
             None => true,
             Some(mut ended) => {
-                let closes = deadline.max(began + STORE_CLOSES);
+                let closes = deadline + STORE_CLOSES;
                 let closed = self.timeout_at(closes, ended.changed()).await;
                 matches!(closed, Ok(Err(_)))
             }

@@ -1,16 +1,21 @@
 //! One history: what the program and its surroundings do, step by step.
 
+mod senders;
+
 use crate::checks::Checks;
 use crate::message::Note;
 use crate::network::{Network, Weather};
 use crate::peer::Confirms;
-use crate::plan::Plan;
+use crate::plan::{LINGER, Plan};
+use crate::room::Room;
+use crate::sinks::NoteSink;
 use crate::store::Disk;
 use crate::summary::Summary;
 use fastrand::Rng;
 use hangup::outbox::*;
 use std::pin::Pin;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -41,18 +46,34 @@ pub(crate) fn run(seed: u64) -> Summary {
     })
 }
 
+/// Lets an outbox go on that has given up. Returns whether it had.
+fn resume(outbox: &Outbox<Note>, checks: &Checks) -> bool {
+    let resumed = outbox.resume();
+    if resumed {
+        checks.starts();
+    }
+    resumed
+}
+
 struct History {
     rng: Rng,
     checks: Checks,
     network: Network,
     disk: Option<Disk>,
     plan: Plan,
-    outbox: Outbox<Note>,
+    /// `None` while there is no handle.
+    outbox: Option<Outbox<Note>>,
     task: JoinHandle<()>,
     /// Senders and receipts.
     waiting: Vec<JoinHandle<()>>,
     /// Sends that are held and not polled.
     idle: Vec<(Note, Sending)>,
+    /// Sinks that are held and not polled.
+    sinks: Vec<NoteSink>,
+    subscribed: Option<watch::Receiver<OutboxStatus>>,
+    room: Room,
+    /// How often idle sends and sinks were polled or dropped.
+    touched: u64,
     next_id: u64,
     began: Instant,
     summary: Summary,
@@ -63,9 +84,9 @@ impl History {
         let mut rng = Rng::with_seed(seed);
         let plan = Plan::draw(&mut rng);
         let checks = Checks::default();
-        checks.begin(plan.overflow, plan.confirms == Confirms::Tcp);
         let network = Network::new(rng.fork(), plan.confirms);
         let disk = rng.bool().then(|| Disk::new(rng.fork()));
+        checks.begin(&plan);
         let (outbox, task) = plan.start(&network, &checks, disk.as_ref());
         Self {
             rng,
@@ -73,10 +94,14 @@ impl History {
             network,
             disk,
             plan,
-            outbox,
+            outbox: Some(outbox),
             task,
             waiting: Vec::new(),
             idle: Vec::new(),
+            sinks: Vec::new(),
+            subscribed: None,
+            room: Room::default(),
+            touched: 0,
             next_id: 0,
             began: Instant::now(),
             summary: Summary::default(),
@@ -87,12 +112,20 @@ impl History {
         self.disk.is_some()
     }
 
+    fn outbox(&self) -> &Outbox<Note> {
+        self.outbox.as_ref().unwrap()
+    }
+
     async fn step(&mut self) {
-        match self.rng.u8(0..40) {
+        if self.rng.u8(0..3) == 0 {
+            self.summary.resumed += u64::from(resume(self.outbox(), &self.checks));
+        }
+        match self.rng.u8(0..50) {
             0..=19 => self.send(),
             20..=22 => self.send_and_hold().await,
             23 => {
                 // Held sends are polled again, or dropped.
+                self.touched += 1;
                 for (note, sending) in std::mem::take(&mut self.idle) {
                     if self.rng.bool() {
                         self.follow(note, sending, None);
@@ -112,107 +145,26 @@ impl History {
             }
             37 => self.restart().await,
             38 => self.crash().await,
+            39 => self.leave().await,
+            40 => {
+                self.subscribed = match self.subscribed {
+                    Some(_) => None,
+                    None => Some(self.outbox().subscribe()),
+                }
+            }
+            41 => self.try_send(),
+            42..=43 => self.send_by_sink(),
+            44..=46 => self.touch_sink(),
+            47..=48 => self.send_distracted(),
             _ => tokio::task::yield_now().await,
-        }
-    }
-
-    fn note(&mut self) -> (Note, Importance) {
-        let important = self.rng.u8(0..4) > 0;
-        let with_priorities = self.plan.with_priorities;
-        let note = Note {
-            id: self.next_id,
-            important,
-            pad: if self.rng.bool() {
-                0
-            } else {
-                self.rng.usize(0..400)
-            },
-            key: if with_priorities {
-                self.rng.u8(1..4)
-            } else {
-                0
-            },
-            priority: if with_priorities {
-                self.rng.u8(0..3)
-            } else {
-                0
-            },
-        };
-        self.next_id += 1;
-        let ttl = Duration::from_millis(self.rng.u64(1..3000));
-        let importance = match important {
-            true => Importance::Important,
-            false => Importance::BestEffort { ttl },
-        };
-        (note, importance)
-    }
-
-    fn sending(&self, note: Note, importance: Importance) -> Sending {
-        let outbox = self.outbox.clone();
-        Box::pin(async move { outbox.send_with(note, importance).await })
-    }
-
-    /// A burst of sends, each in a task of its own.
-    fn send(&mut self) {
-        for _ in 0..self.rng.usize(1..6) {
-            let (note, importance) = self.note();
-            let sending = self.sending(note, importance);
-            let limit =
-                (self.rng.u8(0..5) == 0).then(|| Duration::from_millis(self.rng.u64(0..500)));
-            self.follow(note, sending, limit);
-        }
-    }
-
-    fn follow(&mut self, note: Note, sending: Sending, limit: Option<Duration>) {
-        let (checks, durable) = (self.checks.clone(), self.is_durable());
-        // Only a receipt tells that a message was dropped.
-        let keeps_receipt = self.rng.u8(0..4) > 0 || self.plan.drops();
-        self.waiting.push(tokio::spawn(async move {
-            let sent = match limit {
-                None => sending.await,
-                Some(limit) => match timeout(limit, sending).await {
-                    Ok(sent) => sent,
-                    Err(_) => return checks.cancelled(note, durable),
-                },
-            };
-            match sent {
-                Err(error) => checks.refused(&error),
-                Ok(receipt) => {
-                    checks.accepted(note);
-                    if keeps_receipt {
-                        let outcome = receipt.await;
-                        checks.outcome(note, outcome);
-                    }
-                }
-            }
-        }));
-    }
-
-    /// A send that is polled once, and then held.
-    async fn send_and_hold(&mut self) {
-        let (note, importance) = self.note();
-        let mut sending = self.sending(note, importance);
-        match futures::poll!(&mut sending) {
-            std::task::Poll::Pending => self.idle.push((note, sending)),
-            std::task::Poll::Ready(Ok(receipt)) => {
-                self.checks.accepted(note);
-                if self.plan.drops() {
-                    let checks = self.checks.clone();
-                    self.waiting.push(tokio::spawn(async move {
-                        let outcome = receipt.await;
-                        checks.outcome(note, outcome);
-                    }));
-                }
-            }
-            std::task::Poll::Ready(Err(error)) => self.checks.refused(&error),
         }
     }
 
     async fn restart(&mut self) {
         let within = Duration::from_millis(self.rng.u64(0..5000));
         let began = Instant::now();
-        let other = self.outbox.clone();
-        let (report, same) = tokio::join!(self.outbox.shutdown(within), other.shutdown(within));
+        let (one, other) = (self.outbox(), self.outbox().clone());
+        let (report, same) = tokio::join!(one.shutdown(within), other.shutdown(within));
         drop(other);
         let took = began.elapsed();
         assert!(
@@ -220,11 +172,33 @@ impl History {
             "{took:?} of {within:?}"
         );
         assert_eq!(report.undelivered(), same.undelivered());
+        assert!(report.is_store_closed());
         // Everybody who waited has an answer.
         self.drop_idle();
         self.join_all(BOUND).await;
         self.checks
-            .given_back(report.undelivered(), self.is_durable());
+            .given_back(report.undelivered(), self.disk.as_ref());
+        self.summary.restarts += 1;
+        self.start();
+    }
+
+    /// Drops every handle, if no task has one: the outbox delivers for a while, and ends.
+    async fn leave(&mut self) {
+        let (sending, ..) = self.checks.senders();
+        let (distracted, _) = self.checks.unpolled();
+        if sending > 0 || distracted > 0 {
+            return;
+        }
+        self.drop_idle();
+        self.outbox = None;
+        let ends = LINGER + Duration::from_millis(1100);
+        let ended = timeout(ends, &mut self.task).await;
+        ended.expect("liveness: it outlives its handles").unwrap();
+        self.join_all(BOUND).await;
+        match &self.disk {
+            Some(disk) => self.checks.given_back(&[], Some(disk)),
+            None => self.checks.crashed(None),
+        }
         self.summary.restarts += 1;
         self.start();
     }
@@ -236,17 +210,18 @@ impl History {
         self.task.abort();
         self.drop_idle();
         self.join_all(BOUND).await;
-        self.checks.crashed(self.is_durable());
+        self.checks.crashed(self.disk.as_ref());
         self.summary.crashes += 1;
         self.start();
     }
 
     fn reconnect(&self) {
         self.checks.starts();
-        self.outbox.reconnect_now();
+        self.outbox().reconnect_now();
     }
 
     fn drop_idle(&mut self) {
+        self.sinks.clear();
         for (note, sending) in self.idle.drain(..) {
             drop(sending);
             self.checks.cancelled(note, self.disk.is_some());
@@ -256,20 +231,39 @@ impl History {
     fn start(&mut self) {
         let disk = self.disk.as_ref();
         let (outbox, task) = self.plan.start(&self.network, &self.checks, disk);
-        self.outbox = outbox;
+        self.outbox = Some(outbox);
         self.task = task;
+        self.room = Room::default();
+        self.subscribed = None;
     }
 
     /// What must hold at every step.
     fn check(&mut self) {
-        let status = self.outbox.status();
+        let status = self.outbox().status();
         let in_memory = status.queued as u64 - status.on_disk;
         assert!(in_memory <= self.plan.capacity as u64, "{status:?}");
+        assert!(status.bytes <= self.plan.max_bytes, "{status:?}");
         self.summary.paged += u64::from(status.on_disk > 0);
         assert!(self.is_durable() || status.on_disk == 0, "{status:?}");
         assert!(status.unconfirmed <= self.plan.in_flight, "{status:?}");
-        let over = matches!(status.link, Link::GaveUp(_) | Link::Closed);
+        let over = match status.link {
+            Link::GaveUp(_) => !self.plan.may_give_up(),
+            ref link => *link == Link::Closed,
+        };
         assert!(!over, "{:?}", status.link);
+        if !self.is_durable() {
+            let (distracted, minded) = self.checks.unpolled();
+            let sinks = self.sinks.iter().filter(|sink| sink.waits());
+            let unpolled = self.idle.len() + sinks.count() + distracted;
+            self.checks.status(&status);
+            self.room.look(
+                &self.plan,
+                &status,
+                &self.checks,
+                unpolled,
+                self.touched + minded,
+            );
+        }
     }
 
     async fn join_all(&mut self, bound: Duration) {
@@ -300,23 +294,45 @@ impl History {
         if self.rng.bool() {
             self.reconnect();
         }
-        // Held sends stop nobody.
+        let outbox = self.outbox().clone();
+        let checks = self.checks.clone();
+        let resuming = tokio::spawn(async move {
+            loop {
+                resume(&outbox, &checks);
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        // Held sends and sinks stop nobody.
         let idle = std::mem::take(&mut self.idle);
+        let sinks = std::mem::take(&mut self.sinks);
         self.join_all(bound).await;
         // Not by a subscription: a thread publishes to it, and simulated time does not wait for that thread.
-        let outbox = self.outbox.clone();
+        let outbox = self.outbox().clone();
         let done = async {
             while outbox.status().queued > 0 {
-                sleep(Duration::from_millis(1)).await;
+                sleep(Duration::from_millis(50)).await;
             }
         };
         timeout(bound, done)
             .await
             .expect("liveness: the outbox is stuck");
-        self.idle = idle;
+        (self.idle, self.sinks) = (idle, sinks);
         self.drop_idle();
-        let report = self.outbox.shutdown(bound).await;
+        resuming.abort();
+        let report = outbox.shutdown(bound).await;
         assert!(report.is_complete());
+        let status = outbox.status();
+        let left = (
+            status.bytes,
+            status.unconfirmed,
+            status.on_disk_bytes,
+            status.oldest,
+        );
+        assert_eq!(left, (0, 0, 0, None));
+        match &self.disk {
+            Some(disk) => disk.check_empty(),
+            None => self.checks.status(&status),
+        }
         self.checks.finish();
         self.summary.simulated = self.began.elapsed();
         self.checks.count(&mut self.summary);
