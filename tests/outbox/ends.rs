@@ -2,8 +2,9 @@
 
 use crate::memory_store::MemoryStore;
 use crate::support::within;
-use crate::wire::{Wire, by_reply, confirm_all, outbox, wire};
+use crate::wire::{Wire, by_reply, confirm_all, line, outbox, wire};
 use bytes::Bytes;
+use futures::SinkExt;
 use hangup::outbox::*;
 use std::future::Future;
 use std::io;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::codec::LinesCodec;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -111,6 +113,44 @@ async fn a_shutdown_that_runs_out_of_time_closes_the_store() {
         assert_eq!(report.undelivered(), ["1 a"]);
         assert!(report.is_store_closed(), "{seconds}");
     }
+}
+
+/// A shutdown went on to the end of its time after its last message had expired. With the feature `metrics` the timer of the
+/// status hid this.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_when_its_last_message_expires() {
+    let away = || async { Err::<TcpStream, _>(io::ErrorKind::NetworkUnreachable.into()) };
+    let builder = Outbox::builder(away, LinesCodec::new).confirm(by_reply());
+    let outbox = builder.spawn().unwrap();
+    let ttl = Duration::from_secs(5);
+    let sent = outbox.send_with("1 a".to_string(), Importance::BestEffort { ttl });
+    drop(sent.await.unwrap());
+    let began = Instant::now();
+    outbox.shutdown(LONG).await;
+    assert!(began.elapsed() < 2 * ttl, "{:?}", began.elapsed());
+}
+
+/// A message in memory that expired made room for those in the store, and nobody looked. With the feature `metrics` the timer of the
+/// status hid this.
+#[tokio::test(start_paused = true)]
+async fn the_backlog_follows_a_message_that_expires() {
+    let (builder, mut wire) = outbox();
+    let outbox = builder
+        .durable_nonblocking(MemoryStore::default())
+        .capacity(1000, 1)
+        .spawn()
+        .unwrap();
+    let mut peer = wire.accept().await;
+    let ttl = Duration::from_secs(5);
+    let sent = outbox.send_with("1 a".to_string(), Importance::BestEffort { ttl });
+    drop(sent.await.unwrap());
+    assert_eq!(line(&mut peer).await, "1 a");
+    // It is never confirmed.
+    let stored = outbox.send("2 b".to_string()).await.unwrap();
+    assert_eq!(outbox.status().on_disk, 1);
+    assert_eq!(within(line(&mut peer)).await, "2 b");
+    peer.send("ok 2".to_string()).await.unwrap();
+    within(stored).await.unwrap();
 }
 
 type Sending = Pin<Box<dyn Future<Output = Result<Receipt<String>, OutboxError<String>>> + Send>>;

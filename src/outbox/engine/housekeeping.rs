@@ -82,7 +82,11 @@ impl<T: Message> Housekeeping<T> {
             let stored = self.writer.as_mut().and_then(|writer| writer.step(now));
             let mut core = shared.lock();
             core.now = shared.nanos(now);
+            // First: what expires makes room for the backlog, and may be the last message of a shutdown.
+            let expiry = self.sweep(shared, &mut core, deferred, now);
             if let Some(interrupt) = interrupt(&mut core, now) {
+                drop(core);
+                deferred.run();
                 return Poll::Ready(interrupt);
             }
             let now_nanos = core.now;
@@ -92,24 +96,19 @@ impl<T: Message> Housekeeping<T> {
                 store,
                 ..
             } = &mut *core;
-            if let Some(store) = store
-                && let Some(page) = backlog.next_page(buffer, now_nanos)
-            {
-                store.load(page);
-                if store.on_task {
+            if let Some(store) = store {
+                if let Some(page) = backlog.next_page(buffer, now_nanos) {
+                    store.load(page);
+                }
+                // A page, a message that has expired, or one that came while the writer worked, when no waker was set yet.
+                if store.on_task && store.take_any() {
+                    drop(core);
+                    deferred.run();
                     continue;
                 }
             }
             let reload = core.backlog.retry.filter(|&retry| retry > now_nanos);
             let reload = reload.and_then(|retry| shared.time(retry));
-            let expiry = self.sweep(shared, &mut core, deferred, now);
-            // A message has expired, or has come while the writer worked, when no waker was set yet.
-            if { core.store.as_ref() }.is_some_and(|store| store.on_task && store.take_any()) {
-                drop(core);
-                // Now: the outbox may end before the next time, if the last message has expired.
-                deferred.run();
-                continue;
-            }
             let passed = pass_on(shared, &mut core, deferred);
             let watched = shared.is_watched();
             let changed = core.changed;
