@@ -165,8 +165,11 @@ impl<T: Message> Core<T> {
         expiries.into_iter().flatten().min()
     }
 
-    /// Settles the expired messages, in memory and in the store.
+    /// Settles the expired messages, in memory and in the store. Does nothing once the outbox has ended: the store keeps its messages.
     pub(crate) fn expire(&mut self, now: u64, deferred: &mut Deferred<T>) {
+        if matches!(self.phase, Phase::Over(_)) {
+            return;
+        }
         self.settle(deferred, None, |buffer, mut settle| {
             buffer.expire(now, &mut settle);
         });
