@@ -456,7 +456,9 @@ fn the_limit_on_descriptors_is_survived() {
     fs::create_dir(&root).unwrap();
     let mut command = Command::new("sh");
     // So few that they are used up before the server closes idle connections for new ones, which it does from 8 on.
-    command.args(["-c", "ulimit -n 18; exec \"$0\" \"$@\""]);
+    // And none of those that this process has inherited.
+    let limited = "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n 18; exec \"$0\" \"$@\"";
+    command.args(["-c", limited]);
     command.arg(binary("file_server")).arg("--root").arg(&root);
     let mut server = Server::run(&mut command, root);
 
