@@ -311,8 +311,8 @@ impl<T: Message> Outbox<T> {
         self.shared.resume()
     }
 
-    /// Accepts no new messages, delivers those that it has for at most `within`, and ends. Then waits for the store to close,
-    /// for at most one second more.
+    /// Accepts no new messages, spends at most `within` on the delivery of those that it has, and ends. It waits for the store to
+    /// close until one second after `within`, so it returns after `within` and one second at the latest.
     ///
     /// The report carries the messages that were not delivered. In a durable outbox they stay in the store:
     /// `shutdown(Duration::ZERO)` leaves everything to the next start. Concurrent and later calls report the

@@ -133,7 +133,7 @@ impl<T> ShutdownReport<T> {
 
     /// Whether the store has written everything and is closed; `true` without a store.
     ///
-    /// `false` means that a call of the store had not returned in time. It continues on its thread, and keeps the file
+    /// `false` means that a call of the store had not returned one second after the time of the shutdown. It continues on its thread, and keeps the file
     /// locked until then: another outbox on the same file fails with `StoreProblem::InUse`.
     ///
     /// ```

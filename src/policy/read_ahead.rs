@@ -32,6 +32,8 @@ pub(crate) struct ReadAhead<S> {
     /// The task whose read is pending. A wrapped stream keeps one waker for reads, and a read of ours
     /// must not take its place.
     reader: Option<Waker>,
+    /// The task whose write has read ahead, until that write is done.
+    writer: Option<Waker>,
 }
 
 /// Wakes the task whose read is pending, and the one whose write has read ahead: that read may have been given up, and then
@@ -64,6 +66,7 @@ impl<S: AsyncRead> ReadAhead<S> {
             error: None,
             ended: false,
             reader: None,
+            writer: None,
         }
     }
 }
@@ -87,8 +90,22 @@ impl<S> ReadAhead<S> {
         mut io: Pin<&mut S>,
         cx: &Context<'_>,
     ) -> Option<io::Result<()>> {
-        let waker = self.waker(cx.waker());
-        let mut cx = Context::from_waker(&waker);
+        if self.ended {
+            return None;
+        }
+        let writer = cx.waker();
+        if !self
+            .writer
+            .as_ref()
+            .is_some_and(|old| old.will_wake(writer))
+        {
+            self.writer = Some(writer.clone());
+        }
+        if self.input.len() >= limit {
+            return None;
+        }
+        let both = self.reader.as_ref().and_then(|reader| self.both(reader));
+        let mut cx = Context::from_waker(both.as_ref().unwrap_or(writer));
         while !self.ended && self.input.len() < limit {
             let room = CHUNK.min(limit - self.input.len());
             let mut chunk = [MaybeUninit::uninit(); CHUNK];
@@ -119,15 +136,21 @@ impl<S> ReadAhead<S> {
         None
     }
 
-    /// The waker for input, of a write whose own one is `writer`.
-    fn waker(&self, writer: &Waker) -> Waker {
-        match &self.reader {
-            Some(reader) if !reader.will_wake(writer) => Waker::from(Arc::new(Both {
-                reader: reader.clone(),
-                writer: writer.clone(),
-            })),
-            _ => writer.clone(),
-        }
+    /// The waker for a read of the wrapped stream by the task of `reader`, while a write has read ahead. `None` if one waker is enough.
+    pub(crate) fn both(&self, reader: &Waker) -> Option<Waker> {
+        let writer = self
+            .writer
+            .as_ref()
+            .filter(|writer| !writer.will_wake(reader))?;
+        Some(Waker::from(Arc::new(Both {
+            reader: reader.clone(),
+            writer: writer.clone(),
+        })))
+    }
+
+    /// The write is done.
+    pub(crate) fn written(&mut self) {
+        self.writer = None;
     }
 
     /// Keeps `error` for the read that has read all of the input.
@@ -150,6 +173,10 @@ impl<S> ReadAhead<S> {
         buf.put_slice(first);
         buf.put_slice(&second[..bytes - first.len()]);
         self.input.drain(..bytes);
+        // There is room again, and this may be the last read for long.
+        if let Some(writer) = self.writer.take() {
+            call_foreign(|| writer.wake());
+        }
         if self.input.is_empty() {
             // An idle connection must not keep the memory of one burst.
             self.input = VecDeque::new();

@@ -139,7 +139,7 @@ where
         }
         if let Some(end) = &mut stream.end {
             if !stream.handed.is_sent() {
-                // Mostly the connection has its turn now, and sends all. A time limit for that would cost more than a look.
+                // Usually the connection runs next, and sends all. A look costs less than a time limit for that.
                 if !mem::replace(&mut stream.looked, true) {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

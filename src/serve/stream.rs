@@ -79,7 +79,7 @@ pin_project! {
         stall: Stall,
         // What the client has to take in a window.
         enough: u64,
-        // What it counts as having taken, because the stream could take nothing.
+        // What is credited to it for times when the socket was full.
         excused: Cell<u64>,
         connection: Arc<ConnectionState>,
     }
@@ -98,7 +98,7 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
                 return Poll::Pending;
             }
             let taken = || {
-                // The socket is full, of what may be for other streams. The connection has a policy of its own.
+                // The socket is full, perhaps with data of other streams. The connection has a policy of its own.
                 if this.connection.activity.is_blocked() {
                     this.excused
                         .set(this.excused.get().saturating_add(*this.enough));

@@ -263,11 +263,15 @@ impl<S: DirectIo> MonitoredStream<S> {
         if self.ahead.as_ref().is_some_and(|ahead| ahead.has_input()) {
             return Poll::Ready(Ok(()));
         }
-        let ready = self.io.poll_read_ready(cx);
+        // It waits in the same place as a read, and as a write that reads ahead.
+        let both = { self.ahead.as_ref() }.and_then(|ahead| ahead.both(cx.waker()));
+        let ready = match &both {
+            Some(both) => self.io.poll_read_ready(&mut Context::from_waker(both)),
+            None => self.io.poll_read_ready(cx),
+        };
         if ready.is_ready() {
             return ready;
         }
-        // It waits in the same place as a read, which a write that reads ahead takes.
         if let Some(ahead) = &mut self.ahead {
             ahead.park(Some(cx.waker()));
         }

@@ -96,6 +96,9 @@ impl Link {
         let polled = write(io.as_mut(), cx);
         if let Poll::Ready(Ok(bytes)) = polled {
             self.shared.counters.add_accepted(bytes);
+            if let Some(ahead) = ahead {
+                ahead.written();
+            }
             if let Some(stall) = &mut self.stall {
                 stall.done(Step::Write);
                 self.attend();

@@ -52,8 +52,8 @@ pin_project! {
     /// [`HalfClose::Allow`](crate::HalfClose::Allow).
     ///
     /// A reader that has read all input, and not yet the FIN behind it, looks like a program that does not read. An HTTP client is
-    /// in this state while it passes an answer on whose end is the FIN: one without a length. Its upload is refused, and hyper
-    /// fails the answer at its end. Workaround: [`HalfClose::Allow`](crate::HalfClose::Allow) for clients that upload.
+    /// in this state while it hands on a response that has no length, and so ends with the FIN. The rest of its upload is refused, and
+    /// hyper fails the response at its end. Workaround: [`HalfClose::Allow`](crate::HalfClose::Allow) for clients that upload.
     ///
     /// ```
     /// use hangup::{CloseReason, MonitoredStream};

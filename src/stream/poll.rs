@@ -115,7 +115,13 @@ impl<S> MonitoredStream<S> {
             }
             ahead.park(None);
         }
-        match read(this.io, cx, buf) {
+        // It takes the place where a write that reads ahead waits for input.
+        let both = { this.ahead.as_ref() }.and_then(|ahead| ahead.both(cx.waker()));
+        let polled = match &both {
+            Some(both) => read(this.io, &mut Context::from_waker(both), buf),
+            None => read(this.io, cx, buf),
+        };
+        match polled {
             Poll::Ready(Ok(())) if buf.filled().len() == filled && room => {
                 Poll::Ready(this.link.end_of_file::<S>(Event::EndOfInput))
             }

@@ -215,21 +215,28 @@ async fn run<F: Future>(task: &mut Spawn<F>, patience: Duration) -> Option<F::Ou
 /// given up before, and is not about to read: the input woke it alone, nobody made way, and the FIN never came.
 #[tokio::test]
 async fn a_blocked_writer_makes_way_beside_a_reader_that_gave_up() {
-    for tries in [false, true] {
+    for way in 0..4 {
         let (stream, mut peer) = draining::<Tcp4>(ROOM);
         let monitor = stream.monitor();
         let (mut reader, mut writer) = stream.into_split();
-        match tries {
-            true => {
+        match way {
+            0 => {
                 let read = reader.try_read(&mut [0]);
                 assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
             }
-            false => assert_pending!(task::spawn(reader.read(&mut [0])).poll()),
+            1 => assert_pending!(task::spawn(reader.read(&mut [0])).poll()),
+            _ => {}
         }
         let mut writing = task::spawn(pour(&mut writer));
         assert_pending!(writing.poll());
         let blocked = run(&mut writing, Duration::from_millis(50)).await;
         assert_eq!(blocked, None);
+        // The other order: the read takes the place where the write waits for input.
+        match way {
+            2 => assert_pending!(task::spawn(reader.read(&mut [0])).poll()),
+            3 => assert_pending!(task::spawn(reader.readable()).poll()),
+            _ => {}
+        }
         peer.fill();
         peer.finish();
         soon("the FIN", async {

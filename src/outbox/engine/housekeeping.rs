@@ -100,7 +100,7 @@ impl<T: Message> Housekeeping<T> {
                 if let Some(page) = backlog.next_page(buffer, now_nanos) {
                     store.load(page);
                 }
-                // A page, a message that has expired, or one that came while the writer worked, when no waker was set yet.
+                // Jobs were sent: for a page, for expired messages, or for one that came while the writer worked, when no waker was set.
                 if store.on_task && store.take_any() {
                     drop(core);
                     deferred.run();

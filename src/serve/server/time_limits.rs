@@ -162,8 +162,8 @@ impl<L, S> Server<L, S> {
     /// [`CloseReason::Stalled`](crate::CloseReason::Stalled). An HTTP/2 stream whose client is slower is reset, and its
     /// response's body is dropped. The other streams of the connection go on. If no other request is under way, the
     /// connection ends too. The requests that are in progress on a connection share the rate: of ten streams each has to be read
-    /// at a tenth of it, and what it takes is seen in parts of 16 KiB. While the socket is full, no stream is to blame, and only the
-    /// rate of the connection counts.
+    /// at a tenth of it, and what it takes is seen in parts of 16 KiB. While the socket is full, and for a
+    /// window after it, no stream is to blame, and only the rate of the connection counts.
     ///
     /// A policy in the listener's [`MonitorConfig`](crate::MonitorConfig) replaces this one for the connection. The rate
     /// of HTTP/2 streams is always this one.
