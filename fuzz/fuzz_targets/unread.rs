@@ -142,11 +142,13 @@ fuzz_target!(|input: Input| {
     // Whether a read waits, whose waker nobody has called since.
     let mut waits = false;
     let mut error = false;
+    let mut fills = 0;
 
     for operation in input.operations {
         let woken = reader.0.load(Ordering::Relaxed);
         match operation {
             Operation::Fill => {
+                fills += 1;
                 let moved = io.handed_out;
                 match unread.fill(
                     unread.limit(),
@@ -170,7 +172,7 @@ fuzz_target!(|input: Input| {
                     let kept = io
                         .waker
                         .as_ref()
-                        .is_some_and(|waker| waker.will_wake(&reading));
+                        .is_some_and(|waker| !waker.will_wake(&writing));
                     assert!(wakes == 1 || kept || !used_up, "a read that waits for ever");
                     waits = wakes == 0;
                 } else {
@@ -211,6 +213,7 @@ fuzz_target!(|input: Input| {
                 }
             }
         }
-        assert_eq!(writer.0.load(Ordering::Relaxed), 0);
+        // A read that makes room wakes a writer that has read ahead, once.
+        assert!(writer.0.load(Ordering::Relaxed) <= fills);
     }
 });
