@@ -32,7 +32,7 @@ pub(crate) struct ReadAhead<S> {
     /// The task whose read is pending. A wrapped stream keeps one waker for reads, and a read of ours
     /// must not take its place.
     reader: Option<Waker>,
-    /// The task whose write has read ahead, until that write is done.
+    /// The task whose write, flush or shutdown has read ahead, until that call is done.
     writer: Option<Waker>,
 }
 
@@ -94,11 +94,8 @@ impl<S> ReadAhead<S> {
             return None;
         }
         let writer = cx.waker();
-        if !self
-            .writer
-            .as_ref()
-            .is_some_and(|old| old.will_wake(writer))
-        {
+        let same = { self.writer.as_ref() }.is_some_and(|old| old.will_wake(writer));
+        if !same {
             self.writer = Some(writer.clone());
         }
         if self.input.len() >= limit {
@@ -138,17 +135,14 @@ impl<S> ReadAhead<S> {
 
     /// The waker for a read of the wrapped stream by the task of `reader`, while a write has read ahead. `None` if one waker is enough.
     pub(crate) fn both(&self, reader: &Waker) -> Option<Waker> {
-        let writer = self
-            .writer
-            .as_ref()
-            .filter(|writer| !writer.will_wake(reader))?;
+        let writer = { self.writer.as_ref() }.filter(|writer| !writer.will_wake(reader))?;
         Some(Waker::from(Arc::new(Both {
             reader: reader.clone(),
             writer: writer.clone(),
         })))
     }
 
-    /// The write is done.
+    /// The write, flush or shutdown is done.
     pub(crate) fn written(&mut self) {
         self.writer = None;
     }

@@ -34,6 +34,23 @@ impl Link {
         cx: &Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        let polled = self.sent_or_waits(ahead, io, cx, polled);
+        if polled.is_ready()
+            && let Some(ahead) = ahead
+        {
+            ahead.written();
+        }
+        polled
+    }
+
+    /// A result that only tells of the peer's end may have to wait for the protocol's own reason.
+    fn sent_or_waits<S, T>(
+        &self,
+        ahead: &mut Option<Box<ReadAhead<S>>>,
+        io: Pin<&mut S>,
+        cx: &Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         let Some(lookahead) = ahead.as_ref().and_then(|ahead| ahead.lookahead()) else {
             return self.wrote(cx, polled);
         };
