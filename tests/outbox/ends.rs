@@ -77,21 +77,23 @@ fn a_thread_without_a_runtime_may_use_and_end_it() {
     }
 }
 
-/// An outbox whose peer is away. Its store does not block.
-fn away() -> Outbox<String> {
+/// An outbox whose peer is away.
+fn away() -> Builder<String> {
     let away = || async { Err::<TcpStream, _>(io::ErrorKind::NetworkUnreachable.into()) };
-    Outbox::builder(away, LinesCodec::new)
-        .confirm(by_reply())
-        .durable_nonblocking(MemoryStore::default())
-        .spawn()
-        .unwrap()
+    Outbox::builder(away, LinesCodec::new).confirm(by_reply())
+}
+
+/// The same, with a store that does not block.
+fn away_with_store() -> Outbox<String> {
+    let builder = away().durable_nonblocking(MemoryStore::default());
+    builder.spawn().unwrap()
 }
 
 /// The last message of an outbox that was shutting down expired, and with that the outbox ended. It ended before it had
 /// woken the receipt, which then never resolved.
 #[tokio::test(start_paused = true)]
 async fn the_receipt_resolves_of_a_message_that_expires_last() {
-    let outbox = away();
+    let outbox = away_with_store();
     let importance = Importance::important_for(Duration::from_secs(5));
     let sent = outbox.send_with("1 a".to_string(), importance).await;
     let mut receipt = tokio_test::task::spawn(sent.unwrap());
@@ -107,7 +109,7 @@ async fn the_receipt_resolves_of_a_message_that_expires_last() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_that_runs_out_of_time_closes_the_store() {
     for seconds in 0..4 {
-        let outbox = away();
+        let outbox = away_with_store();
         drop(outbox.send("1 a".to_string()).await.unwrap());
         let report = outbox.shutdown(Duration::from_secs(seconds)).await;
         assert_eq!(report.undelivered(), ["1 a"]);
@@ -119,9 +121,7 @@ async fn a_shutdown_that_runs_out_of_time_closes_the_store() {
 /// status hid this.
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_when_its_last_message_expires() {
-    let away = || async { Err::<TcpStream, _>(io::ErrorKind::NetworkUnreachable.into()) };
-    let builder = Outbox::builder(away, LinesCodec::new).confirm(by_reply());
-    let outbox = builder.spawn().unwrap();
+    let outbox = away().spawn().unwrap();
     let ttl = Duration::from_secs(5);
     let sent = outbox.send_with("1 a".to_string(), Importance::BestEffort { ttl });
     drop(sent.await.unwrap());

@@ -201,15 +201,16 @@ async fn h2c_beside_http1() {
     assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
 }
 
+/// A server that ends idle connections soon.
+async fn with_short_keep_alive(router: Router) -> Running {
+    let time = Duration::from_millis(300);
+    Running::start(router, |server| server.h2c(true).keep_alive_timeout(time)).await
+}
+
 #[tokio::test]
 async fn an_idle_connection_hears_goodbye() {
     let router = Router::new().route("/", get(async || "hello"));
-    let mut server = Running::start(router, |server| {
-        server
-            .h2c(true)
-            .keep_alive_timeout(Duration::from_millis(300))
-    })
-    .await;
+    let mut server = with_short_keep_alive(router).await;
     let (requests, connection) = connect(server.address, 65_535).await;
     assert_eq!(ask(&requests, "/").await.unwrap().status(), 200);
     assert_eq!(server.limit().await, LimitReason::KeepAliveTimeout);
@@ -221,12 +222,7 @@ async fn an_idle_connection_hears_goodbye() {
 #[tokio::test]
 async fn a_status_of_an_upgrade() {
     let router = Router::new().route("/", get(async || http::StatusCode::SWITCHING_PROTOCOLS));
-    let mut server = Running::start(router, |server| {
-        server
-            .h2c(true)
-            .keep_alive_timeout(Duration::from_millis(300))
-    })
-    .await;
+    let mut server = with_short_keep_alive(router).await;
     let mut client = Client::connect(server.address).await;
     client.send_bytes(PREFACE).await;
     client.send_bytes(&frame(SETTINGS, 0, 0, &[])).await;
@@ -244,12 +240,7 @@ async fn a_request_that_crosses_the_goodbye() {
         "slow"
     };
     let router = Router::new().route("/", get(slow));
-    let mut server = Running::start(router, |server| {
-        server
-            .h2c(true)
-            .keep_alive_timeout(Duration::from_millis(300))
-    })
-    .await;
+    let mut server = with_short_keep_alive(router).await;
     let mut client = Client::connect(server.address).await;
     client.send_bytes(PREFACE).await;
     client.send_bytes(&frame(SETTINGS, 0, 0, &[])).await;
