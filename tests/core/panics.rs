@@ -235,7 +235,8 @@ fn the_list_of_connections_drops_its_handles_without_its_lock() {
         let mut changed = Box::pin(status.changed());
         assert!(poll(&mut changed, &uses).is_pending());
         assert_eq!(connections.len(), 0);
-        assert!(matches!(poll(&mut changed, &uses), Poll::Ready(Err(_))));
+        // The thread that has published the close may hold the channel for a moment longer.
+        assert!(futures::executor::block_on(changed).is_err());
         done.send(()).unwrap();
     });
     // The time-out ends the test where the waker waits for the lock.
