@@ -5,7 +5,7 @@
 use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon, watched};
 use hangup::{CloseReason, DirectIo, HalfClose, MonitorConfig, MonitoredStream, Status};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
 fn is_would_block<T>(result: &io::Result<T>) -> bool {
@@ -247,6 +247,46 @@ async fn an_empty_buffer_means_nothing() {
     assert_eq!(soon("a look", stream.peek(&mut [])).await.unwrap(), 0);
     assert_eq!(stream.close_reason(), None);
     assert_eq!(stream.try_read(&mut [0]).unwrap(), 1);
+}
+
+/// As [`an_empty_buffer_means_nothing`], for input that a write has moved aside: the read waited for more.
+#[tokio::test]
+async fn an_empty_buffer_finds_what_was_moved_aside() {
+    let (ours, mut peer) = Tcp4::pair();
+    let config = MonitorConfig::new().read_ahead(1024);
+    let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
+    peer.write_all(b"!").unwrap();
+    soon("input", stream.readable()).await.unwrap();
+    soon("a write", stream.write_all(b"x")).await.unwrap();
+    let empty = assert_ready_ok!(task::spawn(stream.read(&mut [])).poll());
+    assert_eq!(empty, 0);
+    assert_eq!(soon("a look", stream.peek(&mut [])).await.unwrap(), 0);
+    assert_eq!(stream.try_read(&mut [0]).unwrap(), 1);
+}
+
+/// A write has read ahead, and has been given the error of the connection. A peek found the end of the input, and took a
+/// message that was cut for a whole one.
+#[tokio::test]
+async fn a_peek_reports_the_reset_that_a_write_has_found() {
+    for unread in [&b""[..], b"hello"] {
+        let (ours, mut peer) = Tcp4::pair();
+        let config = MonitorConfig::new().read_ahead(1024);
+        let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
+        peer.write_all(unread).unwrap();
+        // What is unread at the reset is lost, unless a write has moved it aside.
+        if !unread.is_empty() {
+            soon("input", stream.readable()).await.unwrap();
+        }
+        soon("a write", stream.write_all(b"x")).await.unwrap();
+        peer.reset();
+        assert_eq!(reason(&stream.monitor()).await, CloseReason::Reset);
+        stream.write_all(b"x").await.unwrap_err();
+        stream.read_exact(&mut vec![0; unread.len()]).await.unwrap();
+        let error = soon("a look", stream.peek(&mut [0])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        // The system tells an error once.
+        assert_eq!(soon("the end", stream.read(&mut [0])).await.unwrap(), 0);
+    }
 }
 
 #[tokio::test]
