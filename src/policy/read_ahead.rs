@@ -147,6 +147,16 @@ impl<S> ReadAhead<S> {
         self.writer = None;
     }
 
+    /// The task whose write, flush or shutdown has read ahead.
+    pub(crate) fn writer(&self) -> Option<Waker> {
+        self.writer.clone()
+    }
+
+    /// The task whose read is pending.
+    pub(crate) fn reader(&self) -> Option<Waker> {
+        self.reader.clone()
+    }
+
     /// Keeps `error` for the read that has read all of the input.
     pub(crate) fn fail(&mut self, error: io::Error) {
         self.error = Some(error);

@@ -15,7 +15,7 @@
 //! layer in between stands for it here: the stored error takes their place, in the event and for the caller (invariant 4). After
 //! a reset of our own, the reason of that reset takes the place of whatever the socket says.
 
-use super::link::Link;
+use super::link::{Link, written};
 use crate::errors::CloseReason;
 use crate::policy::ReadAhead;
 use crate::state::{DetectedBy, Event};
@@ -35,10 +35,8 @@ impl Link {
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let polled = self.sent_or_waits(ahead, io, cx, polled);
-        if polled.is_ready()
-            && let Some(ahead) = ahead
-        {
-            ahead.written();
+        if polled.is_ready() {
+            written(ahead, cx);
         }
         polled
     }
