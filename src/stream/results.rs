@@ -7,7 +7,7 @@
 //! | a read returns EOF | `EndOfInput`, or `Fin` if a write has read ahead and the reader does not know yet |
 //! | a write has read ahead and found the error of a missing end | `Truncated` |
 //! | `ECONNRESET` | `Reset` |
-//! | a write fails with `EPIPE` | none after our own shutdown, which causes it; else what the kind of the descriptor says (`Target::broken_pipe`) |
+//! | a write fails with `EPIPE` | none after our own shutdown, which causes it; else what the kind of the descriptor says (`Target::broken_pipe`). If that is a reset, the write fails with it |
 //! | tokio's error of a runtime that shuts down | `RuntimeShutdown` |
 //! | any other error | `Failed`, with the reason that fits the error |
 //!
@@ -111,6 +111,10 @@ impl Link {
                     (None, None) => Event::HungUp,
                 };
                 self.shared.apply(event, DetectedBy::Write);
+                // EPIPE says that the peer has closed.
+                if self.shared.close_reason() == Some(CloseReason::Reset) {
+                    return Poll::Ready(Err(CloseReason::Reset.into()));
+                }
             }
             Poll::Ready(Err(error)) => self.failed(error, DetectedBy::Write),
             Poll::Pending => {
