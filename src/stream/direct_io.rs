@@ -207,7 +207,8 @@ impl<S: DirectIo> MonitoredStream<S> {
     /// Waits for any of `interest`, as [`TcpStream::ready`](tokio::net::TcpStream::ready) does.
     ///
     /// It also returns when a call would fail with a [`CloseReason`](crate::CloseReason) that the kernel does not
-    /// report. The result then contains `READ_CLOSED` or `WRITE_CLOSED`.
+    /// report. The result then contains `READ_CLOSED` or `WRITE_CLOSED`. Such a close wakes one task for each direction: the
+    /// last one that has waited.
     ///
     /// # Errors
     ///
