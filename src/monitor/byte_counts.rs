@@ -1,6 +1,7 @@
 //! How many bytes a stream has carried, and how many are under way.
 
 use super::handle::Monitor;
+use crate::policy::Reading;
 use crate::state::Transfer;
 
 impl Monitor {
@@ -90,11 +91,11 @@ impl Monitor {
         self.shared.is_acknowledgement_unknowable()
     }
 
-    /// Two counters. At least one of them grows when bytes move towards the peer: into the stream, or out of the
-    /// memory of the system.
-    pub(crate) fn moved(&self) -> (u64, u64) {
-        let drained = self.socket().map_or(0, |socket| socket.drained());
-        (self.shared.counters.accepted(), drained)
+    /// Changes when bytes move towards the peer: into the stream, or out of the memory of the system.
+    pub(crate) fn moved(&self) -> (u64, Reading) {
+        let accepted = self.shared.counters.accepted();
+        let reading = self.socket().map(|socket| socket.reading());
+        (accepted, reading.unwrap_or(accepted.into()))
     }
 
     /// How many bytes reads of the stream have returned.

@@ -23,7 +23,8 @@ impl MonitorConfig {
     ///
     /// So a stream that is read or written reports the close no later, and an idle one reports it `within` later and
     /// without the finer reason. A few milliseconds are enough: the delay covers the time until the other task runs. The
-    /// timer starts with a FIN. A reset is never delayed. A [probe](crate::Monitor::probe) reports the FIN after the delay.
+    /// timer starts with a FIN, or with the close of a Unix peer. A reset is never delayed. A [probe](crate::Monitor::probe)
+    /// reports the FIN after the delay.
     ///
     /// It applies to watched streams, and to the *upper* of two streams, which reads the protocol:
     /// `MonitoredStream<TlsStream<TcpStream>>`. A stream below TLS reads only the FIN itself.

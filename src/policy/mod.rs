@@ -19,6 +19,7 @@ mod drain;
 #[cfg(test)]
 mod drain_simulation;
 mod fin_delay;
+mod nobody;
 mod owed;
 mod read_ahead;
 mod stall;
@@ -28,6 +29,7 @@ pub(crate) mod timer;
 pub use config::MonitorConfig;
 pub(crate) use drain::{Reading, Step};
 pub(crate) use fin_delay::{DelayStep, FinDelay};
+pub(crate) use nobody::{NOBODY, waits};
 pub(crate) use owed::OwedWindow;
 pub(crate) use read_ahead::ReadAhead;
 pub(crate) use stall::{Attendance, Stall};

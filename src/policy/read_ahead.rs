@@ -147,6 +147,16 @@ impl<S> ReadAhead<S> {
         self.writer = None;
     }
 
+    /// The task whose write, flush or shutdown has read ahead.
+    pub(crate) fn writer(&self) -> Option<Waker> {
+        self.writer.clone()
+    }
+
+    /// The task whose read is pending.
+    pub(crate) fn reader(&self) -> Option<Waker> {
+        self.reader.clone()
+    }
+
     /// Keeps `error` for the read that has read all of the input.
     pub(crate) fn fail(&mut self, error: io::Error) {
         self.error = Some(error);
@@ -189,13 +199,16 @@ impl<S> ReadAhead<S> {
         self.limit == 0 && !self.input.is_empty()
     }
 
-    /// Copies the input into `buf` and leaves it here; `false` if there is none.
-    pub(crate) fn peek(&self, buf: &mut ReadBuf<'_>) -> bool {
+    /// Copies the input into `buf` and leaves it here. The stored error is taken, as the system's peek takes that of a socket.
+    pub(crate) fn peek(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        if self.input.is_empty() {
+            return self.error.take().map(Err);
+        }
         let (first, second) = self.input.as_slices();
         for part in [first, second] {
             buf.put_slice(&part[..part.len().min(buf.remaining())]);
         }
-        !self.input.is_empty()
+        Some(Ok(()))
     }
 
     /// Stores the task whose read is pending, or that none is.

@@ -8,6 +8,7 @@
 //! is pending.
 
 use super::drain::{Drain, Reading, Step, Verdict};
+use super::nobody::waits;
 use super::stall_policy::StallPolicy;
 use super::timer;
 use crate::state::Event;
@@ -136,12 +137,21 @@ impl Stall {
 
     fn wait(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let until = tokio::time::Instant::from_std(until);
+        let is_armed = self.timer.is_some();
         let timer = self.timer.get_or_insert_with(|| {
             let _context = self.runtime.enter();
             Box::pin(tokio::time::sleep_until(until))
         });
         if timer.deadline() != until {
             timer.as_mut().reset(until);
+        }
+        if is_armed && !waits(cx.waker()) {
+            // It wakes the task of the pending call.
+            return if timer.is_elapsed() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            };
         }
         timer.as_mut().poll(cx)
     }

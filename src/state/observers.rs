@@ -156,6 +156,13 @@ impl SharedState {
         }
     }
 
+    /// Why a read cannot continue after the close.
+    pub(crate) fn read_refusal(&self) -> Option<CloseReason> {
+        let cell = self.lock();
+        let reason = cell.state.status().reason();
+        reason.filter(|_| cell.ends_reads).cloned()
+    }
+
     /// Registers the task whose read is pending, or returns why the read cannot continue. After most closes reads
     /// continue, and the system wakes the reader.
     pub(crate) fn park_reader(&self, waker: &Waker) -> Result<(), CloseReason> {

@@ -20,7 +20,9 @@ impl<S> MonitoredStream<S> {
     /// over one of them. Call it in the runtime in which `io` was created. That runtime keeps watching the stream,
     /// wherever the stream moves.
     ///
-    /// A socket has to be connected, or connecting: one that never was looks like one whose connection has ended.
+    /// A socket has to be connected, or connecting: one that never was looks like one whose connection has ended. The system
+    /// tells the error of a socket once, and the watcher reads it: after a connection attempt ask
+    /// [`close_reason`](Self::close_reason), and not [`take_error`](tokio::net::TcpStream::take_error) of the wrapped stream.
     ///
     /// The kind of the descriptor is determined once, here. If the same socket is also watched under another descriptor
     /// (`dup`), or in another runtime, only one of the two watchers sees an error of the socket.

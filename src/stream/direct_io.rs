@@ -3,11 +3,12 @@
 use super::monitored_stream::MonitoredStream;
 use super::poll::Input;
 use super::socket::DirectIo;
+use crate::policy::NOBODY;
 use crate::state::SharedState;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use tokio::io::{Interest, ReadBuf, Ready};
 
 /// Turns "pending" into "would block".
@@ -62,11 +63,12 @@ impl<S: DirectIo> MonitoredStream<S> {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
             read => Poll::Ready(read.map(|bytes| buf.advance(bytes))),
         };
+        let parked = self.ahead.as_ref().and_then(|ahead| ahead.reader());
         let this = Pin::new(&mut *self);
-        let polled = this.poll_read_by(&mut noop(), &mut buf, Input::Taken, read);
-        // Nobody waits.
+        let polled = this.poll_read_by(&mut nobody(), &mut buf, Input::Taken, read);
+        // This call does not wait, and the socket still has the waker of one that does.
         if let Some(ahead) = &mut self.ahead {
-            ahead.park(None);
+            ahead.park(parked.as_ref());
         }
         at_once(polled).map(|()| buf.filled().len())
     }
@@ -130,7 +132,7 @@ impl<S: DirectIo> MonitoredStream<S> {
 
     fn try_write_with(&mut self, write: impl FnOnce(&S) -> io::Result<usize>) -> io::Result<usize> {
         at_once(
-            Pin::new(self).poll_write_by(&mut noop(), |io, _| match write(&io) {
+            Pin::new(self).poll_write_by(&mut nobody(), |io, _| match write(&io) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
                 written => Poll::Ready(written),
             }),
@@ -205,7 +207,8 @@ impl<S: DirectIo> MonitoredStream<S> {
     /// Waits for any of `interest`, as [`TcpStream::ready`](tokio::net::TcpStream::ready) does.
     ///
     /// It also returns when a call would fail with a [`CloseReason`](crate::CloseReason) that the kernel does not
-    /// report. The result then contains `READ_CLOSED` or `WRITE_CLOSED`.
+    /// report. The result then contains `READ_CLOSED` or `WRITE_CLOSED`. Such a close wakes one task for each direction: the
+    /// last one that has waited.
     ///
     /// # Errors
     ///
@@ -297,6 +300,6 @@ impl<S: DirectIo> MonitoredStream<S> {
     }
 }
 
-fn noop() -> Context<'static> {
-    Context::from_waker(Waker::noop())
+fn nobody() -> Context<'static> {
+    Context::from_waker(NOBODY)
 }

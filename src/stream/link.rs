@@ -2,7 +2,7 @@
 
 use super::stalled::attend;
 use crate::errors::CloseReason;
-use crate::policy::{MonitorConfig, ReadAhead, Stall, Step};
+use crate::policy::{MonitorConfig, ReadAhead, Stall, Step, waits};
 use crate::state::{Closed, DetectedBy, Event};
 use crate::watcher::{Registration, Socket};
 use std::io::{self};
@@ -65,7 +65,18 @@ impl Link {
         io: Pin<&mut S>,
         cx: &Context<'_>,
     ) {
-        let ended = ahead.fill(limit, io, cx);
+        let ended = if waits(cx.waker()) {
+            ahead.fill(limit, io, cx)
+        } else {
+            // In the place of the call that does wait.
+            let pending = ahead.writer();
+            let waker = pending.as_ref().unwrap_or(cx.waker());
+            let ended = ahead.fill(limit, io, &Context::from_waker(waker));
+            if pending.is_none() {
+                ahead.written();
+            }
+            ended
+        };
         self.shared.set_input_ahead(ahead.hides_input());
         let ended = match ended {
             // The reader has not seen it yet (invariant 10).
@@ -91,14 +102,13 @@ impl Link {
         if call.closed
             && let Some(reason) = self.refusal()
         {
+            written(ahead, cx);
             return Poll::Ready(Err(reason.into()));
         }
         let polled = write(io.as_mut(), cx);
         if let Poll::Ready(Ok(bytes)) = polled {
             self.shared.counters.add_accepted(bytes);
-            if let Some(ahead) = ahead {
-                ahead.written();
-            }
+            written(ahead, cx);
             if let Some(stall) = &mut self.stall {
                 stall.done(Step::Write);
                 self.attend();
@@ -182,18 +192,32 @@ impl Link {
     pub(super) fn reading(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let reset_wakes = self.socket().is_some_and(|socket| socket.reset_wakes());
         let unheard = self.stall.is_some() || !reset_wakes;
-        if unheard && let Err(reason) = self.shared.park_reader(cx.waker()) {
-            return Poll::Ready(Err(reason.into()));
-        }
-        Poll::Pending
+        let refusal = match unheard {
+            false => None,
+            true if waits(cx.waker()) => self.shared.park_reader(cx.waker()).err(),
+            true => self.shared.read_refusal(),
+        };
+        refusal.map_or(Poll::Pending, |reason| Poll::Ready(Err(reason.into())))
     }
 
     /// A task waits for room. Ready with the reason if no write will be accepted any more.
     pub(super) fn waits_to_write(&self, cx: &Context<'_>) -> Poll<CloseReason> {
+        if !waits(cx.waker()) {
+            return self.refusal().map_or(Poll::Pending, Poll::Ready);
+        }
         match self.shared.park_writer(cx.waker(), || self.reads_fin()) {
             Ok(()) => Poll::Pending,
             Err(reason) => Poll::Ready(reason),
         }
+    }
+}
+
+/// A write, flush or shutdown is done. One that does not wait leaves the waker of another one that is pending.
+pub(super) fn written<S>(ahead: &mut Option<Box<ReadAhead<S>>>, cx: &Context<'_>) {
+    if let Some(ahead) = ahead
+        && waits(cx.waker())
+    {
+        ahead.written();
     }
 }
 

@@ -97,21 +97,24 @@ impl<S> MonitoredStream<S> {
         let filled = buf.filled().len();
         let room = buf.remaining() > 0;
         if let Some(ahead) = this.ahead {
-            match input {
-                Input::Taken => {
-                    if let Some(read) = ahead.read(buf) {
-                        let bytes = buf.filled().len() - filled;
-                        this.link.shared.set_input_ahead(ahead.hides_input());
-                        this.link.shared.counters.add_read(bytes);
-                        if read.is_err() {
-                            // The reader has reached the end that a write has found (invariant 10).
-                            this.link.shared.apply(Event::EndOfInput, DetectedBy::Read);
-                        }
-                        return Poll::Ready(read);
-                    }
+            if !room && ahead.has_input() {
+                return Poll::Ready(Ok(()));
+            }
+            let read = match input {
+                Input::Taken => ahead.read(buf),
+                Input::Seen => ahead.peek(buf),
+            };
+            if let Some(read) = read {
+                if input == Input::Taken {
+                    let bytes = buf.filled().len() - filled;
+                    this.link.shared.set_input_ahead(ahead.hides_input());
+                    this.link.shared.counters.add_read(bytes);
                 }
-                Input::Seen if ahead.peek(buf) => return Poll::Ready(Ok(())),
-                Input::Seen => {}
+                if read.is_err() {
+                    // The reader has reached the end that a write has found (invariant 10).
+                    this.link.shared.apply(Event::EndOfInput, DetectedBy::Read);
+                }
+                return Poll::Ready(read);
             }
             ahead.park(None);
         }

@@ -7,7 +7,7 @@
 //! | a read returns EOF | `EndOfInput`, or `Fin` if a write has read ahead and the reader does not know yet |
 //! | a write has read ahead and found the error of a missing end | `Truncated` |
 //! | `ECONNRESET` | `Reset` |
-//! | a write fails with `EPIPE` | none after our own shutdown, which causes it; else what the kind of the descriptor says (`Target::broken_pipe`) |
+//! | a write fails with `EPIPE` | none after our own shutdown, which causes it; else what the kind of the descriptor says (`Target::broken_pipe`). If that is a reset, the write fails with it |
 //! | tokio's error of a runtime that shuts down | `RuntimeShutdown` |
 //! | any other error | `Failed`, with the reason that fits the error |
 //!
@@ -15,7 +15,7 @@
 //! layer in between stands for it here: the stored error takes their place, in the event and for the caller (invariant 4). After
 //! a reset of our own, the reason of that reset takes the place of whatever the socket says.
 
-use super::link::Link;
+use super::link::{Link, written};
 use crate::errors::CloseReason;
 use crate::policy::ReadAhead;
 use crate::state::{DetectedBy, Event};
@@ -35,10 +35,8 @@ impl Link {
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let polled = self.sent_or_waits(ahead, io, cx, polled);
-        if polled.is_ready()
-            && let Some(ahead) = ahead
-        {
-            ahead.written();
+        if polled.is_ready() {
+            written(ahead, cx);
         }
         polled
     }
@@ -113,6 +111,10 @@ impl Link {
                     (None, None) => Event::HungUp,
                 };
                 self.shared.apply(event, DetectedBy::Write);
+                // EPIPE says that the peer has closed.
+                if self.shared.close_reason() == Some(CloseReason::Reset) {
+                    return Poll::Ready(Err(CloseReason::Reset.into()));
+                }
             }
             Poll::Ready(Err(error)) => self.failed(error, DetectedBy::Write),
             Poll::Pending => {

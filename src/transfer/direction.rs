@@ -1,6 +1,7 @@
 //! One direction of a copy between two streams.
 
 use super::spare_buffer;
+use crate::errors::CloseReason;
 use crate::stream::MonitoredStream;
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -134,13 +135,21 @@ impl Direction {
             self.buffer = spare_buffer::take(self.size);
         }
         let mut room = ReadBuf::new(&mut self.buffer[self.end..]);
-        match ready!(Pin::new(from).poll_read(cx, &mut room)) {
-            Ok(()) if room.filled().is_empty() => self.input = Some(End::Fin),
+        match ready!(Pin::new(&mut *from).poll_read(cx, &mut room)) {
+            Ok(()) if room.filled().is_empty() => self.input = Some(end_of_file(from)),
             Ok(()) => self.end += room.filled().len(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => self.input = Some(End::Error),
         }
         Poll::Ready(())
+    }
+}
+
+/// What an end of file means. The system tells an error of the connection once: if a write was given it, reads find the end.
+fn end_of_file<X>(from: &MonitoredStream<X>) -> End {
+    match from.close_reason() {
+        None | Some(CloseReason::PeerClosed | CloseReason::Finished) => End::Fin,
+        Some(_) => End::Error,
     }
 }
 

@@ -456,3 +456,30 @@ async fn a_reset_does_not_wait_for_a_peer_that_does_not_read() {
     let error = peer.read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
+
+/// A write finds the reset of the server first, and the system tells an error once: the next read found the end of the input.
+/// The copy took that for a FIN and shut the client's stream down, so a part of an answer looked like the whole of it.
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+#[tokio::test]
+async fn a_reset_that_a_write_has_found_is_no_fin() {
+    let ((a, mut client), (b, mut server)) = (Tcp4::pair(), Tcp4::pair());
+    let mut a = MonitoredStream::with_config(a, &allowed()).unwrap();
+    let mut b = MonitoredStream::with_config(b, &allowed()).unwrap();
+    client.write_all(b"the rest of a request").unwrap();
+    soon("the request", a.readable()).await.unwrap();
+    soon("room", b.writable()).await.unwrap();
+    server.write_all(b"a part").unwrap();
+    let mut part = [0; 6];
+    soon("the answer", b.read_exact(&mut part)).await.unwrap();
+    server.reset();
+    until(&b, PollFlags::HUP);
+    // The copy is polled before the watcher has its turn.
+    let copied = soon("the copy", copy_bidirectional(&mut a, &mut b)).await;
+    assert_eq!(copied.b.reason, Some(CloseReason::Reset));
+    assert_eq!(copied.a.reason, None);
+    let passed = copied.pass_on(&mut a, &mut b, DEADLINE);
+    soon("the end", passed).await.unwrap();
+    drop((a, b));
+    let ended = take_all(client).await.map_err(|error| error.kind());
+    assert_eq!(ended, Err(ErrorKind::ConnectionReset));
+}

@@ -3,7 +3,8 @@
 //! What may differ, and nothing else:
 //!
 //! 1. After the peer's FIN, under [`HalfClose::Close`], a write is refused where that of the bare stream goes to a peer
-//!    that may be gone. The two connections then differ, so the script ends there.
+//!    that may be gone. Unread input holds the refusal back, but not where writes read ahead. The two connections then
+//!    differ, so the script ends there.
 //! 2. After the peer has left, a write fails with the kind of the reason, `BrokenPipe` or `ConnectionReset`, each time. The
 //!    bare stream tells an error once, and then `BrokenPipe`.
 //! 3. A reset that a write was told of is told by the next read too, where that of the bare stream finds the end.
@@ -27,6 +28,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 #[derive(Debug, Clone)]
 enum Step {
     Read(usize),
+    /// A read without room: it finds out whether there is input.
+    Look,
     Write(usize),
     WriteVectored(Vec<usize>),
     Flush,
@@ -42,6 +45,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (1_usize..3000).prop_map(Step::Read),
+        2 => Just(Step::Look),
         6 => (0_usize..2000).prop_map(Step::Write),
         4 => prop::collection::vec(0_usize..500, 0..5).prop_map(Step::WriteVectored),
         1 => Just(Step::Flush),
@@ -115,6 +119,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Peer> Side<S, P> {
     async fn take(&mut self, step: &Step, past: &Past) -> Outcome {
         match step {
             Step::Read(length) => self.read(*length, past).await,
+            // Of a reset the bare stream tells such a read, and then the next one finds the end.
+            Step::Look if past.unread == 0 || past.gone => Outcome::Done,
+            Step::Look => self.read(0, past).await,
             Step::Write(length) => Outcome::Sent(self.write(&[*length], past).await),
             Step::WriteVectored(lengths) => Outcome::Sent(self.write(lengths, past).await),
             Step::Flush => Outcome::Sent(self.ours.flush().await.map_err(|error| error.kind())),
@@ -228,16 +235,20 @@ enum Verdict {
     Wrong,
 }
 
-fn judge(half_close: HalfClose, past: &Past, bare: &Outcome, monitored: &Outcome) -> Verdict {
+fn judge(config: Tried, past: &Past, bare: &Outcome, monitored: &Outcome) -> Verdict {
     let gone =
         |kind: &ErrorKind| matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
     match (bare, monitored) {
         _ if bare == monitored => Verdict::Same,
-        // 1. Input in front of the FIN holds the refusal back.
+        // 1.
         (
             Outcome::Sent(_) | Outcome::ShutDown(_),
             Outcome::Sent(Err(kind)) | Outcome::ShutDown(Err(kind)),
-        ) if half_close == HalfClose::Close && past.ended && past.unread == 0 && gone(kind) => {
+        ) if config.half_close == HalfClose::Close
+            && past.ended
+            && (past.unread == 0 || config.read_ahead > 0)
+            && gone(kind) =>
+        {
             Verdict::Ends
         }
         // 2.
@@ -260,15 +271,26 @@ fn judge(half_close: HalfClose, past: &Past, bare: &Outcome, monitored: &Outcome
     }
 }
 
-async fn run<K: Pair>(
+/// The configuration of the monitored stream.
+#[derive(Clone, Copy, Default)]
+struct Tried {
     half_close: HalfClose,
     fin_delay: Duration,
-    script: &[Step],
-) -> Result<(), TestCaseError> {
+    read_ahead: usize,
+}
+
+async fn run<K: Pair>(tried: Tried, script: &[Step]) -> Result<(), TestCaseError> {
     let ((bare, bare_peer), (ours, peer)) = (K::pair(), K::pair());
+    if K::TCP {
+        // A reset throws away what waits for an acknowledgement, and reading ahead changes when that comes.
+        for peer in [&bare_peer, &peer] {
+            socket2::SockRef::from(peer).set_tcp_nodelay(true).unwrap();
+        }
+    }
     let config = MonitorConfig::new()
-        .half_close(half_close)
-        .fin_delay(fin_delay);
+        .half_close(tried.half_close)
+        .fin_delay(tried.fin_delay)
+        .read_ahead(tried.read_ahead);
     let mut bare = Side {
         ours: bare,
         peer: Some(bare_peer),
@@ -286,7 +308,7 @@ async fn run<K: Pair>(
         }
         let plain = bare.take(step, &past).await;
         let watched = monitored.take(step, &past).await;
-        match judge(half_close, &past, &plain, &watched) {
+        match judge(tried, &past, &plain, &watched) {
             Verdict::Same => {}
             Verdict::Ends => return Ok(()),
             Verdict::Wrong => {
@@ -337,7 +359,7 @@ fn number(name: &str, otherwise: u32) -> u32 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
-fn compare<K: Pair>(half_close: HalfClose, fin_delay: Duration) {
+fn compare<K: Pair>(tried: Tried) {
     let config = Config {
         cases: number("HANGUP_SCRIPTS", 200),
         failure_persistence: None,
@@ -352,38 +374,84 @@ fn compare<K: Pair>(half_close: HalfClose, fin_delay: Duration) {
         .unwrap();
     TestRunner::new_with_rng(config, random)
         .run(&prop::collection::vec(step(), 1..40), |script| {
-            runtime.block_on(run::<K>(half_close, fin_delay, &script))
+            runtime.block_on(run::<K>(tried, &script))
         })
         .unwrap();
 }
 
+/// Answers to half-closed peers.
+fn allowed() -> Tried {
+    Tried {
+        half_close: HalfClose::Allow,
+        ..Tried::default()
+    }
+}
+
 #[test]
 fn tcp() {
-    compare::<Tcp4>(HalfClose::Close, Duration::ZERO);
+    compare::<Tcp4>(Tried::default());
 }
 
 #[test]
 fn tcp_that_half_closes() {
-    compare::<Tcp4>(HalfClose::Allow, Duration::ZERO);
+    compare::<Tcp4>(allowed());
 }
 
 #[test]
 fn unix() {
-    compare::<Unix>(HalfClose::Close, Duration::ZERO);
+    compare::<Unix>(Tried::default());
 }
 
 #[test]
 fn unix_that_half_closes() {
-    compare::<Unix>(HalfClose::Allow, Duration::ZERO);
+    compare::<Unix>(allowed());
 }
 
 /// No call waits for the delay of a FIN.
 #[test]
 fn tcp_with_a_delayed_fin() {
-    compare::<Tcp4>(HalfClose::Close, DEADLINE * 2);
+    compare::<Tcp4>(Tried {
+        fin_delay: DEADLINE * 2,
+        ..Tried::default()
+    });
 }
 
 #[test]
 fn tcp_that_half_closes_with_a_delayed_fin() {
-    compare::<Tcp4>(HalfClose::Allow, DEADLINE * 2);
+    compare::<Tcp4>(Tried {
+        fin_delay: DEADLINE * 2,
+        ..allowed()
+    });
+}
+
+#[test]
+fn tcp_that_reads_ahead() {
+    compare::<Tcp4>(Tried {
+        read_ahead: 1500,
+        ..Tried::default()
+    });
+}
+
+#[test]
+fn tcp_that_half_closes_and_reads_ahead() {
+    compare::<Tcp4>(Tried {
+        read_ahead: 1500,
+        ..allowed()
+    });
+}
+
+#[test]
+fn unix_that_half_closes_and_reads_ahead() {
+    compare::<Unix>(Tried {
+        read_ahead: 1500,
+        ..allowed()
+    });
+}
+
+#[test]
+fn unix_that_half_closes_with_a_delayed_fin() {
+    compare::<Unix>(Tried {
+        fin_delay: DEADLINE * 2,
+        ..allowed()
+    });
 }

@@ -4,8 +4,12 @@
 
 use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon, watched};
 use hangup::{CloseReason, DirectIo, HalfClose, MonitorConfig, MonitoredStream, Status};
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use tokio::io::{AsyncReadExt, Interest};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
 fn is_would_block<T>(result: &io::Result<T>) -> bool {
@@ -247,6 +251,148 @@ async fn an_empty_buffer_means_nothing() {
     assert_eq!(soon("a look", stream.peek(&mut [])).await.unwrap(), 0);
     assert_eq!(stream.close_reason(), None);
     assert_eq!(stream.try_read(&mut [0]).unwrap(), 1);
+}
+
+/// As [`an_empty_buffer_means_nothing`], for input that a write has moved aside: the read waited for more.
+#[tokio::test]
+async fn an_empty_buffer_finds_what_was_moved_aside() {
+    let (ours, mut peer) = Tcp4::pair();
+    let config = MonitorConfig::new().read_ahead(1024);
+    let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
+    peer.write_all(b"!").unwrap();
+    soon("input", stream.readable()).await.unwrap();
+    soon("a write", stream.write_all(b"x")).await.unwrap();
+    let empty = assert_ready_ok!(task::spawn(stream.read(&mut [])).poll());
+    assert_eq!(empty, 0);
+    assert_eq!(soon("a look", stream.peek(&mut [])).await.unwrap(), 0);
+    assert_eq!(stream.try_read(&mut [0]).unwrap(), 1);
+}
+
+/// A write has read ahead, and has been given the error of the connection. A peek found the end of the input, and took a
+/// message that was cut for a whole one.
+#[tokio::test]
+async fn a_peek_reports_the_reset_that_a_write_has_found() {
+    for unread in [&b""[..], b"hello"] {
+        let (ours, mut peer) = Tcp4::pair();
+        let config = MonitorConfig::new().read_ahead(1024);
+        let mut stream = MonitoredStream::with_config(ours, &config).unwrap();
+        peer.write_all(unread).unwrap();
+        // What is unread at the reset is lost, unless a write has moved it aside.
+        if !unread.is_empty() {
+            soon("input", stream.readable()).await.unwrap();
+        }
+        soon("a write", stream.write_all(b"x")).await.unwrap();
+        peer.reset();
+        assert_eq!(reason(&stream.monitor()).await, CloseReason::Reset);
+        stream.write_all(b"x").await.unwrap_err();
+        stream.read_exact(&mut vec![0; unread.len()]).await.unwrap();
+        let error = soon("a look", stream.peek(&mut [0])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        // The system tells an error once.
+        assert_eq!(soon("the end", stream.read(&mut [0])).await.unwrap(), 0);
+    }
+}
+
+/// A task is about to return from a read that is pending, and tries once more. The try took the place where the read waits: a
+/// write that read ahead then moved the input aside and woke nobody.
+#[tokio::test]
+async fn a_try_does_not_put_a_pending_read_to_sleep() {
+    let (ours, mut peer) = Tcp4::pair();
+    let config = MonitorConfig::new().read_ahead(1024);
+    let stream = MonitoredStream::with_config(ours, &config).unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    let mut heard = [0; 5];
+    let mut reading = task::spawn(poll_fn(|cx| {
+        let mut room = ReadBuf::new(&mut heard);
+        let polled = Pin::new(&mut reader).poll_read(cx, &mut room);
+        if polled.is_pending() {
+            assert!(is_would_block(&reader.try_read(&mut [0])));
+        }
+        polled.map_ok(|()| room.filled().len())
+    }));
+    assert_pending!(reading.poll());
+    soon("a write", writer.write_all(b"x")).await.unwrap();
+    peer.write_all(b"hello").unwrap();
+    soon("input", async {
+        while !reading.is_woken() {
+            tokio::task::yield_now().await;
+            writer.write_all(b"x").await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!(assert_ready_ok!(reading.poll()), 5);
+}
+
+/// As [`a_try_does_not_put_a_pending_read_to_sleep`], for a write, which the close is to wake.
+async fn tried_beside_a_pending_write<P: Pair>(
+    config: &MonitorConfig,
+    closes: impl FnOnce(&P::Peer),
+) where
+    P::Ours: DirectIo,
+{
+    let (ours, peer) = P::pair();
+    let mut stream = MonitoredStream::with_config(ours, config).unwrap();
+    fill(&mut stream).await;
+    let mut writing = task::spawn(poll_fn(|cx| {
+        loop {
+            match Pin::new(&mut stream).poll_write(cx, &[b'x'; 65536]) {
+                Poll::Ready(Ok(_)) => {}
+                polled => {
+                    let tried = stream.try_write(b"x");
+                    assert!(polled.is_ready() || is_would_block(&tried));
+                    return polled;
+                }
+            }
+        }
+    }));
+    // The kernels may make room until their buffers have their final sizes.
+    while assert_pending_for_now(&mut writing).await {}
+    closes(&peer);
+    // As its runtime does: it is polled when it was woken.
+    let refused = soon("the refusal", async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            if writing.is_woken()
+                && let Poll::Ready(written) = writing.poll()
+            {
+                return written;
+            }
+        }
+    })
+    .await;
+    refused.unwrap_err();
+    drop(peer);
+}
+
+/// Polls a write, which must be pending, and returns whether it was woken within a moment.
+async fn assert_pending_for_now<F: Future<Output: std::fmt::Debug>>(
+    writing: &mut task::Spawn<F>,
+) -> bool {
+    assert_pending!(writing.poll());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    writing.is_woken()
+}
+
+#[tokio::test]
+async fn a_try_does_not_put_a_pending_write_to_sleep() {
+    let plain = MonitorConfig::new();
+    tried_beside_a_pending_write::<Tcp4>(&plain, Peer::finish).await;
+    tried_beside_a_pending_write::<Unix>(&plain, Peer::finish).await;
+    // Input, and the end behind it, that only the pending write looks for.
+    let ahead = MonitorConfig::new().read_ahead(64 << 20);
+    tried_beside_a_pending_write::<Tcp4>(&ahead, |peer| {
+        let mut peer = peer.try_clone().unwrap();
+        peer.fill();
+        peer.finish();
+    })
+    .await;
+}
+
+/// The timer of a stall policy is that of the pending call.
+#[tokio::test]
+async fn a_try_does_not_put_the_timer_of_a_stall_to_sleep() {
+    let config = crate::support::stall(1, Duration::from_secs(1));
+    tried_beside_a_pending_write::<Unix>(&config, |_| ()).await;
 }
 
 #[tokio::test]

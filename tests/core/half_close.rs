@@ -1,6 +1,6 @@
 //! A half-close that may last as long as something moves: `HalfClose::AllowFor`, and the option of a copy.
 
-use crate::support::{DEADLINE, Pair, Peer, Tcp4, reason, soon};
+use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, reason, soon};
 use hangup::{
     CloseReason, CopyOptions, HalfClose, MonitorConfig, MonitoredStream, Status, copy_bidirectional,
 };
@@ -191,6 +191,53 @@ async fn a_half_closed_client_that_reads_slowly_is_not_gone() {
     assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
     assert_eq!(copied.b.reason, None);
     drop(server);
+}
+
+/// As [`a_half_closed_client_that_reads_slowly_is_not_gone`], over a Unix socket. It takes more when three quarters of its
+/// memory are free, and the system does not count what the client has read: only its queue shows that the client reads.
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+#[tokio::test(start_paused = true)]
+async fn a_half_closed_client_of_a_unix_socket_that_reads_slowly_is_not_gone() {
+    for by_the_copy in [false, true] {
+        let (a, mut client) = Unix::pair();
+        let (b, mut server) = Tcp4::pair();
+        let (config, options) = match by_the_copy {
+            false => (allowed_for(PERIOD), CopyOptions::new()),
+            true => (
+                MonitorConfig::new().half_close(HalfClose::Allow),
+                CopyOptions::new().half_close_timeout(PERIOD),
+            ),
+        };
+        let mut a = MonitoredStream::with_config(a, &config).unwrap();
+        let mut b = MonitoredStream::new(b).unwrap();
+        let to_client = a.monitor();
+        let copying = tokio::spawn(async move { (options.copy(&mut a, &mut b).await, a, b) });
+        client.finish();
+        server.fill();
+        let mut idle = 0;
+        while idle < 1000 {
+            let before = to_client.accepted();
+            tokio::task::yield_now().await;
+            idle = if to_client.accepted() > before {
+                0
+            } else {
+                idle + 1
+            };
+        }
+        let before = to_client.accepted();
+        for _ in 0..8 {
+            // A part that the copy has written.
+            client.read_exact(&mut [0; 16 << 10]).unwrap();
+            advance(PERIOD * 9 / 10).await;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(to_client.status(), Status::PeerFinished, "{by_the_copy}");
+        assert_eq!(to_client.accepted(), before, "{by_the_copy}");
+        // Now it reads no more.
+        let (copied, _a, _b) = copying.await.unwrap();
+        assert_eq!(copied.a.reason, Some(CloseReason::PeerClosed));
+        drop(server);
+    }
 }
 
 /// The end of the input was read, so what the FIN means is known. A reset behind it waited for the rest of the FIN's delay, and

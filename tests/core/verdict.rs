@@ -2,7 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
-use crate::support::{Pair, Peer, Tcp4, reason, soon, until};
+use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon, until};
 use hangup::{CloseReason, HalfClose, Monitor, MonitorConfig, MonitoredStream, Status, WatchOnly};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
@@ -518,4 +518,40 @@ async fn a_reset_without_its_error_after_an_allowed_half_close() {
         )
         .await;
     }
+}
+
+/// A Unix peer that closes with unread data resets, whether the watcher or a write finds out first: a write that did reported
+/// `PeerClosed`. The socket's error is the next read's, as on the bare socket.
+#[tokio::test]
+async fn a_write_finds_the_reset_of_a_unix_socket() {
+    for writes in [false, true] {
+        let (ours, peer) = Unix::pair();
+        let mut ours = MonitoredStream::new(ours).unwrap();
+        soon("a write", ours.write_all(b"unread")).await.unwrap();
+        peer.reset();
+        if writes {
+            let error = ours.write(b"x").await.unwrap_err();
+            assert_eq!(CloseReason::from(&error), CloseReason::Reset, "{error:?}");
+        }
+        assert_eq!(reason(&ours.monitor()).await, CloseReason::Reset);
+        let error = soon("the error", ours.read(&mut [0])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(soon("the end", ours.read(&mut [0])).await.unwrap(), 0);
+    }
+}
+
+/// A half-closed peer resets, and a write finds out first. Its error was EPIPE, which says that the peer has closed in order.
+#[tokio::test]
+async fn a_write_that_finds_a_reset_tells_the_same_reason() {
+    let (ours, peer) = Tcp4::pair();
+    let config = MonitorConfig::new().half_close(HalfClose::Allow);
+    let mut ours = MonitoredStream::with_config(ours, &config).unwrap();
+    peer.finish();
+    assert_eq!(soon("the FIN", ours.read(&mut [0])).await.unwrap(), 0);
+    soon("room", ours.get_ref().writable()).await.unwrap();
+    peer.reset();
+    until(&ours, PollFlags::HUP);
+    let error = ours.write(b"x").await.unwrap_err();
+    assert_eq!(ours.close_reason(), Some(CloseReason::Reset));
+    assert_eq!(CloseReason::from(&error), CloseReason::Reset, "{error:?}");
 }

@@ -5,12 +5,12 @@
 #![cfg(unix)]
 
 use crate::support::tls::{self, BROKEN_RECORDS, Setup};
-use crate::support::{Pair, Peer, Tcp4, reason, soon};
+use crate::support::{Pair, Peer, Tcp4, Unix, reason, soon};
 use futures::future::join_all;
 use hangup::{CloseReason, HalfClose, Monitor, MonitorConfig, MonitoredStream, Status, Transport};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::rustls::SupportedProtocolVersion;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -60,7 +60,20 @@ impl Leaves {
 
 /// Has the client leave. Gives when its last word was sent, and what it keeps: with its receiving side open,
 /// so that nothing is answered by a reset that was not asked for.
-async fn leave(mut client: Client, way: Leaves) -> (Instant, Option<TcpStream>) {
+async fn leave(client: Client, way: Leaves) -> (Instant, Option<TcpStream>) {
+    let (words, mut socket) = last_words(client, way);
+    socket.write_all(&words).await.unwrap();
+    if way == Reset {
+        socket.set_zero_linger().unwrap();
+        drop(socket);
+        return (Instant::now(), None);
+    }
+    socket.shutdown().await.unwrap();
+    (Instant::now(), Some(socket))
+}
+
+/// What a client says before it leaves, and its socket.
+fn last_words<S>(mut client: client::TlsStream<S>, way: Leaves) -> (Vec<u8>, S) {
     match way {
         Orderly => client.get_mut().1.send_close_notify(),
         Alert => {
@@ -78,15 +91,7 @@ async fn leave(mut client: Client, way: Leaves) -> (Instant, Option<TcpStream>) 
     if way == BadRecord {
         words.extend(BROKEN_RECORDS[0]);
     }
-    let mut socket = client.into_inner().0;
-    socket.write_all(&words).await.unwrap();
-    if way == Reset {
-        socket.set_zero_linger().unwrap();
-        drop(socket);
-        return (Instant::now(), None);
-    }
-    socket.shutdown().await.unwrap();
-    (Instant::now(), Some(socket))
+    (words, client.into_inner().0)
 }
 
 /// What the server does while the client leaves.
@@ -451,5 +456,54 @@ async fn after_our_own_shutdown() {
         }
         assert_eq!(reason(&monitor).await, CloseReason::Finished);
         drop(kept);
+    }
+}
+
+/// A Unix peer that closes ends both directions at once. The watcher reported that before TLS was read, and writes were refused
+/// at once: the alert that says why the peer has left was never read.
+#[tokio::test]
+async fn over_a_unix_socket() {
+    for way in [Orderly, Truncated, Alert, BadRecord] {
+        for writes in [false, true] {
+            let (ours, peer) = Unix::pair();
+            peer.set_nonblocking(true).unwrap();
+            let peer = UnixStream::from_std(peer).unwrap();
+            let config = MonitorConfig::new().fin_delay(crate::support::DEADLINE);
+            let stream = MonitoredStream::with_config(ours, &config).unwrap();
+            let (connector, acceptor) = Setup::of(&TLS13).make();
+            let name = ServerName::try_from("localhost").unwrap();
+            let (ours, peer) = soon("the handshake", async {
+                tokio::join!(
+                    stream.layer(|lower| acceptor.accept(lower)),
+                    connector.connect(name, peer)
+                )
+            })
+            .await;
+            let (mut ours, mut peer) = (ours.unwrap(), peer.unwrap());
+            say(&mut ours, &mut peer).await;
+            say(&mut peer, &mut ours).await;
+            let monitor = ours.monitor();
+            if writes {
+                soon("a full connection", block(&mut ours)).await;
+            }
+            let serving = tokio::spawn(async move {
+                match writes {
+                    false => while !matches!(ours.read(&mut [0]).await, Ok(0) | Err(_)) {},
+                    true => while ours.write_all(&[0; 65536]).await.is_ok() {},
+                }
+            });
+            tokio::task::yield_now().await;
+            let (words, mut socket) = last_words(peer, way);
+            socket.write_all(&words).await.unwrap();
+            // With unread data the close would be a reset.
+            while socket
+                .try_read(&mut [0; 65536])
+                .is_ok_and(|bytes| bytes > 0)
+            {}
+            drop(socket);
+            let told = reason(&monitor).await;
+            assert_eq!(told, way.reason(), "{way:?}, the server writes: {writes}");
+            soon("the server's end", serving).await.unwrap();
+        }
     }
 }

@@ -141,7 +141,8 @@ impl Target {
         match self.held.kind() {
             Kind::Tcp { control_bytes } => tcp::broken_pipe(self.descriptor, control_bytes),
             Kind::Mptcp | Kind::Socket => Event::Reset { after_fin: true },
-            Kind::Unix | Kind::Pipe => Event::HungUp,
+            Kind::Unix => unix::broken_pipe(self.descriptor),
+            Kind::Pipe => Event::HungUp,
         }
     }
 

@@ -14,3 +14,11 @@ use crate::state::Event;
 pub(super) fn examine(descriptor: Descriptor) -> Observation {
     socket::examine_by_poll(descriptor, Event::HungUp)
 }
+
+/// What EPIPE from a write means. The error of a reset stays in the socket, for the next read.
+pub(super) fn broken_pipe(descriptor: Descriptor) -> Event {
+    match descriptor.poll() & libc::POLLERR {
+        0 => Event::HungUp,
+        _ => Event::Reset { after_fin: false },
+    }
+}
