@@ -228,6 +228,27 @@ fn closed_connections_are_forgotten() {
     assert!(connections.is_empty());
 }
 
+/// Each close made `drain` look at all connections again: fifty thousand of them took a minute.
+#[tokio::test]
+async fn many_connections_drain_in_linear_time() {
+    let connections = Connections::new();
+    let mut streams = Vec::new();
+    for _ in 0..50_000 {
+        let stream = MonitoredStream::unwatched(tokio::io::empty());
+        connections.add(&stream.monitor());
+        streams.push(stream);
+    }
+    let drained = async { connections.drain(Duration::MAX).await.unwrap() };
+    let close = async {
+        // The last one first, as the drain waits for them.
+        while streams.pop().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (left, ()) = soon("the closes", async { tokio::join!(drained, close) }).await;
+    assert_eq!(left, 0);
+}
+
 /// A program that serves the router by hyper itself has no connect info. It puts the monitor into the extensions, where
 /// `CancelLayer` found it and the extractors did not.
 #[tokio::test]
