@@ -11,7 +11,8 @@ use hangup::metrics::{
     BYTES_ACCEPTED, BYTES_ACKNOWLEDGED, BYTES_READ, DETECTED_BY, REASON, STREAM_DURATION,
     STREAMS_ENDED, STREAMS_OPEN, STREAMS_OPENED,
 };
-use hangup::{CloseReason, MonitoredStream};
+use hangup::{CloseReason, MonitoredListener, MonitoredStream};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use std::collections::HashMap;
 use std::future::Future;
@@ -288,5 +289,44 @@ fn an_outbox_reports_its_state() {
         wait(OUTBOX_BYTES, 0.0).await;
         wait(OUTBOX_CONNECTED, 0.0).await;
         drop(third);
+    });
+}
+
+/// A recorder that panics, as one whose lock is poisoned does.
+struct Panics;
+
+impl Recorder for Panics {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        panic!("poisoned")
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        panic!("poisoned")
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        panic!("poisoned")
+    }
+}
+
+/// A panic of the recorder at the end of a stream was caught, and one at the beginning came out of `accept`: a server's
+/// loop ended.
+#[test]
+fn a_recorder_that_panics_ends_nothing() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&Panics, || {
+        runtime.block_on(async {
+            let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = std::net::TcpStream::connect(address).unwrap();
+            let (stream, _) = soon("the client", listener.accept()).await.unwrap();
+            drop(client);
+            assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
+            drop(stream);
+        });
     });
 }

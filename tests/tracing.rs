@@ -7,7 +7,7 @@
 
 mod support;
 
-use hangup::{CloseReason, Monitor, MonitoredStream};
+use hangup::{CloseReason, Monitor, MonitoredListener, MonitoredStream};
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::io::{Read, Write};
@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use support::{Pair, Peer, Tcp4, reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber, info_span};
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -212,18 +213,19 @@ async fn the_close_lets_go_of_the_span() {
     assert_eq!(*ended.lock().unwrap(), ["request"]);
 }
 
+/// A subscriber that panics in each event of ours, as one that prints does when standard error is closed.
+struct Panics;
+
+impl<S: Subscriber> Layer<S> for Panics {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        assert_ne!(event.metadata().target(), hangup::tracing::TARGET);
+    }
+}
+
 /// A subscriber that panics, as one that prints does when standard error is closed, ended the watcher: all
 /// other streams were told that the runtime is gone.
 #[tokio::test]
 async fn a_subscriber_that_panics_ends_nothing() {
-    struct Panics;
-
-    impl<S: Subscriber> Layer<S> for Panics {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            assert_ne!(event.metadata().target(), hangup::tracing::TARGET);
-        }
-    }
-
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(Panics));
     let (first, first_peer) = Tcp4::pair();
     let (second, second_peer) = Tcp4::pair();
@@ -235,6 +237,59 @@ async fn a_subscriber_that_panics_ends_nothing() {
     assert_eq!(second.close_reason(), None);
     second_peer.finish();
     assert_eq!(reason(&second.monitor()).await, CloseReason::PeerClosed);
+}
+
+/// A panic of the subscriber at the beginning of a stream, when it is asked whether it wants the event, came out of `accept`.
+#[tokio::test]
+async fn a_subscriber_that_panics_when_it_is_asked_ends_nothing() {
+    struct Refuses;
+
+    impl<S: Subscriber> Layer<S> for Refuses {
+        fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+            Interest::sometimes()
+        }
+
+        fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+            assert_ne!(metadata.target(), hangup::tracing::TARGET);
+            true
+        }
+    }
+
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(Refuses));
+    let listener = MonitoredListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = std::net::TcpStream::connect(address).unwrap();
+    let accepted = support::soon("the client", listener.accept()).await;
+    let (stream, _) = accepted.unwrap();
+    drop(client);
+    assert_eq!(reason(&stream.monitor()).await, CloseReason::PeerClosed);
+}
+
+/// The warning that no connection can be accepted ended the server, if the subscriber panicked.
+#[cfg(all(feature = "serve", target_os = "linux"))]
+#[tokio::test]
+async fn a_subscriber_that_panics_ends_no_server() {
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(Panics));
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let duplicate = socket.try_clone().unwrap();
+    let mut client = std::net::TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(socket).unwrap();
+    let (failed, mut failures) = tokio::sync::mpsc::unbounded_channel();
+    let listener = MonitoredListener::from_listener(listener)
+        .on_accept_error(move |error| failed.send(error.kind()).unwrap());
+    let server = tokio::spawn(hangup::serve::serve(listener, axum::Router::new()).into_future());
+    // The server listens before the first try to accept fails.
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    client.set_nonblocking(true).unwrap();
+    let client = tokio::net::TcpStream::from_std(client).unwrap();
+    support::soon("the answer", client.readable())
+        .await
+        .unwrap();
+    rustix::net::shutdown(&duplicate, rustix::net::Shutdown::Both).unwrap();
+    let kind = support::soon("the failed accept", failures.recv()).await;
+    assert_eq!(kind, Some(std::io::ErrorKind::InvalidInput));
+    server.abort();
 }
 
 /// An outbox tells of its connections, by its name.

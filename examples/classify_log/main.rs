@@ -90,6 +90,10 @@ fn follow<R: Read>(
         if log.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
             return Ok(false);
         }
+        if lines == 0 && (line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff")) {
+            let message = "the log is UTF-16: convert it first, as by `iconv -f UTF-16 -t UTF-8`";
+            return Err(io::Error::new(ErrorKind::InvalidData, message));
+        }
         let finding = reader.read(&String::from_utf8_lossy(&line), platform);
         output.line(finding, &line)?;
         while !line.ends_with(b"\n") {

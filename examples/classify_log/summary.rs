@@ -1,6 +1,6 @@
 //! How many lines of a log report an error of each class.
 
-use crate::reading::Finding;
+use crate::reading::{Finding, without_colours};
 use hangup::errors::ErrorClass;
 use std::collections::HashMap;
 use std::fmt;
@@ -39,6 +39,7 @@ impl Summary {
 /// Without control characters, which could take over the terminal.
 fn beginning(line: &[u8]) -> String {
     let line = String::from_utf8_lossy(line);
+    let line = without_colours(&line);
     let mut chars = line.trim().chars().filter(|c| !c.is_control());
     let mut example: String = chars.by_ref().take(EXAMPLE).collect();
     if chars.next().is_some() {

@@ -4,7 +4,7 @@ mod commands;
 
 use clap::{Parser, Subcommand};
 use commands::Result;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -85,7 +85,8 @@ fn main() -> ExitCode {
         // The reader of the output has closed it, as `head` does.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hangup-store: {error}");
+            // Standard error may be closed or full too.
+            let _ = writeln!(io::stderr(), "hangup-store: {error}");
             ExitCode::FAILURE
         }
     }

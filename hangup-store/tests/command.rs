@@ -170,6 +170,19 @@ fn a_store_in_use_and_a_missing_one_are_refused() {
     assert_eq!(fs::read_dir(&example.0).unwrap().count(), 1);
 }
 
+/// The message of an error met a full standard error: the program panicked, with the exit status 101.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_error_that_cannot_be_printed_is_status_1() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_hangup-store"))
+        .args(["info", "/nonexistent"])
+        .stderr(full)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
 #[test]
 fn a_damaged_store_is_refused_and_salvaged() {
     let example = Example::new("damaged");

@@ -5,8 +5,8 @@ use crate::http::Exchange;
 use crate::monitor::Monitor;
 use ::axum::extract::connect_info::MockConnectInfo;
 use ::axum::extract::{ConnectInfo, FromRequestParts};
-use ::axum::http::StatusCode;
 use ::axum::http::request::Parts;
+use ::axum::http::{Extensions, StatusCode};
 use ::axum::response::{IntoResponse, Response};
 #[cfg(feature = "serve")]
 use std::any::Any;
@@ -20,37 +20,46 @@ use tokio::net::unix::SocketAddr as UnixAddr;
 /// # Rejection
 ///
 /// [`NotMonitored`], if the request does not come from a [`Server`](crate::serve::Server), nor through
-/// [`into_make_service`](super::into_make_service) or `into_make_service_with_connect_info` with `Monitor` or [`Peer`].
+/// [`into_make_service`](super::into_make_service) or `into_make_service_with_connect_info` with `Monitor` or [`Peer`], and
+/// has no `Monitor` in its extensions either. A program that serves the router by hyper itself puts it there. A `Peer` is
+/// searched with a TCP or a Unix address.
 /// In a test, axum's [`MockConnectInfo`](::axum::extract::connect_info::MockConnectInfo) of either replaces the server.
 impl<S: Sync> FromRequestParts<S> for Monitor {
     type Rejection = NotMonitored;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotMonitored> {
-        monitor(parts).ok_or(NotMonitored)
+        monitor(&parts.extensions).ok_or(NotMonitored)
     }
 }
 
-pub(super) fn monitor(parts: &Parts) -> Option<Monitor> {
-    if let Some(ConnectInfo(monitor)) = parts.extensions.get() {
-        return Some(Monitor::clone(monitor));
-    }
-    if let Some(ConnectInfo(Peer { monitor, .. })) = parts.extensions.get::<ConnectInfo<Peer>>() {
+/// The monitor of the connection, from wherever a request has it.
+pub(crate) fn monitor(extensions: &Extensions) -> Option<Monitor> {
+    if let Some(monitor) = extensions.get::<Monitor>() {
         return Some(monitor.clone());
     }
+    if let Some(ConnectInfo(monitor)) = extensions.get() {
+        return Some(Monitor::clone(monitor));
+    }
+    if let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<Peer>>() {
+        return Some(peer.monitor.clone());
+    }
     #[cfg(unix)]
-    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<Peer<UnixAddr>>>() {
+    if let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<Peer<UnixAddr>>>() {
         return Some(peer.monitor.clone());
     }
     #[cfg(feature = "serve")]
-    if let Some(connection) = parts.extensions.get::<crate::serve::Connection>() {
+    if let Some(connection) = extensions.get::<crate::serve::Connection>() {
         return Some(connection.monitor().clone());
     }
-    if let Some(MockConnectInfo(monitor)) = parts.extensions.get() {
+    if let Some(MockConnectInfo(monitor)) = extensions.get() {
         return Some(Monitor::clone(monitor));
     }
-    if let Some(MockConnectInfo(peer)) = parts.extensions.get::<MockConnectInfo<Peer>>() {
-        let monitor = &peer.monitor;
-        return Some(monitor.clone());
+    if let Some(MockConnectInfo(peer)) = extensions.get::<MockConnectInfo<Peer>>() {
+        return Some(peer.monitor.clone());
+    }
+    #[cfg(unix)]
+    if let Some(MockConnectInfo(peer)) = extensions.get::<MockConnectInfo<Peer<UnixAddr>>>() {
+        return Some(peer.monitor.clone());
     }
     None
 }

@@ -139,7 +139,7 @@ use ::axum::response::Response;
 /// ```
 pub async fn follow(request: Request, next: Next) -> Result<Response, NotMonitored> {
     let (mut parts, body) = request.into_parts();
-    let monitor = monitor(&parts).ok_or(NotMonitored)?;
+    let monitor = monitor(&parts.extensions).ok_or(NotMonitored)?;
     let (exchange, guard) = Exchange::new(&monitor);
     parts.extensions.insert(exchange);
     let method = parts.method.clone();

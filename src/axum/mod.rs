@@ -1,6 +1,6 @@
 //! For axum: a listener, extractors and a middleware.
 //!
-//! May use `http`, `tls`, `stream`, `monitor` and `errors`. No other room uses it.
+//! May use `serve`, `http`, `tls`, `stream`, `monitor` and `errors`. Used by `tower`.
 //!
 //! # Which listener
 //!
@@ -128,6 +128,8 @@ mod peer;
 mod tls;
 
 pub use accept::MonitoredAccept;
+#[cfg(feature = "tower")]
+pub(crate) use extract::monitor;
 pub use extract::{NotFollowed, NotMonitored};
 pub use follow::follow;
 pub use make_service::{ConnectionService, MakeService, into_make_service};

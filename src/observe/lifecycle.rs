@@ -54,7 +54,7 @@ impl Lifecycle {
         };
         *self.lock() = Some(open);
         #[cfg(feature = "metrics")]
-        super::metrics::opened();
+        call_foreign(super::metrics::opened);
     }
 
     /// Records the end, once.
@@ -63,12 +63,11 @@ impl Lifecycle {
         // A stream whose creation failed has no beginning.
         let Some(open) = open else { return };
         let lasted = open.since.elapsed();
-        call_foreign(|| {
-            #[cfg(feature = "metrics")]
-            super::metrics::closed(end, lasted);
-            #[cfg(feature = "tracing")]
-            open.origin.report(end, lasted);
-        });
+        // Two calls, so that the panic of one does not silence the other.
+        #[cfg(feature = "metrics")]
+        call_foreign(|| super::metrics::closed(end, lasted));
+        #[cfg(feature = "tracing")]
+        call_foreign(|| open.origin.report(end, lasted));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {

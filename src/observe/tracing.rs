@@ -64,6 +64,7 @@
 //! ```
 
 use super::end::{Bytes, End};
+use super::foreign::call_foreign;
 use ::tracing::{Level, Span, enabled, event};
 use std::fmt;
 use std::net::SocketAddr;
@@ -84,15 +85,19 @@ impl Origin {
         peer: impl FnOnce() -> Option<SocketAddr>,
         bytes: impl Fn() -> Bytes + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            span: Span::current(),
-            // After a reset the system has forgotten the address, so it is read now.
-            peer: match enabled!(target: TARGET, Level::INFO) {
-                true => peer(),
-                false => None,
-            },
+        let mut origin = Self {
+            span: Span::none(),
+            peer: None,
             bytes: Box::new(bytes),
-        }
+        };
+        call_foreign(|| {
+            origin.span = Span::current();
+            // After a reset the system has forgotten the address, so it is read now.
+            if enabled!(target: TARGET, Level::INFO) {
+                origin.peer = peer();
+            }
+        });
+        origin
     }
 
     pub(crate) fn report(self, end: &End<'_>, lasted: Duration) {

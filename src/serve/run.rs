@@ -24,6 +24,8 @@ use super::summary::Drained;
 use super::task::{self, Versions};
 use super::{LimitReason, Listener, RequestBody, Summary};
 use crate::errors::{ErrorClass, classify};
+#[cfg(feature = "tracing")]
+use crate::observe::call_foreign;
 use crate::policy::MonitorConfig;
 use crate::stream::{AcceptRetry, is_of_one_connection};
 use bytes::Bytes;
@@ -79,10 +81,12 @@ where
                     let kind = (error.kind(), error.raw_os_error());
                     if failing.replace(kind) != Some(kind) {
                         #[cfg(feature = "tracing")]
-                        ::tracing::warn!(
-                            target: crate::observe::tracing::TARGET,
-                            "no connection can be accepted: {error}",
-                        );
+                        call_foreign(|| {
+                            ::tracing::warn!(
+                                target: crate::observe::tracing::TARGET,
+                                "no connection can be accepted: {error}",
+                            );
+                        });
                         accept.accept_failed(error);
                     }
                     if classify(error) == ErrorClass::LocalResources {

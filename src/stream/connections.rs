@@ -211,7 +211,8 @@ impl Connections {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without a timer.
+    /// * [`NotConnected`](io::ErrorKind::NotConnected): it was not called in a runtime;
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): the runtime was built without a timer.
     ///
     /// # Cancel safety
     ///
@@ -235,8 +236,16 @@ impl Connections {
     pub async fn drain(&self, within: Duration) -> io::Result<usize> {
         timer::runtime("`drain`")?;
         let closed = async {
-            while let Some(monitor) = self.open().pop() {
-                monitor.closed().await;
+            // Each connection is looked at once, and new ones in the next round.
+            loop {
+                let open = self.open();
+                if open.is_empty() {
+                    break;
+                }
+                for monitor in open {
+                    monitor.closed().await;
+                    call_foreign(|| drop(monitor));
+                }
             }
         };
         let _ = tokio::time::timeout(within, closed).await;

@@ -9,7 +9,7 @@ use ::tonic::transport::server::{Connected, TcpConnectInfo};
 /// It is in the extensions of each request on a [`MonitoredStream`]. `I` is tonic's own type; for TCP it has the
 /// addresses. `Request::remote_addr` looks only for that type, so it returns `None` unless the server has the
 /// [`ConnectionLayer`](super::ConnectionLayer). Behind tonic's own TLS, the extensions have
-/// `TlsConnectInfo<ConnectInfo>`.
+/// `TlsConnectInfo<ConnectInfo>` beside it.
 ///
 /// ```
 /// use hangup::MonitoredListener;

@@ -13,8 +13,7 @@ use tower_service::Service;
 /// The monitor of the connection on which a request arrived; `None` if the server does not serve
 /// [monitored](super::Incoming) connections over TCP or Unix sockets.
 ///
-/// It needs no [`ConnectionLayer`]: [`Incoming`](super::Incoming) is enough. Behind tonic's own TLS it returns `None`; there
-/// the extensions have `TlsConnectInfo<ConnectInfo>`.
+/// It needs no [`ConnectionLayer`]: [`Incoming`](super::Incoming) is enough, also behind tonic's own TLS.
 ///
 /// ```
 /// use hangup::tonic::monitor;
@@ -65,7 +64,7 @@ pub fn monitor<T>(request: &::tonic::Request<T>) -> Option<Monitor> {
     of_connection(request.extensions())
 }
 
-fn of_connection(extensions: &Extensions) -> Option<Monitor> {
+pub(crate) fn of_connection(extensions: &Extensions) -> Option<Monitor> {
     let given = extensions.get::<Monitor>();
     let tcp = || {
         extensions

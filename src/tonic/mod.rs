@@ -1,6 +1,6 @@
 //! For tonic: connections for its server, and the monitor in the extensions of each request.
 //!
-//! May use `http`, `stream` and `monitor`. No other room uses it.
+//! May use `http`, `stream` and `monitor`. Used by `tower`.
 //!
 //! ```no_run
 //! use hangup::MonitoredListener;
@@ -53,5 +53,7 @@ mod connection_layer;
 mod incoming;
 
 pub use connect_info::ConnectInfo;
+#[cfg(feature = "tower")]
+pub(crate) use connection_layer::of_connection;
 pub use connection_layer::{ConnectionLayer, OnConnection, monitor};
 pub use incoming::Incoming;

@@ -26,7 +26,8 @@ use tower_service::Service;
 /// | in the extensions | put there by |
 /// |---|---|
 /// | a [`Monitor`] | `hangup::axum::into_make_service`, `hangup::tonic::ConnectionLayer`, or your own code |
-/// | axum's `ConnectInfo<Monitor>` | `into_make_service_with_connect_info::<Monitor>()` |
+/// | axum's `ConnectInfo<Monitor>`, or `ConnectInfo<Peer>` of a TCP or Unix address | `into_make_service_with_connect_info` |
+/// | a `hangup::tonic::ConnectInfo` of TCP or a Unix socket | tonic's server |
 /// | a `hangup::serve::Connection` | `hangup::serve::Server` |
 ///
 /// A request without a monitor is passed through. The order of layers matters: a layer above this one sees the response
@@ -132,8 +133,8 @@ impl<S> Layer<S> for CancelLayer {
 
 /// The service of [`CancelLayer`].
 ///
-/// It finds the connection's [`Monitor`] in the extensions of the request: as itself, as axum's `ConnectInfo`, or as
-/// `serve::Connection`. A request without any of these is passed on unchanged.
+/// It finds the connection's [`Monitor`] in the extensions of the request, where [`CancelLayer`] says. A request without one
+/// is passed on unchanged.
 ///
 /// ```
 /// use hangup::tower::CancelLayer;
@@ -175,16 +176,17 @@ where
 }
 
 fn monitor(extensions: &Extensions) -> Option<Monitor> {
-    if let Some(monitor) = extensions.get::<Monitor>() {
-        return Some(monitor.clone());
-    }
     #[cfg(feature = "axum")]
-    if let Some(::axum::extract::ConnectInfo(monitor)) = extensions.get() {
-        return Some(Monitor::clone(monitor));
+    if let Some(monitor) = crate::axum::monitor(extensions) {
+        return Some(monitor);
     }
-    #[cfg(feature = "serve")]
+    #[cfg(feature = "tonic")]
+    if let Some(monitor) = crate::tonic::of_connection(extensions) {
+        return Some(monitor);
+    }
+    #[cfg(all(feature = "serve", not(feature = "axum")))]
     if let Some(connection) = extensions.get::<crate::serve::Connection>() {
         return Some(connection.monitor().clone());
     }
-    None
+    extensions.get().cloned()
 }

@@ -1,6 +1,6 @@
 //! For tower: a layer that cancels the handler of a request when its client leaves.
 //!
-//! May use `serve`, `state` and `monitor`. No other room uses it.
+//! May use `axum`, `tonic`, `serve`, `state` and `monitor`. No other room uses it.
 //!
 //! | layer | ends a handler when |
 //! |---|---|

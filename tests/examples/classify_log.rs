@@ -48,6 +48,22 @@ fn the_program_reads_another_platforms_numbers() {
     );
 }
 
+/// Every line was one without an error.
+#[test]
+fn a_log_in_utf_16_is_refused() {
+    for (mark, bytes) in [
+        (b"\xff\xfe", u16::to_le_bytes as fn(u16) -> [u8; 2]),
+        (b"\xfe\xff", u16::to_be_bytes),
+    ] {
+        let mut log = mark.to_vec();
+        log.extend("ECONNRESET\r\n".encode_utf16().flat_map(bytes));
+        let output = run(&[], &log);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("iconv -f UTF-16"));
+    }
+}
+
 #[test]
 fn the_program_refuses_what_it_does_not_know() {
     for arguments in [

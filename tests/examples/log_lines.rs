@@ -360,6 +360,33 @@ fn lines_of_real_logs() {
     }
 }
 
+/// A name behind an escape sequence looked like the end of another word: `[31mECONNRESET`. A sequence that is written out
+/// comes from JSON, rsyslog or `cat -v`.
+#[test]
+fn colours_hide_nothing() {
+    for begin in [
+        "\x1b[", "\\u001b[", "\\u001B[", "\\x1b[", "\\033[", "#033[", "^[[",
+    ] {
+        for (platform, line, class, _) in LINES {
+            let words = line
+                .split(' ')
+                .map(|word| format!("{begin}1;31m{word}{begin}0m"));
+            let coloured = words.collect::<Vec<_>>().join(" ");
+            let finding = read(&coloured, *platform);
+            assert_eq!(finding, read(line, *platform), "{coloured}");
+            assert_eq!(finding.map(|finding| finding.class), Some(*class));
+        }
+    }
+    for (begun, whole) in [
+        ("\x1b[31mECONNRESET\x1b[", "ECONNRESET"),
+        ("Broken\x1b[0m pipe", "EPIPE"),
+        ("\x1b[2K\x1b[?25l\x1b[38:2:1:2:3mETIMEDOUT", "ETIMEDOUT"),
+    ] {
+        let error = read(begun, Linux).and_then(|finding| finding.error);
+        assert_eq!(error.map(|error| error.name()), Some(whole), "{begun}");
+    }
+}
+
 /// Lines that report no error, or one that is not known.
 #[test]
 fn lines_that_are_unknown() {

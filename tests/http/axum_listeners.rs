@@ -1,18 +1,24 @@
 //! axum over other listeners than ours: each gives a monitor and an address; and the connections of a listener, ended.
 
-use crate::support::soon;
+use crate::support::{Peer as _, Tcp4, soon, watched};
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::middleware::from_fn;
 use axum::routing::get;
 use axum::serve::Listener;
 use hangup::axum::{Monitored, MonitoredAccept, Peer, into_make_service};
 use hangup::{CloseReason, Connections, Monitor, MonitoredListener, MonitoredStream};
-use std::io;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tower::ServiceExt;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -220,4 +226,47 @@ fn closed_connections_are_forgotten() {
     assert_eq!(connections.len(), 10);
     drop(open);
     assert!(connections.is_empty());
+}
+
+/// Each close made `drain` look at all connections again: fifty thousand of them took a minute.
+#[tokio::test]
+async fn many_connections_drain_in_linear_time() {
+    let connections = Connections::new();
+    let mut streams = Vec::new();
+    for _ in 0..50_000 {
+        let stream = MonitoredStream::unwatched(tokio::io::empty());
+        connections.add(&stream.monitor());
+        streams.push(stream);
+    }
+    let drained = async { connections.drain(Duration::MAX).await.unwrap() };
+    let close = async {
+        // The last one first, as the drain waits for them.
+        while streams.pop().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (left, ()) = soon("the closes", async { tokio::join!(drained, close) }).await;
+    assert_eq!(left, 0);
+}
+
+/// A program that serves the router by hyper itself has no connect info. It puts the monitor into the extensions, where
+/// `CancelLayer` found it and the extractors did not.
+#[tokio::test]
+async fn a_router_below_hyper_takes_the_monitor_of_the_extensions() {
+    let (router, mut given) = router();
+    let router = router.layer(from_fn(hangup::axum::follow));
+    let (stream, mut client) = watched::<Tcp4>();
+    let monitor = stream.monitor();
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(monitor.clone());
+        router.clone().oneshot(request)
+    });
+    tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    client.write_all(REQUEST).unwrap();
+    let monitor = soon("the request", given.recv()).await.unwrap();
+    client.finish();
+    assert_eq!(
+        soon("the close", monitor.closed()).await,
+        CloseReason::PeerClosed
+    );
 }

@@ -3,6 +3,7 @@
 //! It may use the library's tables, and has a table of patterns of its own. The program, its tests and the
 //! fuzzer use it.
 
+mod colours;
 mod finding;
 mod literals;
 mod names;
@@ -10,6 +11,7 @@ mod numbers;
 mod patterns;
 mod table;
 
+pub(crate) use colours::without_colours;
 pub(crate) use finding::Finding;
 
 use hangup::errors::{ErrorClass, OsError, Platform};
@@ -42,6 +44,7 @@ impl Reader {
     /// Patterns, names and numbers compete. The one that comes first in the table decides, and a name or a
     /// number of the same class only says more exactly which error it is.
     pub(crate) fn read(&self, line: &str, platform: Platform) -> Option<Finding> {
+        let line = without_colours(line);
         let line = line.trim_end_matches(['\r', '\n']);
         if let Some(error) = numbers::alone(line, platform) {
             return Some(error.into());
