@@ -242,7 +242,7 @@
 //! |---|---|---|
 //! | can wait, and slows down with the link | [`Outbox::send`] | waits |
 //! | must not wait, in a control loop for instance | [`Outbox::try_send`] | [`RefusedReason::Full`], with the message |
-//! | sends values that are outdated a second later | [`Outbox::send_with`] [`Importance::BestEffort`] | waits |
+//! | sends values that are outdated a second later | [`Outbox::send_with`] [`Importance::BestEffort`] | waits until the value is outdated |
 //! | has a stream of messages | [`Outbox::sink`] with `StreamExt::forward` | waits |
 //! | must keep the newest messages, and may lose old ones | any, with [`Overflow::DropOldest`] | makes room |
 //!
