@@ -27,6 +27,27 @@ use tokio::time::Instant;
 /// assert!(is_new(&mut highest, 2));
 /// ```
 ///
+/// The peer checks important messages alone. A best-effort message is sent once at most, and it is in no store: after a restart a
+/// [durable](super::Builder::durable) outbox gives its number to another message. A peer that remembered it would drop that one:
+///
+/// ```
+/// /// What the peer does with each message, if a message says whether it is important.
+/// fn is_new(highest: &mut Option<u64>, number: u64, important: bool) -> bool {
+///     let is_new = !important || highest.is_none_or(|highest| number > highest);
+///     if is_new && important {
+///         *highest = Some(number);
+///     }
+///     is_new
+/// }
+///
+/// let mut highest = None;
+/// assert!(is_new(&mut highest, 0, true));
+/// assert!(is_new(&mut highest, 1, false));
+/// // The program has started anew. The last message that was stored is number 0.
+/// assert!(is_new(&mut highest, 1, true));
+/// assert!(!is_new(&mut highest, 1, true));
+/// ```
+///
 /// With [priorities](super::Builder::priority) only the messages of one [key](super::Builder::ordering_key) arrive in the order of
 /// their numbers: then the peer keeps the highest number of each key.
 ///
@@ -68,9 +89,10 @@ use tokio::time::Instant;
 #[non_exhaustive]
 pub struct Envelope<T> {
     /// The number of the message: an idempotency key. It grows from message to message, and each attempt
-    /// carries the same one. In a [durable](super::Builder::durable) outbox no number is used twice,
-    /// not even after a restart, unless an older copy of the store is put in its place. Otherwise numbers start at 0 in every outbox: put something in front of
-    /// them that tells one run of the program from the next.
+    /// carries the same one. In a [durable](super::Builder::durable) outbox no two important messages have the same number,
+    /// not even after a restart, unless an older copy of the store is put in its place. The number of a best-effort message may come
+    /// again after a restart. Without a store numbers start at 0 in every outbox: put something in front of them that tells one
+    /// run of the program from the next.
     pub number: u64,
     /// 1 when the message is written for the first time in this outbox, 2 when it is written again. Stays at
     /// 255.

@@ -185,7 +185,7 @@ impl<T> Encoder<Json<T>> for JsonLines {
 /// Writes each [`Json`] message as a line with its number: `{"number":17,"message":…}`. It is for
 /// [`Outbox::builder_with_envelope`](super::Outbox::builder_with_envelope).
 ///
-/// The number is the idempotency key of [`Envelope`]: the peer drops a number that it has processed. A peer that replies
+/// The number is the idempotency key of [`Envelope`]: the peer drops an important message whose number it has processed. A peer that replies
 /// with the number confirms the message by [`Confirm::by_number`](super::Confirm::by_number).
 ///
 /// ```

@@ -66,7 +66,7 @@
 //! Under these conditions both deliver important messages at least once. No protocol can do better without the peer's
 //! help: if the connection breaks before the reply, the sender cannot know whether the message arrived (the two
 //! generals' problem). To process each message exactly once, the peer has to remember the ids that it has processed and
-//! drop repeated ones. [`Envelope::number`] is such an id.
+//! drop repeated ones. [`Envelope::number`] is such an id for important messages.
 //!
 //! Confirmations that arrived before a loss still count after it. A partly written message is sent again from its start.
 //!
@@ -242,7 +242,7 @@
 //! |---|---|---|
 //! | can wait, and slows down with the link | [`Outbox::send`] | waits |
 //! | must not wait, in a control loop for instance | [`Outbox::try_send`] | [`RefusedReason::Full`], with the message |
-//! | sends values that are outdated a second later | [`Outbox::send_with`] [`Importance::BestEffort`] | waits |
+//! | sends values that are outdated a second later | [`Outbox::send_with`] [`Importance::BestEffort`] | waits until the value is outdated |
 //! | has a stream of messages | [`Outbox::sink`] with `StreamExt::forward` | waits |
 //! | must keep the newest messages, and may lose old ones | any, with [`Overflow::DropOldest`] | makes room |
 //!

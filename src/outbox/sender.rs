@@ -90,6 +90,9 @@ impl<T: Message> Outbox<T> {
 
     /// As [`send`](Self::send), with another [`Importance`].
     ///
+    /// A message whose time is over while it waits for room ends there: `send_with` returns its receipt, which resolves to
+    /// [`Expired`](super::UndeliveredReason::Expired).
+    ///
     /// # Errors
     ///
     /// As [`send`](Self::send).

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::DuplexStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_test::task;
 use tokio_util::codec::{Encoder, LinesCodec};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -163,6 +164,90 @@ async fn the_time_of_a_message_runs_while_it_waits_for_room() {
         let next = timeout(LONG, line(&mut peer)).await;
         assert!(next.is_err(), "{next:?}");
     }
+}
+
+/// `send` waited for room as long as it took: the time of the message ended it only when there was room.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_waits_for_memory_ends_at_its_time() {
+    for importance in [
+        Importance::BestEffort { ttl: AGE },
+        Importance::important_for(AGE),
+    ] {
+        let outbox = away().capacity(1000, 1).spawn().unwrap();
+        drop(outbox.send("1 a".to_string()).await.unwrap());
+        let began = Instant::now();
+        // A later one, with more time, stays.
+        let patient = Importance::important_for(LONG);
+        let mut later = task::spawn(outbox.send_with("3 c".to_string(), patient));
+        assert!(later.poll().is_pending());
+        let sent = timeout(LONG / 2, outbox.send_with("2 b".to_string(), importance)).await;
+        let receipt = sent.unwrap().unwrap();
+        assert!(began.elapsed() < AGE + Duration::from_millis(20));
+        let error = receipt.await.unwrap_err();
+        assert_eq!(*error.reason(), UndeliveredReason::Expired);
+        assert_eq!(error.into_message(), "2 b");
+        assert!(later.poll().is_pending());
+        let status = outbox.status();
+        assert_eq!((status.queued, status.dropped), (1, 1));
+    }
+}
+
+/// As many messages as the outbox lets wait for a full store are on their way there, and this one waits behind them.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_waits_behind_a_full_store_ends_at_its_time() {
+    let builder = away().durable_nonblocking(Small::default());
+    let outbox = builder.capacity(1 << 20, 1).spawn().unwrap();
+    drop(outbox.send("0 a".to_string()).await.unwrap());
+    let mut sends = Vec::new();
+    for id in 1..1500 {
+        let within = Importance::important_for(AGE * 2);
+        let outbox = outbox.clone();
+        let message = format!("{id} a");
+        sends.push(tokio::spawn(async move {
+            outbox.send_with(message, within).await.unwrap()
+        }));
+    }
+    let began = Instant::now();
+    sleep(Duration::from_millis(1)).await;
+    let within = Importance::important_for(AGE);
+    let sent = timeout(LONG, outbox.send_with("1500 a".to_string(), within)).await;
+    assert!(began.elapsed() < AGE + Duration::from_millis(20));
+    let error = sent.unwrap().unwrap().await.unwrap_err();
+    assert_eq!(*error.reason(), UndeliveredReason::Expired);
+    for send in sends {
+        let error = send.await.unwrap().await.unwrap_err();
+        assert_eq!(*error.reason(), UndeliveredReason::Expired);
+    }
+    assert!(began.elapsed() < AGE * 2 + Duration::from_millis(20));
+    assert_eq!(outbox.status().dropped, 1500);
+}
+
+/// The time of a message that memory had no room for ran out only when the store had written it.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_not_in_memory_waits_for_a_full_store_until_its_time() {
+    let store = Small::default();
+    let (builder, mut wire) = outbox();
+    let builder = builder.capacity(1000, 1);
+    let outbox = builder.durable_nonblocking(store.clone()).spawn().unwrap();
+    let first = outbox.send("1 a".to_string()).await.unwrap();
+    let mut peer = wire.accept().await;
+    assert_eq!(line(&mut peer).await, "1 a");
+    let began = Instant::now();
+    let within = Importance::important_for(AGE);
+    let sent = timeout(LONG, outbox.send_with("2 b".to_string(), within)).await;
+    assert!(began.elapsed() < AGE + Duration::from_millis(20));
+    let error = sent.unwrap().unwrap().await.unwrap_err();
+    assert_eq!(*error.reason(), UndeliveredReason::Expired);
+    let status = outbox.status();
+    assert_eq!((status.queued, status.on_disk, status.dropped), (1, 0, 1));
+    peer.send("ok 1").await.unwrap();
+    first.await.unwrap();
+    let third = outbox.send("3 c".to_string()).await.unwrap();
+    assert_eq!(line(&mut peer).await, "3 c");
+    peer.send("ok 3").await.unwrap();
+    third.await.unwrap();
+    assert!(outbox.shutdown(LONG).await.is_complete());
+    assert_eq!(store.0.lock().unwrap().len(), 0);
 }
 
 /// Without a receipt they were not counted.

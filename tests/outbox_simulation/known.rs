@@ -25,6 +25,8 @@ pub(crate) struct Known {
     pub(crate) told: Option<u64>,
     /// It was reported as expired.
     pub(crate) expired: bool,
+    /// On how many connections it was the last one that was encoded.
+    pub(crate) alone: u32,
 }
 
 impl Known {
@@ -76,6 +78,15 @@ impl Known {
         let due = self.accepted.map_or(ends, |accepted| accepted.max(ends));
         let late = Instant::now().saturating_duration_since(due);
         assert!(late <= LATE, "9: {note:?} ends {late:?} too late");
+    }
+
+    /// `send` has returned, and was polled from `since` on.
+    pub(crate) fn returned(&self, id: u64, since: Instant) {
+        let Some(ends) = self.ends else {
+            return;
+        };
+        let late = Instant::now().saturating_duration_since(ends.max(since));
+        assert!(late <= LATE, "9: `send` of {id} returns {late:?} too late");
     }
 
     /// Its receipt says that its time is over.

@@ -1,9 +1,11 @@
 //! The messages of the simulation, and their bytes.
 
+use crate::checks::Checks;
 use bytes::{Bytes, BytesMut};
 use hangup::outbox::{Envelope, Message, Processed, Record};
 use std::error::Error;
 use std::io;
+use std::panic::resume_unwind;
 use tokio_util::codec::Encoder;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,13 +19,37 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    /// Whether the encoder refuses it.
+    /// Whether the encoder refuses it, or panics.
     pub(crate) fn is_unencodable(&self) -> bool {
-        Self::has_unencodable_id(self.id)
+        self.breaks_the_encoder() || self.id % 50 == 33
     }
 
-    pub(crate) fn has_unencodable_id(id: u64) -> bool {
-        id % 50 == 33
+    fn breaks_the_encoder(&self) -> bool {
+        self.id % 100 == 44
+    }
+
+    /// Whether its record cannot be decoded.
+    pub(crate) fn is_undecodable(&self) -> bool {
+        self.id % 50 == 21
+    }
+
+    /// Whether a program of the peer that has a fault closes when it reads it.
+    pub(crate) fn is_poison(&self) -> bool {
+        self.id % 40 == 29
+    }
+
+    /// The message of a record, decodable or not.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let text = std::str::from_utf8(bytes)?;
+        let mut words = text.split(' ');
+        let mut word = || words.next().ok_or("too few words");
+        Ok(Self {
+            id: word()?.parse()?,
+            important: word()?.parse()?,
+            pad: word()?.parse()?,
+            key: word()?.parse()?,
+            priority: word()?.parse()?,
+        })
     }
 
     /// An id that does not grow. Of four messages in a row, the name of each begins with that of the next one, so that a
@@ -55,21 +81,22 @@ impl Record for Note {
     }
 
     fn from_bytes(bytes: Bytes) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let text = std::str::from_utf8(&bytes)?;
-        let mut words = text.split(' ');
-        let mut word = || words.next().ok_or("too few words");
-        Ok(Self {
-            id: word()?.parse()?,
-            important: word()?.parse()?,
-            pad: word()?.parse()?,
-            key: word()?.parse()?,
-            priority: word()?.parse()?,
-        })
+        let note = Self::read(&bytes)?;
+        match note.id % 100 {
+            21 => Err("it cannot be decoded".into()),
+            71 => broken("the decoder of records"),
+            _ => Ok(note),
+        }
     }
 }
 
+/// A panic that prints nothing.
+pub(crate) fn broken(what: &str) -> ! {
+    resume_unwind(Box::new(format!("{what} has a fault")))
+}
+
 /// Lines like "17 1 42 true 0 0 xxxx": the number, the attempt, and the message.
-pub(crate) struct Lines;
+pub(crate) struct Lines(pub(crate) Checks);
 
 impl Encoder<Envelope<Note>> for Lines {
     type Error = io::Error;
@@ -81,6 +108,10 @@ impl Encoder<Envelope<Note>> for Lines {
             message: note,
             ..
         } = envelope;
+        self.0.encodes(note);
+        if note.breaks_the_encoder() {
+            broken("the encoder");
+        }
         if note.is_unencodable() {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -128,6 +159,7 @@ pub(crate) fn meaning(reply: &str) -> Option<Processed> {
         "upto" => Some(Processed::UpTo(number)),
         "oldest" => Some(Processed::Oldest(number)),
         "no" => Some(Processed::Rejected(number, why.into())),
+        "boom" => broken("the meaning of replies"),
         _ => None,
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::checks::Checks;
 use crate::host::{Acknowledging, Host};
-use crate::message::GREETING;
-use crate::peer::{self, Confirms};
+use crate::message::{GREETING, broken};
+use crate::peer::{self, Confirms, Manners};
+use crate::plan::Plan;
 use crate::stream::{Break, BreakPlan, SimStream};
 use fastrand::Rng;
 use hangup::MonitoredStream;
@@ -24,6 +25,10 @@ struct Inner {
     rng: Rng,
     weather: Weather,
     confirms: Confirms,
+    /// The peer's program has a fault, and closes when it reads certain messages.
+    poisoned: bool,
+    /// The longest reply that the outbox takes.
+    max_reply: usize,
 }
 
 /// What connections are like.
@@ -41,6 +46,7 @@ const SHORTEST_LIFE: usize = 500;
 
 /// What becomes of one attempt.
 enum Attempt {
+    Panics,
     Fails(io::Error),
     Hangs,
     Connects(Box<SimStream>, Connecting),
@@ -58,11 +64,13 @@ struct Connecting {
 }
 
 impl Network {
-    pub(crate) fn new(rng: Rng, confirms: Confirms) -> Self {
+    pub(crate) fn new(rng: Rng, plan: &Plan) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             rng,
             weather: Weather::Foul,
-            confirms,
+            confirms: plan.confirms,
+            poisoned: plan.max_attempts.is_some(),
+            max_reply: plan.max_reply,
         })))
     }
 
@@ -74,9 +82,11 @@ impl Network {
         &self,
         checks: &Checks,
     ) -> impl Future<Output = io::Result<Connection>> + Send + use<> {
+        checks.connects();
         let attempt = self.0.lock().unwrap().attempt(checks);
         async move {
             match attempt {
+                Attempt::Panics => broken("`connect`"),
                 Attempt::Fails(error) => Err(error),
                 Attempt::Hangs => pending().await,
                 Attempt::Connects(stream, connecting) => connecting.connect(stream).await,
@@ -113,18 +123,23 @@ impl Inner {
             rng,
             weather,
             confirms,
+            poisoned,
+            max_reply,
         } = self;
         let (weather, confirms) = (*weather, *confirms);
         if weather == Weather::Foul {
-            match rng.u8(0..10) {
-                0..=2 => return Attempt::Fails(error(rng)),
-                3 => return Attempt::Hangs,
+            match rng.u8(0..40) {
+                0..=10 => return Attempt::Fails(error(rng)),
+                11 => return Attempt::Panics,
+                12..=15 => return Attempt::Hangs,
                 _ => {}
             }
         }
         let connection = checks.connection();
         let (near, far) = tokio::io::duplex(rng.usize(1..5000));
-        serve(rng, far, checks, connection, weather, confirms);
+        let mut manners = Manners::draw(rng, weather, confirms);
+        (manners.poisoned, manners.max_reply) = (*poisoned, *max_reply);
+        serve(rng, far, checks, connection, weather, manners);
         let by_tcp = confirms == Confirms::Tcp;
         let acknowledging = by_tcp.then(|| {
             let can_lose = weather == Weather::Foul && rng.bool();
@@ -176,9 +191,8 @@ fn serve(
     checks: &Checks,
     connection: u64,
     weather: Weather,
-    confirms: Confirms,
+    manners: Manners,
 ) {
-    let manners = peer::Manners::draw(rng, weather, confirms);
     if weather != Weather::Foul || rng.u8(0..10) > 0 {
         let serving = peer::serve(far, checks.clone(), connection, manners, rng.fork());
         tokio::spawn(serving);

@@ -35,6 +35,10 @@ pub(crate) struct Manners {
     slow: u64,
     /// Now and then it says what means nothing.
     babbles: bool,
+    /// It closes when it reads certain messages.
+    pub(crate) poisoned: bool,
+    /// The longest reply that the outbox takes.
+    pub(crate) max_reply: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +62,20 @@ enum End {
     Hangs,
     /// What it says next cannot be decoded.
     Corrupt,
+    /// What it says next makes the outbox's program panic.
+    Breaks,
+    /// What it says next has no end.
+    Endless,
 }
+
+/// How many bytes of a reply the connection and one read hold, at most.
+const ON_THE_WAY: usize = 5000 + 256 + PART.len();
+
+/// A reply of so many bytes counts as one without an end.
+const ENDLESS: usize = 20_000;
+
+/// A reply without an end, in parts.
+const PART: &[u8] = &[b'x'; 100];
 
 impl Manners {
     pub(crate) fn draw(rng: &mut Rng, weather: Weather, confirms: Confirms) -> Self {
@@ -76,22 +93,28 @@ impl Manners {
                 ends: None,
                 slow: 1,
                 babbles: false,
+                poisoned: false,
+                max_reply: 0,
             };
         }
         Self {
             every: rng.u64(1..6),
             replies,
             ends: rng.bool().then(|| {
-                let end = match rng.u8(0..4) {
-                    0 => End::Closes,
-                    1 => End::ClosesInReply,
-                    2 => End::Hangs,
+                let end = match rng.u8(0..12) {
+                    0..=2 => End::Closes,
+                    3..=5 => End::ClosesInReply,
+                    6..=8 => End::Hangs,
+                    9 => End::Breaks,
+                    10 => End::Endless,
                     _ => End::Corrupt,
                 };
                 (rng.u64(1..20), end)
             }),
             slow: if rng.bool() { 1 } else { rng.u64(1..700) },
             babbles: rng.bool(),
+            poisoned: false,
+            max_reply: 0,
         }
     }
 }
@@ -114,6 +137,10 @@ pub(crate) async fn serve(
         };
         tokio::time::sleep(Duration::from_millis(rng.u64(0..manners.slow))).await;
         let by_tcp = manners.replies == Replies::Never;
+        if manners.poisoned && note.is_poison() && !by_tcp {
+            checks.poisons(connection, note);
+            return;
+        }
         let names = !by_tcp && manners.replies != Replies::Counting;
         let name = match manners.replies {
             Replies::EachId => note.name(),
@@ -173,6 +200,21 @@ pub(crate) async fn serve(
             Some(End::Corrupt) => {
                 checks.spoke(connection);
                 let _ = lines.get_mut().write_all(b"ok \xff\xfe\n").await;
+            }
+            Some(End::Breaks) => {
+                checks.spoke(connection);
+                let _ = lines.send("boom 0").await;
+            }
+            Some(End::Endless) => {
+                checks.spoke(connection);
+                let mut written = 0;
+                while written < ENDLESS && lines.get_mut().write_all(PART).await.is_ok() {
+                    written += PART.len();
+                    if !by_tcp {
+                        checks.endless(written, manners.max_reply + ON_THE_WAY);
+                    }
+                }
+                return;
             }
         }
     }

@@ -1,13 +1,13 @@
 //! What every outbox of a history is like, and its start.
 
 use crate::checks::Checks;
-use crate::message::{Lines, Note, meaning};
+use crate::message::{Lines, Note, broken, meaning};
 use crate::network::Network;
 use crate::peer::Confirms;
 use crate::store::Disk;
 use fastrand::Rng;
 use hangup::outbox::*;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::codec::LinesCodec;
@@ -25,6 +25,15 @@ enum GivesUp {
     After(Duration),
     /// After so many delays of the back-off.
     Delays(usize),
+    /// On some errors.
+    OnErrors,
+}
+
+/// What the handler of messages that cannot be sent does.
+#[derive(Debug, Clone, Copy)]
+enum OnUnsendable {
+    Returns(UnsendableAction),
+    Panics,
 }
 
 /// What every outbox of a history is like.
@@ -40,8 +49,10 @@ pub(crate) struct Plan {
     /// `connect` tries two addresses, each for a limited time.
     in_turn: bool,
     gives_up: GivesUp,
-    /// What becomes of messages that the encoder refuses.
-    unsendable: UnsendableAction,
+    unsendable: OnUnsendable,
+    pub(crate) max_attempts: Option<u32>,
+    pub(crate) max_reply: usize,
+    pub(crate) reset_after: Duration,
 }
 
 impl Plan {
@@ -74,12 +85,17 @@ impl Plan {
             gives_up: match rng.u8(0..8) {
                 0 => GivesUp::After(Duration::from_millis(rng.u64(500..8000))),
                 1 => GivesUp::Delays(rng.usize(1..4)),
+                2 => GivesUp::OnErrors,
                 _ => GivesUp::Never,
             },
-            unsendable: match rng.bool() {
-                true => UnsendableAction::Keep,
-                false => UnsendableAction::Discard,
+            unsendable: match rng.u8(0..5) {
+                0..=1 => OnUnsendable::Returns(UnsendableAction::Keep),
+                2..=3 => OnUnsendable::Returns(UnsendableAction::Discard),
+                _ => OnUnsendable::Panics,
             },
+            max_attempts: rng.bool().then(|| rng.u32(1..4)),
+            max_reply: rng.usize(50..3000),
+            reset_after: Duration::from_millis(rng.u64(300..12_000)),
         }
     }
 
@@ -111,30 +127,54 @@ impl Plan {
         checks: &Checks,
         disk: Option<&Disk>,
     ) -> io::Result<(Outbox<Note>, JoinHandle<()>)> {
-        let checks = checks.clone();
+        let checks = checks.of_new_outbox();
         let delays = Delays {
             checks: checks.clone(),
             most: match self.gives_up {
                 GivesUp::Delays(most) => most,
-                GivesUp::Never | GivesUp::After(_) => usize::MAX,
+                GivesUp::Never | GivesUp::After(_) | GivesUp::OnErrors => usize::MAX,
             },
         };
         let network = network.clone();
-        checks.starts();
-        let replies = || LinesCodec::new_with_max_length(1000);
+        checks.resumes();
+        let replies = LinesCodec::new;
         let meaning = |reply: String| meaning(&reply);
         let confirm = match self.confirms {
             Confirms::Tcp => Confirm::Acknowledged,
             Confirms::Ids => Confirm::by_peer(Note::name, replies, meaning),
             Confirms::Numbers | Confirms::Counts => Confirm::by_number(replies, meaning),
         };
+        let lines = {
+            let checks = checks.clone();
+            move || {
+                checks.session();
+                Lines(checks.clone())
+            }
+        };
+        let aside = checks.clone();
+        let on_unsendable = move |letter: Unsendable<Note>| {
+            aside.sets_aside(&letter);
+            match self.unsendable {
+                OnUnsendable::Returns(action) => action,
+                OnUnsendable::Panics => broken("the handler"),
+            }
+        };
+        let given_up = checks.clone();
+        let gives_up_on = move |error: &io::Error| {
+            let kinds = [ErrorKind::PermissionDenied, ErrorKind::InvalidData];
+            let gives_up = kinds.contains(&error.kind());
+            if gives_up {
+                given_up.gives_up();
+            }
+            gives_up
+        };
         let connect = move |_| network.connect(&checks);
         let builder = match self.in_turn {
             true => {
                 let connect = connect_in_turn([0, 1], ADDRESS_TIMEOUT, connect);
-                Outbox::builder_with_envelope(connect, || Lines)
+                Outbox::builder_with_envelope(connect, lines)
             }
-            false => Outbox::builder_with_envelope(move || connect(0), || Lines),
+            false => Outbox::builder_with_envelope(move || connect(0), lines),
         };
         let mut builder = builder
             .confirm(confirm)
@@ -144,10 +184,17 @@ impl Plan {
             .connect_timeout(CONNECT_TIMEOUT)
             .ack_timeout(ACK_TIMEOUT)
             .linger(LINGER)
-            .on_unsendable(move |_| self.unsendable)
+            .on_unsendable(on_unsendable)
+            .max_reply(self.max_reply)
+            .reset_backoff_after(self.reset_after)
             .backoff(delays);
-        if let GivesUp::After(limit) = self.gives_up {
-            builder = builder.give_up_after(limit);
+        match self.gives_up {
+            GivesUp::After(limit) => builder = builder.give_up_after(limit),
+            GivesUp::OnErrors => builder = builder.give_up_on(gives_up_on),
+            GivesUp::Never | GivesUp::Delays(_) => {}
+        }
+        if let Some(attempts) = self.max_attempts {
+            builder = builder.max_attempts(attempts);
         }
         if self.with_priorities {
             builder = builder
@@ -177,6 +224,7 @@ impl IntoIterator for Delays {
         self.checks.backoff();
         let delays = [1, 20, 100, 500].map(Duration::from_millis);
         let longest = std::iter::repeat(Duration::from_secs(1));
-        Box::new(delays.into_iter().chain(longest).take(self.most))
+        let delays = delays.into_iter().chain(longest).take(self.most);
+        Box::new(delays.inspect(move |_| self.checks.delay()))
     }
 }

@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::time::Instant;
 
 /// What happens at the byte at which a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +46,6 @@ pub(crate) struct SimStream {
     host: Option<Host>,
     reader: Option<Waker>,
     connection: u64,
-    began: Instant,
     checks: Checks,
     rng: Rng,
 }
@@ -68,7 +66,6 @@ impl SimStream {
             host,
             reader: None,
             connection,
-            began: Instant::now(),
             checks,
             rng,
         }
@@ -94,7 +91,7 @@ impl SimStream {
 
 impl Drop for SimStream {
     fn drop(&mut self) {
-        self.checks.lasted(self.connection, self.began.elapsed());
+        self.checks.ends(self.connection);
     }
 }
 

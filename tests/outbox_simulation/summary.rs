@@ -20,6 +20,8 @@ pub(crate) struct Summary {
     pub(crate) dropped: u64,
     /// Messages whose time was over.
     pub(crate) expired: u64,
+    /// Messages that were set aside.
+    pub(crate) set_aside: u64,
     /// Messages of sinks that were accepted.
     pub(crate) by_sinks: u64,
     /// How often an outbox gave up, and was resumed.
@@ -40,6 +42,7 @@ impl Summary {
         self.paged += other.paged;
         self.dropped += other.dropped;
         self.expired += other.expired;
+        self.set_aside += other.set_aside;
         self.by_sinks += other.by_sinks;
         self.resumed += other.resumed;
         self.simulated += other.simulated;

@@ -68,7 +68,7 @@ pub(crate) struct Backlog<T> {
     times: AcceptTimes,
     /// When the messages expire that have a limit, and the sizes of their records. A store keeps no limits.
     expires: HashMap<u64, (u64, usize)>,
-    /// The times and the numbers of those that are stored.
+    /// Their times and their numbers.
     due: BTreeSet<(u64, u64)>,
     /// Messages from `from` on that have expired, and may be in a page that is being read.
     expired: BTreeSet<u64>,
@@ -173,19 +173,25 @@ impl<T> Backlog<T> {
         expires: Option<u64>,
     ) {
         self.receipts.extend(copy.map(|copy| (number, copy)));
-        self.expires
-            .extend(expires.map(|expires| (number, (expires, bytes))));
+        if let Some(expires) = expires {
+            self.expires.insert(number, (expires, bytes));
+            self.due.insert((expires, number));
+        }
     }
 
-    /// When a stored message expires next.
+    /// When a message expires next.
     pub(crate) fn next_expiry(&self) -> Option<u64> {
         self.due.first().map(|&(at, _)| at)
     }
 
-    /// Removes a stored message that has expired. Returns its number, and the copy that its receipt held.
-    pub(crate) fn pop_expired(&mut self, now: u64) -> Option<(u64, Option<T>)> {
+    /// Removes a message that has expired. Returns its number, and the copy that its receipt held. The store has answered for the
+    /// messages below `stored`.
+    pub(crate) fn pop_expired(&mut self, now: u64, stored: u64) -> Option<(u64, Option<T>)> {
         let &(_, number) = self.due.first().filter(|&&(at, _)| at <= now)?;
         let (_, bytes) = self.expires.get(&number).copied().unwrap_or_default();
+        if number >= stored {
+            self.storing.subtract(bytes);
+        }
         let (copy, _) = self.remove(number, bytes);
         self.expired.insert(number);
         if number == self.from {
@@ -194,20 +200,19 @@ impl<T> Backlog<T> {
         Some((number, copy))
     }
 
-    /// Whether a message of a page has been dropped since the page was read.
+    /// Whether a message has been dropped that is in a page, or on its way to the store.
     pub(crate) fn is_dropped(&self, number: u64) -> bool {
         number < self.from || self.expired.contains(&number)
     }
 
     /// The store has written a message with a record of this size.
     pub(crate) fn stored(&mut self, number: u64, bytes: usize) {
-        self.storing.subtract(bytes);
-        if let Some(&(at, _)) = self.expires.get(&number) {
-            self.due.insert((at, number));
+        if !self.is_dropped(number) {
+            self.storing.subtract(bytes);
         }
     }
 
-    /// The store has not written the message. Returns the copy that its receipt held.
+    /// The store has not written the message, which is not dropped. Returns the copy that its receipt held.
     pub(crate) fn not_stored(&mut self, number: u64, bytes: usize) -> Option<T> {
         self.storing.subtract(bytes);
         self.remove(number, bytes).0

@@ -15,7 +15,7 @@
 //! A sender that finds others waiting does not overtake them, unless they were passed over: see
 //! [`WaitQueue`](crate::outbox::queue::wait_queue::WaitQueue).
 
-use super::deferred::Deferred;
+use super::deferred::{Deferred, wake};
 use super::offer::Offer;
 use super::shared::OutboxShared;
 use super::store_jobs::{Stored, ToStore};
@@ -28,6 +28,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::coop;
 use tokio::time::Instant;
@@ -162,7 +163,7 @@ impl<T: Message> OutboxShared<T> {
         }
     }
 
-    /// Waits in the wait queue until the message is accepted.
+    /// Waits in the wait queue until the message is accepted, or its time is over.
     async fn wait(
         self: &Arc<Self>,
         message: T,
@@ -173,15 +174,18 @@ impl<T: Message> OutboxShared<T> {
             Some(to_store) => (true, to_store.size()),
             None => (false, offer.terms.size as usize),
         };
-        let waiting = Waiting::new(self, for_store, size);
-        let (began, limit) = (Instant::now(), offer.limit);
+        // The time of a message counts from the call of `send` on.
+        let ends = offer
+            .limit
+            .and_then(|limit| Instant::now().checked_add(limit));
+        let waiting = Waiting::new(self, for_store, size, ends);
         let mut message = Some(message);
         poll_fn(|cx| {
             let Some(next) = message.take() else {
                 return Poll::Pending;
             };
-            // The time of a message counts from the call of `send` on.
-            offer.limit = limit.map(|limit| limit.saturating_sub(began.elapsed()));
+            let left = ends.map(|ends| ends.saturating_duration_since(Instant::now()));
+            offer.limit = left.or(offer.limit);
             let mut deferred = Deferred::new();
             // Dropped without the lock, as in `poll_receipt`.
             let mut replaced = None;
@@ -198,6 +202,9 @@ impl<T: Message> OutboxShared<T> {
                     &mut replaced,
                 );
                 match core.phase.refused() {
+                    None if left == Some(Duration::ZERO) => {
+                        Ok(core.expired(next, offer.terms.receipt, &mut deferred))
+                    }
                     None if !turn => {
                         message = Some(next);
                         return Poll::Pending;
@@ -255,8 +262,22 @@ struct Waiting<'a, T: Message> {
 }
 
 impl<'a, T: Message> Waiting<'a, T> {
-    fn new(shared: &'a OutboxShared<T>, for_store: bool, size: usize) -> Self {
-        let ticket = shared.lock().waiters(for_store).enter(size);
+    /// The time of the message is over at `ends`. The task wakes the sender then.
+    fn new(
+        shared: &'a OutboxShared<T>,
+        for_store: bool,
+        size: usize,
+        ends: Option<Instant>,
+    ) -> Self {
+        let ends = ends.map_or(u64::MAX, |ends| shared.nanos(ends));
+        let mut core = shared.lock();
+        let ticket = core.waiters(for_store).enter(size, ends);
+        let armed = core.task.armed;
+        let task = core.task.waker.take_if(|_| ends < armed);
+        drop(core);
+        if let Some(task) = task {
+            wake(task);
+        }
         Self {
             shared,
             for_store,

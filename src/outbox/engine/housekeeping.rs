@@ -188,7 +188,8 @@ impl<T: Message> Housekeeping<T> {
     }
 }
 
-/// Passes over senders that have left their grant unused for [`PATIENCE`]. Returns when to check next.
+/// Wakes senders whose time is over, and passes over those that have left their grant unused for [`PATIENCE`]. Returns when to
+/// check next.
 fn pass_on<T: Message>(
     shared: &OutboxShared<T>,
     core: &mut Core<T>,
@@ -197,6 +198,8 @@ fn pass_on<T: Message>(
     if core.waiters.is_empty() && core.store_waiters.is_empty() {
         return None;
     }
+    core.waiters.wake_expired(core.now, deferred.wakers());
+    core.store_waiters.wake_expired(core.now, deferred.wakers());
     let patience = PATIENCE.as_nanos() as u64;
     let passed = core.waiters.pass_on(core.now, patience);
     if core.store_waiters.pass_on(core.now, patience) || passed {
@@ -206,8 +209,10 @@ fn pass_on<T: Message>(
         core.waiters.oldest_grant(),
         core.store_waiters.oldest_grant(),
     ];
-    let oldest = grants.into_iter().flatten().min()?;
-    shared.time(oldest.saturating_add(patience))
+    let ends = grants.map(|oldest| Some(oldest?.saturating_add(patience)));
+    let expire = [core.waiters.next_expiry(), core.store_waiters.next_expiry()];
+    let next = ends.into_iter().chain(expire).flatten().min()?;
+    shared.time(next)
 }
 
 /// The interrupt that the phase, or a handle, asks for.

@@ -174,7 +174,7 @@ impl<T: Message> Core<T> {
             buffer.expire(now, &mut settle);
         });
         let mut removed = Vec::new();
-        while let Some((number, copy)) = self.backlog.pop_expired(now) {
+        while let Some((number, copy)) = self.backlog.pop_expired(now, self.stored) {
             removed.push(number);
             if let Some(copy) = copy {
                 deferred.wakers().extend(self.receipts.remove(&number));
@@ -189,12 +189,33 @@ impl<T: Message> Core<T> {
         }
     }
 
-    /// Records that a new message was dropped for lack of room. Its receipt, if it has one, reports this.
+    /// Records that the time of a new message was over before there was room for it. Returns its number.
+    pub(crate) fn expired(&mut self, message: T, receipt: bool, deferred: &mut Deferred<T>) -> u64 {
+        let number = self.buffer.skip();
+        let why = UndeliveredReason::Expired;
+        self.drop_new(number, message, receipt, why, deferred);
+        number
+    }
+
+    /// Records that a new message was dropped for lack of room.
     pub(crate) fn overflowed(
         &mut self,
         number: u64,
         message: T,
         receipt: bool,
+        deferred: &mut Deferred<T>,
+    ) {
+        let why = UndeliveredReason::Overflowed;
+        self.drop_new(number, message, receipt, why, deferred);
+    }
+
+    /// Records that a new message was dropped. Its receipt, if it has one, reports why.
+    fn drop_new(
+        &mut self,
+        number: u64,
+        message: T,
+        receipt: bool,
+        why: UndeliveredReason,
         deferred: &mut Deferred<T>,
     ) {
         self.counts.dropped += 1;
@@ -203,7 +224,6 @@ impl<T: Message> Core<T> {
             return deferred.messages().push(message);
         }
         deferred.wakers().extend(self.receipts.remove(&number));
-        self.failed
-            .insert(number, (message, UndeliveredReason::Overflowed));
+        self.failed.insert(number, (message, why));
     }
 }

@@ -53,7 +53,9 @@ impl<T: Message> OutboxShared<T> {
             let mut core = self.lock();
             core.storing = core.storing.saturating_sub(1);
             core.stored = waiting.number + 1;
-            if message.is_some() {
+            if message.is_some() && core.backlog.is_dropped(waiting.number) {
+                deferred.messages().extend(message.take());
+            } else if message.is_some() {
                 let copy = core.backlog.not_stored(waiting.number, waiting.size);
                 deferred.messages().extend(copy);
             } else {

@@ -22,6 +22,8 @@ pub(crate) struct WaitQueue<W> {
     next: u64,
     /// How many waiters are not passed over.
     competing: usize,
+    /// No sender has to be woken for the end of its time before this.
+    earliest: u64,
 }
 
 /// A sender that waits.
@@ -29,6 +31,8 @@ pub(crate) struct WaitQueue<W> {
 struct Waiter<W> {
     ticket: u64,
     size: usize,
+    /// When its time is over; `u64::MAX` means never, or that it was woken.
+    ends: u64,
     turn: Turn,
     waker: Option<W>,
 }
@@ -58,6 +62,7 @@ impl<W> WaitQueue<W> {
             waiters: VecDeque::new(),
             next: 0,
             competing: 0,
+            earliest: u64::MAX,
         }
     }
 
@@ -70,16 +75,18 @@ impl<W> WaitQueue<W> {
         self.waiters.is_empty()
     }
 
-    /// A sender of `size` bytes starts to wait. Returns its ticket.
-    pub(crate) fn enter(&mut self, size: usize) -> u64 {
+    /// A sender of `size` bytes starts to wait, until `ends` at most. Returns its ticket.
+    pub(crate) fn enter(&mut self, size: usize, ends: u64) -> u64 {
         let ticket = self.next;
         self.next += 1;
         self.waiters.push_back(Waiter {
             ticket,
             size,
+            ends,
             turn: Turn::Queued,
             waker: None,
         });
+        self.earliest = self.earliest.min(ends);
         self.competing += 1;
         ticket
     }
@@ -175,6 +182,26 @@ impl<W> WaitQueue<W> {
                 Turn::Queued | Turn::Passed => None,
             })
             .min()
+    }
+
+    /// Wakes the senders whose time is over.
+    pub(crate) fn wake_expired(&mut self, now: u64, wake: &mut Vec<W>) {
+        if self.earliest > now {
+            return;
+        }
+        self.earliest = u64::MAX;
+        for waiter in &mut self.waiters {
+            if waiter.ends <= now {
+                waiter.ends = u64::MAX;
+                wake.extend(waiter.waker.take());
+            }
+            self.earliest = self.earliest.min(waiter.ends);
+        }
+    }
+
+    /// When [`wake_expired`](Self::wake_expired) may next find a sender. It may be early, but never late.
+    pub(crate) fn next_expiry(&self) -> Option<u64> {
+        (self.earliest != u64::MAX).then_some(self.earliest)
     }
 
     /// Wakes every sender, because the outbox ends.

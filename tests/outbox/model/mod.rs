@@ -151,7 +151,7 @@ fn marks_that_are_merged_are_passed_late() {
 #[test]
 fn a_sender_that_does_not_take_its_room_is_passed_over() {
     let mut queue = WaitQueue::new();
-    let [first, second, third] = [10, 10, 10].map(|size| queue.enter(size));
+    let [first, second, third] = [10, 10, 10].map(|size| queue.enter(size, u64::MAX));
     let none = (0, 0);
     for (ticket, name) in [(first, 'a'), (second, 'b'), (third, 'c')] {
         assert!(!queue.poll(ticket, none, || name, &mut None));
@@ -203,11 +203,28 @@ fn dropped_messages_are_counted_up_to_the_capacity() {
     }
 }
 
+/// A sender whose time is over is woken once.
+#[test]
+fn a_sender_is_woken_at_the_end_of_its_time() {
+    let mut queue = WaitQueue::new();
+    let ends = [(30, 'a'), (u64::MAX, 'b'), (20, 'c')];
+    let tickets = ends.map(|(ends, name)| (queue.enter(10, ends), name));
+    for (ticket, name) in tickets {
+        assert!(!queue.poll(ticket, (0, 0), || name, &mut None));
+    }
+    let mut woken = Vec::new();
+    for (now, expected, next) in [(19, "", Some(20)), (20, "c", Some(30)), (99, "ca", None)] {
+        queue.wake_expired(now, &mut woken);
+        assert_eq!(woken.iter().collect::<String>(), expected);
+        assert_eq!(queue.next_expiry(), next);
+    }
+}
+
 /// A small message does not overtake a large one that waits behind a grant.
 #[test]
 fn a_sender_waits_for_all_that_came_before_it() {
     let mut queue = WaitQueue::new();
-    let [granted, large, small] = [10, 10, 1].map(|size| queue.enter(size));
+    let [granted, large, small] = [10, 10, 1].map(|size| queue.enter(size, u64::MAX));
     for ticket in [granted, large] {
         assert!(!queue.poll(ticket, (0, 0), || (), &mut None));
     }

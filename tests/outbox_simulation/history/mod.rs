@@ -50,7 +50,7 @@ pub(crate) fn run(seed: u64) -> Summary {
 fn resume(outbox: &Outbox<Note>, checks: &Checks) -> bool {
     let resumed = outbox.resume();
     if resumed {
-        checks.starts();
+        checks.resumes();
     }
     resumed
 }
@@ -84,7 +84,7 @@ impl History {
         let mut rng = Rng::with_seed(seed);
         let plan = Plan::draw(&mut rng);
         let checks = Checks::default();
-        let network = Network::new(rng.fork(), plan.confirms);
+        let network = Network::new(rng.fork(), &plan);
         let disk = rng.bool().then(|| Disk::new(rng.fork()));
         checks.begin(&plan);
         let (outbox, task) = plan.start(&network, &checks, disk.as_ref());
@@ -161,16 +161,22 @@ impl History {
     }
 
     async fn restart(&mut self) {
+        let mut ends = Duration::MAX;
+        if self.rng.u8(0..3) == 0 {
+            // This one is dropped. If its time is shorter, it applies.
+            let within = Duration::from_millis(self.rng.u64(0..5000));
+            let stays = Duration::from_millis(self.rng.u64(0..1000));
+            let _ = timeout(stays, self.outbox().shutdown(within)).await;
+            ends = within.saturating_sub(stays);
+        }
         let within = Duration::from_millis(self.rng.u64(0..5000));
         let began = Instant::now();
         let (one, other) = (self.outbox(), self.outbox().clone());
         let (report, same) = tokio::join!(one.shutdown(within), other.shutdown(within));
         drop(other);
         let took = began.elapsed();
-        assert!(
-            took <= within + Duration::from_millis(1100),
-            "{took:?} of {within:?}"
-        );
+        let most = within.min(ends) + Duration::from_millis(1100);
+        assert!(took <= most, "{took:?} of {most:?}");
         assert_eq!(report.undelivered(), same.undelivered());
         assert!(report.is_store_closed());
         // Everybody who waited has an answer.
@@ -239,6 +245,7 @@ impl History {
 
     /// What must hold at every step.
     fn check(&mut self) {
+        self.checks.hold();
         let status = self.outbox().status();
         let in_memory = status.queued as u64 - status.on_disk;
         assert!(in_memory <= self.plan.capacity as u64, "{status:?}");
@@ -333,6 +340,7 @@ impl History {
             Some(disk) => disk.check_empty(),
             None => self.checks.status(&status),
         }
+        self.checks.hold();
         self.checks.finish();
         self.summary.simulated = self.began.elapsed();
         self.checks.count(&mut self.summary);

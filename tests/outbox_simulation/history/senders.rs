@@ -6,10 +6,12 @@ use crate::distracted::distracted;
 use crate::message::Note;
 use crate::sinks::NoteSink;
 use futures::Sink;
+use futures::task::noop_waker_ref;
 use hangup::outbox::*;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 type Sent = Result<Receipt<Note>, OutboxError<Note>>;
 
@@ -17,8 +19,15 @@ type Sent = Result<Receipt<Note>, OutboxError<Note>>;
 async fn await_outcome(checks: Checks, note: Note, sent: Sent, waits_for: Duration) {
     match sent {
         Err(error) => checks.refused(&error),
-        Ok(receipt) => {
+        Ok(mut receipt) => {
             checks.accepted(note);
+            if note.id % 3 == 0 {
+                // Another task has polled it before.
+                let mut cx = Context::from_waker(noop_waker_ref());
+                if let Poll::Ready(outcome) = Pin::new(&mut receipt).poll(&mut cx) {
+                    return checks.outcome(note, outcome);
+                }
+            }
             if let Ok(outcome) = timeout(waits_for, receipt).await {
                 checks.outcome(note, outcome);
             }
@@ -98,6 +107,7 @@ impl History {
         };
         let polled = checks.sending();
         self.waiting.push(tokio::spawn(async move {
+            let began = Instant::now();
             let sent = match limit {
                 None => sending.await,
                 Some(limit) => match timeout(limit, sending).await {
@@ -106,6 +116,7 @@ impl History {
                 },
             };
             drop(polled);
+            checks.returned(note, began);
             await_outcome(checks, note, sent, waits_for).await;
         }));
     }
