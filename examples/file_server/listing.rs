@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use hangup::errors::{ErrorClass, classify};
 use indicatif::HumanBytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::io;
@@ -61,12 +62,16 @@ struct Entry {
 fn entries(dir: &Dir) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in dir.entries()? {
-        // A name that is not UTF-8 has no URL here. A symbolic link that leads out has no metadata.
+        // A name that is not UTF-8 has no URL here.
         let Ok(name) = entry?.file_name().into_string() else {
             continue;
         };
-        let Ok(metadata) = dir.metadata(&name) else {
-            continue;
+        let metadata = match dir.metadata(&name) {
+            Ok(metadata) => metadata,
+            // It takes a descriptor. Without one the list would not be the whole.
+            Err(error) if classify(&error) == ErrorClass::LocalResources => return Err(error),
+            // Such as of a symbolic link that leads out.
+            Err(_) => continue,
         };
         if metadata.is_dir() || metadata.is_file() {
             let bytes = metadata.is_file().then_some(metadata.len());

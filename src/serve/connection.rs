@@ -207,6 +207,8 @@ pub(super) struct ConnectionState {
     pub(super) activity: Activity,
     /// The control frames of HTTP/2 that the requests account for.
     pub(super) earned_frames: EarnedFrames,
+    /// Small parts of responses that h2 has not written.
+    pub(super) small_parts: Counter,
     /// Where a response's body leaves a file for the I/O to send.
     pub(super) slot: Slot,
     /// What the connections of this address have in use. A Unix socket has none.
@@ -227,6 +229,7 @@ impl ConnectionState {
             remote,
             activity: Activity::new(),
             earned_frames: EarnedFrames::default(),
+            small_parts: Counter::default(),
             slot: Slot::default(),
             address_usage: OnceLock::new(),
             command: AtomicU8::new(Command::Run as u8),

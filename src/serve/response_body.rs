@@ -46,26 +46,34 @@ struct StreamBody {
 impl<B> ResponseBody<B> {
     /// The body of a service. `stream` has the progress of the response on HTTP/2, and is `None` on HTTP/1.
     pub(super) fn new(body: B, guard: RequestGuard, stream: Option<Arc<Progress>>) -> Self {
+        Self::with_content(Content::Service { body }, guard, stream)
+    }
+
+    /// A body of the server's own, which explains a status. `stream` as for [`new`](Self::new).
+    pub(super) fn message(
+        text: &'static str,
+        guard: RequestGuard,
+        stream: Option<Arc<Progress>>,
+    ) -> Self {
+        let text = Some(Bytes::from_static(text.as_bytes()));
+        Self::with_content(Content::Message { text }, guard, stream)
+    }
+
+    fn with_content(
+        content: Content<B>,
+        guard: RequestGuard,
+        stream: Option<Arc<Progress>>,
+    ) -> Self {
         let stream = stream.map(|progress| StreamBody {
-            handed: Arc::new(Handed::new(progress)),
+            handed: Arc::new(Handed::new(guard.connection().clone(), progress)),
             parts: Parts::default(),
             end: None,
             looked: false,
         });
         Self {
-            content: Content::Service { body },
+            content,
             guard,
             stream,
-        }
-    }
-
-    /// A body of the server's own, which explains a status.
-    pub(super) fn message(text: &'static str, guard: RequestGuard) -> Self {
-        let text = Some(Bytes::from_static(text.as_bytes()));
-        Self {
-            content: Content::Message { text },
-            guard,
-            stream: None,
         }
     }
 }

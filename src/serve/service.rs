@@ -171,7 +171,8 @@ where
                 }
                 StepProj::Refused { status, text } => {
                     let guard = this.guard.take().expect("not polled after the response");
-                    let mut response = Response::new(ResponseBody::message(text, guard));
+                    let body = ResponseBody::message(text, guard, this.stream.take());
+                    let mut response = Response::new(body);
                     *response.status_mut() = *status;
                     let text = HeaderValue::from_static("text/plain; charset=utf-8");
                     response.headers_mut().insert(CONTENT_TYPE, text);

@@ -3,7 +3,7 @@
 use crate::process::{DEADLINE, binary, directory, has, milliseconds, number, refuses};
 use crate::server::{Server, body, header, status};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -480,6 +480,59 @@ fn the_limit_on_descriptors_is_survived() {
         }
         assert!(Instant::now() < deadline);
     }
+}
+
+/// A listing takes some descriptors, and there are none, one, two, or more. With all but the last the server listed the
+/// directory without its entries, and said that this was all.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listing_that_lacks_a_descriptor() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let server = Server::start("listing-descriptors");
+    for name in ["one", "two"] {
+        server.sparse(name, 1);
+    }
+    // Its connection has its descriptor already.
+    let mut client = BufReader::new(server.connect());
+    let mut list = || {
+        let request = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+        client.get_mut().write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            assert!(client.read_line(&mut answer).unwrap() > 0, "{answer}");
+        }
+        let mut text = vec![0; header(&answer, "content-length").parse().unwrap()];
+        client.read_exact(&mut text).unwrap();
+        answer + std::str::from_utf8(&text).unwrap()
+    };
+    let whole = list();
+    assert_eq!(status(&whole), "200");
+    assert!(whole.contains("one") && whole.contains("two"), "{whole}");
+
+    let pid = Pid::from_raw(i32::try_from(server.example.id()).unwrap()).unwrap();
+    let open = fs::read_dir(format!("/proc/{}/fd", server.example.id())).unwrap();
+    let numbers = open.map(|open| open.unwrap().file_name().to_str().unwrap().parse::<u64>());
+    let most = numbers.map(Result::unwrap).max().unwrap() + 1;
+    let mut refusals = Vec::new();
+    for limit in 3..most + 8 {
+        let (current, maximum) = (Some(limit), Some(most + 8));
+        prlimit(Some(pid), Resource::Nofile, Rlimit { current, maximum }).unwrap();
+        let answer = list();
+        match status(&answer) {
+            "200" => assert_eq!(body(&answer), body(&whole), "with a limit of {limit}"),
+            status => {
+                assert_eq!(status, "503", "with a limit of {limit}: {answer}");
+                refusals.push(body(&answer).to_owned());
+            }
+        }
+    }
+    assert_eq!(status(&list()), "200", "there are enough");
+    // The folder, or its index, and then the listing.
+    refusals.dedup();
+    assert_eq!(
+        refusals,
+        ["Service Unavailable\n", "cannot list this directory now\n"]
+    );
 }
 
 /// The processor time that the server has used.

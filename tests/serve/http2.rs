@@ -177,6 +177,76 @@ async fn responses_behind_a_window_of_a_byte() {
     }
 }
 
+/// A client makes requests that the server refuses, and takes no byte of the answers. They waited for it without a limit, and so
+/// did its connection, which had a request and made no room for another one.
+#[tokio::test]
+async fn refusals_behind_a_closed_window() {
+    let policy = StallPolicy::new(1000, WINDOW);
+    let mut server = Running::start(Router::new(), |server| {
+        server
+            .h2c(true)
+            .stall_policy(policy)
+            .max_headers(1)
+            .max_uri_length(100)
+            .max_requests_per_address(2)
+    })
+    .await;
+    let mut two_fields = head("GET", "/", 1);
+    // Without indexing, with a new name (RFC 7541, section 6.2.2).
+    two_fields.extend(b"\0\x01a\x01b\0\x01b\x01a");
+    two_fields[2] = u8::try_from(two_fields.len() - 9).unwrap();
+    for (reason, requests) in [
+        (LimitReason::HeadSize, two_fields),
+        (LimitReason::UriLength, head("GET", &"/".repeat(101), 1)),
+    ] {
+        let mut client = Client::connect(server.address).await;
+        client
+            .send_bytes(&[PREFACE, &settings(&[(4, 0)]), &requests].concat())
+            .await;
+        assert_eq!(server.limit().await, reason);
+        assert_eq!(server.limit().await, LimitReason::StreamStalled);
+        client.ended().await;
+    }
+    // Of three requests the third is one too many.
+    let mut client = Client::connect(server.address).await;
+    client
+        .send_bytes(&[PREFACE, &settings(&[(4, 0)])].concat())
+        .await;
+    for stream in [1, 3, 5] {
+        client.send_bytes(&head("GET", "/", stream)).await;
+    }
+    assert_eq!(server.limit().await, LimitReason::RequestsPerAddress);
+    assert_eq!(server.limit().await, LimitReason::StreamStalled);
+}
+
+/// The same with responses that h2 takes as a whole. A few may wait for a client in this way without being requests in progress,
+/// and not as many as a client has streams.
+#[tokio::test]
+async fn small_responses_behind_a_window_of_a_byte() {
+    const FREE: u32 = 16;
+    const MORE: u32 = 4;
+    let router = Router::new().route("/small", get(async || vec![7; 1000]));
+    let policy = StallPolicy::new(1000, WINDOW);
+    let mut server = Running::start(router, |server| server.h2c(true).stall_policy(policy)).await;
+    let mut client = Client::connect(server.address).await;
+    client
+        .send_bytes(&[PREFACE, &settings(&[(4, 1)])].concat())
+        .await;
+    for stream in 0..FREE + MORE {
+        let request = head("GET", "/small", 2 * stream + 1);
+        client.send_bytes(&request).await;
+    }
+    for _ in 0..MORE {
+        assert_eq!(server.limit().await, LimitReason::StreamStalled);
+    }
+    // No request is left.
+    client.ended().await;
+    assert_eq!(
+        server.stop().await.limits(),
+        [(LimitReason::StreamStalled, MORE.into())]
+    );
+}
+
 /// Without TLS HTTP/2 is spoken only if it was asked for.
 #[tokio::test]
 async fn h2c_is_off() {
