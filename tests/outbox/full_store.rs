@@ -204,7 +204,8 @@ async fn a_message_that_waits_behind_a_full_store_ends_at_its_time() {
         let outbox = outbox.clone();
         let message = format!("{id} a");
         sends.push(tokio::spawn(async move {
-            outbox.send_with(message, within).await.unwrap()
+            let receipt = outbox.send_with(message, within).await.unwrap();
+            receipt.await.unwrap_err()
         }));
     }
     let began = Instant::now();
@@ -215,7 +216,7 @@ async fn a_message_that_waits_behind_a_full_store_ends_at_its_time() {
     let error = sent.unwrap().unwrap().await.unwrap_err();
     assert_eq!(*error.reason(), UndeliveredReason::Expired);
     for send in sends {
-        let error = send.await.unwrap().await.unwrap_err();
+        let error = send.await.unwrap();
         assert_eq!(*error.reason(), UndeliveredReason::Expired);
     }
     assert!(began.elapsed() < AGE * 2 + Duration::from_millis(20));

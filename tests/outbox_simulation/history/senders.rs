@@ -21,7 +21,7 @@ async fn await_outcome(checks: Checks, note: Note, sent: Sent, waits_for: Durati
         Err(error) => checks.refused(&error),
         Ok(mut receipt) => {
             checks.accepted(note);
-            if note.id % 3 == 0 {
+            if note.id.is_multiple_of(3) {
                 // Another task has polled it before.
                 let mut cx = Context::from_waker(noop_waker_ref());
                 if let Poll::Ready(outcome) = Pin::new(&mut receipt).poll(&mut cx) {
