@@ -234,4 +234,49 @@ mod tests {
         assert!(ahead.fill(100, Pin::new(&mut io), &cx).is_none());
         assert_eq!(ahead.input.len(), 100);
     }
+
+    /// A stream may have given the input to the read ahead alone: its reader hears of it from nobody else.
+    #[test]
+    fn a_parked_reader_is_woken_for_input_that_is_read_ahead() {
+        let (reader, woken) = futures_test::task::new_count_waker();
+        let mut ahead = ReadAhead::new(10, false);
+        ahead.park(Some(&reader));
+        let mut io = &[1; 10][..];
+        let cx = Context::from_waker(Waker::noop());
+        assert!(ahead.fill(10, Pin::new(&mut io), &cx).is_none());
+        assert!(ahead.has_input());
+        assert_eq!(woken.get(), 1);
+    }
+
+    /// A task whose write is done waits for nothing.
+    #[test]
+    fn a_write_that_is_done_is_not_woken() {
+        let (writer, woken) = futures_test::task::new_count_waker();
+        let mut ahead = ReadAhead::new(10, false);
+        let mut io = &[1; 10][..];
+        let cx = Context::from_waker(&writer);
+        assert!(ahead.fill(10, Pin::new(&mut io), &cx).is_none());
+        ahead.written();
+        assert!(ahead.both(Waker::noop()).is_none());
+        let mut read = [0; 10];
+        ahead.read(&mut ReadBuf::new(&mut read)).unwrap().unwrap();
+        assert_eq!((read, woken.get()), ([1; 10], 0));
+    }
+
+    /// An error behind the input is for the next read, and an idle connection keeps no memory of a burst.
+    #[test]
+    fn what_is_left_when_all_is_read() {
+        let mut ahead = ReadAhead::new(10, false);
+        let mut io = &[1; 10][..];
+        let cx = Context::from_waker(Waker::noop());
+        assert!(ahead.fill(10, Pin::new(&mut io), &cx).is_none());
+        ahead.fail(ErrorKind::ConnectionReset.into());
+        let mut read = [0; 10];
+        ahead.read(&mut ReadBuf::new(&mut read)).unwrap().unwrap();
+        assert_eq!(ahead.input.capacity(), 0);
+        assert!(ahead.has_input());
+        let error = ahead.read(&mut ReadBuf::new(&mut read)).unwrap();
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert!(!ahead.has_input());
+    }
 }

@@ -145,3 +145,64 @@ async fn nothing_is_written_where_acknowledgements_are_not_known() {
     peer.read_to_end(&mut written).await.unwrap();
     assert!(written.is_empty(), "{written:?}");
 }
+
+/// With priorities many messages are confirmed at once in several steps. No further acknowledgement comes that would confirm the
+/// rest, or give a sender its room.
+#[tokio::test]
+async fn many_messages_with_priorities_are_confirmed_by_one_acknowledgement() {
+    const COUNT: u64 = 300;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let outbox = Outbox::builder(move || TcpStream::connect(address), LinesCodec::new)
+        .ordering_key(|_: &String| 0)
+        .priority(|_: &String| 0)
+        .capacity(1 << 20, COUNT as usize)
+        .spawn()
+        .unwrap();
+    // All are there before the first is written.
+    for id in 0..COUNT {
+        drop(outbox.try_send(id.to_string()).unwrap());
+    }
+    let mut waits = tokio_test::task::spawn(outbox.send("the last".to_string()));
+    tokio_test::assert_pending!(waits.poll());
+    let _peer = soon("a connection", listener.accept()).await.unwrap();
+    let mut states = outbox.subscribe();
+    let all = states.wait_for(|status| status.delivered >= COUNT);
+    drop(soon("all messages", all).await.unwrap());
+    assert!(waits.is_woken(), "there is room");
+    drop(soon("room", waits).await.unwrap());
+}
+
+/// A message that was to go alone has arrived: the others go again. They wait in its block of the queue, or come later.
+#[tokio::test]
+async fn a_suspect_that_is_acknowledged_holds_up_nobody() {
+    for others_wait in [true, false] {
+        let (listener, address) = narrow();
+        let outbox = Outbox::builder(
+            move || TcpStream::connect(address),
+            LengthDelimitedCodec::new,
+        )
+        .backoff(std::iter::repeat(Duration::from_millis(1)))
+        .max_attempts(1000)
+        .spawn()
+        .unwrap();
+        let small = || outbox.send(Bytes::from_static(b"small"));
+        let suspect = outbox.send(vec![7; 4 << 20].into()).await.unwrap();
+        let waiting = match others_wait {
+            true => Some(small().await.unwrap()),
+            false => None,
+        };
+        for _ in 0..3 {
+            let (mut peer, _) = soon("a connection", listener.accept()).await.unwrap();
+            assert!(peer.read(&mut [0; 100]).await.unwrap() > 0);
+        }
+        let (mut peer, _) = soon("a connection", listener.accept()).await.unwrap();
+        tokio::spawn(async move { tokio::io::copy(&mut peer, &mut tokio::io::sink()).await });
+        soon("the suspect", suspect).await.unwrap();
+        let other = match waiting {
+            Some(waiting) => waiting,
+            None => small().await.unwrap(),
+        };
+        soon("the other", other).await.unwrap();
+    }
+}

@@ -126,3 +126,22 @@ fn wakers_that_own_a_handle_are_dropped_without_the_lock() {
         .expect("nothing waits for itself");
     thread.join().unwrap();
 }
+
+/// A task may be polled by one task of the runtime, and later by another, such as in a `select!` that is moved: the last one
+/// is woken.
+#[tokio::test]
+async fn whoever_has_polled_the_task_last_is_woken() {
+    let (builder, _wire) = outbox();
+    let (outbox, task) = builder.build().unwrap();
+    let mut task = Box::pin(task);
+    for round in 0..3 {
+        let (waker, count) = futures_test::task::new_count_waker();
+        for waker in [Waker::noop(), &waker] {
+            let polled = task.as_mut().poll(&mut Context::from_waker(waker));
+            assert!(polled.is_pending());
+        }
+        let before = count.get();
+        outbox.reconnect_now();
+        assert!(count.get() > before, "in round {round}");
+    }
+}
