@@ -145,13 +145,9 @@ impl Stall {
         if timer.deadline() != until {
             timer.as_mut().reset(until);
         }
-        if is_armed && !waits(cx.waker()) {
-            // It wakes the task of the pending call.
-            return if timer.is_elapsed() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            };
+        // It wakes the task of the pending call. One that has fired wakes nobody any more.
+        if is_armed && !waits(cx.waker()) && !timer.is_elapsed() {
+            return Poll::Pending;
         }
         timer.as_mut().poll(cx)
     }

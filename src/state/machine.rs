@@ -43,6 +43,8 @@ pub(crate) struct State {
     status: Status,
     /// A FIN alone closed the stream, and no read has returned the end of the input.
     fin_unread: bool,
+    /// The peer has finished, and the stream stayed open.
+    peer_finished: bool,
 }
 
 impl State {
@@ -52,6 +54,7 @@ impl State {
             fin_closes: half_close.closes(),
             shut_down: false,
             fin_unread: false,
+            peer_finished: false,
             status: Status::Open,
         }
     }
@@ -71,6 +74,11 @@ impl State {
     /// would abandon the connection without reading that data.
     pub(crate) fn is_fin_unread(&self) -> bool {
         self.fin_unread
+    }
+
+    /// Whether the peer had finished before the stream closed, or has finished.
+    pub(crate) fn has_peer_finished(&self) -> bool {
+        self.peer_finished
     }
 
     /// Whether writes are refused even if a reader is about to read the FIN.
@@ -102,6 +110,7 @@ impl State {
             }
             Event::Fin | Event::EndOfInput if !closes => {
                 self.status = Status::PeerFinished;
+                self.peer_finished = true;
                 return self;
             }
             Event::Fin => {

@@ -118,6 +118,11 @@ impl SharedState {
         self.lock().state.is_shut_down()
     }
 
+    /// Whether the input has ended in order, whatever has closed the stream after that.
+    pub(crate) fn has_peer_finished(&self) -> bool {
+        self.lock().state.has_peer_finished()
+    }
+
     /// Records that we are about to reset the connection.
     pub(crate) fn begin_reset(&self) {
         self.flags.fetch_or(RESET, Ordering::AcqRel);

@@ -192,6 +192,11 @@ impl<S> MonitoredStream<S> {
         self.link.shared.is_shut_down()
     }
 
+    /// Whether the input has ended in order, whatever has closed the stream after that.
+    pub(crate) fn has_peer_finished(&self) -> bool {
+        self.link.shared.has_peer_finished()
+    }
+
     /// Why the stream closed; `None` while it is open.
     ///
     /// ```

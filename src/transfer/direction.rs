@@ -149,6 +149,7 @@ impl Direction {
 fn end_of_file<X>(from: &MonitoredStream<X>) -> End {
     match from.close_reason() {
         None | Some(CloseReason::PeerClosed | CloseReason::Finished) => End::Fin,
+        Some(_) if from.has_peer_finished() => End::Fin,
         Some(_) => End::Error,
     }
 }

@@ -4,7 +4,7 @@
 use crate::support::until;
 use crate::support::{DEADLINE, Pair, Peer, Tcp4, lacks, soon};
 use hangup::{
-    CloseReason, CopyOutcome, HalfClose, MonitorConfig, MonitoredStream, StallPolicy,
+    CloseReason, CopyOutcome, HalfClose, MonitorConfig, MonitoredStream, StallPolicy, Status,
     copy_bidirectional,
 };
 #[cfg(target_os = "linux")]
@@ -482,4 +482,36 @@ async fn a_reset_that_a_write_has_found_is_no_fin() {
     drop((a, b));
     let ended = take_all(client).await.map_err(|error| error.kind());
     assert_eq!(ended, Err(ErrorKind::ConnectionReset));
+}
+
+/// The client has sent all of its request and finished, and vanishes while the server is slow. The request is complete all the
+/// same: the server gets a FIN.
+#[cfg(all(target_os = "linux", not(hangup_fallback)))]
+#[tokio::test]
+async fn a_reset_after_a_fin_ends_a_complete_input() {
+    let ((a, mut client), (b, mut server)) = (Tcp4::pair(), Tcp4::pair());
+    let mut a = MonitoredStream::with_config(a, &allowed()).unwrap();
+    let mut b = MonitoredStream::with_config(b, &allowed()).unwrap();
+    let monitor = a.monitor();
+    client.write_all(b"a request").unwrap();
+    client.finish();
+    let mut statuses = monitor.subscribe();
+    let finished = |status: &Status| *status == Status::PeerFinished;
+    drop(soon("the FIN", statuses.wait_for(finished)).await.unwrap());
+    // An answer that the client does not take, so that its close is a reset.
+    soon("an answer", a.write_all(b"early")).await.unwrap();
+    until(&client, PollFlags::IN);
+    drop(client);
+    let reason = soon("the reset", monitor.closed()).await;
+    assert_eq!(reason, CloseReason::Reset);
+    let copied = soon("the copy", copy_bidirectional(&mut a, &mut b));
+    let (mut request, copied) = tokio::join!(
+        tokio::task::spawn_blocking(move || {
+            let mut request = Vec::new();
+            server.read_to_end(&mut request).map(|_| request)
+        }),
+        copied
+    );
+    assert_eq!(copied.a.reason, Some(CloseReason::Reset));
+    assert_eq!(request.as_mut().unwrap().as_mut().unwrap(), b"a request");
 }

@@ -388,6 +388,29 @@ async fn a_try_does_not_put_a_pending_write_to_sleep() {
     .await;
 }
 
+/// At the end of a runtime tokio lets its timers fire, and they cannot be set again. A try that only looked whether its timer had
+/// fired went round until the window was over, and blamed the peer.
+#[test]
+fn a_try_after_the_end_of_its_runtime_blames_no_peer() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let config = crate::support::stall(1, Duration::from_secs(5));
+    let (mut stream, _peer) = runtime.block_on(async {
+        let (ours, peer) = Unix::pair();
+        let mut stream = MonitoredStream::unwatched_with_config(ours, &config);
+        fill(&mut stream).await;
+        (stream, peer)
+    });
+    drop(runtime);
+    let error = stream.try_write(b"x").unwrap_err();
+    assert_eq!(
+        CloseReason::carried_by(&error),
+        Some(&CloseReason::RuntimeShutdown)
+    );
+}
+
 /// The timer of a stall policy is that of the pending call.
 #[tokio::test]
 async fn a_try_does_not_put_the_timer_of_a_stall_to_sleep() {

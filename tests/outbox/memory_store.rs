@@ -17,6 +17,8 @@ struct Inner {
     fails_recover: bool,
     fails_append: bool,
     fails_remove: bool,
+    /// How often it is going to fail; `None` if it keeps no dead letters.
+    fails_bury: Option<u32>,
     panics: bool,
 }
 
@@ -24,6 +26,7 @@ struct Inner {
 pub(crate) enum Call {
     Append(Vec<u64>),
     Remove(Vec<u64>),
+    Bury(u64),
 }
 
 impl MemoryStore {
@@ -61,6 +64,11 @@ impl MemoryStore {
 
     pub(crate) fn fail_remove(&self, fails: bool) {
         self.inner(|inner| inner.fails_remove = fails);
+    }
+
+    /// Buries from now on, after it has failed that often.
+    pub(crate) fn fail_bury(&self, times: u32) {
+        self.inner(|inner| inner.fails_bury = Some(times));
     }
 
     pub(crate) fn panic(&self) {
@@ -101,6 +109,22 @@ impl Store for MemoryStore {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             inner.records.retain(|number, _| !numbers.contains(number));
+            Ok(())
+        })
+    }
+
+    fn bury(&mut self, number: u64, _: &str) -> io::Result<()> {
+        self.inner(|inner| {
+            inner.calls.push(Call::Bury(number));
+            match &mut inner.fails_bury {
+                None => return Err(io::ErrorKind::Unsupported.into()),
+                Some(0) => {}
+                Some(left) => {
+                    *left -= 1;
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+            }
+            inner.records.remove(&number);
             Ok(())
         })
     }

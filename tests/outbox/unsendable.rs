@@ -1,6 +1,6 @@
 //! Messages that cannot be sent do not stop the others.
 
-use crate::memory_store::MemoryStore;
+use crate::memory_store::{Call, MemoryStore};
 use crate::support::within;
 use crate::wire::{Wire, by_reply, confirm_all, first_word, line, meaning, outbox, wire};
 use bytes::{Bytes, BytesMut};
@@ -98,6 +98,28 @@ async fn a_message_that_cannot_be_encoded_is_kept_and_reported() {
             "{letters:?}"
         );
     }
+}
+
+/// It took the room of a full store until the next start, and those who waited for room waited as long.
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_cannot_be_buried_is_tried_again() {
+    let store = MemoryStore::default();
+    store.fail_bury(3);
+    let letters = Letters::default();
+    let (outbox, mut wire) = fragile(&store, &letters, UnsendableAction::Keep);
+    tokio::spawn(confirm_all(wire.accept().await));
+    drop(outbox.send("0 refuse".to_string()).await.unwrap());
+    let burials = || {
+        let calls = store.calls();
+        calls.iter().filter(|call| **call == Call::Bury(0)).count()
+    };
+    // After 1, 2 and 4 s.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!((burials(), store.numbers()), (3, vec![0]));
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!((burials(), store.numbers()), (4, vec![]));
+    tokio::time::sleep(LONG * 5).await;
+    assert_eq!(burials(), 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -76,6 +76,8 @@ fn try_all(allowed: bool, history: &mut Vec<Event>, state: &State) -> usize {
             "{history:?}"
         );
         assert!(!next.is_fin_unread() || !next.refuses_writes());
+        let had_finished = state.has_peer_finished() || *status == Status::PeerFinished;
+        assert_eq!(next.has_peer_finished(), had_finished, "{history:?}");
         tried += 1 + try_all(allowed, history, &next);
         history.pop();
     }

@@ -10,6 +10,7 @@
 
 use crate::monitor::Monitor;
 use crate::observe::call_foreign;
+use crate::policy::NOBODY;
 use crate::state::sync::lock;
 use crate::stream::monitored_stream::MonitoredStream;
 use std::borrow::BorrowMut;
@@ -140,7 +141,7 @@ impl<T> SplitCell<T> {
         let called = call((*turn.stream).borrow_mut());
         drop(turn);
         if lock(&self.waiting).shuts_down {
-            self.go_on_shutting_down(&mut Context::from_waker(Waker::noop()));
+            self.go_on_shutting_down(&mut Context::from_waker(NOBODY));
         }
         called
     }
@@ -152,7 +153,7 @@ impl<T> SplitCell<T> {
         waiting.shuts_down = true;
         let reader = waiting.pending_read.clone();
         drop(waiting);
-        let waker = reader.as_ref().unwrap_or(Waker::noop());
+        let waker = reader.as_ref().unwrap_or(NOBODY);
         self.go_on_shutting_down(&mut Context::from_waker(waker));
     }
 

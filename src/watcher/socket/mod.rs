@@ -170,6 +170,8 @@ impl Socket {
         let wait = match self.status() {
             // What the FIN means is known.
             Status::PeerFinished => DelayStep::Over,
+            // Both directions have ended.
+            _ if event == Event::HungUp && self.is_shut_down() => DelayStep::Over,
             _ => descriptor.delay_step(&event),
         };
         // Outside of the lock: a waker may run any code, even a probe of this socket.

@@ -14,8 +14,10 @@
 mod call;
 mod load;
 mod overflow;
+mod unburied;
 
 use self::call::call;
+use self::unburied::Unburied;
 use super::backlog::Page;
 use super::shared::OutboxShared;
 use super::store_jobs::{Job, StoreJobs, Waiting};
@@ -70,6 +72,8 @@ pub(crate) struct StoreWriter<T: Message> {
     removed: Vec<u64>,
     /// Dead letters that are still among the messages of the store.
     buried: Vec<(u64, String)>,
+    /// Dead letters that the store has failed to bury.
+    unburied: Unburied,
     /// The page that was requested.
     page: Option<Page>,
     /// The store has no room for the batch. The batch waits until messages were removed.
@@ -99,6 +103,7 @@ impl<T: Message> StoreWriter<T> {
             bytes: 0,
             removed: Vec::new(),
             buried: Vec::new(),
+            unburied: Unburied::new(),
             page: None,
             is_full: false,
             due: None,
@@ -119,7 +124,7 @@ impl<T: Message> StoreWriter<T> {
     fn run(mut self) {
         self.step(Instant::now());
         loop {
-            let first = match self.due {
+            let first = match self.next() {
                 None => self.jobs.recv().map_err(RecvTimeoutError::from),
                 Some(due) => {
                     let wait = due.saturating_duration_since(Instant::now());
@@ -136,7 +141,7 @@ impl<T: Message> StoreWriter<T> {
         }
     }
 
-    /// Does what is due. Returns when the next removal is due.
+    /// Does what is due. Returns when there is more to do, unless a job comes before.
     pub(crate) fn step(&mut self, now: Instant) -> Option<Instant> {
         loop {
             let mut empty = false;
@@ -153,15 +158,8 @@ impl<T: Message> StoreWriter<T> {
             if let Some(page) = self.page.take() {
                 self.load(page);
             }
-            let any_buried = !self.buried.is_empty();
-            for (number, reason) in std::mem::take(&mut self.buried) {
-                // If it fails, the next outbox on this store tries the message again.
-                let _ = call(&mut self.store, |store| store.bury(number, &reason));
-            }
-            if any_buried {
-                // No removal follows, and a dead letter stays: what waits for room may fit no longer.
-                self.append_waiting();
-            }
+            self.buried.append(&mut self.unburied.take_due(now));
+            self.bury(now);
             if empty {
                 break;
             }
@@ -171,7 +169,12 @@ impl<T: Message> StoreWriter<T> {
             // Also after a failure: a store that is gone never has room.
             self.append_waiting();
         }
-        self.due
+        self.next()
+    }
+
+    /// When a removal or a failed call is due.
+    fn next(&self) -> Option<Instant> {
+        [self.due, self.unburied.due()].into_iter().flatten().min()
     }
 
     /// Tries the messages once more for which the store had no room.
@@ -255,6 +258,28 @@ impl<T: Message> StoreWriter<T> {
         waiting.answer(message.map_or(Ok(()), |message| Err(refused(message))));
     }
 
+    /// Makes messages dead letters.
+    fn bury(&mut self, now: Instant) {
+        if self.buried.is_empty() {
+            return;
+        }
+        let mut failed = Vec::new();
+        for (number, reason) in std::mem::take(&mut self.buried) {
+            match call(&mut self.store, |store| store.bury(number, &reason)) {
+                Ok(()) => {}
+                // It keeps no dead letters. The next outbox on this store tries the message again.
+                Err(error) if error.kind() == ErrorKind::Unsupported => {}
+                Err(error) => {
+                    self.report("bury", &error);
+                    failed.push((number, reason));
+                }
+            }
+        }
+        self.unburied.put_back(failed, now);
+        // No removal follows, and a dead letter stays: what waits for room may fit no longer.
+        self.append_waiting();
+    }
+
     /// Removes settled messages from the store. Returns whether all of them are removed.
     fn remove(&mut self, now: Instant) -> bool {
         self.due = None;
@@ -284,6 +309,8 @@ impl<T: Message> Drop for StoreWriter<T> {
         let now = Instant::now();
         self.step(now);
         self.remove(now);
+        self.buried = self.unburied.take();
+        self.bury(now);
         self.append_waiting();
         // Messages that still have no room are refused.
         for waiting in std::mem::take(&mut self.waiting) {
