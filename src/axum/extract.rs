@@ -21,8 +21,8 @@ use tokio::net::unix::SocketAddr as UnixAddr;
 ///
 /// [`NotMonitored`], if the request does not come from a [`Server`](crate::serve::Server), nor through
 /// [`into_make_service`](super::into_make_service) or `into_make_service_with_connect_info` with `Monitor` or [`Peer`], and
-/// has no `Monitor` in its extensions either. A program that serves the router by hyper itself puts it there. A `Peer` is
-/// searched with a TCP or a Unix address.
+/// has no `Monitor` in its extensions either. A program that serves the router by hyper itself puts it there. It finds
+/// a `Peer` of a TCP or of a Unix address.
 /// In a test, axum's [`MockConnectInfo`](::axum::extract::connect_info::MockConnectInfo) of either replaces the server.
 impl<S: Sync> FromRequestParts<S> for Monitor {
     type Rejection = NotMonitored;

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 /// assert!(is_new(&mut highest, 2));
 /// ```
 ///
-/// The peer checks important messages alone. A best-effort message is sent once at most, and it is in no store: after a restart a
+/// The peer checks only important messages. A best-effort message is sent once at most, and it is in no store: after a restart a
 /// [durable](super::Builder::durable) outbox gives its number to another message. A peer that remembered it would drop that one:
 ///
 /// ```

@@ -23,8 +23,10 @@ impl MonitorConfig {
     ///
     /// So a stream that is read or written reports the close no later, and an idle one reports it `within` later and
     /// without the finer reason. A few milliseconds are enough: the delay covers the time until the other task runs. The
-    /// timer starts with a FIN, or with the close of a Unix peer. A reset is never delayed. A [probe](crate::Monitor::probe)
-    /// reports the FIN after the delay.
+    /// timer starts with a FIN, or with the close of a Unix peer or of the other end of a pipe, unless we have shut down. A reset is
+    /// never delayed. A [probe](crate::Monitor::probe) reports the FIN after the delay. With
+    /// [`HalfClose::Allow`](crate::HalfClose::Allow), where a close_notify comes before the close of a Unix peer, the close waits for
+    /// the rest of the delay.
     ///
     /// It applies to watched streams, and to the *upper* of two streams, which reads the protocol:
     /// `MonitoredStream<TlsStream<TcpStream>>`. A stream below TLS reads only the FIN itself.

@@ -1,6 +1,6 @@
 //! A server for HTTP/1.1 and HTTP/2, built on hyper, with the limits that the open internet needs.
 //!
-//! May use `http`, `tls`, `transfer` and what is below them. No other room uses it.
+//! May use `http`, `tls`, `transfer` and what is below them. `axum` and `tower` use it.
 //!
 //! `axum::serve` and hyper's own builders set no limits: 120 silent connections make such a server unreachable
 //! at a limit of 128 descriptors. [`serve()`] takes a listener and a service (an `axum::Router`, any tower service,

@@ -22,7 +22,7 @@ impl MonitoredStream<TcpStream> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it consumes nothing.
+    /// Cancel safe: it consumes no input. An error is told once: after a peek that fails, the next read finds the end.
     ///
     /// ```
     /// use hangup::MonitoredListener;

@@ -76,7 +76,7 @@ use std::sync::Arc;
 /// * on stream sockets other than TCP and Unix (MPTCP, vsock), whether the owner has shut down its own receiving side: it
 ///   looks like the peer's FIN. So it does on a Unix socket.
 /// * whether the owner writes to a Unix socket whose client reads at once: [`HalfClose::AllowFor`] sees only how much the system
-///   holds, and may close a stream on which bytes move. It counts on TCP.
+///   holds, and may close a stream on which bytes move. On TCP the acknowledged bytes show it.
 /// * how TLS ended: a FIN closes with `PeerClosed`, whether close_notify came before it or not.
 /// * what the owner reads and writes: [`transfer`](Monitor::transfer) reports zeros, and `None` for what is acknowledged;
 ///   [`wait_acknowledged`](Monitor::wait_acknowledged) is [`Unsupported`](io::ErrorKind::Unsupported).

@@ -133,7 +133,7 @@ impl<S> Layer<S> for CancelLayer {
 
 /// The service of [`CancelLayer`].
 ///
-/// It finds the connection's [`Monitor`] in the extensions of the request, where [`CancelLayer`] says. A request without one
+/// It finds the connection's [`Monitor`] in the places that [`CancelLayer`] lists. A request without one
 /// is passed on unchanged.
 ///
 /// ```

@@ -67,7 +67,7 @@ impl Descriptor {
     }
 
     /// Whether `event` waits until an upper protocol has interpreted it. A reset after a FIN counts as that FIN, and so does
-    /// the close of a Unix peer, which ends both directions at once. Every other event is unambiguous.
+    /// the close of a Unix peer or of a pipe's other end, which ends both directions at once. Every other event is unambiguous.
     pub(super) fn delay_step(&mut self, event: &Event) -> DelayStep {
         match (&mut self.fin_delay, event) {
             (Some(delay), Event::Fin | Event::HungUp | Event::Reset { after_fin: true }) => {

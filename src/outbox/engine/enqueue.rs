@@ -4,8 +4,8 @@
 //!
 //! | | there is room | there is none |
 //! |---|---|---|
-//! | best effort, or no store | `accept` puts it into the buffer | `wait` until the wait queue grants room |
-//! | important, with a store | `accept_stored`, then wait for the commit | `wait` until the writer has caught up |
+//! | best effort, or no store | `accept` puts it into the buffer | `wait` until the wait queue grants room, or the message's time is over |
+//! | important, with a store | `accept_stored`, then wait for the commit | `wait` until the writer has caught up, or the message's time is over |
 //!
 //! A number is given under the lock, at the moment of acceptance. So the order of the numbers is the order of the
 //! messages, and a future that is dropped while it waits leaves no gap and no message.
