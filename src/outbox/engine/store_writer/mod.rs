@@ -14,9 +14,11 @@
 mod call;
 mod load;
 mod overflow;
+mod retry;
 mod unburied;
 
 use self::call::call;
+use self::retry::{FIRST_RETRY, LAST_RETRY};
 use self::unburied::Unburied;
 use super::backlog::Page;
 use super::shared::OutboxShared;
@@ -40,11 +42,6 @@ const REMOVAL_DELAY: Duration = Duration::from_millis(100);
 
 /// This many confirmed messages leave the store without a delay. One call removes at most this many.
 const REMOVAL_BATCH: usize = 4096;
-
-/// The delay after a removal that failed. It doubles with each failure in a row, up to [`LAST_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The longest delay between two attempts at a removal.
-const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// While removals fail, at most this many numbers are remembered: 8 MiB. The other messages are delivered again after
 /// a restart.

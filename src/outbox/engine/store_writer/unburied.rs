@@ -1,6 +1,6 @@
 //! Dead letters that the store has failed to bury. Until they are buried they take its room.
 
-use super::{FIRST_RETRY, LAST_RETRY};
+use super::retry::{FIRST_RETRY, LAST_RETRY};
 use std::mem;
 use std::time::Duration;
 use tokio::time::Instant;
