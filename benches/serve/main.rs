@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Needs `nginx`, `lighttpd`, `haproxy`, `wrk` and `h2load` (Debian: nginx-light, lighttpd, haproxy, wrk,
-//! nghttp2-client); what is not there is left out. A round goes through all servers, and the figures are the medians of
-//! the rounds.
+//! nghttp2-client), and `static-web-server` (`cargo install static-web-server`); what is not there is left out. A round
+//! goes through all servers, and the figures are the medians of the rounds.
 
 mod client;
 mod cold;
@@ -102,6 +102,7 @@ fn started(scratch: &Scratch) -> Vec<Server> {
         Server::ours(scratch, "--serve-by-one"),
         Server::nginx(scratch),
         Server::lighttpd(scratch),
+        Server::static_web_server(scratch),
     ];
     started.into_iter().filter_map(present).collect()
 }

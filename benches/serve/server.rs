@@ -95,6 +95,24 @@ impl Server {
         })
     }
 
+    /// In Rust too, on hyper, with a worker for each core.
+    pub(crate) fn static_web_server(scratch: &Scratch) -> io::Result<Self> {
+        let address = free_port()?;
+        let child = Command::new("static-web-server")
+            .args(["--host", "127.0.0.1", "--log-level", "error"])
+            .args(["--compression", "false", "--cache-control-headers", "false"])
+            .args(["--port", &address.port().to_string()])
+            .arg("--root")
+            .arg(scratch.root())
+            .spawn()?;
+        Ok(Self {
+            name: "static-web-server",
+            address,
+            tls: None,
+            process: Process::new(child).listens(address)?,
+        })
+    }
+
     /// HAProxy in TCP mode, in front of `backend`.
     pub(crate) fn haproxy(scratch: &Scratch, backend: SocketAddr) -> io::Result<Self> {
         let address = free_port()?;

@@ -4,7 +4,7 @@
 use crate::support::until;
 use crate::support::{DEADLINE, Pair, Peer, Tcp4, lacks, soon};
 use hangup::{
-    CloseReason, CopyOutcome, HalfClose, MonitorConfig, MonitoredStream, StallPolicy, Status,
+    CloseReason, CopyOutcome, HalfClose, MonitorConfig, MonitoredStream, StallPolicy,
     copy_bidirectional,
 };
 #[cfg(target_os = "linux")]
@@ -496,7 +496,7 @@ async fn a_reset_after_a_fin_ends_a_complete_input() {
     client.write_all(b"a request").unwrap();
     client.finish();
     let mut statuses = monitor.subscribe();
-    let finished = |status: &Status| *status == Status::PeerFinished;
+    let finished = |status: &hangup::Status| *status == hangup::Status::PeerFinished;
     drop(soon("the FIN", statuses.wait_for(finished)).await.unwrap());
     // An answer that the client does not take, so that its close is a reset.
     soon("an answer", a.write_all(b"early")).await.unwrap();

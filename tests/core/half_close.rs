@@ -1,6 +1,6 @@
 //! A half-close that may last as long as something moves: `HalfClose::AllowFor`, and the option of a copy.
 
-use crate::support::{DEADLINE, Pair, Peer, Tcp4, Unix, reason, soon};
+use crate::support::{DEADLINE, Pair, Peer, Tcp4, reason, soon};
 use hangup::{
     CloseReason, CopyOptions, HalfClose, MonitorConfig, MonitoredStream, Status, copy_bidirectional,
 };
@@ -199,7 +199,7 @@ async fn a_half_closed_client_that_reads_slowly_is_not_gone() {
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_client_of_a_unix_socket_that_reads_slowly_is_not_gone() {
     for by_the_copy in [false, true] {
-        let (a, mut client) = Unix::pair();
+        let (a, mut client) = crate::support::Unix::pair();
         let (b, mut server) = Tcp4::pair();
         let (config, options) = match by_the_copy {
             false => (allowed_for(PERIOD), CopyOptions::new()),
