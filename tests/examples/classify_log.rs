@@ -111,7 +111,7 @@ fn the_program_prints_json() {
 
 #[test]
 fn the_program_sums_up() {
-    let log = b"errno 104\nhello\nerrno 32\n\x1b[31mread: connection timed out\n";
+    let log = b"errno 104\nhello\nerrno 32\n\x1b[31mread\x07: connection timed out\n";
     let output = run(&["--platform", "linux", "--summary"], log);
     assert!(output.status.success());
     let table = String::from_utf8(output.stdout).unwrap();
@@ -127,7 +127,7 @@ fn the_program_sums_up() {
         "{table}"
     );
     // No line of a log takes over the terminal.
-    assert_eq!(lines[4].trim(), "[31mread: connection timed out");
+    assert_eq!(lines[4].trim(), "read: connection timed out");
     assert!(
         lines[5].starts_with("no known error           1"),
         "{table}"
