@@ -100,7 +100,7 @@ impl Server {
         let address = free_port()?;
         let child = Command::new("static-web-server")
             .args(["--host", "127.0.0.1", "--log-level", "error"])
-            .args(["--compression", "false", "--cache-control-headers", "false"])
+            .args(["--cache-control-headers", "false"])
             .args(["--port", &address.port().to_string()])
             .arg("--root")
             .arg(scratch.root())
