@@ -417,6 +417,16 @@ impl Model {
     }
 }
 
+impl Model {
+    /// A broken pipe says that the peer has closed, and the stream knows that it has reset.
+    fn knows_better(&self, reason: &CloseReason, bare: &Poll<io::Result<()>>) -> bool {
+        let is_broken = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
+        *reason == CloseReason::Reset
+            && !self.shut_down
+            && matches!(bare, Poll::Ready(Err(error)) if is_broken(error))
+    }
+}
+
 /// Compares the answers of the two streams.
 fn same<T: PartialEq + std::fmt::Debug>(got: Poll<io::Result<T>>, bare: Poll<io::Result<T>>) {
     match (got, bare) {
@@ -596,7 +606,11 @@ fuzz_target!(|input: Input| {
                 model.wrote(&expected, waker);
                 let got = Pin::new(&mut stream).poll_flush(&mut cx);
                 match closed {
-                    Some(reason) if expected.is_pending() => refused(got, &reason),
+                    Some(reason)
+                        if expected.is_pending() || model.knows_better(&reason, &expected) =>
+                    {
+                        refused(got, &reason);
+                    }
                     _ => same(got, expected),
                 }
             }
@@ -604,7 +618,8 @@ fuzz_target!(|input: Input| {
                 let (waker, mut cx) = choose(waker);
                 let expected = Pin::new(&mut bare).poll_shutdown(&mut bare_cx);
                 if let Poll::Ready(Ok(())) = expected {
-                    model.shut_down = true;
+                    // After the close it changes nothing.
+                    model.shut_down |= !model.status.is_closed();
                     if model.status == Status::PeerFinished {
                         model.close(CloseReason::Finished);
                     }
@@ -612,7 +627,11 @@ fuzz_target!(|input: Input| {
                 model.wrote(&expected, waker);
                 let got = Pin::new(&mut stream).poll_shutdown(&mut cx);
                 match closed {
-                    Some(reason) if expected.is_pending() => refused(got, &reason),
+                    Some(reason)
+                        if expected.is_pending() || model.knows_better(&reason, &expected) =>
+                    {
+                        refused(got, &reason);
+                    }
                     _ => same(got, expected),
                 }
             }
