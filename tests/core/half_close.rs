@@ -17,6 +17,21 @@ fn allowed_for(period: Duration) -> MonitorConfig {
     MonitorConfig::new().half_close(HalfClose::AllowFor(period))
 }
 
+/// Until a copy has moved nothing to this stream for a while.
+#[cfg(target_os = "linux")]
+async fn until_idle(to_client: &hangup::Monitor) {
+    let mut idle = 0;
+    while idle < 1000 {
+        let before = to_client.accepted();
+        tokio::task::yield_now().await;
+        idle = if to_client.accepted() > before {
+            0
+        } else {
+            idle + 1
+        };
+    }
+}
+
 /// The relay of a client that half-closes and is gone, with a server that sends nothing.
 #[tokio::test]
 async fn a_relay_whose_client_vanished_ends() {
@@ -166,16 +181,7 @@ async fn a_half_closed_client_that_reads_slowly_is_not_gone() {
     });
     client.finish();
     server.fill();
-    let mut idle = 0;
-    while idle < 1000 {
-        let before = to_client.accepted();
-        tokio::task::yield_now().await;
-        idle = if to_client.accepted() > before {
-            0
-        } else {
-            idle + 1
-        };
-    }
+    until_idle(&to_client).await;
     for _ in 0..8 {
         let before = to_client.transfer().acknowledged;
         while to_client.transfer().acknowledged == before {
@@ -214,16 +220,7 @@ async fn a_half_closed_client_of_a_unix_socket_that_reads_slowly_is_not_gone() {
         let copying = tokio::spawn(async move { (options.copy(&mut a, &mut b).await, a, b) });
         client.finish();
         server.fill();
-        let mut idle = 0;
-        while idle < 1000 {
-            let before = to_client.accepted();
-            tokio::task::yield_now().await;
-            idle = if to_client.accepted() > before {
-                0
-            } else {
-                idle + 1
-            };
-        }
+        until_idle(&to_client).await;
         let before = to_client.accepted();
         for _ in 0..8 {
             // A part that the copy has written.
